@@ -1,0 +1,71 @@
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+use super::{conv1x1, conv3x3};
+
+/// The sizes of a [`ResnetBlock2D`].
+#[derive(Clone, Copy, Debug)]
+pub struct ResnetBlock2DConfig {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Width of the time embedding; `None` in the VAE, which knows no time.
+    pub temb_channels: Option<usize>,
+    /// Groups of the normalisations.
+    pub groups: usize,
+    /// Epsilon of the normalisations.
+    pub eps: f64,
+}
+
+impl ResnetBlock2DConfig {
+    /// Initialises the block.
+    pub fn init(&self, device: &Device) -> ResnetBlock2D {
+        let Self { in_channels, out_channels, temb_channels, groups, eps } = *self;
+        let norm = |channels| GroupNormConfig::new(groups, channels).with_epsilon(eps).init(device);
+        ResnetBlock2D {
+            norm1: norm(in_channels),
+            conv1: conv3x3(in_channels, out_channels, device),
+            time_emb_proj: temb_channels.map(|channels| LinearConfig::new(channels, out_channels).init(device)),
+            norm2: norm(out_channels),
+            conv2: conv3x3(out_channels, out_channels, device),
+            conv_shortcut: (in_channels != out_channels).then(|| conv1x1(in_channels, out_channels, device)),
+        }
+    }
+}
+
+/// The residual block of the U-Net and of the VAE (diffusers' `models/resnet.py`, `ResnetBlock2D` with
+/// `time_embedding_norm="default"` and an output scale of 1).
+#[derive(Module, Debug)]
+pub struct ResnetBlock2D {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    time_emb_proj: Option<Linear>,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    conv_shortcut: Option<Conv2d>,
+}
+
+impl ResnetBlock2D {
+    /// `temb` is the time embedding after its activation: SiLU is applied once per pass by the caller,
+    /// where diffusers applies it in every block.
+    ///
+    /// # Shapes
+    /// - hidden_states: `[batch, in_channels, rows, cols]`
+    /// - temb: `[batch or 1, temb_channels]`
+    /// - output: `[batch, out_channels, rows, cols]`
+    pub fn forward(&self, hidden_states: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
+        let residual = match &self.conv_shortcut {
+            Some(shortcut) => shortcut.forward(hidden_states.clone()),
+            None => hidden_states.clone(),
+        };
+        let mut hidden = self.conv1.forward(silu(self.norm1.forward(hidden_states)));
+        if let (Some(projection), Some(temb)) = (&self.time_emb_proj, temb) {
+            hidden = hidden + projection.forward(temb.clone()).unsqueeze_dims(&[2, 3]);
+        }
+        self.conv2.forward(silu(self.norm2.forward(hidden))) + residual
+    }
+}
