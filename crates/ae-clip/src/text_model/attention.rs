@@ -1,0 +1,66 @@
+use ae_tensor::nn::{merge_heads, split_heads};
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::ClipTextModelConfig;
+
+/// Causal multi-head self-attention: transformers' `CLIPAttention`.
+#[derive(Module, Debug)]
+pub(super) struct ClipAttention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    heads: usize,
+}
+
+impl ClipAttention {
+    pub(super) fn new(config: &ClipTextModelConfig, device: &Device) -> Self {
+        let projection = || LinearConfig::new(config.hidden_size, config.hidden_size).init(device);
+        Self {
+            q_proj: projection(),
+            k_proj: projection(),
+            v_proj: projection(),
+            out_proj: projection(),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    /// # Shapes
+    /// - input, output: `[batch, sequence, hidden_size]`
+    pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        let query = split_heads(self.q_proj.forward(hidden_states.clone()), self.heads);
+        let key = split_heads(self.k_proj.forward(hidden_states.clone()), self.heads);
+        let value = split_heads(self.v_proj.forward(hidden_states), self.heads);
+        // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a
+        // pass over 77 tokens once per prompt is no place to trade exactness for speed.
+        let scale = (query.dims()[3] as f64).sqrt().recip();
+        let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: true };
+        self.out_proj.forward(merge_heads(attention(query, key, value, None, None, options)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Bool, Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn the_causal_option_is_a_triangular_mask() {
+        let device = Device::flex();
+        let random = || Tensor::<4>::random([2, 3, 77, 16], Distribution::Normal(0.0, 1.0), &device);
+        let (query, key, value) = (random(), random(), random());
+        let mask = Tensor::<2, Bool>::triu_mask([77, 77], 1, &device).bool_not();
+        let weights =
+            (query.clone().matmul(key.clone().transpose()) / 4.0).mask_fill(mask.unsqueeze(), f32::NEG_INFINITY);
+        let expected = burn::tensor::activation::softmax(weights, 3).matmul(value.clone());
+
+        let options = AttentionModuleOptions { scale: Some(0.25), softcap: None, is_causal: true };
+        let actual = attention(query, key, value, None, None, options);
+        actual.into_data().assert_approx_eq(&expected.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+}

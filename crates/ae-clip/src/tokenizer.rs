@@ -1,0 +1,259 @@
+mod error;
+mod files;
+mod special_tokens;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::normalizers::replace::ReplacePattern;
+use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{SplitDelimiterBehavior, Tokenizer};
+
+pub use error::TokenizerError;
+
+use crate::prompt::{Piece, SpecialIds, TokenizedPrompt};
+use files::Vocabulary;
+use special_tokens::SpecialTokens;
+
+/// The longest prompt [`ClipTokenizer::tokenize`] accepts, in bytes.
+///
+/// The whole prompt is tokenized, so that what does not fit can be named. This bound keeps that work to
+/// a fraction of a second; it is some two hundred times what the model can read.
+pub const MAX_PROMPT_BYTES: usize = 1 << 16;
+
+/// Ends the last token of each word, as in `cat</w>`.
+pub(crate) const END_OF_WORD: &str = "</w>";
+
+/// CLIP's split of a prompt into words, from transformers' `CLIPTokenizer`.
+const WORD_PATTERN: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
+/// The texts of the files that, beside the vocabulary, make a tokenizer folder. Both may be absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenizerSettings<'a> {
+    /// `tokenizer_config.json`: special tokens and `model_max_length`.
+    pub tokenizer_config: Option<&'a str>,
+    /// `special_tokens_map.json`: in Stable Diffusion 2, what makes `!` the padding.
+    pub special_tokens_map: Option<&'a str>,
+}
+
+/// CLIP's tokenizer: lowercase byte pair encoding between `<|startoftext|>` and `<|endoftext|>`, padded to
+/// the model's length.
+///
+/// Its ids equal those of `CLIPTokenizer` in transformers 5 (`models/clip/tokenization_clip.py`), called with
+/// `padding="max_length", truncation=True`.
+#[derive(Debug)]
+pub struct ClipTokenizer {
+    tokenizer: Tokenizer,
+    special: SpecialIds,
+    max_length: usize,
+}
+
+impl ClipTokenizer {
+    /// Builds the tokenizer from the texts of `vocab.json` and `merges.txt`.
+    ///
+    /// # Errors
+    ///
+    /// Texts that do not parse, merges and special tokens beyond the vocabulary, ids that are no indices.
+    pub fn from_vocab_and_merges(
+        vocab_json: &str,
+        merges_txt: &str,
+        settings: TokenizerSettings<'_>,
+    ) -> Result<Self, TokenizerError> {
+        Self::new(Vocabulary::from_vocab_and_merges(vocab_json, merges_txt)?, settings)
+    }
+
+    /// Builds the tokenizer from the text of `tokenizer.json`, of which, as in transformers, only vocabulary,
+    /// merges and added tokens count.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::from_vocab_and_merges`], and a model that is no byte pair encoding.
+    pub fn from_tokenizer_json(json: &str, settings: TokenizerSettings<'_>) -> Result<Self, TokenizerError> {
+        Self::new(Vocabulary::from_tokenizer_json(json)?, settings)
+    }
+
+    /// Reads a tokenizer folder: `tokenizer.json` when there is one, else `vocab.json` and `merges.txt`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, and the errors of the other two constructors.
+    pub fn from_dir(folder: &Path) -> Result<Self, TokenizerError> {
+        let tokenizer_config = read_optional(&folder.join("tokenizer_config.json"))?;
+        let special_tokens_map = read_optional(&folder.join("special_tokens_map.json"))?;
+        let settings = TokenizerSettings {
+            tokenizer_config: tokenizer_config.as_deref(),
+            special_tokens_map: special_tokens_map.as_deref(),
+        };
+        if let Some(json) = read_optional(&folder.join("tokenizer.json"))? {
+            return Self::from_tokenizer_json(&json, settings);
+        }
+        let (vocab, merges) = (read(&folder.join("vocab.json"))?, read(&folder.join("merges.txt"))?);
+        Self::from_vocab_and_merges(&vocab, &merges, settings)
+    }
+
+    fn new(vocabulary: Vocabulary, settings: TokenizerSettings<'_>) -> Result<Self, TokenizerError> {
+        let tokens = SpecialTokens::resolve(settings, &vocabulary)?;
+        let build = |error: tokenizers::Error| TokenizerError::Build { reason: error.to_string() };
+
+        let ids: Vocab = vocabulary.ids.into_iter().collect();
+        let model = BPE::builder()
+            .vocab_and_merges(ids, vocabulary.merges)
+            .continuing_subword_prefix(String::new())
+            .end_of_word_suffix(END_OF_WORD.to_owned())
+            .unk_token(tokens.unk.clone())
+            .build()
+            .map_err(build)?;
+        let spaces = Replace::new(ReplacePattern::Regex(r"\s+".to_owned()), " ").map_err(build)?;
+        let words = SplitPattern::Regex(WORD_PATTERN.to_owned());
+        // Inverted: the matches are kept, what lies between them (white space) is removed.
+        let words = Split::new(words, SplitDelimiterBehavior::Removed, true).map_err(build)?;
+
+        let mut tokenizer = Tokenizer::new(model);
+        tokenizer
+            .with_normalizer(Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()])))
+            .map_err(build)?
+            .with_pre_tokenizer(Some(PreTokenizers::new(vec![
+                words.into(),
+                ByteLevel::default().add_prefix_space(false).into(),
+            ])));
+        // After the normalizer, to which tokens with `normalized` are subject.
+        tokenizer.add_tokens(tokens.added).map_err(build)?;
+
+        let id = |token: &str| tokenizer.token_to_id(token).expect("special tokens are in the vocabulary or added");
+        let special = SpecialIds { start: id(&tokens.bos), end: id(&tokens.eos), padding: id(&tokens.pad) };
+        Ok(Self { tokenizer, special, max_length: tokens.max_length })
+    }
+
+    /// The number of ids of every prompt: 77 for CLIP.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Tokenizes a prompt. What does not fit is cut, and reported by [`TokenizedPrompt::truncation`].
+    ///
+    /// # Errors
+    ///
+    /// A prompt above [`MAX_PROMPT_BYTES`], and one with bytes for which neither the vocabulary has a token
+    /// nor an unknown token stands in.
+    pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, TokenizerError> {
+        if prompt.len() > MAX_PROMPT_BYTES {
+            return Err(TokenizerError::PromptTooLong { bytes: prompt.len(), max: MAX_PROMPT_BYTES });
+        }
+        // Start, end, truncation and padding are left to `TokenizedPrompt`, which keeps account of them.
+        let encoding = self
+            .tokenizer
+            .encode(prompt, false)
+            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
+        let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        let pieces = encoding.get_ids().iter().zip(encoding.get_offsets()).map(|(&id, &(start, end))| Piece {
+            id,
+            span: start..end,
+            is_special: added.get(&id).is_some_and(|token| token.special),
+        });
+        let vocabulary = |id| self.tokenizer.id_to_token(id).unwrap_or_default();
+        Ok(TokenizedPrompt::new(prompt, pieces.collect(), self.special, self.max_length, vocabulary))
+    }
+}
+
+fn read(path: &Path) -> Result<String, TokenizerError> {
+    fs::read_to_string(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>, TokenizerError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::testing::{tokenizer, vocabulary};
+
+    #[test]
+    fn frames_and_pads_to_77() {
+        let prompt = tokenizer().tokenize("a cat").unwrap();
+        let pieces: Vec<_> = prompt.tokens().iter().map(|token| token.piece.as_str()).collect();
+        assert_eq!(pieces[..4], ["<|startoftext|>", "a</w>", "cat</w>", "<|endoftext|>"]);
+        assert_eq!(pieces[4..], ["<|endoftext|>"; 73]);
+        assert_eq!(prompt.ids().len(), 77);
+    }
+
+    #[test]
+    fn the_special_tokens_map_chooses_the_padding() {
+        let (vocab, merges) = vocabulary();
+        let settings =
+            TokenizerSettings { special_tokens_map: Some(r#"{"pad_token": "!"}"#), ..TokenizerSettings::default() };
+        let tokenizer = ClipTokenizer::from_vocab_and_merges(&vocab, &merges, settings).unwrap();
+        let ids = tokenizer.tokenize("a cat").unwrap().ids();
+        assert_eq!(ids[4..], [tokenizer.special.padding; 73]);
+        assert_ne!(tokenizer.special.padding, tokenizer.special.end);
+    }
+
+    #[test]
+    fn hostile_prompts_are_tokenized() {
+        let tokenizer = tokenizer();
+        let prompts = [
+            "",
+            " \t\n",
+            "\0",
+            "a\0cat",
+            "🐱🐱\u{200d}",
+            "\u{301}",
+            "\u{feff}",
+            "</w>",
+            "<|endoftext|><|startoftext|>",
+            "\u{10ffff}",
+            "'s's's",
+            "İ",
+            "-",
+            "''",
+            "a-",
+            "ﬃ",
+        ];
+        for prompt in prompts {
+            let tokenized = tokenizer.tokenize(prompt).unwrap();
+            assert_eq!(tokenized.ids().len(), 77, "{prompt:?}");
+            assert_eq!(tokenized.tokens()[tokenized.end()].piece, "<|endoftext|>", "{prompt:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_prompt_is_quick_and_a_longer_one_is_refused() {
+        let tokenizer = tokenizer();
+        let start = Instant::now();
+        for unit in ["a", "cat ", "-a", "'", "🐱", "é"] {
+            let prompt = unit.repeat(MAX_PROMPT_BYTES / unit.len());
+            let tokenized = tokenizer.tokenize(&prompt).unwrap();
+            assert_eq!(tokenized.end(), 76);
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+
+        let error = tokenizer.tokenize(&"x".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.starts_with("the prompt has 1048576 bytes; at most 65536 are accepted"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_tokenizer_is_named() {
+        let error = ClipTokenizer::from_dir(Path::new("no/such/folder")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read 'no/such/folder"), "{error}");
+        assert!(error.ends_with("a tokenizer folder holds tokenizer.json, or vocab.json and merges.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_the_vocabulary_lacks_is_the_unknown_token() {
+        let vocab = r#"{"a</w>": 0, "<|startoftext|>": 1, "<|endoftext|>": 2}"#;
+        let tokenizer = ClipTokenizer::from_vocab_and_merges(vocab, "", TokenizerSettings::default()).unwrap();
+        assert_eq!(tokenizer.tokenize("a b a").unwrap().ids()[..5], [1, 0, 2, 0, 2]);
+    }
+}

@@ -1,0 +1,106 @@
+use std::io;
+use std::path::PathBuf;
+
+/// A tokenizer that cannot be built, or a prompt it cannot take.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// A file of the tokenizer folder cannot be read.
+    #[error(
+        "cannot read '{path}': {source}; a tokenizer folder holds tokenizer.json, or vocab.json and merges.txt",
+        path = path.display()
+    )]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A JSON text is not what its name promises.
+    #[error("{file} is malformed: {source}; fetch the tokenizer again")]
+    Json {
+        /// The usual name of the file.
+        file: &'static str,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// A `tokenizer.json` of another kind of tokenizer.
+    #[error("tokenizer.json describes a '{found}' model; CLIP's is 'BPE'")]
+    NotBpe {
+        /// The kind it names.
+        found: String,
+    },
+    /// A line of `merges.txt` is not a pair of tokens.
+    #[error("merges.txt, line {line}: expected two tokens with a space between them, found '{text}'")]
+    MergeLine {
+        /// The line, counted from 1.
+        line: usize,
+        /// Its text.
+        text: String,
+    },
+    /// A merge names or makes a token that the vocabulary lacks.
+    #[error(
+        "the merge '{left} {right}' needs the token '{token}', which the vocabulary lacks; \
+         vocabulary and merges must come from the same tokenizer"
+    )]
+    UnknownMergeToken {
+        /// The left half of the merge.
+        left: String,
+        /// The right half of the merge.
+        right: String,
+        /// The token that is not there.
+        token: String,
+    },
+    /// Two tokens of the vocabulary have one id.
+    #[error("the vocabulary gives the id {id} to both '{first}' and '{second}'")]
+    RepeatedId {
+        /// The id.
+        id: u32,
+        /// One of its tokens.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// An id of the vocabulary is too large for an index.
+    #[error("the vocabulary gives '{token}' the id {id}; ids end at {max}", max = i32::MAX)]
+    HugeId {
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u32,
+    },
+    /// A special token is not in the vocabulary.
+    #[error("the {role} '{token}' is not in the vocabulary; CLIP needs <|startoftext|> and <|endoftext|>")]
+    MissingSpecialToken {
+        /// Its key in `tokenizer_config.json`, such as `bos_token`.
+        role: &'static str,
+        /// The token.
+        token: String,
+    },
+    /// A length that leaves no room for a token of the prompt.
+    #[error("model_max_length is {found} in tokenizer_config.json; expected at least 3 (CLIP: 77)")]
+    MaxLength {
+        /// What the file says.
+        found: f64,
+    },
+    /// The tokenizers library refused the parts.
+    #[error("cannot build the tokenizer: {reason}")]
+    Build {
+        /// What the library said.
+        reason: String,
+    },
+    /// A prompt far beyond what the model can read.
+    #[error("the prompt has {bytes} bytes; at most {max} are accepted (the model reads about 75 words)")]
+    PromptTooLong {
+        /// Its length.
+        bytes: usize,
+        /// [`MAX_PROMPT_BYTES`](crate::MAX_PROMPT_BYTES).
+        max: usize,
+    },
+    /// The tokenizers library failed on a prompt.
+    #[error("cannot tokenize the prompt: {reason}")]
+    Encode {
+        /// What the library said.
+        reason: String,
+    },
+}

@@ -1,0 +1,228 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tokenizers::AddedToken;
+
+use super::files::Vocabulary;
+use super::{TokenizerError, TokenizerSettings};
+
+/// CLIP's context length, used where no file names another.
+const DEFAULT_MAX_LENGTH: usize = 77;
+
+/// Lengths above this mean "no limit": transformers writes 1e30.
+const NO_LIMIT: f64 = 65_536.0;
+
+const START: &str = "<|startoftext|>";
+const END: &str = "<|endoftext|>";
+
+/// The special tokens of a tokenizer folder, and its length.
+#[derive(Debug, PartialEq)]
+pub(super) struct SpecialTokens {
+    pub(super) bos: String,
+    pub(super) eos: String,
+    pub(super) unk: String,
+    pub(super) pad: String,
+    /// Every token that is cut out of a prompt as a whole, in the order in which they are to be added.
+    pub(super) added: Vec<AddedToken>,
+    pub(super) max_length: usize,
+}
+
+impl SpecialTokens {
+    /// Follows `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__` of transformers 5:
+    /// `special_tokens_map.json` overrides `tokenizer_config.json`, unless the latter has an
+    /// `added_tokens_decoder`; only without one do the tokens of `tokenizer.json` count.
+    ///
+    /// Stricter in one point: a special token that no file gives an id is an error, not a new token.
+    pub(super) fn resolve(settings: TokenizerSettings<'_>, vocabulary: &Vocabulary) -> Result<Self, TokenizerError> {
+        let config: ConfigFile = parse("tokenizer_config.json", settings.tokenizer_config)?;
+        let map: RoleTokens = parse("special_tokens_map.json", settings.special_tokens_map)?;
+        let (roles, declared) = match config.added_tokens_decoder {
+            Some(declared) => (config.roles, declared.into_values().collect()),
+            None => (config.roles.overridden_by(map), vocabulary.added.clone()),
+        };
+
+        let is_declared = |content: &str| declared.iter().any(|entry| entry.content == content);
+        let mut undeclared = Vec::new();
+        let mut named = |role, token: Option<RoleToken>, default: &str| {
+            let entry = token.map_or_else(|| TokenEntry::special(default), RoleToken::into_entry);
+            let token = entry.content.clone();
+            if !is_declared(&token) {
+                if !vocabulary.ids.contains_key(&token) {
+                    return Err(TokenizerError::MissingSpecialToken { role, token });
+                }
+                undeclared.push(entry.into_added_token());
+            }
+            Ok(token)
+        };
+        let bos = named("bos_token", roles.bos_token, START)?;
+        let eos = named("eos_token", roles.eos_token, END)?;
+        let unk = named("unk_token", roles.unk_token, END)?;
+        let pad = named("pad_token", roles.pad_token, END)?;
+        let added = declared.into_iter().map(TokenEntry::into_added_token).chain(undeclared).collect();
+        Ok(Self { bos, eos, unk, pad, added, max_length: max_length(config.model_max_length)? })
+    }
+}
+
+fn parse<T: Default + for<'de> Deserialize<'de>>(file: &'static str, json: Option<&str>) -> Result<T, TokenizerError> {
+    let parsed = json.map(serde_json::from_str).transpose();
+    Ok(parsed.map_err(|source| TokenizerError::Json { file, source })?.unwrap_or_default())
+}
+
+fn max_length(found: Option<f64>) -> Result<usize, TokenizerError> {
+    match found {
+        None => Ok(DEFAULT_MAX_LENGTH),
+        Some(length) if length > NO_LIMIT => Ok(DEFAULT_MAX_LENGTH),
+        #[expect(clippy::cast_sign_loss, reason = "between 3 and NO_LIMIT")]
+        Some(length) if length >= 3.0 => Ok(length as usize),
+        Some(found) => Err(TokenizerError::MaxLength { found }),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ConfigFile {
+    #[serde(flatten)]
+    roles: RoleTokens,
+    model_max_length: Option<f64>,
+    added_tokens_decoder: Option<BTreeMap<u32, TokenEntry>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the keys of the file")]
+struct RoleTokens {
+    bos_token: Option<RoleToken>,
+    eos_token: Option<RoleToken>,
+    unk_token: Option<RoleToken>,
+    pad_token: Option<RoleToken>,
+}
+
+impl RoleTokens {
+    fn overridden_by(self, other: Self) -> Self {
+        Self {
+            bos_token: other.bos_token.or(self.bos_token),
+            eos_token: other.eos_token.or(self.eos_token),
+            unk_token: other.unk_token.or(self.unk_token),
+            pad_token: other.pad_token.or(self.pad_token),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RoleToken {
+    Text(String),
+    Entry(TokenEntry),
+}
+
+impl RoleToken {
+    fn into_entry(self) -> TokenEntry {
+        match self {
+            Self::Text(content) => TokenEntry::special(&content),
+            Self::Entry(entry) => TokenEntry { special: true, ..entry },
+        }
+    }
+}
+
+/// The fields of Python's `AddedToken` with its defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
+pub(super) struct TokenEntry {
+    content: String,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    normalized: Option<bool>,
+    #[serde(default)]
+    special: bool,
+}
+
+impl TokenEntry {
+    fn special(content: &str) -> Self {
+        let content = content.to_owned();
+        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: None, special: true }
+    }
+
+    fn into_added_token(self) -> AddedToken {
+        let normalized = self.normalized.unwrap_or(!self.special);
+        AddedToken::from(self.content, self.special)
+            .single_word(self.single_word)
+            .lstrip(self.lstrip)
+            .rstrip(self.rstrip)
+            .normalized(normalized)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn try_resolve(config: Option<&str>, map: Option<&str>) -> Result<SpecialTokens, TokenizerError> {
+        let vocab = r#"{"!": 0, "<unk>": 1, "<|endoftext|>": 2, "<|startoftext|>": 3, "</s>": 4}"#;
+        let vocabulary = Vocabulary::from_vocab_and_merges(vocab, "").unwrap();
+        SpecialTokens::resolve(TokenizerSettings { tokenizer_config: config, special_tokens_map: map }, &vocabulary)
+    }
+
+    fn resolve(config: Option<&str>, map: Option<&str>) -> SpecialTokens {
+        try_resolve(config, map).unwrap()
+    }
+
+    #[test]
+    fn without_files_the_tokens_are_clips() {
+        let tokens = resolve(None, None);
+        assert_eq!((tokens.bos.as_str(), tokens.max_length), (START, 77));
+        assert_eq!([&tokens.eos, &tokens.unk, &tokens.pad], [END; 3]);
+        assert!(tokens.added.iter().all(|token| token.special && !token.normalized));
+    }
+
+    #[test]
+    fn the_special_tokens_map_overrides_the_config() {
+        let config = r#"{"pad_token": "<|endoftext|>", "eos_token": {"__type": "AddedToken", "content": "</s>"}}"#;
+        let map = r#"{"pad_token": "!", "unk_token": {"content": "<unk>", "normalized": true}}"#;
+        let tokens = resolve(Some(config), Some(map));
+        assert_eq!([&tokens.pad, &tokens.unk, &tokens.eos], ["!", "<unk>", "</s>"]);
+        let unk = tokens.added.iter().find(|token| token.content == "<unk>").unwrap();
+        assert!(unk.special && unk.normalized);
+    }
+
+    #[test]
+    fn an_added_tokens_decoder_silences_the_special_tokens_map() {
+        let config = r#"{"added_tokens_decoder": {
+            "9": {"content": "<toy>", "special": false}, "2": {"content": "<|endoftext|>", "special": true}}}"#;
+        let tokens = resolve(Some(config), Some(r#"{"pad_token": "!"}"#));
+        assert_eq!(tokens.pad, END);
+        let contents: Vec<_> = tokens.added.iter().map(|token| token.content.as_str()).collect();
+        assert_eq!(contents, [END, "<toy>", START]);
+    }
+
+    #[test]
+    fn a_length_is_sensible_or_refused() {
+        assert_eq!(resolve(Some(r#"{"model_max_length": 1e30}"#), None).max_length, 77);
+        assert_eq!(resolve(Some(r#"{"model_max_length": 248}"#), None).max_length, 248);
+        for length in ["0", "-5", "2.5"] {
+            let config = format!(r#"{{"model_max_length": {length}}}"#);
+            let error = try_resolve(Some(&config), None).unwrap_err();
+            assert!(error.to_string().ends_with("expected at least 3 (CLIP: 77)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn malformed_files_are_named() {
+        for (config, map, file) in
+            [(Some("{"), None, "tokenizer_config.json"), (None, Some("[]x"), "special_tokens_map.json")]
+        {
+            let error = try_resolve(config, map).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{file} is malformed")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_special_token_without_an_id_is_named() {
+        let error = try_resolve(Some(r#"{"pad_token": "<pad>"}"#), None).unwrap_err();
+        let expected = "the pad_token '<pad>' is not in the vocabulary; CLIP needs <|startoftext|> and <|endoftext|>";
+        assert_eq!(error.to_string(), expected);
+    }
+}
