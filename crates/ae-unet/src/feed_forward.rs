@@ -1,0 +1,38 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+/// Width of the hidden layer by width of the input.
+const EXPANSION: usize = 4;
+
+/// The gated feed-forward layer (diffusers' `models/attention.py`, `FeedForward` with `geglu`).
+#[derive(Module, Debug)]
+pub(crate) struct FeedForward {
+    /// Activation, the place of a dropout, output projection: diffusers' `net.0`, `net.1`, `net.2`.
+    net: (Geglu, Nothing, Linear),
+}
+
+#[derive(Module, Debug)]
+struct Geglu {
+    proj: Linear,
+}
+
+/// Holds the place of a module without parameters.
+#[derive(Module, Debug)]
+struct Nothing {}
+
+impl FeedForward {
+    pub(crate) fn new(channels: usize, device: &Device) -> Self {
+        let hidden = channels * EXPANSION;
+        let proj = LinearConfig::new(channels, hidden * 2).init(device);
+        Self { net: (Geglu { proj }, Nothing {}, LinearConfig::new(hidden, channels).init(device)) }
+    }
+
+    /// # Shapes
+    /// - input and output: `[batch, patches, channels]`
+    pub(crate) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        let [hidden, gate] = self.net.0.proj.forward(hidden_states).chunk(2, 2).try_into().expect("two chunks");
+        self.net.2.forward(hidden * gelu(gate))
+    }
+}

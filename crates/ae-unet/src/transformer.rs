@@ -1,0 +1,161 @@
+use std::ops::ControlFlow;
+
+use ae_tensor::nn::conv1x1;
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::attention::Attention;
+use crate::feed_forward::FeedForward;
+use crate::{AttentionKind, AttentionObserver, AttentionSite, Place};
+
+/// Epsilon of the group normalisation in front of a transformer, fixed in diffusers.
+const NORM_EPS: f64 = 1e-6;
+
+/// The sizes of a [`Transformer2DModel`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransformerConfig {
+    pub(crate) heads: usize,
+    pub(crate) cross_attention_dim: usize,
+    pub(crate) norm_num_groups: usize,
+    pub(crate) use_linear_projection: bool,
+    pub(crate) layers: usize,
+}
+
+/// A transformer over the patches of a feature map
+/// (diffusers' `models/transformers/transformer_2d.py`).
+#[derive(Module, Debug)]
+pub(crate) struct Transformer2DModel {
+    norm: GroupNorm,
+    proj_in: Projection,
+    transformer_blocks: Vec<BasicTransformerBlock>,
+    proj_out: Projection,
+}
+
+/// SD 1 projects with a 1x1 convolution before patches are laid out, SD 2 with a linear layer after.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a handful of values, one per transformer")]
+enum Projection {
+    Conv(Conv2d),
+    Linear(Linear),
+}
+
+impl Projection {
+    fn new(channels: usize, linear: bool, device: &Device) -> Self {
+        if linear {
+            Self::Linear(LinearConfig::new(channels, channels).init(device))
+        } else {
+            Self::Conv(conv1x1(channels, channels, device))
+        }
+    }
+}
+
+/// Where in the U-Net a transformer stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransformerSite {
+    pub(crate) place: Place,
+    pub(crate) block: usize,
+    pub(crate) layer: usize,
+}
+
+impl TransformerSite {
+    /// The site of one attention layer of the transformer.
+    pub(crate) fn attention(self, depth: usize, kind: AttentionKind, resolution: [usize; 2]) -> AttentionSite {
+        let Self { place, block, layer } = self;
+        AttentionSite { place, block, layer, depth, kind, resolution }
+    }
+}
+
+impl Transformer2DModel {
+    pub(crate) fn new(channels: usize, config: &TransformerConfig, device: &Device) -> Self {
+        let projection = || Projection::new(channels, config.use_linear_projection, device);
+        Self {
+            norm: GroupNormConfig::new(config.norm_num_groups, channels).with_epsilon(NORM_EPS).init(device),
+            proj_in: projection(),
+            transformer_blocks: (0..config.layers)
+                .map(|_| BasicTransformerBlock::new(channels, config, device))
+                .collect(),
+            proj_out: projection(),
+        }
+    }
+
+    /// Number of transformer blocks.
+    pub(crate) fn depth(&self) -> usize {
+        self.transformer_blocks.len()
+    }
+
+    /// # Shapes
+    /// - hidden_states and output: `[batch, channels, rows, cols]`
+    /// - context: `[batch, tokens, cross_attention_dim]`
+    pub(crate) fn forward(
+        &self,
+        hidden_states: Tensor<4>,
+        context: &Tensor<3>,
+        site: TransformerSite,
+        observer: &mut dyn AttentionObserver,
+    ) -> ControlFlow<(), Tensor<4>> {
+        let [batch, channels, rows, cols] = hidden_states.dims();
+        let to_patches = |map: Tensor<4>| map.reshape([batch, channels, rows * cols]).swap_dims(1, 2);
+        let to_map = |patches: Tensor<3>| patches.swap_dims(1, 2).reshape([batch, channels, rows, cols]);
+
+        let residual = hidden_states.clone();
+        let normed = self.norm.forward(hidden_states);
+        let mut patches = match &self.proj_in {
+            Projection::Conv(conv) => to_patches(conv.forward(normed)),
+            Projection::Linear(linear) => linear.forward(to_patches(normed)),
+        };
+        for (depth, block) in self.transformer_blocks.iter().enumerate() {
+            let site = |kind| site.attention(depth, kind, [rows, cols]);
+            patches = block.forward(patches, context, site, observer)?;
+        }
+        let output = match &self.proj_out {
+            Projection::Conv(conv) => conv.forward(to_map(patches)),
+            Projection::Linear(linear) => to_map(linear.forward(patches)),
+        };
+        ControlFlow::Continue(output + residual)
+    }
+}
+
+/// Self-attention, cross-attention and feed-forward, each behind a layer normalisation
+/// (diffusers' `models/attention.py`).
+#[derive(Module, Debug)]
+struct BasicTransformerBlock {
+    norm1: LayerNorm,
+    attn1: Attention,
+    norm2: LayerNorm,
+    attn2: Attention,
+    norm3: LayerNorm,
+    ff: FeedForward,
+}
+
+impl BasicTransformerBlock {
+    fn new(channels: usize, config: &TransformerConfig, device: &Device) -> Self {
+        let norm = || LayerNormConfig::new(channels).init(device);
+        Self {
+            norm1: norm(),
+            attn1: Attention::new(channels, channels, config.heads, device),
+            norm2: norm(),
+            attn2: Attention::new(channels, config.cross_attention_dim, config.heads, device),
+            norm3: norm(),
+            ff: FeedForward::new(channels, device),
+        }
+    }
+
+    fn forward(
+        &self,
+        hidden_states: Tensor<3>,
+        context: &Tensor<3>,
+        site: impl Fn(AttentionKind) -> AttentionSite,
+        observer: &mut dyn AttentionObserver,
+    ) -> ControlFlow<(), Tensor<3>> {
+        let normed = self.norm1.forward(hidden_states.clone());
+        let attended = self.attn1.forward(normed.clone(), normed, &site(AttentionKind::SelfAttention), observer)?;
+        let hidden_states = hidden_states + attended;
+        let normed = self.norm2.forward(hidden_states.clone());
+        let attended = self.attn2.forward(normed, context.clone(), &site(AttentionKind::Cross), observer)?;
+        let hidden_states = hidden_states + attended;
+        let normed = self.norm3.forward(hidden_states.clone());
+        ControlFlow::Continue(hidden_states + self.ff.forward(normed))
+    }
+}

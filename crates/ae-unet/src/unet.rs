@@ -1,0 +1,139 @@
+use std::ops::ControlFlow;
+
+use ae_tensor::nn::conv3x3;
+use ae_tensor::{CheckpointError, FloatType, KeyRules, Weights, load_weights};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+use crate::down_block::DownBlock2D;
+use crate::embedding::{TimeProjection, TimestepEmbedding};
+use crate::mid_block::MidBlock2D;
+use crate::transformer::{Transformer2DModel, TransformerSite};
+use crate::up_block::UpBlock2D;
+use crate::{AttentionKind, AttentionObserver, AttentionSite, Place, UNetConfig};
+
+/// The noise predictor of Stable Diffusion 1 and 2
+/// (diffusers' `models/unets/unet_2d_condition.py`).
+#[derive(Module, Debug)]
+pub struct UNet2DConditionModel {
+    conv_in: Conv2d,
+    time_embedding: TimestepEmbedding,
+    down_blocks: Vec<DownBlock2D>,
+    mid_block: MidBlock2D,
+    up_blocks: Vec<UpBlock2D>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    #[module(skip)]
+    time_proj: TimeProjection,
+}
+
+impl UNet2DConditionModel {
+    /// Builds the model; its parameters are not allocated before they are loaded or used.
+    pub fn new(config: &UNetConfig, device: &Device) -> Self {
+        let channels = config.block_out_channels[0];
+        let time_proj =
+            TimeProjection { channels, flip_sin_to_cos: config.flip_sin_to_cos, freq_shift: config.freq_shift };
+        Self {
+            conv_in: conv3x3(config.in_channels, channels, device),
+            time_embedding: TimestepEmbedding::new(channels, config.time_embed_dim(), device),
+            down_blocks: config.down_shapes().iter().map(|shape| DownBlock2D::new(shape, device)).collect(),
+            mid_block: MidBlock2D::new(&config.mid_shape(), device),
+            up_blocks: config.up_shapes().iter().map(|shape| UpBlock2D::new(shape, device)).collect(),
+            conv_norm_out: GroupNormConfig::new(config.norm_num_groups, channels)
+                .with_epsilon(config.norm_eps)
+                .init(device),
+            conv_out: conv3x3(channels, config.out_channels, device),
+            time_proj,
+        }
+    }
+
+    /// Builds the model and fills it from a diffusers checkpoint
+    /// (`unet/diffusion_pytorch_model.safetensors`).
+    ///
+    /// # Errors
+    ///
+    /// See [`load_weights`].
+    pub fn load(
+        config: &UNetConfig,
+        weights: &Weights,
+        dtype: FloatType,
+        device: &Device,
+    ) -> Result<Self, CheckpointError> {
+        let mut model = Self::new(config, device);
+        load_weights(&mut model, weights, &KeyRules::default(), dtype)?;
+        Ok(model)
+    }
+
+    /// Predicts the noise (or the velocity) in `latents`.
+    ///
+    /// # Shapes
+    /// - latents: `[batch, in_channels, rows, cols]`, already scaled to the model's input
+    /// - context: `[batch, tokens, cross_attention_dim]`, the text embeddings
+    /// - output: `[batch, out_channels, rows, cols]`
+    pub fn forward(&self, latents: Tensor<4>, timestep: f64, context: &Tensor<3>) -> Tensor<4> {
+        match self.forward_with(latents, timestep, context, &mut ()) {
+            ControlFlow::Continue(output) => output,
+            ControlFlow::Break(()) => unreachable!("the empty observer ends no pass"),
+        }
+    }
+
+    /// As [`forward`](Self::forward), with an observer of the attention; a break when it ended the pass.
+    pub fn forward_with(
+        &self,
+        latents: Tensor<4>,
+        timestep: f64,
+        context: &Tensor<3>,
+        observer: &mut dyn AttentionObserver,
+    ) -> ControlFlow<(), Tensor<4>> {
+        // One row for the whole batch, on the plain device of the weights; activated here, once,
+        // rather than in every resnet.
+        let device = self.conv_in.weight.device();
+        let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device)));
+
+        let mut hidden_states = self.conv_in.forward(latents);
+        let mut skips = vec![hidden_states.clone()];
+        for (index, block) in self.down_blocks.iter().enumerate() {
+            hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
+        }
+        hidden_states = self.mid_block.forward(hidden_states, &temb, context, observer)?;
+        for (index, block) in self.up_blocks.iter().enumerate() {
+            hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
+        }
+        ControlFlow::Continue(self.conv_out.forward(silu(self.conv_norm_out.forward(hidden_states))))
+    }
+
+    /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in
+    /// which an observer is asked.
+    pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
+        let mut sites = Vec::new();
+        let mut visit = |place, block, attentions: &[Transformer2DModel], resolution| {
+            for (layer, transformer) in attentions.iter().enumerate() {
+                for depth in 0..transformer.depth() {
+                    for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
+                        sites.push(TransformerSite { place, block, layer }.attention(depth, kind, resolution));
+                    }
+                }
+            }
+        };
+        let mut resolution = latent_size;
+        let mut larger = Vec::new();
+        for (block, down) in self.down_blocks.iter().enumerate() {
+            visit(Place::Down, block, &down.attentions, resolution);
+            if !down.downsamplers.is_empty() {
+                larger.push(resolution);
+                resolution = resolution.map(|side| side.div_ceil(2));
+            }
+        }
+        visit(Place::Mid, 0, &self.mid_block.attentions, resolution);
+        for (block, up) in self.up_blocks.iter().enumerate() {
+            visit(Place::Up, block, &up.attentions, resolution);
+            if !up.upsamplers.is_empty() {
+                resolution = larger.pop().unwrap_or(latent_size);
+            }
+        }
+        sites
+    }
+}

@@ -1,0 +1,55 @@
+use std::ops::ControlFlow;
+
+use ae_tensor::nn::{ResnetBlock2D, Upsample2D};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::BlockShape;
+use crate::transformer::{Transformer2DModel, TransformerSite};
+use crate::{AttentionObserver, Place};
+
+/// `UpBlock2D`, or `CrossAttnUpBlock2D` where it has transformers.
+#[derive(Module, Debug)]
+pub(crate) struct UpBlock2D {
+    resnets: Vec<ResnetBlock2D>,
+    /// One per resnet, or none.
+    pub(crate) attentions: Vec<Transformer2DModel>,
+    /// One, or none in the last block.
+    pub(crate) upsamplers: Vec<Upsample2D>,
+}
+
+impl UpBlock2D {
+    pub(crate) fn new(shape: &BlockShape, device: &Device) -> Self {
+        let upsample = || Upsample2D::new(shape.channels, device);
+        Self {
+            resnets: shape.resnets.iter().map(|config| config.init(device)).collect(),
+            attentions: shape.transformers(device),
+            upsamplers: shape.resample.then(upsample).into_iter().collect(),
+        }
+    }
+
+    /// Pops one of `skips` per layer; what remains on top tells the size to enlarge to.
+    pub(crate) fn forward(
+        &self,
+        mut hidden_states: Tensor<4>,
+        temb: &Tensor<2>,
+        context: &Tensor<3>,
+        block: usize,
+        observer: &mut dyn AttentionObserver,
+        skips: &mut Vec<Tensor<4>>,
+    ) -> ControlFlow<(), Tensor<4>> {
+        for (layer, resnet) in self.resnets.iter().enumerate() {
+            let skip = skips.pop().expect("the config check pairs every up layer with a skip");
+            hidden_states = resnet.forward(Tensor::cat(vec![hidden_states, skip], 1), Some(temb));
+            if let Some(attention) = self.attentions.get(layer) {
+                let site = TransformerSite { place: Place::Up, block, layer };
+                hidden_states = attention.forward(hidden_states, context, site, observer)?;
+            }
+        }
+        for upsampler in &self.upsamplers {
+            let [.., rows, cols] = skips.last().expect("an upsampling block is followed by another").dims();
+            hidden_states = upsampler.forward(hidden_states, [rows, cols]);
+        }
+        ControlFlow::Continue(hidden_states)
+    }
+}
