@@ -1,0 +1,111 @@
+use ae_tensor::nn::conv1x1;
+use ae_tensor::{CheckpointError, FloatType, KeyRules, Weights, load_weights};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use crate::VaeConfig;
+use crate::decoder::Decoder;
+use crate::encoder::Encoder;
+
+/// Checkpoints older than diffusers 0.18 name the projections of the attention differently.
+const RULES: KeyRules = KeyRules {
+    renames: &[
+        (r"\.attentions\.0\.query\.", ".attentions.0.to_q."),
+        (r"\.attentions\.0\.key\.", ".attentions.0.to_k."),
+        (r"\.attentions\.0\.value\.", ".attentions.0.to_v."),
+        (r"\.attentions\.0\.proj_attn\.", ".attentions.0.to_out.0."),
+    ],
+    ignored: &[],
+};
+
+/// Stable Diffusion's autoencoder (diffusers' `models/autoencoders/autoencoder_kl.py`).
+#[derive(Module, Debug)]
+pub struct AutoencoderKL {
+    encoder: Encoder,
+    decoder: Decoder,
+    quant_conv: Option<Conv2d>,
+    post_quant_conv: Option<Conv2d>,
+    scaling_factor: f64,
+}
+
+/// The latents of a picture as the encoder gives them: a normal distribution for every value.
+#[derive(Clone, Debug)]
+pub struct LatentDistribution {
+    /// `[batch, latent_channels, rows, cols]`, in the scale of the sampler
+    pub mean: Tensor<4>,
+    /// `[batch, latent_channels, rows, cols]`, in the scale of the sampler
+    pub standard_deviation: Tensor<4>,
+}
+
+impl LatentDistribution {
+    /// Latents drawn with the given standard normal `noise` of the same shape.
+    pub fn sample(self, noise: Tensor<4>) -> Tensor<4> {
+        self.mean + self.standard_deviation * noise
+    }
+}
+
+impl AutoencoderKL {
+    /// Builds the model; its parameters are not allocated before they are loaded or used.
+    pub fn new(config: &VaeConfig, device: &Device) -> Self {
+        let latents = config.latent_channels;
+        Self {
+            encoder: Encoder::new(config, device),
+            decoder: Decoder::new(config, device),
+            quant_conv: config.use_quant_conv.then(|| conv1x1(2 * latents, 2 * latents, device)),
+            post_quant_conv: config.use_post_quant_conv.then(|| conv1x1(latents, latents, device)),
+            scaling_factor: config.scaling_factor,
+        }
+    }
+
+    /// Builds the model and fills it from a diffusers checkpoint
+    /// (`vae/diffusion_pytorch_model.safetensors`).
+    ///
+    /// # Errors
+    ///
+    /// See [`load_weights`].
+    pub fn load(
+        config: &VaeConfig,
+        weights: &Weights,
+        dtype: FloatType,
+        device: &Device,
+    ) -> Result<Self, CheckpointError> {
+        let mut model = Self::new(config, device);
+        load_weights(&mut model, weights, &RULES, dtype)?;
+        Ok(model)
+    }
+
+    /// Latents of a picture.
+    ///
+    /// # Shapes
+    /// - image: `[batch, 3, height, width]`, in -1 .. 1, sides a multiple of [`VaeConfig::scale`]
+    pub fn encode(&self, image: Tensor<4>) -> LatentDistribution {
+        /// The reference bounds the log-variance so that the exponential stays finite.
+        const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
+        let mut moments = self.encoder.forward(image);
+        if let Some(conv) = &self.quant_conv {
+            moments = conv.forward(moments);
+        }
+        let channels = moments.dims()[1] / 2;
+        let mean = moments.clone().narrow(1, 0, channels);
+        let log_variance = moments.narrow(1, channels, channels);
+        let standard_deviation = (log_variance.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1) * 0.5).exp();
+        LatentDistribution {
+            mean: mean * self.scaling_factor,
+            standard_deviation: standard_deviation * self.scaling_factor,
+        }
+    }
+
+    /// The picture of latents as the sampler leaves them.
+    ///
+    /// # Shapes
+    /// - latents: `[batch, latent_channels, rows, cols]`
+    /// - output: `[batch, 3, rows * scale, cols * scale]`, about -1 .. 1, not clamped
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        let mut latents = latents / self.scaling_factor;
+        if let Some(conv) = &self.post_quant_conv {
+            latents = conv.forward(latents);
+        }
+        self.decoder.forward(latents)
+    }
+}

@@ -1,0 +1,68 @@
+use ae_tensor::nn::{ResnetBlock2D, Upsample2D, conv3x3};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+use crate::VaeConfig;
+use crate::config::NORM_EPS;
+use crate::mid_block::MidBlock2D;
+
+/// From latents to a picture (diffusers' `models/autoencoders/vae.py`, `Decoder`).
+#[derive(Module, Debug)]
+pub(crate) struct Decoder {
+    conv_in: Conv2d,
+    mid_block: MidBlock2D,
+    up_blocks: Vec<UpDecoderBlock2D>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Module, Debug)]
+struct UpDecoderBlock2D {
+    resnets: Vec<ResnetBlock2D>,
+    /// One, or none in the last block.
+    upsamplers: Vec<Upsample2D>,
+}
+
+impl Decoder {
+    pub(crate) fn new(config: &VaeConfig, device: &Device) -> Self {
+        let levels = &config.block_out_channels;
+        let last = config.reductions();
+        let up_block = |level: usize| {
+            let channels = levels[level];
+            let before = levels[(level + 1).min(last)];
+            let resnet = |layer| config.resnet(if layer == 0 { before } else { channels }, channels).init(device);
+            let upsample = || Upsample2D::new(channels, device);
+            UpDecoderBlock2D {
+                resnets: (0..=config.layers_per_block).map(resnet).collect(),
+                upsamplers: (level != 0).then(upsample).into_iter().collect(),
+            }
+        };
+        Self {
+            conv_in: conv3x3(config.latent_channels, levels[last], device),
+            mid_block: MidBlock2D::new(config, device),
+            up_blocks: (0..=last).rev().map(up_block).collect(),
+            conv_norm_out: GroupNormConfig::new(config.norm_num_groups, levels[0]).with_epsilon(NORM_EPS).init(device),
+            conv_out: conv3x3(levels[0], config.out_channels, device),
+        }
+    }
+
+    /// # Shapes
+    /// - latents: `[batch, latent_channels, rows, cols]`
+    /// - output: `[batch, 3, rows * scale, cols * scale]`
+    pub(crate) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
+        let mut hidden_states = self.mid_block.forward(self.conv_in.forward(latents));
+        for block in &self.up_blocks {
+            for resnet in &block.resnets {
+                hidden_states = resnet.forward(hidden_states, None);
+            }
+            for upsampler in &block.upsamplers {
+                let [.., rows, cols] = hidden_states.dims();
+                hidden_states = upsampler.forward(hidden_states, [2 * rows, 2 * cols]);
+            }
+        }
+        self.conv_out.forward(silu(self.conv_norm_out.forward(hidden_states)))
+    }
+}
