@@ -1,0 +1,147 @@
+//! DPM-Solver++ 2M (Lu et al. 2022b, algorithm 2): diffusers' `scheduling_dpmsolver_multistep.py`
+//! with `solver_order` 2, `dpmsolver++` and `midpoint`.
+
+use burn::tensor::Tensor;
+
+use crate::prediction::Mix;
+use crate::schedule::{BetaSchedule, training_sigmas};
+use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
+use crate::timesteps::{Spacing, solver_timesteps};
+use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+
+/// Below this number of steps `lower_order_final` makes the last one first-order.
+const FEW_STEPS: usize = 15;
+
+/// A multistep sampler over the last two predictions of the clean sample.
+#[derive(Debug)]
+pub(crate) struct DpmSolverMultistep {
+    timesteps: Vec<f64>,
+    steps: Vec<Step>,
+    /// The clean sample predicted by the step before.
+    last_clean: Option<Tensor<4>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// The clean sample, from the sample and the model output.
+    clean: Mix,
+    /// The new sample's coefficients of sample and clean sample.
+    update: Mix,
+    /// ... and of the clean sample before, in a second-order step.
+    last_clean: Option<f64>,
+}
+
+impl DpmSolverMultistep {
+    pub(crate) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+        let training_sigmas = training_sigmas(config);
+        let (timesteps, sigmas) = if config.use_karras_sigmas {
+            let last = training_sigmas[training_sigmas.len() - 1];
+            let range = (f64::from(training_sigmas[0]), f64::from(last));
+            let (mut timesteps, sigmas) = karras(config, &training_sigmas, range, steps);
+            for timestep in &mut timesteps {
+                *timestep = match config.beta_schedule {
+                    // Not rounded, but cast to an integer all the same.
+                    BetaSchedule::SquaredcosCapV2 => timestep.trunc(),
+                    BetaSchedule::Linear | BetaSchedule::ScaledLinear => timestep.round_ties_even(),
+                };
+            }
+            (timesteps, sigmas)
+        } else {
+            spaced(config, &training_sigmas, steps)?
+        };
+        let sigmas = with_final(&training_sigmas, sigmas, config.final_sigmas_type);
+
+        let count = timesteps.len();
+        let first_order_end = config.euler_at_final
+            || (config.lower_order_final && count < FEW_STEPS)
+            || config.final_sigmas_type == FinalSigmas::Zero;
+        let steps: Vec<Step> = (0..count)
+            .map(|step| {
+                let earlier = (step > 0 && !(step == count - 1 && first_order_end)).then(|| sigmas[step - 1]);
+                Step::new(config, earlier, sigmas[step], sigmas[step + 1])
+            })
+            .collect();
+        match steps.iter().position(|step| !step.is_finite()) {
+            Some(step) => {
+                Err(SchedulerError::Degenerate { kind: SchedulerKind::DpmSolverMultistep, step, steps: count })
+            }
+            None => Ok(Self { timesteps, steps, last_clean: None }),
+        }
+    }
+}
+
+/// The timesteps of the config's spacing, and their noise levels.
+fn spaced(
+    config: &SchedulerConfig,
+    training_sigmas: &[f32],
+    steps: usize,
+) -> Result<(Vec<f64>, Vec<f64>), SchedulerError> {
+    // lambda = ln(alpha / sigma) falls over the timesteps: the noisiest are left out.
+    let end = training_sigmas.partition_point(|sigma| -f64::from(*sigma).ln() >= config.lambda_min_clipped);
+    if end == 0 {
+        return Err(SchedulerError::Field {
+            field: "lambda_min_clipped",
+            reason: format!("{} leaves no timestep: use -5.1", config.lambda_min_clipped),
+        });
+    }
+    let spacing = config.timestep_spacing.unwrap_or(Spacing::Linspace);
+    let timesteps = solver_timesteps(config, spacing, end, steps)?;
+    let sigmas = timesteps.iter().map(|&t| interpolate(training_sigmas, t)).collect();
+    Ok((timesteps, sigmas))
+}
+
+impl Step {
+    /// From noise level `now` to `next`: of second order if there is an `earlier` one, else first.
+    fn new(config: &SchedulerConfig, earlier: Option<f64>, now: f64, next: f64) -> Self {
+        let (alpha, sigma) = variance_preserving(now);
+        let (alpha_next, sigma_next) = variance_preserving(next);
+        // lambda = ln(alpha / sigma) = -ln(noise level)
+        let h = now.ln() - next.ln();
+        let clean = -alpha_next * (-h).exp_m1();
+        // Half of D1 = (h / h_before) * (clean - last_clean)
+        let slope = earlier.map(|earlier| 0.5 * clean * h / (earlier.ln() - now.ln()));
+        Self {
+            clean: config.prediction_type.clean_sample(alpha, sigma),
+            update: Mix { sample: sigma_next / sigma, output: clean + slope.unwrap_or_default() },
+            last_clean: slope.map(|slope| -slope),
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.clean.is_finite() && self.update.is_finite() && self.last_clean.is_none_or(f64::is_finite)
+    }
+}
+
+impl Scheduler for DpmSolverMultistep {
+    fn timesteps(&self) -> &[f64] {
+        &self.timesteps
+    }
+
+    fn init_noise_sigma(&self) -> f64 {
+        1.0
+    }
+
+    fn scale_model_input(&self, sample: Tensor<4>, _step: usize) -> Tensor<4> {
+        sample
+    }
+
+    fn step(
+        &mut self,
+        model_output: Tensor<4>,
+        step: usize,
+        sample: Tensor<4>,
+        _noise: &mut dyn FnMut() -> Tensor<4>,
+    ) -> Tensor<4> {
+        let Step { clean, update, last_clean } = self.steps[step];
+        let clean = clean.apply(sample.clone(), model_output);
+        let previous = update.apply(sample, clean.clone());
+        let last = self.last_clean.replace(clean);
+        match last_clean {
+            None => previous,
+            Some(weight) => {
+                let last = last.expect("a second-order step follows another step");
+                previous + last.mul_scalar(weight)
+            }
+        }
+    }
+}
