@@ -1,0 +1,52 @@
+/// Guidance that cannot be set up or carried on.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuidanceError {
+    /// A setting outside its range.
+    #[error("{name} is {value}: expected {expected}")]
+    Setting {
+        /// The setting, by its command line name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// No subject to excite.
+    #[error("no subject is given: name at least one word or token of the prompt")]
+    NoSubjects,
+    /// A subject token that the loss never sees.
+    #[error("token {position} cannot be a subject: the loss sees positions {first} to {last}")]
+    Token {
+        /// The position asked for.
+        position: usize,
+        /// First position that remains after dropping <sot>.
+        first: usize,
+        /// Last position that remains.
+        last: usize,
+    },
+    /// The maps are too small for the smoothing kernel.
+    #[error(
+        "attention maps of {rows}x{cols} are too small for a smoothing kernel of {kernel_size}: \
+         use a larger image, a smaller kernel or no smoothing"
+    )]
+    MapTooSmall {
+        /// Rows of the maps.
+        rows: usize,
+        /// Columns of the maps.
+        cols: usize,
+        /// Side of the kernel.
+        kernel_size: usize,
+    },
+    /// The loss is NaN or infinite.
+    #[error(
+        "the guidance loss at step {step} is not finite: the scale factor may be too large, or the weights damaged"
+    )]
+    NotFinite {
+        /// Index of the denoising step.
+        step: usize,
+    },
+    /// The observer ended the run.
+    #[error("interrupted")]
+    Interrupted,
+}

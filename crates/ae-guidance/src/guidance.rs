@@ -1,0 +1,370 @@
+use std::ops::ControlFlow;
+
+use burn::tensor::Tensor;
+
+use crate::{
+    AttentionModel, Evaluation, GuidanceError, GuidanceSettings, GuidanceTrace, Losses, Objective, Subjects,
+    aggregate_attention,
+};
+
+/// Generative semantic nursing for one prompt (paper, algorithm 1).
+#[derive(Clone, Debug)]
+pub struct Guidance {
+    settings: GuidanceSettings,
+    objective: Objective,
+    resolution: [usize; 2],
+}
+
+impl Guidance {
+    /// Guidance that reads attention maps of `resolution` (rows, cols).
+    ///
+    /// # Errors
+    ///
+    /// When a setting is outside its range or the maps are too small for the smoothing.
+    pub fn new(settings: GuidanceSettings, subjects: Subjects, resolution: [usize; 2]) -> Result<Self, GuidanceError> {
+        settings.check()?;
+        let objective = Objective::new(&settings, subjects, resolution)?;
+        Ok(Self { settings, objective, resolution })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &GuidanceSettings {
+        &self.settings
+    }
+
+    /// Shifts the latents at denoising step `step` of `num_steps`: refinement where the settings ask
+    /// for it, then the latent update. `observe` hears of every evaluation of the loss and can end the
+    /// run.
+    ///
+    /// The images of a batch do not interact: each gets the gradient of its own loss, and refinement
+    /// goes on with those that still need it. At a step where nothing is to be done
+    /// ([`GuidanceSettings::is_active`]) the model does not run and there is no trace.
+    ///
+    /// As in the references, refinement looks at the loss *before* its last update, and it happens at
+    /// its steps even where `max_iter_to_alter` is smaller.
+    ///
+    /// # Shapes
+    /// - latents and output: `[batch, channels, height, width]`, on a plain device
+    ///
+    /// # Errors
+    ///
+    /// [`GuidanceError::NotFinite`] when a loss is NaN or infinite, [`GuidanceError::Interrupted`] when
+    /// `observe` breaks.
+    pub fn guide(
+        &self,
+        model: &impl AttentionModel,
+        latents: Tensor<4>,
+        step: usize,
+        num_steps: usize,
+        observe: &mut dyn FnMut(Evaluation<'_>) -> ControlFlow<()>,
+    ) -> Result<(Tensor<4>, Vec<GuidanceTrace>), GuidanceError> {
+        if !self.settings.is_active(step) {
+            return Ok((latents, Vec::new()));
+        }
+        let update = step < self.settings.max_iter_to_alter;
+        let mut pass = Pass {
+            guidance: self,
+            model,
+            step,
+            step_size: self.settings.step_size(step, num_steps),
+            images: latents.split(1, 0).into_iter().map(Image::new).collect(),
+            observe,
+        };
+        let everyone: Vec<usize> = (0..pass.images.len()).collect();
+        pass.evaluate(&everyone, 0, true)?;
+        let mut traces: Vec<_> = pass
+            .images
+            .iter()
+            .map(|image| GuidanceTrace {
+                before: image.losses.clone(),
+                during: Vec::new(),
+                after: None,
+                updated: update,
+            })
+            .collect();
+        if let Some(threshold) = self.settings.thresholds.get(&step) {
+            pass.refine((1.0 - threshold) as f32, update, &mut traces)?;
+        }
+        let Pass { images, step_size, .. } = pass;
+        let latents = images.into_iter().map(|image| if update { image.updated(step_size) } else { image.latents });
+        Ok((Tensor::cat(latents.collect(), 0), traces))
+    }
+}
+
+/// The images of a batch on their way through one denoising step.
+struct Pass<'a, M> {
+    guidance: &'a Guidance,
+    model: &'a M,
+    step: usize,
+    step_size: f64,
+    images: Vec<Image>,
+    observe: &'a mut dyn FnMut(Evaluation<'_>) -> ControlFlow<()>,
+}
+
+/// One image of the batch, at its latest evaluation.
+struct Image {
+    /// `[1, channels, rows, cols]`, plain
+    latents: Tensor<4>,
+    losses: Losses,
+    /// Of the loss by the latents, where it was asked for.
+    gradient: Option<Tensor<4>>,
+}
+
+impl<M: AttentionModel> Pass<'_, M> {
+    /// Iterative latent refinement of the images whose loss is above `target`.
+    fn refine(&mut self, target: f32, gradient_after: bool, traces: &mut [GuidanceTrace]) -> Result<(), GuidanceError> {
+        let refined: Vec<usize> = (0..self.images.len()).filter(|&i| self.images[i].losses.loss > target).collect();
+        let most = self.guidance.settings.max_refinement_steps;
+        if most == 0 || refined.is_empty() {
+            return Ok(());
+        }
+        let mut active = refined.clone();
+        for iteration in 0..most {
+            // The first evaluation is the one that found the loss too large: same latents, same result.
+            if iteration > 0 {
+                self.evaluate(&active, iteration, true)?;
+                for &i in &active {
+                    traces[i].during.push(self.images[i].losses.clone());
+                }
+            }
+            for &i in &active {
+                self.images[i].latents = self.images[i].updated(self.step_size);
+            }
+            active.retain(|&i| self.images[i].losses.loss > target);
+            if active.is_empty() {
+                break;
+            }
+        }
+        // Images that needed fewer updates than others have their own count.
+        let iterations = traces.iter().map(|trace| trace.during.len() + 1).max().unwrap_or(0);
+        self.evaluate(&refined, iterations, gradient_after)?;
+        for i in refined {
+            traces[i].after = Some(self.images[i].losses.clone());
+        }
+        Ok(())
+    }
+
+    /// One pass of the model over the chosen images, with or without the gradient.
+    fn evaluate(&mut self, chosen: &[usize], iteration: usize, gradient: bool) -> Result<(), GuidanceError> {
+        let Guidance { objective, resolution, .. } = self.guidance;
+        let batch = Tensor::cat(chosen.iter().map(|&i| self.images[i].latents.clone()).collect(), 0);
+        let batch = if gradient { batch.autodiff().require_grad() } else { batch };
+        let maps = aggregate_attention(self.model.cross_attention(batch.clone()), *resolution);
+        let score = objective.score(objective.subject_maps(maps));
+
+        let losses: Vec<f32> = score.subject_losses.into_data().iter::<f32>().collect();
+        if losses.iter().any(|loss| !loss.is_finite()) {
+            return Err(GuidanceError::NotFinite { step: self.step });
+        }
+        let mut gradients = if gradient {
+            // The losses do not interact, so the gradient of their sum holds the gradient of each.
+            let mut gradients = score.loss.sum().backward();
+            let gradients = batch.grad_remove(&mut gradients).expect("the loss depends on the latents");
+            gradients.split(1, 0)
+        } else {
+            Vec::new()
+        }
+        .into_iter();
+        for (&index, losses) in chosen.iter().zip(losses.chunks(losses.len() / chosen.len())) {
+            let image = &mut self.images[index];
+            image.losses = Losses::new(losses.to_vec());
+            image.gradient = gradients.next();
+            let seen = Evaluation { step: self.step, iteration, image: index, losses: &image.losses };
+            if (self.observe)(seen).is_break() {
+                return Err(GuidanceError::Interrupted);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Image {
+    fn new(latents: Tensor<4>) -> Self {
+        Self { latents, losses: Losses::new(Vec::new()), gradient: None }
+    }
+
+    /// The latents one step down the gradient; unchanged where the loss is zero (paper, equation 2).
+    fn updated(&self, step_size: f64) -> Tensor<4> {
+        match &self.gradient {
+            Some(gradient) if self.losses.loss != 0.0 => self.latents.clone() - gradient.clone() * step_size,
+            _ => self.latents.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use burn::tensor::activation::softmax;
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    const TOKENS: usize = 6;
+
+    /// Two channels on 4x4 patches listen to six tokens through fixed keys, in two heads.
+    fn toy(latents: Tensor<4>) -> Vec<Tensor<4>> {
+        let batch = latents.dims()[0];
+        let keys: [[f32; TOKENS]; 2] = [[0.3, 1.1, -0.4, 0.9, -1.2, 0.1], [-0.7, 0.2, 1.3, -0.5, 0.4, 0.8]];
+        let keys = Tensor::<2>::from_data(TensorData::from(keys), &Device::flex()).reshape([1, 1, 2, TOKENS]);
+        let patches = latents.reshape([batch, 1, 2, 16]).swap_dims(2, 3);
+        let head = |factor: f64| softmax((patches.clone() * factor).matmul(keys.clone()), 3);
+        vec![head(1.0), head(0.5)]
+    }
+
+    fn latents(batch: usize) -> Tensor<4> {
+        let values: Vec<f32> = (0..batch * 32).map(|i| ((i * 37 % 19) as f32 / 9.0 - 1.0) * 0.8).collect();
+        Tensor::from_data(TensorData::new(values, [batch, 2, 4, 4]), &Device::flex())
+    }
+
+    fn guidance(change: impl FnOnce(&mut GuidanceSettings)) -> Guidance {
+        // A mild scale keeps the toy's loss smooth enough for finite differences.
+        let mut settings = GuidanceSettings { attention_scale: 4.0, scale_factor: 0.5, ..Default::default() };
+        change(&mut settings);
+        let subjects = Subjects::new(vec![vec![1], vec![3, 4]], TOKENS, None).unwrap();
+        Guidance::new(settings, subjects, [4, 4]).unwrap()
+    }
+
+    fn guide(
+        guidance: &Guidance,
+        model: &impl AttentionModel,
+        latents: Tensor<4>,
+        step: usize,
+    ) -> Result<(Tensor<4>, Vec<GuidanceTrace>), GuidanceError> {
+        guidance.guide(model, latents, step, 10, &mut |_| ControlFlow::Continue(()))
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_into_vec_as::<f32>().unwrap()
+    }
+
+    #[test]
+    fn the_gradient_agrees_with_finite_differences() {
+        const H: f32 = 1e-2;
+        for smoothing in [None, Some(crate::GaussianSmoothing::default())] {
+            let guidance = guidance(|s| s.smoothing = smoothing);
+            let evaluate = |latents: Tensor<4>, gradient| {
+                let observe = &mut |_: Evaluation<'_>| ControlFlow::Continue(());
+                let images = vec![Image::new(latents)];
+                let mut pass = Pass { guidance: &guidance, model: &toy, step: 0, step_size: 1.0, images, observe };
+                pass.evaluate(&[0], 0, gradient).unwrap();
+                pass.images.remove(0)
+            };
+            let gradient = values(evaluate(latents(1), true).gradient.unwrap());
+            let base = values(latents(1));
+            let loss_at = |i: usize, shift: f32| {
+                let mut moved = base.clone();
+                moved[i] += shift;
+                let z = Tensor::from_data(TensorData::new(moved, [1, 2, 4, 4]), &Device::flex());
+                evaluate(z, false).losses.loss
+            };
+            assert!(gradient.iter().any(|g| g.abs() > 1e-3));
+            for (i, g) in gradient.iter().enumerate() {
+                let difference = (loss_at(i, H) - loss_at(i, -H)) / (2.0 * H);
+                assert!((g - difference).abs() < 1e-3, "{smoothing:?} at {i}: {g} against {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_update_lowers_the_loss() {
+        let guidance = guidance(|s| s.thresholds = BTreeMap::new());
+        let (shifted, trace) = guide(&guidance, &toy, latents(1), 0).unwrap();
+        let (_, again) = guide(&guidance, &toy, shifted, 0).unwrap();
+        assert!(again[0].before.loss < trace[0].before.loss);
+        assert!(trace[0].updated && trace[0].after.is_none());
+    }
+
+    #[test]
+    fn a_batch_is_guided_as_its_images_alone() {
+        let guidance = guidance(|s| {
+            s.thresholds = BTreeMap::from([(0, 0.55)]);
+            s.max_refinement_steps = 4;
+        });
+        let (together, traces) = guide(&guidance, &toy, latents(3), 0).unwrap();
+        for (i, image) in latents(3).split(1, 0).into_iter().enumerate() {
+            let (alone, trace) = guide(&guidance, &toy, image, 0).unwrap();
+            for (a, b) in values(alone).iter().zip(values(together.clone().narrow(0, i, 1))) {
+                assert!((a - b).abs() < 1e-6);
+            }
+            assert_eq!(trace[0].refinement_steps(), traces[i].refinement_steps());
+        }
+    }
+
+    #[test]
+    fn refinement_stops_one_update_late_and_runs_the_model_no_more_than_needed() {
+        let batches = RefCell::new(Vec::new());
+        let counting = |latents: Tensor<4>| {
+            batches.borrow_mut().push(latents.dims()[0]);
+            toy(latents)
+        };
+        // A threshold the first update reaches: the reference still makes one more.
+        let first = guidance(|s| s.thresholds = BTreeMap::new());
+        let (shifted, trace) = guide(&first, &counting, latents(1), 0).unwrap();
+        let (_, next) = guide(&first, &counting, shifted, 0).unwrap();
+        let between = f64::from(f32::midpoint(trace[0].before.loss, next[0].before.loss));
+        batches.borrow_mut().clear();
+
+        let refining = guidance(|s| s.thresholds = BTreeMap::from([(0, 1.0 - between)]));
+        let (_, trace) = guide(&refining, &counting, latents(1), 0).unwrap();
+        assert_eq!(trace[0].refinement_steps(), 2);
+        assert_eq!(trace[0].during.len(), 1);
+        // Before, before the second update, after: the reference runs the first of them twice.
+        assert_eq!(*batches.borrow(), [1, 1, 1]);
+    }
+
+    #[test]
+    fn refinement_is_bounded() {
+        let guidance = guidance(|s| {
+            s.thresholds = BTreeMap::from([(0, 1.0)]);
+            s.max_refinement_steps = 3;
+        });
+        let (_, trace) = guide(&guidance, &toy, latents(1), 0).unwrap();
+        assert_eq!(trace[0].refinement_steps(), 3);
+    }
+
+    #[test]
+    fn later_steps_are_left_alone() {
+        let guidance = guidance(|s| s.max_iter_to_alter = 2);
+        let never = |_: Tensor<4>| -> Vec<Tensor<4>> { panic!("the model must not run") };
+        let (same, trace) = guide(&guidance, &never, latents(1), 5).unwrap();
+        assert_eq!(values(same), values(latents(1)));
+        assert!(trace.is_empty());
+    }
+
+    #[test]
+    fn refinement_alone_happens_beyond_the_altered_steps() {
+        let guidance = guidance(|s| {
+            s.max_iter_to_alter = 0;
+            s.thresholds = BTreeMap::from([(7, 1.0)]);
+            s.max_refinement_steps = 2;
+        });
+        let (shifted, trace) = guide(&guidance, &toy, latents(1), 7).unwrap();
+        assert_eq!((trace[0].refinement_steps(), trace[0].updated), (2, false));
+        assert_ne!(values(shifted), values(latents(1)));
+    }
+
+    #[test]
+    fn the_observer_hears_every_evaluation_and_can_end_the_run() {
+        let guidance = guidance(|s| {
+            s.thresholds = BTreeMap::from([(0, 1.0)]);
+            s.max_refinement_steps = 5;
+        });
+        let mut seen = Vec::new();
+        let result = guidance.guide(&toy, latents(2), 0, 10, &mut |evaluation| {
+            seen.push((evaluation.iteration, evaluation.image));
+            if evaluation.iteration == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(result.unwrap_err(), GuidanceError::Interrupted);
+        assert_eq!(seen, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_an_error() {
+        let broken = |latents: Tensor<4>| toy(latents * f32::NAN);
+        let error = guide(&guidance(|_| ()), &broken, latents(1), 3).unwrap_err();
+        assert_eq!(error, GuidanceError::NotFinite { step: 3 });
+    }
+}

@@ -1,0 +1,69 @@
+use burn::tensor::activation::softmax;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::{GuidanceError, GuidanceSettings, Subjects};
+
+/// The loss of Attend-and-Excite over aggregated attention maps (paper, equation 1).
+#[derive(Clone, Debug)]
+pub struct Objective {
+    subjects: Subjects,
+    attention_scale: f64,
+    smoothing: Option<crate::GaussianSmoothing>,
+}
+
+/// What the [`Objective`] says of a batch of attention maps.
+#[derive(Clone, Debug)]
+pub struct Score {
+    /// Loss of every subject, `max(0, 1 - max of its map)`: `[batch, subjects]`
+    pub subject_losses: Tensor<2>,
+    /// Loss of every image, that of its most neglected subject: `[batch]`
+    pub loss: Tensor<1>,
+}
+
+impl Objective {
+    /// # Errors
+    ///
+    /// When maps of `resolution` (rows, cols) are too small for the smoothing.
+    pub fn new(settings: &GuidanceSettings, subjects: Subjects, resolution: [usize; 2]) -> Result<Self, GuidanceError> {
+        let [rows, cols] = resolution;
+        if let Some(smoothing) = settings.smoothing.filter(|s| rows.min(cols) <= s.radius()) {
+            return Err(GuidanceError::MapTooSmall { rows, cols, kernel_size: smoothing.kernel_size });
+        }
+        Ok(Self { subjects, attention_scale: settings.attention_scale, smoothing: settings.smoothing })
+    }
+
+    /// The map of every subject: its share in the softmax over tokens, smoothed.
+    ///
+    /// A subject of several tokens has the sum of their shares: how much of a patch's attention goes
+    /// to the subject.
+    ///
+    /// # Shapes
+    /// - maps: `[batch, rows, cols, tokens]`, as [`aggregate_attention`](crate::aggregate_attention)
+    ///   gives them
+    /// - output: `[batch, subjects, rows, cols]`
+    pub fn subject_maps(&self, maps: Tensor<4>) -> Tensor<4> {
+        let [batch, rows, cols, _] = maps.dims();
+        let window = self.subjects.window();
+        let (width, count) = (window.len(), self.subjects.count());
+        let selection = TensorData::new(self.subjects.selection(), [1, width, count]);
+        let selection = Tensor::<3>::from_data(selection, &maps.device().without_autodiff());
+
+        let logits = maps.narrow(3, window.start, width) * self.attention_scale;
+        let probs = softmax(logits, 3).reshape([batch, rows * cols, width]);
+        let subject_maps = probs.matmul(selection).swap_dims(1, 2).reshape([batch, count, rows, cols]);
+        match self.smoothing {
+            Some(smoothing) => smoothing.forward(subject_maps),
+            None => subject_maps,
+        }
+    }
+
+    /// # Shapes
+    /// - subject_maps: `[batch, subjects, rows, cols]`
+    pub fn score(&self, subject_maps: Tensor<4>) -> Score {
+        let [batch, subjects, rows, cols] = subject_maps.dims();
+        let maxima = subject_maps.reshape([batch, subjects, rows * cols]).max_dim(2).reshape([batch, subjects]);
+        let subject_losses = (-maxima + 1.0).clamp_min(0.0);
+        let loss = subject_losses.clone().max_dim(1).reshape([batch]);
+        Score { subject_losses, loss }
+    }
+}
