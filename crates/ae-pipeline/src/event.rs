@@ -1,0 +1,35 @@
+use ae_guidance::Losses;
+use burn::tensor::Tensor;
+
+use crate::trace::StepTrace;
+
+/// What happens while a request is drawn.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The loss was evaluated: once per guided step, and once per refinement iteration.
+    Evaluated {
+        /// Index of the denoising step.
+        step: usize,
+        /// Number of denoising steps.
+        num_steps: usize,
+        /// Refinement updates made in this step so far.
+        iteration: usize,
+        /// Index of the picture within the request's seeds.
+        picture: usize,
+        /// Its losses, in the order of the subjects.
+        losses: &'a Losses,
+    },
+    /// A denoising step ended.
+    Denoised {
+        /// Index of the step.
+        step: usize,
+        /// Number of denoising steps.
+        num_steps: usize,
+        /// What happened to each picture.
+        traces: &'a [StepTrace],
+        /// The latents after the step, `[pictures, channels, rows, cols]`;
+        /// [`Pipeline::decode`](crate::Pipeline::decode) makes pictures of them.
+        latents: &'a Tensor<4>,
+    },
+}

@@ -1,0 +1,50 @@
+//! From a prompt to pictures in which every subject appears: Attend-and-Excite on a Stable Diffusion
+//! model in diffusers' folder layout.
+//!
+//! A [`Pipeline`] is loaded from a [`ModelSource`]. A [`Request`] says what to draw, with the model's
+//! own defaults; [`Pipeline::generate`] draws it, tells an observer of every [`Event`] on the way, and
+//! returns the pictures with the whole [`Trace`].
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//!
+//! use ae_pipeline::{ModelSource, Pipeline};
+//! use ae_tensor::{DeviceSpec, FloatType};
+//!
+//! let device = DeviceSpec::CPU.open()?;
+//! let pipeline = Pipeline::load(&ModelSource::folder("stable-diffusion-v1-4"), FloatType::F32, &device)?;
+//! let request = pipeline.request("a cat and a dog");
+//! let output = pipeline.generate(&request, &mut |_event| ControlFlow::Continue(()))?;
+//! output.pictures[0].image.save("cat-and-dog.png")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attention;
+mod defaults;
+mod error;
+mod event;
+mod generate;
+mod load;
+mod output;
+mod request;
+mod source;
+mod trace;
+
+pub use defaults::ModelDefaults;
+pub use error::{LoadError, PipelineError};
+pub use event::Event;
+pub use load::{Pipeline, load_tokenizer};
+pub use output::{Output, Picture};
+pub use request::{Method, Request, SubjectChoice};
+pub use source::{EmbeddedModel, ModelSource};
+pub use trace::{StepTrace, Trace};
+
+// What a caller needs to fill in a request or to read an output.
+pub use ae_clip::{Subject, SubjectError, TokenKind, TokenizedPrompt, Truncation};
+pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
+pub use ae_scheduler::SchedulerKind;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,79 @@
+use ae_clip::{Subject, TokenizedPrompt};
+use burn::tensor::Tensor;
+use image::RgbImage;
+
+use crate::{PipelineError, Trace};
+
+/// The pictures of a request.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// One per seed.
+    pub pictures: Vec<Picture>,
+    /// The prompt as the text encoder saw it.
+    pub prompt: TokenizedPrompt,
+    /// The subjects that were guided; none for plain sampling.
+    pub subjects: Vec<Subject>,
+}
+
+/// A picture and how it came about.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Its seed.
+    pub seed: u64,
+    /// The picture.
+    pub image: RgbImage,
+    /// The final latents, `[1, channels, rows, cols]`.
+    pub latents: Tensor<4>,
+    /// The record of the run.
+    pub trace: Trace,
+}
+
+/// Quantises pictures in -1 .. 1 as diffusers does (`VaeImageProcessor`): to 0 .. 1, clamped, times
+/// 255, rounded half to even.
+///
+/// # Shapes
+/// - pictures: `[batch, 3, height, width]`
+pub(crate) fn to_images(pictures: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
+    let [_, _, height, width] = pictures.dims();
+    let values: Vec<f32> = pictures.permute([0, 2, 3, 1]).into_data().iter::<f32>().collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(PipelineError::NotFinite { stage: "decoded pictures" });
+    }
+    let size = |pixels| u32::try_from(pixels).expect("the size was checked");
+    let quantise = |value: &f32| {
+        let scaled = (value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;
+        #[expect(clippy::cast_sign_loss, reason = "0 to 255")]
+        let byte = scaled.round_ties_even() as u8;
+        byte
+    };
+    let image = |pixels: &[f32]| {
+        let bytes = pixels.iter().map(quantise).collect();
+        RgbImage::from_raw(size(width), size(height), bytes).expect("three bytes per pixel")
+    };
+    Ok(values.chunks(height * width * 3).map(image).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    fn quantised(values: [f32; 6]) -> Result<Vec<u8>, PipelineError> {
+        let data = TensorData::new(values.to_vec(), [1, 3, 1, 2]);
+        to_images(Tensor::from_data(data, &Device::flex())).map(|images| images[0].as_raw().clone())
+    }
+
+    /// `numpy_to_pil((x / 2 + 0.5).clamp(0, 1))`; channels first becomes channels last.
+    #[test]
+    fn pictures_are_clamped_and_rounded_half_to_even() {
+        let half = 2.0 * (0.5 / 255.0) - 1.0; // 0.5 of 255: rounds to 0
+        let bytes = quantised([-2.0, 1.5, -1.0, 0.0, half, 1.0]).unwrap();
+        assert_eq!(bytes, [0, 0, 0, 255, 128, 255]);
+    }
+
+    #[test]
+    fn pictures_that_are_not_finite_are_an_error() {
+        assert!(matches!(quantised([f32::NAN; 6]), Err(PipelineError::NotFinite { .. })));
+    }
+}

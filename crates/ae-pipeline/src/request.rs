@@ -1,0 +1,109 @@
+use ae_clip::{Subject, TokenizedPrompt, content_words, find_subjects, subjects_at};
+use ae_guidance::GuidanceSettings;
+use ae_scheduler::SchedulerKind;
+use ae_tensor::NoiseKind;
+
+use crate::PipelineError;
+
+/// What to draw, and how.
+///
+/// [`Pipeline::request`](crate::Pipeline::request) fills it with the model's defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What the picture shall show.
+    pub prompt: String,
+    /// What it shall not show.
+    pub negative_prompt: String,
+    /// One picture per seed, drawn together.
+    pub seeds: Vec<u64>,
+    /// The generator that the seeds start.
+    pub noise: NoiseKind,
+    /// Height and width in pixels; by default the model's own.
+    pub height: Option<usize>,
+    /// Width in pixels.
+    pub width: Option<usize>,
+    /// Number of denoising steps.
+    pub num_inference_steps: usize,
+    /// Scale of classifier-free guidance; up to 1 there is none.
+    pub guidance_scale: f64,
+    /// The sampler; by default the model's own.
+    pub scheduler: Option<SchedulerKind>,
+    /// The method.
+    pub method: Method,
+}
+
+/// How the latents are led.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Plain sampling.
+    StableDiffusion,
+    /// Attend-and-Excite.
+    AttendAndExcite {
+        /// What must appear.
+        subjects: SubjectChoice,
+        /// The parameters of the method.
+        settings: GuidanceSettings,
+        /// Rows and columns of the attention maps; by default latents over the model's reduction.
+        attention_resolution: Option<[usize; 2]>,
+        /// Leave <eot> and the padding out of the softmax (official repository, Stable Diffusion 2).
+        eot_normalization: bool,
+    },
+}
+
+impl Method {
+    /// Its name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StableDiffusion => "stable-diffusion",
+            Self::AttendAndExcite { .. } => "attend-and-excite",
+        }
+    }
+}
+
+/// Which tokens of the prompt are subjects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubjectChoice {
+    /// The content words of the prompt.
+    #[default]
+    Auto,
+    /// Words or phrases of the prompt.
+    Words(Vec<String>),
+    /// Token positions, with <sot> at 0; each is a subject of its own, as in the references.
+    Indices(Vec<usize>),
+}
+
+impl SubjectChoice {
+    /// The subjects that the choice means in a prompt.
+    ///
+    /// # Errors
+    ///
+    /// When a subject is not in the prompt, an index is on no word, or there is no content word to
+    /// choose.
+    pub fn resolve(&self, prompt: &TokenizedPrompt) -> Result<Vec<Subject>, PipelineError> {
+        let subjects = match self {
+            Self::Auto => content_words(prompt),
+            Self::Words(words) => find_subjects(prompt, words)?,
+            Self::Indices(indices) => subjects_at(prompt, indices)?,
+        };
+        if subjects.is_empty() {
+            return Err(PipelineError::NoSubject { prompt: prompt.text().chars().take(60).collect() });
+        }
+        Ok(subjects)
+    }
+}
+
+impl Request {
+    /// Checks what does not depend on the model.
+    pub(crate) fn check(&self) -> Result<(), PipelineError> {
+        let option = |option, value: String, expected: &str| {
+            Err(PipelineError::Option { option, value, expected: expected.to_owned() })
+        };
+        if self.seeds.is_empty() {
+            return option("seeds", "empty".to_owned(), "at least one seed");
+        }
+        if !self.guidance_scale.is_finite() {
+            return option("guidance-scale", self.guidance_scale.to_string(), "a finite number");
+        }
+        Ok(())
+    }
+}
