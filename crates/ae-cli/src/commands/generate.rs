@@ -1,0 +1,187 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ae_pipeline::{
+    GaussianSmoothing, GuidanceSettings, Method, Picture, Pipeline, PipelineError, Request, SubjectChoice,
+};
+use image::RgbImage;
+
+use crate::args::{GenerateArgs, MethodName};
+use crate::error::CliError;
+use crate::model;
+use crate::output::{Files, Progress, Record, grid, print, say, side_by_side};
+
+/// Draws every seed of every prompt.
+pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
+    let source = model::source(args.prompts.model.as_deref())?;
+    let prompts = model::prompts(&args.prompts)?;
+    let device = args.device.open()?;
+    let interrupted = listen_for_interrupts()?;
+    let pipeline = Pipeline::load(&source, args.dtype, &device)?;
+
+    let several = prompts.len() > 1;
+    let mut drawing = Drawing { args, pipeline: &pipeline, interrupted, finished: 0 };
+    for (prompt, choice) in prompts {
+        let request = request(args, &pipeline, prompt, choice);
+        drawing.prompt(&request).map_err(|error| name_prompt(error, several.then_some(prompt)))?;
+    }
+    Ok(())
+}
+
+/// Sets a flag at the first Ctrl-C, so that the run ends between two steps; the second ends the program.
+fn listen_for_interrupts() -> Result<Arc<AtomicBool>, CliError> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    })?;
+    Ok(flag)
+}
+
+/// The request of one prompt: the command line over the model's defaults.
+fn request(args: &GenerateArgs, pipeline: &Pipeline, prompt: &str, subjects: SubjectChoice) -> Request {
+    let mut request = pipeline.request(prompt);
+    request.negative_prompt.clone_from(&args.negative_prompt);
+    request.noise = args.rng;
+    request.height = args.height;
+    request.width = args.width;
+    request.scheduler = args.scheduler;
+    request.num_inference_steps = args.steps.unwrap_or(request.num_inference_steps);
+    request.guidance_scale = args.guidance_scale.unwrap_or(request.guidance_scale);
+    request.method = match args.method {
+        MethodName::StableDiffusion => Method::StableDiffusion,
+        MethodName::AttendAndExcite => {
+            let guidance = &args.guidance;
+            let defaults = pipeline.defaults().guidance();
+            let smoothing = GaussianSmoothing::default();
+            Method::AttendAndExcite {
+                subjects,
+                settings: GuidanceSettings {
+                    max_iter_to_alter: guidance.max_iter_to_alter,
+                    thresholds: guidance.thresholds.0.clone(),
+                    max_refinement_steps: guidance.max_refinement_steps,
+                    scale_factor: guidance.scale_factor.unwrap_or(defaults.scale_factor),
+                    scale_range: (guidance.scale_range.0, guidance.scale_range.1),
+                    attention_scale: guidance.attention_scale.unwrap_or(defaults.attention_scale),
+                    smoothing: (!guidance.no_smoothing).then_some(GaussianSmoothing {
+                        kernel_size: guidance.kernel_size.unwrap_or(smoothing.kernel_size),
+                        sigma: guidance.sigma.unwrap_or(smoothing.sigma),
+                    }),
+                },
+                attention_resolution: guidance.attention_res.map(|resolution| resolution.0),
+                eot_normalization: guidance.eot_normalization,
+            }
+        }
+    };
+    request
+}
+
+struct Drawing<'a> {
+    args: &'a GenerateArgs,
+    pipeline: &'a Pipeline,
+    interrupted: Arc<AtomicBool>,
+    finished: usize,
+}
+
+impl Drawing<'_> {
+    /// Draws the seeds of one prompt, each written as soon as it is there.
+    fn prompt(&mut self, request: &Request) -> Result<(), CliError> {
+        let files = Files::new(&self.args.output, &request.prompt);
+        self.announce(request)?;
+        let (mut pictures, mut comparisons) = (Vec::new(), Vec::new());
+        for &seed in &self.args.seeds.0 {
+            let guided = self.picture(request, seed)?;
+            self.write(&files, &seed.to_string(), &guided.image, request, &guided)?;
+            if self.args.trace {
+                let record = Record::new(self.pipeline, request, &guided);
+                print(&format!("{}\n", files.write_text(&format!("{seed}.json"), &record.trace_json())?.display()));
+            }
+            if self.args.compare {
+                let plain_request = Request { method: Method::StableDiffusion, ..request.clone() };
+                let plain = self.picture(&plain_request, seed)?;
+                self.write(&files, &format!("{seed}-plain"), &plain.image, &plain_request, &plain)?;
+                let both = side_by_side(&plain.image, &guided.image);
+                self.write(&files, &format!("{seed}-compare"), &both, request, &guided)?;
+                comparisons.push(both);
+            }
+            pictures.push(guided.image);
+        }
+        for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
+            if pictures.len() > 1 {
+                let path = files.write_grid(suffix, &grid(&pictures), &Record::of_grid(self.pipeline, request))?;
+                print(&format!("{}\n", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what will be drawn; the subjects aloud where nobody named them.
+    fn announce(&self, request: &Request) -> Result<(), CliError> {
+        if self.args.quiet {
+            return Ok(());
+        }
+        let failed = |error| CliError::Pipeline { prompt: None, error };
+        let prompt = self.pipeline.tokenize(&request.prompt).map_err(failed)?;
+        if let Some(cut) = prompt.truncation() {
+            say(&format!("warning: the prompt is too long, {} tokens were cut: '{}'", cut.tokens, cut.text));
+        }
+        if let Method::AttendAndExcite { subjects: choice, .. } = &request.method {
+            let subjects = choice.resolve(&prompt).map_err(failed)?;
+            let names: Vec<_> = subjects
+                .iter()
+                .map(|subject| {
+                    let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
+                    format!("{} ({})", subject.text, positions.join("+"))
+                })
+                .collect();
+            let hint =
+                if *choice == SubjectChoice::Auto { ", chosen from the prompt; --subjects names others" } else { "" };
+            say(&format!("subjects: {}{hint}", names.join(", ")));
+        }
+        if self.args.verbose {
+            say(&format!("settings: {}", Record::of_grid(self.pipeline, request).settings_json()));
+        }
+        Ok(())
+    }
+
+    fn picture(&self, request: &Request, seed: u64) -> Result<Picture, CliError> {
+        let request = Request { seeds: vec![seed], ..request.clone() };
+        let mut progress = Progress::new(self.args.quiet, self.args.verbose, &request);
+        let mut observe = |event: ae_pipeline::Event<'_>| {
+            progress.show(&event);
+            if self.interrupted.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let output = self.pipeline.generate(&request, &mut observe);
+        progress.finish();
+        let mut output = output.map_err(|error| match error {
+            PipelineError::Interrupted => CliError::Interrupted { finished: self.finished },
+            error => CliError::Pipeline { prompt: None, error },
+        })?;
+        Ok(output.pictures.remove(0))
+    }
+
+    fn write(
+        &mut self,
+        files: &Files,
+        name: &str,
+        image: &RgbImage,
+        request: &Request,
+        picture: &Picture,
+    ) -> Result<(), CliError> {
+        let path = files.write_picture(name, image, &Record::new(self.pipeline, request, picture))?;
+        self.finished += 1;
+        print(&format!("{}\n", path.display()));
+        Ok(())
+    }
+}
+
+/// Adds the prompt to an error, where there are several.
+fn name_prompt(error: CliError, name: Option<&str>) -> CliError {
+    match error {
+        CliError::Pipeline { error, .. } => CliError::Pipeline { prompt: name.map(str::to_owned), error },
+        other => other,
+    }
+}

@@ -1,0 +1,24 @@
+use ae_pipeline::EmbeddedModel;
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../../assets/sprites/", $path)))),*]
+    };
+}
+
+/// The model of `assets/sprites`: 12 animals and 12 objects in 11 colours, 128x128 pixels.
+pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
+    name: "sprites (embedded)",
+    files: files![
+        "attend_and_excite.json",
+        "scheduler/scheduler_config.json",
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ],
+};

@@ -1,0 +1,30 @@
+use std::io;
+use std::path::PathBuf;
+
+use ae_pipeline::{LoadError, PipelineError};
+use ae_tensor::DeviceError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// A command line that does not make sense; exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("{}{error}", for_prompt(prompt.as_deref()))]
+    Pipeline { prompt: Option<String>, error: PipelineError },
+    #[error("interrupted; {finished} picture(s) were finished and are whole")]
+    Interrupted { finished: usize },
+    #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+}
+
+/// Which prompt an error belongs to, where there are several.
+fn for_prompt(prompt: Option<&str>) -> String {
+    prompt.map(|prompt| format!("prompt '{prompt}': ")).unwrap_or_default()
+}

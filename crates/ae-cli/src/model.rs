@@ -1,0 +1,53 @@
+use std::path::Path;
+
+use ae_pipeline::{ModelSource, SubjectChoice};
+
+use crate::args::PromptArgs;
+use crate::error::CliError;
+
+/// The model a command asks for.
+pub(crate) fn source(folder: Option<&Path>) -> Result<ModelSource, CliError> {
+    folder
+        .map(ModelSource::folder)
+        .or_else(embedded)
+        .ok_or_else(|| CliError::Usage("this build has no embedded model: name a model folder with --model".to_owned()))
+}
+
+/// The model compiled in, if there is one.
+fn embedded() -> Option<ModelSource> {
+    #[cfg(feature = "embedded")]
+    let model = Some(ModelSource::Embedded(&crate::embedded::SPRITES));
+    #[cfg(not(feature = "embedded"))]
+    let model = None;
+    model
+}
+
+/// Every prompt with the choice of its subjects.
+pub(crate) fn prompts(args: &PromptArgs) -> Result<Vec<(&str, SubjectChoice)>, CliError> {
+    let prompts = args.prompt.iter().map(String::as_str);
+    let paired = |option: &str, values: &[String]| {
+        if values.len() == args.prompt.len() {
+            return Ok(());
+        }
+        let (values, prompts) = (values.len(), args.prompt.len());
+        Err(CliError::Usage(format!("{prompts} prompt(s) but {values} times {option}: give it once per prompt")))
+    };
+    if !args.subjects.is_empty() {
+        paired("--subjects", &args.subjects)?;
+        let words = |list: &String| SubjectChoice::Words(list.split(',').map(|word| word.trim().to_owned()).collect());
+        return Ok(prompts.zip(args.subjects.iter().map(words)).collect());
+    }
+    if !args.token_indices.is_empty() {
+        paired("--token-indices", &args.token_indices)?;
+        let number = |part: &str| {
+            part.trim().parse().map_err(|_| {
+                CliError::Usage(format!("'{part}' is no token index: expected numbers like 2,5 (see `ae tokens`)"))
+            })
+        };
+        let indices =
+            args.token_indices.iter().map(|list| list.split(',').map(number).collect::<Result<Vec<usize>, _>>());
+        let indices = indices.collect::<Result<Vec<_>, _>>()?;
+        return Ok(prompts.zip(indices.into_iter().map(SubjectChoice::Indices)).collect());
+    }
+    Ok(prompts.map(|prompt| (prompt, SubjectChoice::Auto)).collect())
+}

@@ -1,0 +1,83 @@
+use std::io::IsTerminal;
+
+use ae_pipeline::{Event, Losses, Request};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::say;
+
+/// Shows how far a picture is: a bar on a terminal, a line now and then elsewhere.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    seed: u64,
+    quiet: bool,
+    verbose: bool,
+    loss: Option<f32>,
+}
+
+/// Steps between two lines where there is no terminal.
+const STRIDE: usize = 10;
+
+impl Progress {
+    pub(crate) fn new(quiet: bool, verbose: bool, request: &Request) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} {eta} left")
+                .expect("a valid template")
+                .progress_chars("=> ");
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style);
+            bar.with_prefix(format!("seed {}", request.seeds[0]))
+        });
+        Self { bar, seed: request.seeds[0], quiet, verbose, loss: None }
+    }
+
+    pub(crate) fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Evaluated { step, num_steps, iteration, losses, .. } => {
+                self.evaluated(*step, *num_steps, *iteration, losses);
+            }
+            Event::Denoised { step, num_steps, .. } => self.denoised(step + 1, *num_steps),
+            _ => {}
+        }
+    }
+
+    fn evaluated(&mut self, step: usize, num_steps: usize, iteration: usize, losses: &Losses) {
+        self.loss = Some(losses.loss);
+        if let Some(bar) = &self.bar {
+            bar.set_length(num_steps as u64);
+            let refining = if iteration > 0 { format!(", refinement {iteration}") } else { String::new() };
+            bar.set_message(format!("loss {:.3}{refining}", losses.loss));
+        }
+        if self.verbose {
+            let each: Vec<_> = losses.subjects.iter().map(|loss| format!("{loss:.4}")).collect();
+            self.line(&format!("step {step}, iteration {iteration}: losses {}", each.join(" ")));
+        }
+    }
+
+    fn denoised(&mut self, done: usize, num_steps: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(num_steps as u64);
+                bar.set_position(done as u64);
+            }
+            None if !self.quiet && (done.is_multiple_of(STRIDE) || done == num_steps) => {
+                let loss = self.loss.map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();
+                self.line(&format!("seed {}: step {done}/{num_steps}{loss}", self.seed));
+            }
+            None => {}
+        }
+        // Past the guided steps there is no loss to show.
+        self.loss = None;
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => say(line),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
