@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ae_pipeline::{Method, Pipeline, Request, SchedulerKind, SubjectChoice};
+use burn::tensor::{Device, Tensor, TensorData};
+use image::RgbImage;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::fixtures;
+
+/// One run of the reference script (`tests/reference/make_reference.py`), with everything it recorded.
+#[derive(Debug)]
+pub struct Case {
+    /// Its folder below `tests/fixtures/runs`.
+    pub name: String,
+    /// The model's name.
+    pub model: String,
+    /// What the reference was called with.
+    pub arguments: Arguments,
+    /// Rows and columns of the attention maps.
+    pub attention_resolution: [usize; 2],
+    /// Every denoising step of the guided run.
+    pub steps: Vec<RecordedStep>,
+    folder: PathBuf,
+    stages: Vec<u8>,
+}
+
+/// The arguments of `make_reference.run`.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names of the script")]
+pub struct Arguments {
+    pub prompt: String,
+    pub negative_prompt: String,
+    pub tokens: Vec<usize>,
+    pub seed: u64,
+    pub steps: usize,
+    pub guidance_scale: f64,
+    pub height: Option<usize>,
+    pub width: Option<usize>,
+    pub max_iter_to_alter: usize,
+    pub scale_factor: f64,
+    pub attention_scale: f64,
+    pub thresholds: BTreeMap<usize, f64>,
+    pub scheduler: Option<String>,
+    pub guided: bool,
+}
+
+/// The losses the reference saw in one denoising step: one, or one before the refinement, one per
+/// iteration, one after.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names of the script")]
+pub struct RecordedStep {
+    pub timestep: f64,
+    pub losses: Vec<f32>,
+}
+
+impl RecordedStep {
+    /// Number of refinement updates.
+    pub fn refinement_steps(&self) -> usize {
+        self.losses.len().saturating_sub(2)
+    }
+}
+
+#[derive(Deserialize)]
+struct File {
+    model: String,
+    arguments: Arguments,
+    attention_resolution: [usize; 2],
+    steps: Vec<RecordedStep>,
+}
+
+impl Case {
+    /// Reads a case.
+    ///
+    /// # Panics
+    ///
+    /// When its files are not there or not whole.
+    pub fn read(name: &str) -> Self {
+        let folder = fixtures("runs").join(name);
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_else(|e| panic!("{name}/{file}: {e}"));
+        let File { model, arguments, attention_resolution, steps } =
+            serde_json::from_slice(&read("case.json")).unwrap_or_else(|e| panic!("{name}/case.json: {e}"));
+        let stages = read("stages.safetensors");
+        Self { name: name.to_owned(), model, arguments, attention_resolution, steps, folder, stages }
+    }
+
+    /// The names of all cases.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn names() -> Vec<String> {
+        let entries = std::fs::read_dir(fixtures("runs")).expect("tests/fixtures/runs");
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        assert!(!names.is_empty(), "no cases in tests/fixtures/runs");
+        names
+    }
+
+    /// Whether the case recorded a stage.
+    ///
+    /// # Panics
+    ///
+    /// When the stages file is not whole.
+    pub fn has(&self, stage: &str) -> bool {
+        SafeTensors::deserialize(&self.stages).expect("stages").tensor(stage).is_ok()
+    }
+
+    /// The values and the shape of a stage, converted to f32.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such stage.
+    pub fn stage(&self, stage: &str) -> (Vec<f32>, Vec<usize>) {
+        let tensors = SafeTensors::deserialize(&self.stages).expect("stages");
+        let view = tensors.tensor(stage).unwrap_or_else(|e| panic!("{}: {stage}: {e}", self.name));
+        let data = view.data();
+        let values = match view.dtype() {
+            safetensors::Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            safetensors::Dtype::I64 => {
+                data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
+            }
+            other => panic!("{}: {stage} is {other:?}", self.name),
+        };
+        (values, view.shape().to_vec())
+    }
+
+    /// A stage as a tensor.
+    pub fn tensor<const D: usize>(&self, stage: &str, device: &Device) -> Tensor<D> {
+        let (values, shape) = self.stage(stage);
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// The values of a stage.
+    pub fn values(&self, stage: &str) -> Vec<f32> {
+        self.stage(stage).0
+    }
+
+    /// The picture `image.png` (guided) or `plain.png`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such picture.
+    pub fn picture(&self, file: &str) -> RgbImage {
+        image::open(self.folder.join(file)).unwrap_or_else(|e| panic!("{}/{file}: {e}", self.name)).into_rgb8()
+    }
+
+    /// The sampler of the case, if not the folder's.
+    ///
+    /// # Panics
+    ///
+    /// When the fixture names one that does not exist.
+    pub fn scheduler(&self) -> Option<SchedulerKind> {
+        let class = self.arguments.scheduler.as_ref()?;
+        let kind = SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == class);
+        Some(kind.unwrap_or_else(|| panic!("{}: {class}", self.name)))
+    }
+
+    /// The request that the reference was given.
+    pub fn request(&self, pipeline: &Pipeline, guided: bool) -> Request {
+        let arguments = &self.arguments;
+        let mut request = pipeline.request(&arguments.prompt);
+        request.negative_prompt.clone_from(&arguments.negative_prompt);
+        request.seeds = vec![arguments.seed];
+        request.height = arguments.height;
+        request.width = arguments.width;
+        request.num_inference_steps = arguments.steps;
+        request.guidance_scale = arguments.guidance_scale;
+        request.scheduler = self.scheduler();
+        if !guided {
+            request.method = Method::StableDiffusion;
+            return request;
+        }
+        let mut settings = pipeline.defaults().guidance();
+        settings.max_iter_to_alter = arguments.max_iter_to_alter;
+        settings.thresholds.clone_from(&arguments.thresholds);
+        settings.scale_factor = arguments.scale_factor;
+        settings.attention_scale = arguments.attention_scale;
+        request.method = Method::AttendAndExcite {
+            subjects: SubjectChoice::Indices(arguments.tokens.clone()),
+            settings,
+            attention_resolution: Some(self.attention_resolution),
+            eot_normalization: false,
+        };
+        request
+    }
+}

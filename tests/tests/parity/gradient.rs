@@ -1,0 +1,92 @@
+//! The guidance gradient through the U-Net against finite differences of the loss.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Subjects};
+use ae_tensor::{FloatType, Weights};
+use ae_tests::{Case, model};
+use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// The U-Net of the embedded model at a fixed timestep, ended after its last 16x16 cross-attention.
+struct Model {
+    unet: UNet2DConditionModel,
+    context: Tensor<3>,
+}
+
+struct Maps(Vec<Tensor<4>>);
+
+impl AttentionObserver for Maps {
+    fn wants(&self, site: &AttentionSite) -> bool {
+        site.kind == AttentionKind::Cross && site.resolution == [16, 16]
+    }
+
+    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
+        self.0.push(probs);
+        if self.0.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl AttentionModel for Model {
+    fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut maps = Maps(Vec::new());
+        let _ = self.unet.forward_with(latents, 981.0, &self.context, &mut maps);
+        maps.0
+    }
+}
+
+fn values(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_into_vec_as::<f32>().unwrap()
+}
+
+/// One update with step size 1 is the gradient; its inner products with random directions are the
+/// directional derivatives of the loss.
+#[test]
+fn it_agrees_with_finite_differences_along_random_directions() {
+    const H: f32 = 1e-2;
+    let device = Device::flex();
+    let case = Case::read("sprites-lion-car");
+    let folder = model(&case.model).join("unet");
+    let config = UNetConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
+    let model = Model {
+        unet: UNet2DConditionModel::load(&config, &weights, FloatType::F32, &device).unwrap(),
+        context: case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1),
+    };
+    let settings = GuidanceSettings {
+        attention_scale: case.arguments.attention_scale,
+        scale_factor: 1.0,
+        thresholds: BTreeMap::new(),
+        ..Default::default()
+    };
+    let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
+    let guidance = Guidance::new(settings, Subjects::new(subjects, 77, None).unwrap(), [16, 16]).unwrap();
+    let guide =
+        |latents: Tensor<4>| guidance.guide(&model, latents, 0, 50, &mut |_| ControlFlow::Continue(())).unwrap();
+
+    let latents: Tensor<4> = case.tensor("initial_latents", &device);
+    let (shifted, _) = guide(latents.clone());
+    let gradient: Vec<f32> = values(latents.clone()).iter().zip(values(shifted)).map(|(a, b)| a - b).collect();
+    let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+    assert!(norm > 0.1, "the gradient is {norm}");
+
+    for seed in 0..4 {
+        // The gradient's own direction first, then directions of random signs within it.
+        let mut noise = ae_tensor::NoiseSource::new(ae_tensor::NoiseKind::TorchCpu, seed);
+        let direction: Vec<f32> = if seed == 0 {
+            gradient.iter().map(|g| g / norm).collect()
+        } else {
+            let signs = noise.standard_normal(gradient.len());
+            gradient.iter().zip(signs).map(|(g, s)| (g / norm).abs() * s).collect()
+        };
+        let loss_at = |h: f32| {
+            let moved = values(latents.clone()).iter().zip(&direction).map(|(z, d)| z + h * d).collect();
+            guide(Tensor::from_data(TensorData::new::<f32, _>(moved, latents.dims()), &device)).1[0].before.loss
+        };
+        let difference = (loss_at(H) - loss_at(-H)) / (2.0 * H);
+        let derivative: f32 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        let error = (difference - derivative).abs();
+        assert!(error < 0.01 * norm, "direction {seed}: {derivative} by the gradient, {difference} by differences");
+    }
+}

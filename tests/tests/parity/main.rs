@@ -1,0 +1,11 @@
+//! Parity with the reference, stage by stage and run by run.
+//!
+//! The fixtures in `tests/fixtures` are written by the scripts in `tests/reference`
+//! (`cargo xtask fixtures`).
+
+mod clip;
+mod gradient;
+mod noise;
+mod runs;
+mod scheduler;
+mod stages;
