@@ -24,6 +24,9 @@ pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     /// Show the tokens of a prompt and which of them are subjects.
     Tokens(TokensArgs),
+    /// Print the licence notices of the embedded model.
+    #[cfg(feature = "embedded")]
+    Notices,
 }
 
 /// What the commands share: a model, prompts and their subjects.
@@ -103,9 +106,6 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_enum, default_value = "attend-and-excite")]
     pub(crate) method: MethodName,
 
-    #[command(flatten)]
-    pub(crate) guidance: GuidanceArgs,
-
     /// Device: cpu, cuda[:n], wgpu[:n], vulkan[:n] or metal[:n].
     #[arg(long, default_value_t = DeviceSpec::CPU)]
     pub(crate) device: DeviceSpec,
@@ -133,6 +133,10 @@ pub(crate) struct GenerateArgs {
     /// Say the settings and every loss.
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    // Last, because its heading would cover what follows.
+    #[command(flatten)]
+    pub(crate) guidance: GuidanceArgs,
 }
 
 /// The parameters of Attend-and-Excite.

@@ -22,3 +22,6 @@ pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
         "vae/diffusion_pytorch_model.safetensors",
     ],
 };
+
+/// The licence notices of what the model was trained on.
+pub(crate) static NOTICES: &str = include_str!("../../../assets/sprites/NOTICE");

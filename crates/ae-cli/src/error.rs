@@ -14,17 +14,15 @@ pub(crate) enum CliError {
     Device(#[from] DeviceError),
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error("{}{error}", for_prompt(prompt.as_deref()))]
-    Pipeline { prompt: Option<String>, error: PipelineError },
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// Which of several prompts an error belongs to.
+    #[error("prompt '{prompt}': {error}")]
+    Prompt { prompt: String, error: Box<CliError> },
     #[error("interrupted; {finished} picture(s) were finished and are whole")]
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
-}
-
-/// Which prompt an error belongs to, where there are several.
-fn for_prompt(prompt: Option<&str>) -> String {
-    prompt.map(|prompt| format!("prompt '{prompt}': ")).unwrap_or_default()
 }

@@ -20,6 +20,11 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Generate(args) => commands::generate(&args),
         Command::Tokens(args) => commands::tokens(&args),
+        #[cfg(feature = "embedded")]
+        Command::Notices => {
+            output::print(embedded::NOTICES);
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

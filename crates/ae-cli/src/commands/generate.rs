@@ -10,7 +10,10 @@ use image::RgbImage;
 use crate::args::{GenerateArgs, MethodName};
 use crate::error::CliError;
 use crate::model;
-use crate::output::{Files, Progress, Record, grid, print, say, side_by_side};
+use crate::output::{Files, Progress, Record, grid, print, say, side_by_side, warn_of_truncation};
+
+/// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
+const MOST_IN_GRID: usize = 256;
 
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
@@ -24,7 +27,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let mut drawing = Drawing { args, pipeline: &pipeline, interrupted, finished: 0 };
     for (prompt, choice) in prompts {
         let request = request(args, &pipeline, prompt, choice);
-        drawing.prompt(&request).map_err(|error| name_prompt(error, several.then_some(prompt)))?;
+        drawing.prompt(&request).map_err(|error| match error {
+            CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
+            other => other,
+        })?;
     }
     Ok(())
 }
@@ -105,9 +111,13 @@ impl Drawing<'_> {
                 self.write(&files, &format!("{seed}-plain"), &plain.image, &plain_request, &plain)?;
                 let both = side_by_side(&plain.image, &guided.image);
                 self.write(&files, &format!("{seed}-compare"), &both, request, &guided)?;
-                comparisons.push(both);
+                if comparisons.len() < MOST_IN_GRID {
+                    comparisons.push(both);
+                }
             }
-            pictures.push(guided.image);
+            if pictures.len() < MOST_IN_GRID {
+                pictures.push(guided.image);
+            }
         }
         for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
             if pictures.len() > 1 {
@@ -123,13 +133,10 @@ impl Drawing<'_> {
         if self.args.quiet {
             return Ok(());
         }
-        let failed = |error| CliError::Pipeline { prompt: None, error };
-        let prompt = self.pipeline.tokenize(&request.prompt).map_err(failed)?;
-        if let Some(cut) = prompt.truncation() {
-            say(&format!("warning: the prompt is too long, {} tokens were cut: '{}'", cut.tokens, cut.text));
-        }
+        let prompt = self.pipeline.tokenize(&request.prompt)?;
+        warn_of_truncation(&prompt);
         if let Method::AttendAndExcite { subjects: choice, .. } = &request.method {
-            let subjects = choice.resolve(&prompt).map_err(failed)?;
+            let subjects = choice.resolve(&prompt)?;
             let names: Vec<_> = subjects
                 .iter()
                 .map(|subject| {
@@ -158,7 +165,7 @@ impl Drawing<'_> {
         progress.finish();
         let mut output = output.map_err(|error| match error {
             PipelineError::Interrupted => CliError::Interrupted { finished: self.finished },
-            error => CliError::Pipeline { prompt: None, error },
+            error => CliError::Pipeline(error),
         })?;
         Ok(output.pictures.remove(0))
     }
@@ -175,13 +182,5 @@ impl Drawing<'_> {
         self.finished += 1;
         print(&format!("{}\n", path.display()));
         Ok(())
-    }
-}
-
-/// Adds the prompt to an error, where there are several.
-fn name_prompt(error: CliError, name: Option<&str>) -> CliError {
-    match error {
-        CliError::Pipeline { error, .. } => CliError::Pipeline { prompt: name.map(str::to_owned), error },
-        other => other,
     }
 }

@@ -1,9 +1,9 @@
-use ae_pipeline::{Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
+use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
 
 use crate::args::TokensArgs;
 use crate::error::CliError;
 use crate::model;
-use crate::output::{print, say};
+use crate::output::{print, warn_of_truncation};
 
 /// Prints index, token, word and choice of every token of the prompts.
 pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
@@ -11,18 +11,15 @@ pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
     let prompts = model::prompts(&args.prompts)?;
     let tokenizer = load_tokenizer(&source)?;
     for (prompt, choice) in prompts {
-        let failed = |error| CliError::Pipeline { prompt: None, error };
-        let tokens = tokenizer.tokenize(prompt).map_err(|error| failed(error.into()))?;
+        let tokens = tokenizer.tokenize(prompt).map_err(PipelineError::from)?;
         let subjects = match choice.resolve(&tokens) {
             Ok(subjects) => subjects,
             // A prompt without content words still has tokens to show.
             Err(_) if choice == SubjectChoice::Auto => Vec::new(),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error.into()),
         };
         print(&table(&tokens, &subjects));
-        if let Some(cut) = tokens.truncation() {
-            say(&format!("warning: {} tokens were cut: '{}'", cut.tokens, cut.text));
-        }
+        warn_of_truncation(&tokens);
     }
     Ok(())
 }

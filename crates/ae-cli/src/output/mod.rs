@@ -7,6 +7,8 @@ mod record;
 
 use std::io::Write;
 
+use ae_pipeline::TokenizedPrompt;
+
 pub(crate) use compose::{grid, side_by_side};
 pub(crate) use files::Files;
 pub(crate) use progress::Progress;
@@ -15,6 +17,19 @@ pub(crate) use record::Record;
 /// A line for the person at the terminal. A closed stream is no reason to stop drawing.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Warns of the part of a prompt that the model does not read.
+pub(crate) fn warn_of_truncation(prompt: &TokenizedPrompt) {
+    /// Characters of it to show.
+    const SHOWN: usize = 60;
+    if let Some(cut) = prompt.truncation() {
+        let mut text: String = cut.text.chars().take(SHOWN).collect();
+        if text.len() < cut.text.len() {
+            text.push('…');
+        }
+        say(&format!("warning: the prompt is too long, {} tokens were cut: '{text}'", cut.tokens));
+    }
 }
 
 /// A result, for the person or the next program.

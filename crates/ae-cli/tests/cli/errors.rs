@@ -1,0 +1,89 @@
+//! Every mistake has an exit code and one or two lines that name it, and leaves no file behind.
+
+use insta::assert_snapshot;
+
+use crate::run::Place;
+
+/// Runs `ae generate` on "a cat and a dog" with more arguments; it must fail without a file.
+fn fails(name: &str, code: i32, args: &[&str]) {
+    fails_for(name, code, "a cat and a dog", args);
+}
+
+fn fails_for(name: &str, code: i32, prompt: &str, args: &[&str]) {
+    fails_with(name, code, &[&["generate", "--prompt", prompt, "--steps", "2"], args].concat());
+}
+
+fn fails_with(name: &str, code: i32, args: &[&str]) {
+    let place = Place::new();
+    let outcome = place.run(args);
+    assert_eq!(outcome.code, Some(code), "{outcome}");
+    assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+    assert_eq!(place.files(), [""; 0]);
+    assert_snapshot!(name, outcome);
+}
+
+#[test]
+fn usage() {
+    fails("seeds", 2, &["--seeds", "1-x"]);
+    fails("seeds_absurd", 2, &["--seeds", "0-18446744073709551615"]);
+    fails("thresholds", 2, &["--thresholds", "0=0.5"]);
+    fails("scheduler", 2, &["--scheduler", "heun"]);
+    fails("method", 2, &["--method", "magic"]);
+    fails("device_unknown", 2, &["--device", "tpu"]);
+    fails("dtype", 2, &["--dtype", "f64"]);
+    fails("subjects_and_indices", 2, &["--subjects", "cat", "--token-indices", "2"]);
+    fails("subjects_per_prompt", 2, &["--prompt", "a bird", "--subjects", "cat"]);
+    fails("token_indices", 2, &["--token-indices", "2,x"]);
+    fails("quiet_and_verbose", 2, &["-q", "-v"]);
+}
+
+#[test]
+fn subjects() {
+    fails("subject_missing", 1, &["--subjects", "cat,bird"]);
+    fails("subject_empty", 1, &["--subjects", "cat,"]);
+    fails("index_out_of_range", 1, &["--token-indices", "2,77"]);
+    fails("index_on_sot", 1, &["--token-indices", "0"]);
+    fails("index_on_eot", 1, &["--token-indices", "6"]);
+    fails("index_on_padding", 1, &["--token-indices", "40"]);
+    fails_for("no_content_word", 1, "a red and the", &[]);
+    fails_for("empty_prompt", 1, "", &[]);
+    fails_for("emoji_prompt", 1, "🐱🐶", &[]);
+    let long = "a cat and ".repeat(125) + "a dog";
+    fails_for("subject_cut_away", 1, &long, &["--subjects", "dog"]);
+}
+
+#[test]
+fn settings() {
+    fails_with("steps_zero", 1, &["generate", "--prompt", "a cat", "--steps", "0"]);
+    fails_with("steps_absurd", 1, &["generate", "--prompt", "a cat", "--steps", "1001"]);
+    fails("size_odd", 1, &["--height", "130"]);
+    fails("size_small", 1, &["--width", "8"]);
+    fails("size_absurd", 1, &["--width", "99999999999"]);
+    fails("attention_res", 1, &["--attention-res", "24"]);
+    fails("guidance_scale", 1, &["--guidance-scale", "inf"]);
+    fails("scale_factor", 1, &["--scale-factor", "-1"]);
+    fails("scale_factor_absurd", 1, &["--scale-factor", "1e300"]);
+    fails("kernel_even", 1, &["--kernel-size", "4"]);
+    fails("kernel_large", 1, &["--kernel-size", "33"]);
+    fails("sigma", 1, &["--sigma", "0"]);
+    fails("thresholds_range", 1, &["--thresholds", "0:1.5"]);
+}
+
+#[test]
+fn devices() {
+    fails("device_not_compiled", 1, &["--device", "cuda:1"]);
+}
+
+#[test]
+fn models() {
+    fails("model_missing", 1, &["--model", "nowhere"]);
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    std::fs::write(place.path().join("file"), "text").unwrap();
+    for (name, model) in [("model_empty", "empty"), ("model_file", "file")] {
+        let outcome = place.run(&["generate", "--prompt", "a cat", "--model", model]);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert_snapshot!(name, outcome);
+    }
+    assert_eq!(place.files(), ["file"]);
+}

@@ -1,0 +1,215 @@
+//! The files a run leaves.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::run::Place;
+
+/// The text chunks of a PNG file; reading it to the end also checks that it is whole.
+fn text_chunks(path: &Path) -> Vec<(String, String)> {
+    let decoder = png::Decoder::new(BufReader::new(fs::File::open(path).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    let chunks = &reader.info().utf8_text;
+    chunks.iter().map(|chunk| (chunk.keyword.clone(), chunk.get_text().unwrap())).collect()
+}
+
+#[test]
+fn pictures_grid_comparison_and_trace() {
+    let place = Place::new();
+    let args = ["generate", "--prompt", "a cat and a dog", "--seeds", "0,5", "--steps", "2", "--compare", "--trace"];
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let folder = "outputs/a cat and a dog";
+    let expected =
+        ["0-compare.png", "0-plain.png", "0.json", "0.png", "5-compare.png", "5-plain.png", "5.json", "5.png"];
+    let mut expected: Vec<_> = expected.iter().map(|name| format!("{folder}/{name}")).collect();
+    expected.splice(0..0, [format!("{folder}-compare.png"), format!("{folder}.png")]);
+    assert_eq!(place.files(), expected);
+    // Every file is named on standard output.
+    let mut named: Vec<_> = outcome.stdout.lines().map(|line| line.replace('\\', "/")).collect();
+    named.sort();
+    assert_eq!(named, expected);
+
+    let size = |name: &str| image::image_dimensions(place.path().join(folder).with_file_name(name)).unwrap();
+    assert_eq!(size("a cat and a dog.png"), (264, 128));
+    assert_eq!(size("a cat and a dog/5.png"), (128, 128));
+    assert_eq!(size("a cat and a dog-compare.png"), (536, 128));
+
+    let trace: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path().join(folder).join("5.json")).unwrap()).unwrap();
+    assert_eq!(trace["settings"]["seed"], 5);
+    let steps = trace["trace"]["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2);
+    assert_eq!(trace["trace"]["subjects"][1]["text"], "dog");
+    assert_eq!(steps[0]["guidance"]["before"]["subjects"].as_array().unwrap().len(), 2);
+    assert!(steps[0]["seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_picture_carries_its_settings() {
+    let place = Place::new();
+    let args = [
+        "generate",
+        "--prompt",
+        "a lion & a crown",
+        "--seeds",
+        "3",
+        "--steps",
+        "2",
+        "--negative-prompt",
+        "grün",
+        "--token-indices",
+        "2,5",
+        "--thresholds",
+        "none",
+        "--output",
+        "out",
+    ];
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let path = outcome.stdout.trim();
+    assert_snapshot!(
+        "chunks",
+        text_chunks(&place.path().join(path)).iter().map(|(k, v)| format!("{k}: {v}\n")).collect::<String>()
+    );
+}
+
+/// The same seed gives the same picture, alone or after others, and with the plain one beside it.
+#[test]
+fn a_seed_is_a_picture() {
+    let place = Place::new();
+    let run = |output: &str, more: &[&str]| {
+        let args = [&["generate", "-q", "--prompt", "a frog", "--steps", "3", "--output", output], more].concat();
+        let outcome = place.run(&args);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome}");
+        image::open(place.path().join(output).join("a frog/2.png")).unwrap().into_rgb8()
+    };
+    let alone = run("alone", &["--seeds", "2"]);
+    assert_eq!(alone, run("after", &["--seeds", "1,2"]));
+    assert_eq!(alone, run("beside", &["--seeds", "2", "--compare"]));
+    assert_ne!(alone, run("cuda", &["--seeds", "2", "--rng", "torch-cuda"]));
+    assert_ne!(alone, run("plain", &["--seeds", "2", "--method", "stable-diffusion"]));
+}
+
+#[test]
+fn several_prompts_with_their_subjects() {
+    let place = Place::new();
+    let args = [
+        "generate",
+        "--prompt",
+        "a cat and a dog",
+        "--subjects",
+        "dog",
+        "--prompt",
+        "a bird",
+        "--subjects",
+        "bird",
+        "--steps",
+        "2",
+    ];
+    let outcome = place.run(&args);
+    assert_eq!(place.files(), ["outputs/a bird/42.png", "outputs/a cat and a dog/42.png"], "{outcome}");
+    assert!(outcome.stderr.contains("subjects: dog (5)\n"), "{outcome}");
+}
+
+#[test]
+fn every_option_of_the_method_is_taken() {
+    let place = Place::new();
+    let args = [
+        "generate",
+        "--prompt",
+        "a cat and a dog",
+        "--steps",
+        "2",
+        "--scheduler",
+        "euler-a",
+        "--height",
+        "96",
+        "--width",
+        "160",
+        "--max-iter-to-alter",
+        "1",
+        "--thresholds",
+        "0:0.9",
+        "--max-refinement-steps",
+        "2",
+        "--scale-factor",
+        "5",
+        "--scale-range",
+        "0.9,0.1",
+        "--attention-scale",
+        "20",
+        "--attention-res",
+        "12x20",
+        "--sigma",
+        "1",
+        "--kernel-size",
+        "5",
+        "--eot-normalization",
+        "--guidance-scale",
+        "3",
+        "--device",
+        "cpu",
+        "--dtype",
+        "f32",
+        "-v",
+    ];
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("iteration 1: losses"), "{outcome}");
+    assert_eq!(image::image_dimensions(place.path().join("outputs/a cat and a dog/42.png")).unwrap(), (160, 96));
+    let plain =
+        place.run(&["generate", "--prompt", "a cat", "--steps", "1", "--no-smoothing", "--guidance-scale", "1"]);
+    assert_eq!(plain.code, Some(0), "{plain}");
+}
+
+#[test]
+fn odd_prompts_draw_pictures() {
+    let long = "a cat and ".repeat(125);
+    for prompt in ["", "🐱🐶", &long] {
+        let place = Place::new();
+        let outcome = place.run(&[
+            "generate",
+            "--method",
+            "stable-diffusion",
+            "--prompt",
+            prompt,
+            "--steps",
+            "1",
+            "--seeds",
+            "1",
+        ]);
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        assert_eq!(outcome.stderr.contains("too long"), prompt.len() > 100, "{outcome}");
+        assert_eq!(place.files().len(), 1, "{:?}", place.files());
+    }
+}
+
+#[test]
+fn an_output_that_is_no_folder_is_an_error() {
+    let place = Place::new();
+    fs::write(place.path().join("taken"), "").unwrap();
+    let outcome = place.run(&["generate", "--prompt", "a cat", "--steps", "1", "--output", "taken"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("cannot write 'taken/a cat/42.png'"), "{outcome}");
+    assert_eq!(place.files(), ["taken"]);
+}
+
+/// A limit on the size of files stands for a full disk: writing fails in the middle of the picture.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_partial_file() {
+    let place = Place::new();
+    let command =
+        format!("trap '' XFSZ; ulimit -f 4; exec '{}' generate --prompt 'a cat' --steps 1", env!("CARGO_BIN_EXE_ae"));
+    let output = std::process::Command::new("sh").args(["-c", &command]).current_dir(place.path()).output().unwrap();
+    let outcome = crate::run::Outcome::from(output);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("cannot write 'outputs/a cat/42.png'"), "{outcome}");
+    assert_eq!(place.files(), [""; 0]);
+}
