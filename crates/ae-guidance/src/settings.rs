@@ -59,7 +59,7 @@ impl GuidanceSettings {
             if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: value.to_string(), expected }) }
         };
         for threshold in self.thresholds.values().copied() {
-            check("thresholds", threshold, (0.0..=1.0).contains(&threshold), "thresholds between 0 and 1")?;
+            check("thresholds", threshold, (0.0..=1.0).contains(&threshold), "numbers between 0 and 1")?;
         }
         for value in [self.scale_range.0, self.scale_range.1] {
             check("scale-range", value, value.is_finite() && value >= 0.0, "two numbers that are not negative")?;

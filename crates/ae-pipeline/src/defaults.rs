@@ -38,7 +38,25 @@ impl Default for ModelDefaults {
     }
 }
 
+/// An `attend_and_excite.json` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DefaultsError {
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("attention_reduction is {0}: expected 1 or more")]
+    Reduction(usize),
+}
+
 impl ModelDefaults {
+    /// Reads an `attend_and_excite.json`. The other numbers are checked with the settings they become.
+    pub(crate) fn from_json(text: &str) -> Result<Self, DefaultsError> {
+        let defaults: Self = serde_json::from_str(text)?;
+        if defaults.attention_reduction == 0 {
+            return Err(DefaultsError::Reduction(defaults.attention_reduction));
+        }
+        Ok(defaults)
+    }
+
     /// The paper's guidance with the model's own scales.
     pub fn guidance(&self) -> GuidanceSettings {
         GuidanceSettings {

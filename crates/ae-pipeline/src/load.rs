@@ -38,7 +38,7 @@ impl Pipeline {
         let scheduler =
             read_config(source, "scheduler/scheduler_config.json", SchedulerConfig::from_json)?.for_latent_diffusion();
         let defaults = match source.optional_text("attend_and_excite.json")? {
-            Some(text) => config_error(source, "attend_and_excite.json", serde_json::from_str(&text))?,
+            Some(text) => config_error(source, "attend_and_excite.json", ModelDefaults::from_json(&text))?,
             None => ModelDefaults::default(),
         };
         let fits = [

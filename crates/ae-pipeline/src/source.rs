@@ -48,7 +48,10 @@ impl ModelSource {
             Self::Folder(folder) => {
                 let file = folder.join(path);
                 match std::fs::metadata(&file) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    // Also where the model itself is a file: `missing` says which it is.
+                    Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                        return Ok(None);
+                    }
                     Err(error) => return Err(failed(error)),
                     Ok(metadata) if metadata.len() > LARGEST => {
                         return Err(failed(io::Error::new(

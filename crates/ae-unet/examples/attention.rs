@@ -80,7 +80,8 @@ fn draw(map: &[f32], cols: usize) {
     for row in map.chunks(cols) {
         let shade = |value: &f32| {
             let share = (value - low) / (high - low).max(f32::MIN_POSITIVE);
-            char::from(SHADES[(share * (SHADES.len() - 1) as f32).round() as usize])
+            let steps = SHADES.len() - 1;
+            char::from(SHADES[(0..steps).filter(|step| share * steps as f32 > *step as f32).count()])
         };
         // Twice, because characters are about twice as high as wide.
         println!("{}", row.iter().map(shade).flat_map(|shade| [shade; 2]).collect::<String>());

@@ -1,0 +1,4 @@
+//! Damaged models and impossible requests: one typed error that names the thing, never a panic.
+
+mod models;
+mod requests;
