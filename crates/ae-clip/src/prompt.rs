@@ -4,8 +4,10 @@ use serde::Serialize;
 use tokenizers::Decoder;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-use crate::tokenizer::END_OF_WORD;
 use crate::words::{Word, key, word_spans};
+
+/// Ends the last token of each word, as in `cat</w>`.
+pub(crate) const END_OF_WORD: &str = "</w>";
 
 /// A prompt as the text model reads it, with the way back to its text.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-use crate::tokenizer::{ClipTokenizer, END_OF_WORD, TokenizerSettings};
+use crate::prompt::END_OF_WORD;
+use crate::tokenizer::{ClipTokenizer, TokenizerSettings};
 
 /// The words that are one token. Every other word falls into single characters.
 const WORDS: [&str; 9] = ["a", "and", "cat", "dog", "polar", "bear", "red", "blue", "'s"];

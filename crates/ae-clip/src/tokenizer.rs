@@ -1,6 +1,7 @@
 mod error;
 mod files;
 mod special_tokens;
+mod token_entry;
 
 use std::fs;
 use std::io;
@@ -16,7 +17,7 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
 pub use error::TokenizerError;
 
-use crate::prompt::{Piece, SpecialIds, TokenizedPrompt};
+use crate::prompt::{END_OF_WORD, Piece, SpecialIds, TokenizedPrompt};
 use files::Vocabulary;
 use special_tokens::SpecialTokens;
 
@@ -25,9 +26,6 @@ use special_tokens::SpecialTokens;
 /// The whole prompt is tokenized, so that what does not fit can be named. This bound keeps that work to
 /// a fraction of a second; it is some two hundred times what the model can read.
 pub const MAX_PROMPT_BYTES: usize = 1 << 16;
-
-/// Ends the last token of each word, as in `cat</w>`.
-pub(crate) const END_OF_WORD: &str = "</w>";
 
 /// CLIP's split of a prompt into words, from transformers' `CLIPTokenizer`.
 const WORD_PATTERN: &str =

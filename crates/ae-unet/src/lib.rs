@@ -37,6 +37,7 @@ mod embedding;
 mod feed_forward;
 mod mid_block;
 mod observer;
+mod shape;
 mod site;
 mod transformer;
 mod unet;

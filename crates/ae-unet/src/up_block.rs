@@ -4,7 +4,7 @@ use ae_tensor::nn::{ResnetBlock2D, Upsample2D};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::BlockShape;
+use crate::shape::BlockShape;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::{AttentionObserver, Place};
 

@@ -70,7 +70,7 @@ impl Copy {
 
     /// The error of loading, which must name each of `parts`.
     fn error(&self, parts: &[&str]) -> LoadError {
-        let error = self.load().err().expect("the damage is found");
+        let error = self.load().expect_err("the damage is found");
         let message = error.to_string();
         for part in parts {
             assert!(message.contains(part), "'{part}' is not in: {message}");

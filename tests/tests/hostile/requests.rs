@@ -29,7 +29,7 @@ fn request(prompt: &str, subjects: SubjectChoice) -> Request {
 }
 
 fn error(request: &Request, parts: &[&str]) {
-    let message = draw(request).err().expect("an error").to_string();
+    let message = draw(request).expect_err("an error").to_string();
     for part in parts {
         assert!(message.contains(part), "'{part}' is not in: {message}");
     }
@@ -37,8 +37,9 @@ fn error(request: &Request, parts: &[&str]) {
 
 #[test]
 fn options_outside_their_range_are_named() {
+    type Change = fn(&mut Request);
     let good = request("a cat", SubjectChoice::Auto);
-    let broken: [(fn(&mut Request), &str); 9] = [
+    let broken: [(Change, &str); 9] = [
         (|r| r.seeds.clear(), "seeds is empty"),
         (|r| r.num_inference_steps = 0, "0"),
         (|r| r.num_inference_steps = usize::MAX, "1000"),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use tokenizers::models::bpe::Merges;
 
 use super::TokenizerError;
-use super::special_tokens::TokenEntry;
+use super::token_entry::TokenEntry;
 
 /// What a tokenizer's files say about its byte pair encoding, checked.
 #[derive(Debug)]

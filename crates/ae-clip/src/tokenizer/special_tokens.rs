@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tokenizers::AddedToken;
 
 use super::files::Vocabulary;
+use super::token_entry::TokenEntry;
 use super::{TokenizerError, TokenizerSettings};
 
 /// CLIP's context length, used where no file names another.
@@ -119,40 +120,8 @@ impl RoleToken {
     fn into_entry(self) -> TokenEntry {
         match self {
             Self::Text(content) => TokenEntry::special(&content),
-            Self::Entry(entry) => TokenEntry { special: true, ..entry },
+            Self::Entry(entry) => entry.into_special(),
         }
-    }
-}
-
-/// The fields of Python's `AddedToken` with its defaults.
-#[derive(Clone, Debug, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
-pub(super) struct TokenEntry {
-    content: String,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    normalized: Option<bool>,
-    #[serde(default)]
-    special: bool,
-}
-
-impl TokenEntry {
-    fn special(content: &str) -> Self {
-        let content = content.to_owned();
-        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: None, special: true }
-    }
-
-    fn into_added_token(self) -> AddedToken {
-        let normalized = self.normalized.unwrap_or(!self.special);
-        AddedToken::from(self.content, self.special)
-            .single_word(self.single_word)
-            .lstrip(self.lstrip)
-            .rstrip(self.rstrip)
-            .normalized(normalized)
     }
 }
 

@@ -1,0 +1,109 @@
+//! From a config to the sizes of every block.
+
+use ae_tensor::nn::ResnetBlock2DConfig;
+use burn::tensor::Device;
+
+use crate::UNetConfig;
+use crate::transformer::{Transformer2DModel, TransformerConfig};
+
+/// The sizes of one block of the U-Net.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockShape {
+    pub(crate) channels: usize,
+    pub(crate) resnets: Vec<ResnetBlock2DConfig>,
+    transformer: Option<TransformerConfig>,
+    transformers: usize,
+    pub(crate) resample: bool,
+}
+
+impl BlockShape {
+    pub(crate) fn transformers(&self, device: &Device) -> Vec<Transformer2DModel> {
+        let Some(config) = &self.transformer else { return Vec::new() };
+        (0..self.transformers).map(|_| Transformer2DModel::new(self.channels, config, device)).collect()
+    }
+}
+
+impl UNetConfig {
+    /// Width of the time embedding.
+    pub(crate) fn time_embed_dim(&self) -> usize {
+        4 * self.block_out_channels[0]
+    }
+
+    fn resnet(&self, in_channels: usize, out_channels: usize) -> ResnetBlock2DConfig {
+        ResnetBlock2DConfig {
+            in_channels,
+            out_channels,
+            temb_channels: Some(self.time_embed_dim()),
+            groups: self.norm_num_groups,
+            eps: self.norm_eps,
+        }
+    }
+
+    fn transformer(&self, level: usize) -> TransformerConfig {
+        TransformerConfig {
+            heads: self.attention_head_dim.at(level),
+            cross_attention_dim: self.cross_attention_dim,
+            norm_num_groups: self.norm_num_groups,
+            use_linear_projection: self.use_linear_projection,
+            layers: self.transformer_layers_per_block,
+        }
+    }
+
+    pub(crate) fn down_shapes(&self) -> Vec<BlockShape> {
+        let last = self.reductions();
+        let level_shape = |(level, kind): (usize, &String)| {
+            let channels = self.block_out_channels[level];
+            let before = self.block_out_channels[level.saturating_sub(1)];
+            let resnets = (0..self.layers_per_block)
+                .map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels))
+                .collect();
+            BlockShape {
+                channels,
+                resnets,
+                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformers: self.layers_per_block,
+                resample: level != last,
+            }
+        };
+        self.down_block_types.iter().enumerate().map(level_shape).collect()
+    }
+
+    pub(crate) fn mid_shape(&self) -> BlockShape {
+        let last = self.reductions();
+        let channels = self.block_out_channels[last];
+        BlockShape {
+            channels,
+            resnets: vec![self.resnet(channels, channels); 2],
+            transformer: Some(self.transformer(last)),
+            transformers: 1,
+            resample: false,
+        }
+    }
+
+    pub(crate) fn up_shapes(&self) -> Vec<BlockShape> {
+        let last = self.reductions();
+        let layers = self.layers_per_block + 1;
+        let block_shape = |(block, kind): (usize, &String)| {
+            let level = last - block;
+            let channels = self.block_out_channels[level];
+            let coming = self.block_out_channels[(level + 1).min(last)];
+            // The last layer of a level meets the skip connection of the level above.
+            let finer = self.block_out_channels[level.saturating_sub(1)];
+            let resnets = (0..layers)
+                .map(|layer| {
+                    let hidden = if layer == 0 { coming } else { channels };
+                    let skip = if layer == layers - 1 { finer } else { channels };
+                    self.resnet(hidden + skip, channels)
+                })
+                .collect();
+            BlockShape {
+                channels,
+                resnets,
+                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformers: layers,
+                resample: level != 0,
+            }
+        };
+        self.up_block_types.iter().enumerate().map(block_shape).collect()
+    }
+}
