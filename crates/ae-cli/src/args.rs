@@ -106,7 +106,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_enum, default_value = "attend-and-excite")]
     pub(crate) method: MethodName,
 
-    /// Device: cpu, cuda[:n], wgpu[:n], vulkan[:n] or metal[:n].
+    /// Device: cpu, or cuda, wgpu, vulkan or metal, each with an index if wanted (cuda:1).
     #[arg(long, default_value_t = DeviceSpec::CPU)]
     pub(crate) device: DeviceSpec,
 
@@ -183,7 +183,7 @@ pub(crate) struct GuidanceArgs {
     #[arg(long, value_name = "N")]
     pub(crate) kernel_size: Option<usize>,
 
-    /// Leave <eot> and the padding out of the softmax (the official code's choice for SD 2).
+    /// Leave the end token and the padding out of the softmax (the official code's choice for SD 2).
     #[arg(long)]
     pub(crate) eot_normalization: bool,
 }

@@ -20,7 +20,7 @@ pub enum GuidanceError {
     Token {
         /// The position asked for.
         position: usize,
-        /// First position that remains after dropping <sot>.
+        /// First position that remains after dropping `<sot>`.
         first: usize,
         /// Last position that remains.
         last: usize,

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn settings_outside_their_range_are_named() {
-        let broken: [(fn(&mut GuidanceSettings), &str); 7] = [
+        type Change = fn(&mut GuidanceSettings);
+        let broken: [(Change, &str); 7] = [
             (|s| s.thresholds = BTreeMap::from([(0, 1.5)]), "thresholds is 1.5"),
             (|s| s.thresholds = BTreeMap::from([(0, f64::NAN)]), "thresholds is NaN"),
             (|s| s.scale_factor = f64::INFINITY, "scale-factor is inf"),

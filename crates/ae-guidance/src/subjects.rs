@@ -5,7 +5,7 @@ use crate::GuidanceError;
 /// The token positions of every subject, and the positions over which the softmax runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subjects {
-    /// For every subject the positions of its tokens, with <sot> at position 0.
+    /// For every subject the positions of its tokens, with `<sot>` at position 0.
     positions: Vec<Vec<usize>>,
     /// The positions that take part in the softmax.
     window: Range<usize>,
@@ -14,9 +14,9 @@ pub struct Subjects {
 impl Subjects {
     /// Subjects of a prompt of `tokens` positions (77 in CLIP).
     ///
-    /// The softmax leaves out <sot> and the last position, as the references do. With EOT
+    /// The softmax leaves out `<sot>` and the last position, as the references do. With EOT
     /// normalisation (the official repository's setting for Stable Diffusion 2), `eot` is the position
-    /// of <eot>, and that and the padding behind it are left out too.
+    /// of `<eot>`, and that and the padding behind it are left out too.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ pub enum Method {
         settings: GuidanceSettings,
         /// Rows and columns of the attention maps; by default latents over the model's reduction.
         attention_resolution: Option<[usize; 2]>,
-        /// Leave <eot> and the padding out of the softmax (official repository, Stable Diffusion 2).
+        /// Leave the end token and the padding out of the softmax (official repository, Stable Diffusion 2).
         eot_normalization: bool,
     },
 }
@@ -68,7 +68,7 @@ pub enum SubjectChoice {
     Auto,
     /// Words or phrases of the prompt.
     Words(Vec<String>),
-    /// Token positions, with <sot> at 0; each is a subject of its own, as in the references.
+    /// Token positions, with `<sot>` at 0; each is a subject of its own, as in the references.
     Indices(Vec<usize>),
 }
 
