@@ -20,14 +20,23 @@ pub trait Scheduler: Debug + Send {
     fn timesteps(&self) -> &[f64];
 
     /// The standard deviation of the initial noise: multiply unit Gaussian noise by it.
-    fn init_noise_sigma(&self) -> f64;
+    ///
+    /// One, unless the sampler counts in noise levels.
+    fn init_noise_sigma(&self) -> f64 {
+        1.0
+    }
 
     /// What the model sees at denoising step `step`: the sample at unit variance, same shape.
     ///
+    /// The sample itself, unless the sampler counts in noise levels.
+    ///
     /// # Panics
     ///
-    /// If `step` is not an index of [`timesteps`](Self::timesteps).
-    fn scale_model_input(&self, sample: Tensor<4>, step: usize) -> Tensor<4>;
+    /// It may, if `step` is not an index of [`timesteps`](Self::timesteps).
+    fn scale_model_input(&self, sample: Tensor<4>, step: usize) -> Tensor<4> {
+        let _ = step;
+        sample
+    }
 
     /// The sample one denoising step further.
     ///
