@@ -102,6 +102,9 @@ GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, clip=scr
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)
+    unknown = [group for group in wanted if group not in GROUPS]
+    if unknown:
+        sys.exit(f"unknown group {', '.join(unknown)}: expected some of {', '.join(GROUPS)}")
     sys.argv = sys.argv[:1]
     for group in wanted:
         GROUPS[group]()

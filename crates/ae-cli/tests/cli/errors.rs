@@ -1,8 +1,7 @@
 //! Every mistake has an exit code and one or two lines that name it, and leaves no file behind.
 
-use insta::assert_snapshot;
-
 use crate::run::Place;
+use crate::snapshot::assert_snapshot;
 
 /// Runs `ae generate` on "a cat and a dog" with more arguments; it must fail without a file.
 fn fails(name: &str, code: i32, args: &[&str]) {
@@ -19,7 +18,7 @@ fn fails_with(name: &str, code: i32, args: &[&str]) {
     assert_eq!(outcome.code, Some(code), "{outcome}");
     assert!(!outcome.stderr.contains("panicked"), "{outcome}");
     assert_eq!(place.files(), [""; 0]);
-    assert_snapshot!(name, outcome);
+    assert_snapshot(name, &outcome);
 }
 
 #[test]
@@ -83,7 +82,7 @@ fn models() {
     for (name, model) in [("model_empty", "empty"), ("model_file", "file")] {
         let outcome = place.run(&["generate", "--prompt", "a cat", "--model", model]);
         assert_eq!(outcome.code, Some(1), "{outcome}");
-        assert_snapshot!(name, outcome);
+        assert_snapshot(name, &outcome);
     }
     assert_eq!(place.files(), ["file"]);
 }

@@ -4,9 +4,8 @@ use std::fs;
 use std::io::BufReader;
 use std::path::Path;
 
-use insta::assert_snapshot;
-
 use crate::run::Place;
+use crate::snapshot::assert_snapshot;
 
 /// The text chunks of a PNG file, `key: text`; reading it to the end also checks that it is whole.
 fn text_chunks(path: &Path) -> Vec<String> {
@@ -73,7 +72,7 @@ fn a_picture_carries_its_settings() {
     let outcome = place.run(&args);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     let path = outcome.stdout.trim();
-    assert_snapshot!("chunks", text_chunks(&place.path().join(path)).join("\n"));
+    assert_snapshot("chunks", &text_chunks(&place.path().join(path)).join("\n"));
 }
 
 /// The same seed gives the same picture, alone or after others, and with the plain one beside it.

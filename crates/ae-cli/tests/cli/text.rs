@@ -1,31 +1,30 @@
 //! Help and the token table.
 
-use insta::assert_snapshot;
-
 use crate::run::Place;
+use crate::snapshot::assert_snapshot;
 
 #[test]
 fn help() {
     let place = Place::new();
-    assert_snapshot!("help", place.run(&["--help"]));
-    assert_snapshot!("help_generate", place.run(&["generate", "--help"]));
-    assert_snapshot!("help_tokens", place.run(&["tokens", "--help"]));
+    assert_snapshot("help", &place.run(&["--help"]));
+    assert_snapshot("help_generate", &place.run(&["generate", "--help"]));
+    assert_snapshot("help_tokens", &place.run(&["tokens", "--help"]));
 }
 
 #[test]
 fn tokens_with_the_automatic_choice() {
-    assert_snapshot!("tokens", Place::new().run(&["tokens", "--prompt", "a lion, and a RED car"]));
+    assert_snapshot("tokens", &Place::new().run(&["tokens", "--prompt", "a lion, and a RED car"]));
 }
 
 #[test]
 fn tokens_of_words_in_pieces_and_repeated_words() {
     let args = ["tokens", "--prompt", "a zebra and a cat and a cat", "--subjects", "zebra,cat#2"];
-    assert_snapshot!("tokens_pieces", Place::new().run(&args));
+    assert_snapshot("tokens_pieces", &Place::new().run(&args));
 }
 
 #[test]
 fn tokens_of_an_empty_prompt() {
-    assert_snapshot!("tokens_empty", Place::new().run(&["tokens", "--prompt", ""]));
+    assert_snapshot("tokens_empty", &Place::new().run(&["tokens", "--prompt", ""]));
 }
 
 #[test]
