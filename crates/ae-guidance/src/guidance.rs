@@ -71,7 +71,7 @@ impl Guidance {
             observe,
         };
         let everyone: Vec<usize> = (0..pass.images.len()).collect();
-        pass.evaluate(&everyone, 0, true)?;
+        pass.evaluate(&everyone, true)?;
         let mut traces: Vec<_> = pass
             .images
             .iter()
@@ -108,6 +108,8 @@ struct Image {
     losses: Losses,
     /// Of the loss by the latents, where it was asked for.
     gradient: Option<Tensor<4>>,
+    /// Refinement updates made so far.
+    updates: usize,
 }
 
 impl<M: AttentionModel> Pass<'_, M> {
@@ -122,22 +124,21 @@ impl<M: AttentionModel> Pass<'_, M> {
         for iteration in 0..most {
             // The first evaluation is the one that found the loss too large: same latents, same result.
             if iteration > 0 {
-                self.evaluate(&active, iteration, true)?;
+                self.evaluate(&active, true)?;
                 for &i in &active {
                     traces[i].during.push(self.images[i].losses.clone());
                 }
             }
             for &i in &active {
                 self.images[i].latents = self.images[i].updated(self.step_size);
+                self.images[i].updates += 1;
             }
             active.retain(|&i| self.images[i].losses.loss > target);
             if active.is_empty() {
                 break;
             }
         }
-        // Images that needed fewer updates than others have their own count.
-        let iterations = traces.iter().map(|trace| trace.during.len() + 1).max().unwrap_or(0);
-        self.evaluate(&refined, iterations, gradient_after)?;
+        self.evaluate(&refined, gradient_after)?;
         for i in refined {
             traces[i].after = Some(self.images[i].losses.clone());
         }
@@ -145,7 +146,7 @@ impl<M: AttentionModel> Pass<'_, M> {
     }
 
     /// One pass of the model over the chosen images, with or without the gradient.
-    fn evaluate(&mut self, chosen: &[usize], iteration: usize, gradient: bool) -> Result<(), GuidanceError> {
+    fn evaluate(&mut self, chosen: &[usize], gradient: bool) -> Result<(), GuidanceError> {
         let Guidance { objective, resolution, .. } = self.guidance;
         let batch = Tensor::cat(chosen.iter().map(|&i| self.images[i].latents.clone()).collect(), 0);
         let batch = if gradient { batch.autodiff().require_grad() } else { batch };
@@ -169,6 +170,7 @@ impl<M: AttentionModel> Pass<'_, M> {
             let image = &mut self.images[index];
             image.losses = Losses::new(losses.to_vec());
             image.gradient = gradients.next();
+            let iteration = image.updates;
             let seen = Evaluation { step: self.step, iteration, image: index, losses: &image.losses };
             if (self.observe)(seen).is_break() {
                 return Err(GuidanceError::Interrupted);
@@ -180,7 +182,7 @@ impl<M: AttentionModel> Pass<'_, M> {
 
 impl Image {
     fn new(latents: Tensor<4>) -> Self {
-        Self { latents, losses: Losses::new(Vec::new()), gradient: None }
+        Self { latents, losses: Losses::new(Vec::new()), gradient: None, updates: 0 }
     }
 
     /// The latents one step down the gradient; unchanged where the loss is zero (paper, equation 2).
@@ -249,7 +251,7 @@ mod tests {
                 let observe = &mut |_: Evaluation<'_>| ControlFlow::Continue(());
                 let images = vec![Image::new(latents)];
                 let mut pass = Pass { guidance: &guidance, model: &toy, step: 0, step_size: 1.0, images, observe };
-                pass.evaluate(&[0], 0, gradient).unwrap();
+                pass.evaluate(&[0], gradient).unwrap();
                 pass.images.remove(0)
             };
             let gradient = values(evaluate(latents(1), true).gradient.unwrap());
