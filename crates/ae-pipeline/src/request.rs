@@ -18,9 +18,9 @@ pub struct Request {
     pub seeds: Vec<u64>,
     /// The generator that the seeds start.
     pub noise: NoiseKind,
-    /// Height and width in pixels; by default the model's own.
+    /// Height in pixels; by default the model's own.
     pub height: Option<usize>,
-    /// Width in pixels.
+    /// Width in pixels; by default the model's own.
     pub width: Option<usize>,
     /// Number of denoising steps.
     pub num_inference_steps: usize,

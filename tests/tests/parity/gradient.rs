@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Subjects};
-use ae_tensor::{FloatType, Weights};
-use ae_tests::{Case, model};
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use ae_tests::Case;
+use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::stages::unet;
 
 /// The U-Net of the embedded model at a fixed timestep, ended after its last 16x16 cross-attention.
 struct Model {
@@ -47,13 +48,8 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     const H: f32 = 1e-2;
     let device = Device::flex();
     let case = Case::read("sprites-lion-car");
-    let folder = model(&case.model).join("unet");
-    let config = UNetConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
-    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
-    let model = Model {
-        unet: UNet2DConditionModel::load(&config, &weights, FloatType::F32, &device).unwrap(),
-        context: case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1),
-    };
+    let model =
+        Model { unet: unet(&case, &device), context: case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1) };
     let settings = GuidanceSettings {
         attention_scale: case.arguments.attention_scale,
         scale_factor: 1.0,

@@ -25,7 +25,8 @@ fn check<const D: usize>(case: &Case, stage: &str, actual: Tensor<D>) {
     assert_close(&format!("{}: {stage}", case.name), &values(actual), &expected, RELATIVE, ABSOLUTE);
 }
 
-fn unet(case: &Case, device: &Device) -> UNet2DConditionModel {
+/// The U-Net of the case's model.
+pub(crate) fn unet(case: &Case, device: &Device) -> UNet2DConditionModel {
     let folder = model(&case.model).join("unet");
     let config = UNetConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
     let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
