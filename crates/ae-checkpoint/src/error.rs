@@ -1,0 +1,54 @@
+use std::io;
+
+/// A file that cannot be read as a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be opened or read.
+    #[error("cannot read the weights '{name}': {source}")]
+    Io {
+        /// The file.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file begins as a safetensors or PyTorch file and does not go on as one.
+    #[error("'{name}' is not a whole {format} file ({reason}); it may be truncated: fetch it again")]
+    Malformed {
+        /// The file.
+        name: String,
+        /// `safetensors` or `PyTorch`.
+        format: &'static str,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A PyTorch file with objects that only its own program understands.
+    #[error(
+        "'{name}' holds an object that cannot be read as data: {object}; save its state_dict alone, or convert it to \
+         safetensors"
+    )]
+    Object {
+        /// The file.
+        name: String,
+        /// The Python type.
+        object: String,
+    },
+    /// The file is something else.
+    #[error("'{name}' is {found}; expected weights in a safetensors or PyTorch file{advice}")]
+    Foreign {
+        /// The file.
+        name: String,
+        /// What it is.
+        found: &'static str,
+        /// What to do, after a semicolon, or nothing.
+        advice: &'static str,
+    },
+    /// The index of a sharded checkpoint does not describe one.
+    #[error("the index '{name}' does not describe a sharded checkpoint: {reason}")]
+    Index {
+        /// The index file.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

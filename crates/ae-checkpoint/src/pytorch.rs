@@ -1,0 +1,221 @@
+//! Files of `torch.save`: zip archives since PyTorch 1.6, a row of pickles before.
+
+mod pickle;
+mod tensor;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Cursor, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::mapping::Mapping;
+use crate::tensor::Source;
+use crate::{Checkpoint, StoredTensor};
+use pickle::{Heap, Value};
+use tensor::Tensor;
+
+/// Why a file cannot be read.
+pub(crate) enum Failure {
+    /// It is not whole, or no such file.
+    Malformed(String),
+    /// Its weights are an object, by the Python name of what would make it.
+    Object(String),
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Malformed(reason)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Self {
+        Self::Malformed(reason.to_owned())
+    }
+}
+
+/// Where training tools put the weights among the rest of their state.
+const STATE_DICT: &str = "state_dict";
+
+/// Reads the index of a mapped file; the numbers stay where they are.
+///
+/// Of a training checkpoint the `state_dict` is taken. Texts and whole numbers beside the weights become
+/// metadata.
+pub(crate) fn open(name: String, mapping: &Mapping) -> Result<Checkpoint, Failure> {
+    let mut heap = Heap::default();
+    let bytes = mapping.as_ref();
+    let (root, storages) =
+        if bytes.starts_with(b"PK") { open_zip(bytes, &mut heap)? } else { open_legacy(bytes, &mut heap)? };
+    let weights = heap.get(root, STATE_DICT).unwrap_or(root);
+    if let Value::Object(maker) = weights {
+        return Err(Failure::Object(heap.texts[maker].clone()));
+    }
+    let mut tensors = BTreeMap::new();
+    for (key, tensor) in named_tensors(weights, &heap)? {
+        let stored = store(&heap.tensors[tensor], &storages, mapping);
+        tensors.insert(key.clone(), stored.map_err(|reason| format!("the tensor '{key}' {reason}"))?);
+    }
+    Ok(Checkpoint::new(name, tensors).with_metadata(metadata(root, &heap)))
+}
+
+/// The bytes of every storage in the file.
+type Storages = HashMap<String, Range<usize>>;
+
+/// Reads `NAME/data.pkl`, and finds the storages `NAME/data/KEY`.
+fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure> {
+    /// Far above the index of any model; a pickle can take some times its size in memory.
+    const LARGEST_PICKLE: u64 = 32 << 20;
+    let broken = |error: zip::result::ZipError| Failure::Malformed(error.to_string());
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    let mut pickle = None;
+    let mut storages = Storages::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index_raw(index).map_err(broken)?;
+        let name = entry.name().map_err(broken)?.into_owned();
+        let inner = name.split_once('/').map_or(name.as_str(), |(_, inner)| inner);
+        let is_storage = inner.starts_with("data/");
+        if !is_storage && !matches!(inner, "data.pkl" | "byteorder") {
+            continue;
+        }
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(Failure::Malformed(format!("'{name}' is compressed, which torch.save never does")));
+        }
+        if let Some(key) = inner.strip_prefix("data/") {
+            let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+            let range = start.zip(usize::try_from(entry.size()).ok()).and_then(|(start, size)| {
+                let end = start.checked_add(size)?;
+                (end <= bytes.len()).then_some(start..end)
+            });
+            storages.insert(key.to_owned(), range.ok_or_else(|| format!("'{name}' goes beyond the file"))?);
+            continue;
+        }
+        let mut content = Vec::new();
+        entry.by_ref().take(LARGEST_PICKLE + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
+        if content.len() as u64 > LARGEST_PICKLE {
+            return Err(Failure::Malformed(format!("'{name}' is larger than the index of any model")));
+        }
+        if inner == "byteorder" && content != b"little" {
+            return Err("its numbers are not little-endian".into());
+        }
+        if inner == "data.pkl" {
+            pickle = Some(content);
+        }
+    }
+    let pickle = pickle.ok_or("the archive has no data.pkl")?;
+    let (root, _) = pickle::read(&pickle, heap)?;
+    Ok((root, storages))
+}
+
+/// Reads the pickles of the format before PyTorch 1.6: magic number, version, machine, weights, keys of the
+/// storages; then the storages, each with the number of its elements in front.
+fn open_legacy(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure> {
+    const PROTOCOL: Value = Value::Int(1001);
+    let mut rest = 0;
+    let mut next = |heap: &mut Heap| -> Result<Value, Failure> {
+        let (value, length) = pickle::read(&bytes[rest..], heap)?;
+        rest += length;
+        Ok(value)
+    };
+    next(heap)?;
+    if next(heap)? != PROTOCOL {
+        return Err("it begins as a pickle that torch.save has not written".into());
+    }
+    let machine = next(heap)?;
+    if heap.get(machine, "little_endian") != Some(Value::Bool(true)) {
+        return Err("its numbers are not little-endian".into());
+    }
+    let root = next(heap)?;
+    let keys = next(heap)?;
+    let keys: Vec<String> = match heap.sequence(keys) {
+        Some(keys) => keys.iter().filter_map(|key| heap.text(*key).map(str::to_owned)).collect(),
+        None => return Err("the list of storages is missing".into()),
+    };
+    let sizes: HashMap<&str, usize> =
+        heap.storages.iter().map(|storage| (storage.key.as_str(), storage.size)).collect();
+    let mut storages = Storages::new();
+    for key in keys {
+        let size = *sizes.get(key.as_str()).ok_or_else(|| format!("the storage '{key}' is of no tensor"))?;
+        let header = bytes.get(rest..).and_then(|bytes| bytes.first_chunk::<8>());
+        let elements = header.and_then(|header| usize::try_from(i64::from_le_bytes(*header)).ok());
+        let range = elements.and_then(|elements| elements.checked_mul(size)).and_then(|length| {
+            let start = rest + 8;
+            let end = start.checked_add(length)?;
+            (end <= bytes.len()).then_some(start..end)
+        });
+        let range = range.ok_or_else(|| format!("the storage '{key}' goes beyond the file"))?;
+        rest = range.end;
+        storages.insert(key, range);
+    }
+    Ok((root, storages))
+}
+
+/// The tensors in a dictionary and the dictionaries in it, with dots between the keys.
+fn named_tensors(root: Value, heap: &Heap) -> Result<Vec<(String, usize)>, String> {
+    /// A model has one level, textual inversions two.
+    const DEEPEST: usize = 4;
+    /// Far above any model; a few dictionaries that hold each other would have no end.
+    const MOST: usize = 1 << 20;
+    let mut found = Vec::new();
+    let mut visited = 0;
+    let mut waiting = vec![(String::new(), root, 0)];
+    while let Some((path, value, depth)) = waiting.pop() {
+        let Value::Dict(dict) = value else { continue };
+        for (key, value) in &heap.dicts[dict] {
+            visited += 1;
+            if visited > MOST {
+                return Err("it has more entries than any model".to_owned());
+            }
+            let key = match key {
+                Value::Int(key) => key.to_string(),
+                key => match heap.text(*key) {
+                    Some(key) => key.to_owned(),
+                    None => continue,
+                },
+            };
+            match value {
+                Value::Tensor(tensor) => found.push((format!("{path}{key}"), *tensor)),
+                Value::Dict(_) if depth < DEEPEST => waiting.push((format!("{path}{key}."), *value, depth + 1)),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The texts and numbers beside the weights.
+fn metadata(root: Value, heap: &Heap) -> BTreeMap<String, String> {
+    let Value::Dict(dict) = root else { return BTreeMap::new() };
+    let entry = |(key, value): &(Value, Value)| {
+        let value = match value {
+            Value::Int(number) => number.to_string(),
+            value => heap.text(*value)?.to_owned(),
+        };
+        Some((heap.text(*key)?.to_owned(), value))
+    };
+    heap.dicts[dict].iter().filter_map(entry).collect()
+}
+
+/// A tensor where it lies in the file, if it lies inside its storage.
+fn store(tensor: &Tensor, storages: &Storages, mapping: &Mapping) -> Result<StoredTensor, String> {
+    let storage = storages.get(&tensor.storage.key).ok_or("has a storage that the file lacks")?;
+    let size = tensor.storage.size;
+    let view = tensor.extent().and_then(|(count, elements)| {
+        let start = storage.start.checked_add(elements.start.checked_mul(size)?)?;
+        let end = storage.start.checked_add(elements.end.checked_mul(size)?)?;
+        Some((count, start..end))
+    });
+    let (count, range) = view.filter(|(_, range)| range.end <= storage.end).ok_or("goes beyond its storage")?;
+    // A view can repeat its elements (an `expand`); weights never do.
+    if count > storage.len() / size.max(1) {
+        return Err(format!("claims {count} elements of a storage that has {}", storage.len() / size.max(1)));
+    }
+    let source = if tensor.is_contiguous() {
+        Source::Mapped { mapping: mapping.clone(), range }
+    } else {
+        let (tensor, mapping) = (tensor.clone(), mapping.clone());
+        Source::Computed(Arc::new(move || tensor.gather(mapping.part(range.clone()).as_ref(), count)))
+    };
+    Ok(StoredTensor::new(tensor.storage.element, tensor.shape.clone(), source))
+}

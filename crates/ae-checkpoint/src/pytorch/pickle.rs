@@ -1,0 +1,492 @@
+//! Python's pickle as data: a machine that builds lists, dictionaries and tensors, and calls nothing.
+//!
+//! What a pickle would call or construct becomes [`Value::Object`], a name without effect. The opcodes are
+//! those of Python's `pickletools`, protocols 0 to 5.
+
+use std::collections::HashMap;
+
+use super::tensor::{Storage, Tensor};
+
+/// A Python value. Containers are places in the [`Heap`], so that however deeply a pickle nests them nothing
+/// here recurses, and a container that holds itself does no harm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// A text, by its place in the heap.
+    Text(usize),
+    /// A list, tuple or set.
+    Sequence(usize),
+    Dict(usize),
+    /// A class or function, by the place of its name.
+    Global(usize),
+    Storage(usize),
+    Tensor(usize),
+    /// Something that only Python could make, by the place of the name of its maker.
+    Object(usize),
+    /// A number or a string of bytes that no tensor is described by.
+    Other,
+}
+
+/// What the values of a pickle refer to.
+#[derive(Debug, Default)]
+pub(super) struct Heap {
+    pub(super) texts: Vec<String>,
+    pub(super) sequences: Vec<Vec<Value>>,
+    pub(super) dicts: Vec<Vec<(Value, Value)>>,
+    pub(super) storages: Vec<Storage>,
+    pub(super) tensors: Vec<Tensor>,
+}
+
+impl Heap {
+    /// The text of a value that is one.
+    pub(super) fn text(&self, value: Value) -> Option<&str> {
+        match value {
+            Value::Text(place) => Some(&self.texts[place]),
+            _ => None,
+        }
+    }
+
+    /// The items of a value that is a list, tuple or set.
+    pub(super) fn sequence(&self, value: Value) -> Option<&[Value]> {
+        match value {
+            Value::Sequence(place) => Some(&self.sequences[place]),
+            _ => None,
+        }
+    }
+
+    /// The value of a dictionary's text key, the last one if it is there twice.
+    pub(super) fn get(&self, dict: Value, key: &str) -> Option<Value> {
+        let Value::Dict(place) = dict else { return None };
+        let found = self.dicts[place].iter().rev().find(|(found, _)| self.text(*found) == Some(key));
+        found.map(|(_, value)| *value)
+    }
+
+    fn new_text(&mut self, text: String) -> usize {
+        self.texts.push(text);
+        self.texts.len() - 1
+    }
+
+    fn new_sequence(&mut self, items: Vec<Value>) -> Value {
+        self.sequences.push(items);
+        Value::Sequence(self.sequences.len() - 1)
+    }
+
+    fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
+        self.dicts.push(items);
+        Value::Dict(self.dicts.len() - 1)
+    }
+}
+
+/// Reads one pickle from the beginning of `bytes`; returns its value and its length.
+pub(super) fn read(bytes: &[u8], heap: &mut Heap) -> Result<(Value, usize), String> {
+    let mut machine = Machine { rest: bytes, heap, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    let value = machine.run()?;
+    let length = bytes.len() - machine.rest.len();
+    Ok((value, length))
+}
+
+struct Machine<'a> {
+    rest: &'a [u8],
+    heap: &'a mut Heap,
+    stack: Vec<Value>,
+    /// Heights of the stack.
+    marks: Vec<usize>,
+    memo: HashMap<usize, Value>,
+}
+
+impl Machine<'_> {
+    fn run(&mut self) -> Result<Value, String> {
+        loop {
+            let opcode = self.byte()?;
+            match opcode {
+                b'.' => return self.pop(),
+                0x80 => {
+                    self.byte()?;
+                }
+                0x95 => {
+                    self.take(8)?;
+                }
+                b'(' => self.marks.push(self.stack.len()),
+                b'0' => {
+                    self.pop()?;
+                }
+                b'1' => {
+                    self.pop_mark()?;
+                }
+                b'2' => {
+                    let top = *self.stack.last().ok_or("the stack is empty")?;
+                    self.stack.push(top);
+                }
+                b'N' => self.stack.push(Value::None),
+                0x88 => self.stack.push(Value::Bool(true)),
+                0x89 => self.stack.push(Value::Bool(false)),
+                b'I' | b'J' | b'K' | b'M' | b'L' | 0x8a | 0x8b | b'F' | b'G' => self.number(opcode)?,
+                b'S' | b'T' | b'U' | b'V' | b'X' | 0x8c | 0x8d => self.string(opcode)?,
+                b'B' | b'C' | 0x8e | 0x96 => {
+                    let length = self.length(opcode)?;
+                    self.take(length)?;
+                    self.stack.push(Value::Other);
+                }
+                b']' | b')' | 0x8f => self.push_sequence(Vec::new()),
+                b'l' | b't' | 0x91 => {
+                    let items = self.pop_mark()?;
+                    self.push_sequence(items);
+                }
+                0x85..=0x87 => {
+                    let items = self.pop_many(usize::from(opcode - 0x84))?;
+                    self.push_sequence(items);
+                }
+                b'}' => {
+                    let dict = self.heap.new_dict(Vec::new());
+                    self.stack.push(dict);
+                }
+                b'd' => {
+                    let items = self.pop_mark()?;
+                    let dict = self.heap.new_dict(pairs(&items)?);
+                    self.stack.push(dict);
+                }
+                b'a' => {
+                    let item = self.pop()?;
+                    self.append(&[item])?;
+                }
+                b'e' | 0x90 => {
+                    let items = self.pop_mark()?;
+                    self.append(&items)?;
+                }
+                b's' => {
+                    let items = self.pop_many(2)?;
+                    self.set_items(&items)?;
+                }
+                b'u' => {
+                    let items = self.pop_mark()?;
+                    self.set_items(&items)?;
+                }
+                b'c' | 0x93 | b'i' | b'o' | b'R' | 0x81 | 0x92 | b'b' => self.object(opcode)?,
+                b'P' | b'Q' => self.persistent(opcode)?,
+                b'g' | b'h' | b'j' | b'p' | b'q' | b'r' | 0x94 => self.memo(opcode)?,
+                other => return Err(format!("the opcode {other:#04x} is not supported")),
+            }
+        }
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], String> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or("the pickle ends too early")?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        Ok(self.take(N)?.try_into().expect("N bytes"))
+    }
+
+    /// A text up to the end of the line.
+    fn line(&mut self) -> Result<String, String> {
+        let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or("the pickle ends too early")?;
+        let line = self.take(end + 1)?;
+        Ok(String::from_utf8_lossy(&line[..end]).into_owned())
+    }
+
+    /// The length in front of a string, which must not go beyond the pickle.
+    fn length(&mut self, opcode: u8) -> Result<usize, String> {
+        let length = match opcode {
+            b'U' | b'C' | 0x8c => u64::from(self.byte()?),
+            b'T' | b'X' | b'B' => u64::from(u32::from_le_bytes(self.array()?)),
+            _ => u64::from_le_bytes(self.array()?),
+        };
+        usize::try_from(length).ok().filter(|length| *length <= self.rest.len()).ok_or_else(|| too_long(length))
+    }
+
+    fn pop(&mut self) -> Result<Value, String> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        if self.stack.len() <= floor {
+            return Err("the stack is empty".to_owned());
+        }
+        Ok(self.stack.pop().expect("not empty"))
+    }
+
+    fn pop_many(&mut self, count: usize) -> Result<Vec<Value>, String> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor).ok_or("the stack is empty")?;
+        Ok(self.stack.split_off(start))
+    }
+
+    fn pop_mark(&mut self) -> Result<Vec<Value>, String> {
+        let mark = self.marks.pop().ok_or("there is no mark")?;
+        if mark > self.stack.len() {
+            return Err("the stack is below its mark".to_owned());
+        }
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn push_sequence(&mut self, items: Vec<Value>) {
+        let sequence = self.heap.new_sequence(items);
+        self.stack.push(sequence);
+    }
+
+    fn push_text(&mut self, text: String) {
+        let place = self.heap.new_text(text);
+        self.stack.push(Value::Text(place));
+    }
+
+    fn number(&mut self, opcode: u8) -> Result<(), String> {
+        let value = match opcode {
+            b'I' => match self.line()?.as_str() {
+                "00" => Value::Bool(false),
+                "01" => Value::Bool(true),
+                text => text.parse().map_or(Value::Other, Value::Int),
+            },
+            b'L' => self.line()?.trim_end_matches('L').parse().map_or(Value::Other, Value::Int),
+            b'F' => {
+                self.line()?;
+                Value::Other
+            }
+            b'G' => {
+                self.take(8)?;
+                Value::Other
+            }
+            b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
+            b'K' => Value::Int(i64::from(self.byte()?)),
+            b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
+            _ => {
+                let length = if opcode == 0x8a {
+                    usize::from(self.byte()?)
+                } else {
+                    let length = u32::from_le_bytes(self.array()?);
+                    usize::try_from(length).map_err(|_| too_long(u64::from(length)))?
+                };
+                long(self.take(length)?)
+            }
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn string(&mut self, opcode: u8) -> Result<(), String> {
+        let text = match opcode {
+            b'S' => self.line()?.trim_matches(['\'', '"']).to_owned(),
+            b'V' => self.line()?,
+            _ => {
+                let length = self.length(opcode)?;
+                String::from_utf8_lossy(self.take(length)?).into_owned()
+            }
+        };
+        self.push_text(text);
+        Ok(())
+    }
+
+    fn append(&mut self, items: &[Value]) -> Result<(), String> {
+        match *self.stack.last().ok_or("the stack is empty")? {
+            Value::Sequence(place) => self.heap.sequences[place].extend(items),
+            Value::Object(_) => {}
+            _ => return Err("items are appended to something that is no list".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn set_items(&mut self, items: &[Value]) -> Result<(), String> {
+        match *self.stack.last().ok_or("the stack is empty")? {
+            Value::Dict(place) => self.heap.dicts[place].extend(pairs(items)?),
+            Value::Object(_) => {}
+            _ => return Err("items are set in something that is no dictionary".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn memo(&mut self, opcode: u8) -> Result<(), String> {
+        let index = match opcode {
+            b'g' | b'p' => self.line()?.parse().map_err(|_| "a memo index is no number")?,
+            b'h' | b'q' => usize::from(self.byte()?),
+            0x94 => self.memo.len(),
+            _ => u32::from_le_bytes(self.array()?) as usize,
+        };
+        if matches!(opcode, b'g' | b'h' | b'j') {
+            self.stack.push(*self.memo.get(&index).ok_or("a memo entry is missing")?);
+        } else {
+            self.memo.insert(index, *self.stack.last().ok_or("the stack is empty")?);
+        }
+        Ok(())
+    }
+
+    /// Names of classes and functions, and what Python would do with them.
+    fn object(&mut self, opcode: u8) -> Result<(), String> {
+        let value = match opcode {
+            b'c' => {
+                let name = format!("{}.{}", self.line()?, self.line()?);
+                Value::Global(self.heap.new_text(name))
+            }
+            0x93 => {
+                let names = self.pop_many(2)?;
+                let [Some(module), Some(name)] = [names[0], names[1]].map(|name| self.heap.text(name)) else {
+                    return Err("a class is named by something that is no text".to_owned());
+                };
+                let name = format!("{module}.{name}");
+                Value::Global(self.heap.new_text(name))
+            }
+            b'i' => {
+                let name = format!("{}.{}", self.line()?, self.line()?);
+                self.pop_mark()?;
+                Value::Object(self.heap.new_text(name))
+            }
+            b'o' => {
+                let items = self.pop_mark()?;
+                self.opaque(*items.first().ok_or("a class is missing")?)
+            }
+            0x92 => {
+                let items = self.pop_many(3)?;
+                self.opaque(items[0])
+            }
+            b'b' => {
+                // The state of an object: the attributes of an ordered dictionary, or of what is not read anyway.
+                self.pop()?;
+                return Ok(());
+            }
+            _ => {
+                let items = self.pop_many(2)?;
+                self.call(items[0], items[1])?
+            }
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn opaque(&mut self, maker: Value) -> Value {
+        match maker {
+            Value::Global(name) | Value::Object(name) => Value::Object(name),
+            _ => Value::Object(self.heap.new_text("an object".to_owned())),
+        }
+    }
+
+    /// What a call that builds a tensor or a dictionary would return; every other call is an object.
+    fn call(&mut self, maker: Value, arguments: Value) -> Result<Value, String> {
+        let Value::Global(name) = maker else { return Ok(self.opaque(maker)) };
+        let arguments = self.heap.sequence(arguments).unwrap_or_default().to_vec();
+        Ok(match self.heap.texts[name].as_str() {
+            "collections.OrderedDict" => {
+                let items = arguments.first().and_then(|items| self.heap.sequence(*items)).unwrap_or_default();
+                let pair = |item: &Value| match self.heap.sequence(*item) {
+                    Some(&[key, value]) => Some((key, value)),
+                    _ => None,
+                };
+                let items = items.iter().filter_map(pair).collect();
+                self.heap.new_dict(items)
+            }
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
+                self.heap.tensors.push(Tensor::rebuild(&arguments, self.heap)?);
+                Value::Tensor(self.heap.tensors.len() - 1)
+            }
+            // The arguments begin with the tensor.
+            "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
+                arguments.first().copied().unwrap_or(Value::Object(name))
+            }
+            _ => Value::Object(name),
+        })
+    }
+
+    /// A storage: `("storage", class, key, location, elements)`.
+    fn persistent(&mut self, opcode: u8) -> Result<(), String> {
+        if opcode == b'P' {
+            return Err("persistent ids of text are not supported".to_owned());
+        }
+        let id = self.pop()?;
+        let fields = self.heap.sequence(id).unwrap_or_default();
+        let storage = Storage::from_id(fields, self.heap)?;
+        self.heap.storages.push(storage);
+        self.stack.push(Value::Storage(self.heap.storages.len() - 1));
+        Ok(())
+    }
+}
+
+fn too_long(length: u64) -> String {
+    format!("a length of {length} goes beyond the pickle")
+}
+
+fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, String> {
+    let (pairs, rest) = items.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err("a key of a dictionary has no value".to_owned());
+    }
+    Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
+}
+
+/// A little-endian number in two's complement; those beyond 64 bits describe no tensor.
+fn long(bytes: &[u8]) -> Value {
+    let Some(last) = bytes.last() else { return Value::Int(0) };
+    if bytes.len() > 8 {
+        return Value::Other;
+    }
+    let mut wide = [if last & 0x80 == 0 { 0 } else { 0xff }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Value::Int(i64::from_le_bytes(wide))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(bytes: &[u8]) -> Result<(Value, Heap), String> {
+        let mut heap = Heap::default();
+        let (value, _) = read(bytes, &mut heap)?;
+        Ok((value, heap))
+    }
+
+    /// `pickle.dumps({"a": [1, -2, 300, True, None]}, protocol=2)`, and protocol 0 of a dictionary.
+    #[test]
+    fn python_values_are_read() {
+        let (dict, heap) =
+            value(b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM,\x01\x88Nes.").unwrap();
+        let list = heap.get(dict, "a").unwrap();
+        let expected = [Value::Int(1), Value::Int(-2), Value::Int(300), Value::Bool(true), Value::None];
+        assert_eq!(heap.sequence(list).unwrap(), expected);
+
+        let (dict, heap) = value(b"(dp0\nVa\np1\nI5\nsVb\np2\nL7L\ns.").unwrap();
+        assert_eq!((heap.get(dict, "a"), heap.get(dict, "b")), (Some(Value::Int(5)), Some(Value::Int(7))));
+    }
+
+    #[test]
+    fn a_call_is_only_a_name() {
+        let (call, heap) = value(b"cposix\nsystem\n(X\x04\x00\x00\x00exittR.").unwrap();
+        let Value::Object(name) = call else { panic!("{call:?}") };
+        assert_eq!(heap.texts[name], "posix.system");
+    }
+
+    #[test]
+    fn a_class_may_be_a_key_and_an_object_a_value() {
+        let (dict, heap) = value(b"}(cx\nY\nK\x01X\x01\x00\x00\x00bcx\nY\n)\x81}K\x02K\x03sbu.").unwrap();
+        assert!(matches!(heap.get(dict, "b"), Some(Value::Object(_))));
+    }
+
+    #[test]
+    fn nesting_and_cycles_do_no_harm() {
+        let mut deep = vec![b']'; 100_000];
+        deep.extend(vec![b'a'; 99_999]);
+        deep.push(b'.');
+        assert!(value(&deep).is_ok());
+        // l = []; l.append(l)
+        assert!(value(b"]q\x00h\x00a.").is_ok());
+    }
+
+    #[test]
+    fn damaged_pickles_are_errors() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"", "ends too early"),
+            (b"X\xff\xff\xff\xffa.", "goes beyond the pickle"),
+            (b"\x8d\xff\xff\xff\xff\xff\xff\xff\xffa.", "goes beyond the pickle"),
+            (b".", "stack is empty"),
+            (b"(0.", "stack is empty"),
+            (b"t.", "no mark"),
+            (b"h\x05.", "memo entry is missing"),
+            (b"K\x01K\x02K\x03s.", "no dictionary"),
+            (b"\xff", "opcode 0xff"),
+        ];
+        for (bytes, named) in cases {
+            let error = value(bytes).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

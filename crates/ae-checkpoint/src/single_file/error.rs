@@ -1,0 +1,33 @@
+/// A file that holds no Stable Diffusion model in the original layout.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SingleFileError {
+    /// The file holds something else.
+    #[error("'{name}' is {found}; expected a Stable Diffusion 1 or 2 checkpoint{advice}")]
+    Foreign {
+        /// The file.
+        name: String,
+        /// What it holds.
+        found: &'static str,
+        /// What to do with it, after a semicolon, or nothing.
+        advice: &'static str,
+    },
+    /// One of the networks is not in the file.
+    #[error("'{name}' holds no {network}: only a part of a Stable Diffusion checkpoint was saved{advice}")]
+    Incomplete {
+        /// The file.
+        name: String,
+        /// The network.
+        network: &'static str,
+        /// What to do about it, after a semicolon, or nothing.
+        advice: &'static str,
+    },
+    /// A tensor that a config is read from is missing, or has a shape no config gives.
+    #[error("'{name}' is damaged or of an unknown kind: {reason}")]
+    Shape {
+        /// The file.
+        name: String,
+        /// What was expected of which tensor.
+        reason: String,
+    },
+}

@@ -1,0 +1,180 @@
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use half::{bf16, f16};
+
+use crate::ElementType;
+use crate::mapping::Mapping;
+
+/// A tensor in a checkpoint: its type and shape, and the way to its bytes.
+///
+/// Cheap to clone; nothing is read before [`StoredTensor::bytes`].
+#[derive(Clone)]
+pub struct StoredTensor {
+    element: ElementType,
+    shape: Vec<usize>,
+    source: Source,
+    /// The part of the source's rows (first dimension) that is this tensor, in bytes.
+    part: Option<Range<usize>>,
+}
+
+/// Where the bytes are.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// In memory.
+    Memory(Bytes),
+    /// In a mapped file.
+    Mapped { mapping: Mapping, range: Range<usize> },
+    /// Gathered on demand.
+    Computed(Arc<dyn Fn() -> Vec<u8> + Send + Sync>),
+}
+
+impl StoredTensor {
+    pub(crate) fn new(element: ElementType, shape: Vec<usize>, source: Source) -> Self {
+        Self { element, shape, source, part: None }
+    }
+
+    /// The type of its numbers.
+    pub fn element(&self) -> ElementType {
+        self.element
+    }
+
+    /// Its extents, outermost first; empty for a single number.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The number of its elements.
+    pub fn num_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Its elements, row by row and little-endian.
+    ///
+    /// Of a mapped file these are the mapped pages themselves, which go back to the system when the last clone of
+    /// the returned bytes is dropped: weights that were converted are not in memory twice. Only a tensor that was
+    /// saved as a view with gaps is a copy.
+    pub fn bytes(&self) -> Bytes {
+        let part = |bytes: Bytes| match &self.part {
+            Some(part) => bytes.slice(part.clone()),
+            None => bytes,
+        };
+        match &self.source {
+            Source::Memory(bytes) => part(bytes.clone()),
+            Source::Computed(gather) => part(Bytes::from(gather())),
+            Source::Mapped { mapping, range } => {
+                let part = self.part.clone().unwrap_or(0..range.len());
+                Bytes::from_owner(mapping.part(range.start + part.start..range.start + part.end))
+            }
+        }
+    }
+
+    /// Its elements in single precision.
+    ///
+    /// # Errors
+    ///
+    /// When the elements are no floating-point numbers.
+    pub fn to_f32(&self) -> io::Result<Vec<f32>> {
+        let bytes = self.bytes();
+        Ok(match self.element {
+            ElementType::F64 => convert(&bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+            ElementType::F32 => convert(&bytes, f32::from_le_bytes),
+            ElementType::F16 => convert(&bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            ElementType::BF16 => convert(&bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            ElementType::I64 | ElementType::I32 | ElementType::Other => {
+                let message = format!("expected floating-point numbers, found {}", self.element);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        })
+    }
+
+    /// The same elements in another shape; `None` when their numbers differ.
+    pub(crate) fn reshaped(mut self, shape: &[usize]) -> Option<Self> {
+        if shape.iter().product::<usize>() != self.num_elements() {
+            return None;
+        }
+        self.shape = shape.to_vec();
+        Some(self)
+    }
+
+    /// Part `index` of `count` equal parts along the first dimension; `None` when it cannot be divided so.
+    pub(crate) fn chunk(mut self, index: usize, count: usize) -> Option<Self> {
+        let rows = *self.shape.first()?;
+        if rows == 0 || rows % count != 0 || self.element == ElementType::Other {
+            return None;
+        }
+        let size = self.num_elements() / count * self.element_size();
+        let start = self.part.as_ref().map_or(0, |part| part.start) + index * size;
+        self.part = Some(start..start + size);
+        self.shape[0] = rows / count;
+        Some(self)
+    }
+
+    fn element_size(&self) -> usize {
+        match self.element {
+            ElementType::F64 | ElementType::I64 => 8,
+            ElementType::F32 | ElementType::I32 => 4,
+            ElementType::F16 | ElementType::BF16 => 2,
+            ElementType::Other => 1,
+        }
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
+}
+
+impl fmt::Debug for StoredTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.element, self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_float_type_becomes_single_precision() {
+        let cases: [(ElementType, Vec<u8>); 4] = [
+            (ElementType::F64, (-1.5f64).to_le_bytes().to_vec()),
+            (ElementType::F32, (-1.5f32).to_le_bytes().to_vec()),
+            (ElementType::F16, f16::from_f32(-1.5).to_le_bytes().to_vec()),
+            (ElementType::BF16, bf16::from_f32(-1.5).to_le_bytes().to_vec()),
+        ];
+        for (element, bytes) in cases {
+            let tensor = StoredTensor::new(element, Vec::new(), Source::Memory(bytes.into()));
+            assert_eq!(tensor.to_f32().unwrap(), [-1.5], "{element}");
+        }
+        let ids = StoredTensor::new(ElementType::I64, Vec::new(), Source::Memory(vec![0; 8].into()));
+        assert!(ids.to_f32().unwrap_err().to_string().contains("found i64"));
+    }
+
+    fn tensor(shape: &[usize]) -> StoredTensor {
+        let values: Vec<u8> = (0..shape.iter().product::<usize>() as u16).flat_map(u16::to_le_bytes).collect();
+        StoredTensor::new(ElementType::F16, shape.to_vec(), Source::Memory(values.into()))
+    }
+
+    fn values(tensor: &StoredTensor) -> Vec<u16> {
+        tensor.bytes().as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect()
+    }
+
+    #[test]
+    fn chunks_are_rows_of_the_whole() {
+        let fused = tensor(&[6, 2]);
+        let last = fused.clone().chunk(2, 3).unwrap();
+        assert_eq!((last.shape(), values(&last)), ([2, 2].as_slice(), vec![8, 9, 10, 11]));
+        let nested = last.chunk(1, 2).unwrap();
+        assert_eq!((nested.shape(), values(&nested)), ([1, 2].as_slice(), vec![10, 11]));
+        assert!(fused.chunk(0, 4).is_none());
+    }
+
+    #[test]
+    fn a_shape_of_another_size_is_refused() {
+        assert_eq!(tensor(&[4, 2, 1, 1]).reshaped(&[4, 2]).unwrap().shape(), [4, 2]);
+        assert!(tensor(&[4]).reshaped(&[5]).is_none());
+    }
+}
