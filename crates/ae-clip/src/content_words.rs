@@ -6,15 +6,15 @@ use crate::words::Word;
 ///
 /// These are all words but articles and other determiners, pronouns, conjunctions, prepositions, forms of
 /// *be* and *have*, numbers and colours, by a list of English words. No grammar is involved: verbs and other
-/// adjectives stay, and `orange` is always a colour. Words that did not fit are left out. Without a content
-/// word the list is empty.
+/// adjectives stay, and `orange` is always a colour. The placeholder of a textual inversion is a content word
+/// whatever its name. Words that did not fit are left out. Without a content word the list is empty.
 pub fn content_words(prompt: &TokenizedPrompt) -> Vec<Subject> {
     prompt.words().iter().filter(|word| !word.is_cut && is_content(word)).map(Subject::of).collect()
 }
 
 fn is_content(word: &Word) -> bool {
     let is_listed = LISTS.iter().any(|list| list.contains(&word.key.as_str()));
-    !is_listed && word.key.contains(char::is_alphabetic)
+    word.placeholder.is_some() || !is_listed && word.key.contains(char::is_alphabetic)
 }
 
 const LISTS: [&[&str]; 7] = [DETERMINERS, PRONOUNS, CONJUNCTIONS, PREPOSITIONS, AUXILIARIES, NUMBERS, COLOURS];
@@ -196,5 +196,16 @@ mod tests {
     fn words_that_were_cut_are_no_subjects() {
         let prompt = format!("{}cat dog", "a ".repeat(74));
         assert_eq!(texts(&prompt), ["cat"]);
+    }
+
+    #[test]
+    fn a_placeholder_is_a_content_word_whatever_its_name() {
+        let mut tokenizer = tokenizer();
+        tokenizer.add_embedding_tokens("<red>", 2).unwrap();
+        tokenizer.add_embedding_tokens("🐱🐱", 1).unwrap();
+        let prompt = tokenizer.tokenize("a red <red> and a 🐱🐱").unwrap();
+        let subjects = content_words(&prompt);
+        let subjects: Vec<_> = subjects.iter().map(|subject| (&*subject.text, &*subject.positions)).collect();
+        assert_eq!(subjects, [("<red>", [3, 4].as_slice()), ("🐱🐱", &[7])]);
     }
 }

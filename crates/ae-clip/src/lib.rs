@@ -2,29 +2,26 @@
 //! words of a prompt to the token positions whose attention maps Attend-and-Excite reads.
 //!
 //! - [`ClipTokenizer`] gives the token ids of transformers' `CLIPTokenizer`. Its [`TokenizedPrompt`] also
-//!   knows each token's place in the text, the prompt's words, and what did not fit.
+//!   knows each token's place in the text, the prompt's words, and what did not fit. OpenAI's vocabulary is
+//!   built in, for checkpoints without a tokenizer.
 //! - [`find_subjects`] turns subjects (`cat`, `polar bear`, `cat#2`) into token positions,
 //!   [`content_words`] chooses them, [`subjects_at`] takes positions as the reference pipeline does.
-//! - [`ClipTextModel`] is transformers' `CLIPTextModel`; what it returns is `text_encoder(ids)[0]`.
+//! - [`ClipTextModel`] is transformers' `CLIPTextModel`; what it returns is `text_encoder(ids)[0]`, or the
+//!   hidden states some layers before (clip skip).
+//! - [`ClipTokenizer::add_embedding_tokens`] and [`ClipTextModel::add_token_embeddings`] take in a textual
+//!   inversion, whose placeholder is then a word of the prompt.
+//! - [`ClipTokenizer::tokenize_weighted`] and [`apply_weights`] weight parts of a prompt, as in
+//!   `a (cat:1.3) and a [dog]`.
 //!
 //! ```
-//! use ae_clip::{ClipTokenizer, TokenizerSettings, find_subjects};
+//! use ae_clip::{ClipTokenizer, find_subjects};
 //!
-//! # let (vocab, merges) = ae_clip_doc_vocabulary();
-//! let tokenizer = ClipTokenizer::from_vocab_and_merges(&vocab, &merges, TokenizerSettings::default())?;
+//! let tokenizer = ClipTokenizer::stable_diffusion_1();
 //! let prompt = tokenizer.tokenize("a cat and a dog")?;
 //!
 //! let subjects = find_subjects(&prompt, &["cat", "dog"])?;
 //! assert_eq!(subjects[0].positions, [2]);
 //! assert_eq!(subjects[1].positions, [5]);
-//! # // A vocabulary of these five words; a real one comes from a model's tokenizer folder.
-//! # fn ae_clip_doc_vocabulary() -> (String, String) {
-//! #     let vocab = r#"{"a": 0, "c": 1, "d": 2, "n": 3, "o": 4, "a</w>": 5, "t</w>": 6, "d</w>": 7, "g</w>": 8,
-//! #         "at</w>": 9, "cat</w>": 10, "og</w>": 11, "dog</w>": 12, "nd</w>": 13, "and</w>": 14,
-//! #         "<|startoftext|>": 15, "<|endoftext|>": 16}"#;
-//! #     let merges = "#version: 0.2\na t</w>\nc at</w>\no g</w>\nd og</w>\nn d</w>\na nd</w>\n";
-//! #     (vocab.to_owned(), merges.to_owned())
-//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -36,14 +33,16 @@ mod subject;
 mod testing;
 mod text_model;
 mod tokenizer;
+mod weighting;
 mod words;
 
 pub use config::{Activation, ClipTextModelConfig, ConfigError};
 pub use content_words::content_words;
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_subjects, subjects_at};
-pub use text_model::{ClipTextModel, EncodeError};
+pub use text_model::{ClipTextModel, EncodeError, TokenEmbeddingError};
 pub use tokenizer::{ClipTokenizer, MAX_PROMPT_BYTES, TokenizerError, TokenizerSettings};
+pub use weighting::{ApplyWeightsError, WeightError, WeightedPrompt, apply_weights, parse_weighted_prompt};
 pub use words::Word;
 
 /// Compiles the example of the README.

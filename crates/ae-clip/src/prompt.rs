@@ -4,7 +4,7 @@ use serde::Serialize;
 use tokenizers::Decoder;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-use crate::words::{Word, key, word_spans};
+use crate::words::{Word, words};
 
 /// Ends the last token of each word, as in `cat</w>`.
 pub(crate) const END_OF_WORD: &str = "</w>";
@@ -44,7 +44,7 @@ pub struct Token {
 pub enum TokenKind {
     /// `<|startoftext|>`, at position 0.
     Start,
-    /// Text of the prompt.
+    /// Text of the prompt, or a vector of a textual inversion.
     Text,
     /// A special token that is written out in the prompt.
     Special,
@@ -68,7 +68,18 @@ pub struct Truncation {
 pub(crate) struct Piece {
     pub(crate) id: u32,
     pub(crate) span: Range<usize>,
-    pub(crate) is_special: bool,
+    pub(crate) kind: PieceKind,
+}
+
+/// What a [`Piece`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PieceKind {
+    /// A token of the byte pair encoding.
+    Text,
+    /// A special token that is written out in the prompt.
+    Special,
+    /// A vector of a textual inversion; all vectors of one placeholder have its span.
+    Embedding,
 }
 
 /// The ids that frame a prompt.
@@ -95,34 +106,42 @@ impl TokenizedPrompt {
             tokens: pieces.len() - kept,
         });
 
-        let mut words: Vec<Word> = word_spans(text).into_iter().map(|span| new_word(text, span)).collect();
+        let mut placeholders: Vec<_> = pieces
+            .iter()
+            .filter(|piece| piece.kind == PieceKind::Embedding)
+            .map(|piece| (piece.span.clone(), vocabulary(piece.id)))
+            .collect();
+        // The first vector of each has the placeholder's own token.
+        placeholders.dedup_by(|next, first| next.0 == first.0);
+        let mut words = words(text, placeholders);
         let mut tokens = Vec::with_capacity(length);
-        let mut push = |id, kind, span, word| {
+        let mut push = |id, kind, span, word, is_embedding| {
             let piece = vocabulary(id);
-            let text = decode(&piece);
+            let text = if is_embedding { piece.clone() } else { decode(&piece) };
             tokens.push(Token { index: tokens.len(), id, piece, text, kind, span, word });
         };
-        push(special.start, TokenKind::Start, None, None);
+        push(special.start, TokenKind::Start, None, None, false);
         let mut current = 0;
         for (index, piece) in pieces.into_iter().enumerate() {
             while words.get(current).is_some_and(|word| word.span.end <= piece.span.start) {
                 current += 1;
             }
             let is_inside = words.get(current).is_some_and(|word| word.span.start < piece.span.end);
-            let word = (is_inside && !piece.is_special).then_some(current);
+            let is_special = piece.kind == PieceKind::Special;
+            let word = (is_inside && !is_special).then_some(current);
             if index < kept {
                 if let Some(word) = word {
                     words[word].positions.push(index + 1);
                 }
-                let kind = if piece.is_special { TokenKind::Special } else { TokenKind::Text };
-                push(piece.id, kind, Some(piece.span), word);
+                let kind = if is_special { TokenKind::Special } else { TokenKind::Text };
+                push(piece.id, kind, Some(piece.span), word, piece.kind == PieceKind::Embedding);
             } else if let Some(word) = word {
                 words[word].is_cut = true;
             }
         }
-        push(special.end, TokenKind::End, None, None);
+        push(special.end, TokenKind::End, None, None, false);
         for _ in kept + 2..length {
-            push(special.padding, TokenKind::Padding, None, None);
+            push(special.padding, TokenKind::Padding, None, None, false);
         }
 
         let end = kept + 1;
@@ -180,11 +199,6 @@ impl TokenizedPrompt {
     pub fn truncation(&self) -> Option<&Truncation> {
         self.truncation.as_ref()
     }
-}
-
-fn new_word(text: &str, span: Range<usize>) -> Word {
-    let text = &text[span.clone()];
-    Word { text: text.to_owned(), span, positions: Vec::new(), is_cut: false, key: key(text) }
 }
 
 /// The text of one token: its byte characters back to bytes.

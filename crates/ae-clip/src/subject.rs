@@ -101,6 +101,8 @@ fn the_choice(choice: &[(usize, String)]) -> String {
 /// - Words compare without case and as a whole: neither `cats` nor `cat-like` is `cat`, but `cat's` is.
 ///   Punctuation around a subject does not count.
 /// - A word that CLIP splits gives the positions of all its tokens.
+/// - The placeholder of a textual inversion is a word: `<toy>` and `toy` both name it, the latter also the plain
+///   word. It gives the positions of all its vectors.
 /// - A phrase (`polar bear`) is a row of words with nothing but white space between them. Its subject is its
 ///   head noun, which in English is the last word: the other words only say which one is meant.
 /// - A repeated word names the first occurrence that no other subject has, so that `cat, cat` are two
@@ -169,12 +171,14 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     fn parse(prompt: &TokenizedPrompt, subject: &'a str) -> Result<Self, SubjectError> {
         let (phrase, ordinal) = split_ordinal(subject);
-        let keys: Vec<_> = word_spans(phrase).into_iter().map(|span| key(&phrase[span])).collect();
+        let keys = keys(prompt, phrase);
         if keys.is_empty() {
             return Err(SubjectError::Empty { subject: subject.to_owned() });
         }
         let rows = prompt.words().windows(keys.len()).enumerate();
-        let rows = rows.filter(|(_, row)| row.iter().map(|word| &word.key).eq(&keys) && is_phrase(prompt.text(), row));
+        let rows = rows.filter(|(_, row)| {
+            row.iter().zip(&keys).all(|(word, key)| is_called(word, key)) && is_phrase(prompt.text(), row)
+        });
         let heads: Vec<_> = rows.map(|(first, _)| first + keys.len() - 1).collect();
         if heads.is_empty() {
             let words = prompt.words().iter().filter(|word| !word.is_cut).map(|word| word.text.clone()).collect();
@@ -214,6 +218,30 @@ fn split_ordinal(subject: &str) -> (&str, Option<usize>) {
         }
         _ => (subject, None),
     }
+}
+
+/// What the words of a phrase are compared by. The name of a textual inversion may be no word by the letters it
+/// has, so those of the prompt are looked for first.
+fn keys(prompt: &TokenizedPrompt, phrase: &str) -> Vec<String> {
+    let is_placeholder =
+        |name: &String| prompt.words().iter().any(|word| word.placeholder.is_some() && is_called(word, name));
+    let whole = key(phrase.trim());
+    if is_placeholder(&whole) {
+        return vec![whole];
+    }
+    let mut keys = Vec::new();
+    for part in phrase.split_whitespace() {
+        match Some(key(part)).filter(is_placeholder) {
+            Some(name) => keys.push(name),
+            None => keys.extend(word_spans(part).into_iter().map(|span| key(&part[span]))),
+        }
+    }
+    keys
+}
+
+/// Whether a word has the name: a placeholder has two, with and without its angle brackets.
+fn is_called(word: &Word, name: &str) -> bool {
+    word.key == name || word.placeholder.as_deref() == Some(name)
 }
 
 /// Whether only white space separates the words.
@@ -343,5 +371,30 @@ mod tests {
         assert_eq!(refusal(76), format!("token index 76 is padding, {special}"));
         let error = subjects_at(&tokenizer().tokenize("").unwrap(), &[1]).unwrap_err().to_string();
         assert!(error.ends_with("the prompt has no tokens to choose"), "{error}");
+    }
+
+    #[test]
+    fn a_placeholder_is_found_by_its_name_with_and_without_angle_brackets() {
+        let mut tokenizer = tokenizer();
+        for (name, vectors) in [("<toy>", 2), ("<art_style>", 1), ("my-style", 1), ("two words", 1), ("<*>", 1)] {
+            tokenizer.add_embedding_tokens(name, vectors).unwrap();
+        }
+        let positions = |prompt: &str, subjects: &[&str]| {
+            let subjects = find_subjects(&tokenizer.tokenize(prompt).unwrap(), subjects)?;
+            Ok::<_, SubjectError>(subjects.into_iter().map(|subject| subject.positions).collect::<Vec<_>>())
+        };
+        for subject in ["<toy>", "toy", "TOY", "red <toy>", "red toy", "<toy>,", " <Toy> "] {
+            assert_eq!(positions("a red <toy>'s cat", &[subject]).unwrap(), [[3, 4]], "{subject}");
+        }
+        // The whole name is the placeholder's alone.
+        assert_eq!(positions("t <toy> t toy", &["toy", "<toy>#1"]).unwrap(), [vec![5, 6, 7], vec![2, 3]]);
+        assert_eq!(positions("a <toy> and a <toy>", &["<toy>#2"]).unwrap(), [[6, 7]]);
+
+        let prompt = "a my-style two words <art_style> <*>";
+        let subjects = ["my-style", "two words", "art_style", "<*>"];
+        assert_eq!(positions(prompt, &subjects).unwrap(), [[2], [3], [4], [5]]);
+        assert_eq!(positions(prompt, &["my-style"]).unwrap(), positions(prompt, &["a my-style"]).unwrap());
+        // Without a placeholder in the prompt, angle brackets are punctuation as ever.
+        assert_eq!(positions("a toy", &["<toy>"]).unwrap(), [[2, 3, 4]]);
     }
 }

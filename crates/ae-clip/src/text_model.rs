@@ -3,10 +3,11 @@ mod embeddings;
 mod encoder;
 mod mlp;
 
-use ae_tensor::{CheckpointError, FloatType, KeyRules, Weights, load_weights};
+use ae_tensor::nn::layer_norm as norm;
+use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, LoraLayer, LoraMismatch, apply_lora, load_weights};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::config::ClipTextModelConfig;
 use embeddings::ClipTextEmbeddings;
@@ -14,11 +15,12 @@ use encoder::ClipEncoder;
 
 /// transformers 4 wraps the model in `text_model`, transformers 5 does not. The position ids are a constant
 /// buffer, which old checkpoints hold.
-const KEY_RULES: KeyRules = KeyRules { renames: &[(r"^text_model\.", "")], ignored: &["embeddings.position_ids"] };
+const KEY_RULES: KeyRules = KeyRules { prefix: "text_model.", renames: &[], ignored: &["embeddings.position_ids"] };
 
 /// CLIP's text transformer: transformers' `CLIPTextModel` (`models/clip/modeling_clip.py`).
 ///
-/// Its weights are constants: create it on a plain device, not on one with autodiff.
+/// Its weights are constants: create it on a plain device, not on one with autodiff. The embeddings it
+/// returns are single precision whatever the type of the weights.
 #[derive(Module, Debug)]
 pub struct ClipTextModel {
     embeddings: ClipTextEmbeddings,
@@ -65,6 +67,40 @@ pub enum EncodeError {
         /// The number of token embeddings.
         vocab_size: usize,
     },
+    /// More layers to skip than there are, or all of them.
+    #[error("clip_skip is {found}; the text encoder has {layers} layers, of which 0..={} can be skipped", layers - 1)]
+    ClipSkip {
+        /// The number of layers to skip.
+        found: usize,
+        /// The number of layers.
+        layers: usize,
+    },
+}
+
+/// Token embeddings that do not fit into the model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenEmbeddingError {
+    /// Vectors of another model's width.
+    #[error(
+        "the embedding's vectors have {found} numbers, those of the text encoder {expected}: it was made for another model"
+    )]
+    Width {
+        /// The width of the vectors.
+        found: usize,
+        /// The model's hidden size.
+        expected: usize,
+    },
+    /// A first id that leaves ids without an embedding.
+    #[error(
+        "the embedding's first token id is {found}; the text encoder has {vocab_size} tokens: tokenizer and text encoder do not belong together"
+    )]
+    FirstId {
+        /// The id.
+        found: u32,
+        /// The number of token embeddings.
+        vocab_size: usize,
+    },
 }
 
 impl ClipTextModel {
@@ -84,13 +120,31 @@ impl ClipTextModel {
     /// Those of [`load_weights`]: every missing, unexpected or misshapen tensor is named.
     pub fn load(
         config: &ClipTextModelConfig,
-        weights: &Weights,
+        checkpoint: &Checkpoint,
         dtype: FloatType,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
         let mut model = Self::new(config, device);
-        load_weights(&mut model, weights, &KEY_RULES, dtype)?;
+        load_weights(&mut model, checkpoint, &KEY_RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Adds a LoRA to the weights.
+    ///
+    /// # Errors
+    ///
+    /// See [`apply_lora`]; the model is not to be used after one.
+    pub fn apply_lora(
+        &mut self,
+        layers: impl IntoIterator<Item = LoraLayer>,
+        strength: f64,
+    ) -> Result<(), LoraMismatch> {
+        apply_lora(self, layers, strength)
+    }
+
+    /// The device of the weights.
+    pub fn device(&self) -> Device {
+        self.embeddings.device()
     }
 
     /// Encodes a batch of prompts of one length.
@@ -102,11 +156,63 @@ impl ClipTextModel {
     ///
     /// Ids and lengths the model has no embeddings for, see [`EncodeError`].
     pub fn encode(&self, prompts: &[impl AsRef<[u32]>]) -> Result<Tensor<3>, EncodeError> {
+        self.encode_with_clip_skip(prompts, 0)
+    }
+
+    /// Encodes a batch of prompts of one length without the last `clip_skip` layers, which are not computed:
+    /// `final_layer_norm(hidden_states[-(clip_skip + 1)])`, as in `encode_prompt` of diffusers'
+    /// `StableDiffusionPipeline`.
+    ///
+    /// # Shapes
+    /// - output: `[batch, sequence, hidden_size]`
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::encode`], and a `clip_skip` that leaves no layer.
+    pub fn encode_with_clip_skip(
+        &self,
+        prompts: &[impl AsRef<[u32]>],
+        clip_skip: usize,
+    ) -> Result<Tensor<3>, EncodeError> {
+        let layers = self.encoder.depth();
+        if clip_skip >= layers {
+            return Err(EncodeError::ClipSkip { found: clip_skip, layers });
+        }
+        let input_ids = self.input_ids(prompts)?;
+        Ok(self.hidden_states(input_ids, layers - clip_skip))
+    }
+
+    /// Sets the embeddings of the tokens from `first_id` on, in place of any there, and ends the model's
+    /// vocabulary with them: what diffusers' `load_textual_inversion` does to the text encoder. The ids come
+    /// from [`ClipTokenizer::add_embedding_tokens`](crate::ClipTokenizer::add_embedding_tokens), whose
+    /// vocabulary the model's is to equal.
+    ///
+    /// # Shapes
+    /// - embeddings: `[vectors, hidden_size]`
+    ///
+    /// # Errors
+    ///
+    /// Vectors of another width, and a `first_id` beyond the model's tokens, or 0.
+    pub fn add_token_embeddings(&mut self, first_id: u32, embeddings: Tensor<2>) -> Result<(), TokenEmbeddingError> {
+        let [vocab_size, expected] = self.embeddings.token_embedding_shape();
+        let found = embeddings.dims()[1];
+        if found != expected {
+            return Err(TokenEmbeddingError::Width { found, expected });
+        }
+        if !(1..=vocab_size).contains(&(first_id as usize)) {
+            return Err(TokenEmbeddingError::FirstId { found: first_id, vocab_size });
+        }
+        self.embeddings.replace_tokens_from(first_id as usize, embeddings);
+        Ok(())
+    }
+
+    /// Checks the ids of a batch.
+    fn input_ids(&self, prompts: &[impl AsRef<[u32]>]) -> Result<Tensor<2, Int>, EncodeError> {
         let expected = prompts.first().map_or(0, |ids| ids.as_ref().len());
         if expected == 0 {
             return Err(EncodeError::Empty);
         }
-        let (vocab_size, max) = (self.embeddings.vocab_size(), self.embeddings.max_positions());
+        let ([vocab_size, _], max) = (self.embeddings.token_embedding_shape(), self.embeddings.max_positions());
         let mut batch = Vec::with_capacity(prompts.len() * expected);
         for (index, ids) in prompts.iter().map(AsRef::as_ref).enumerate() {
             if ids.len() != expected {
@@ -123,7 +229,7 @@ impl ClipTextModel {
             }
         }
         let data = TensorData::new(batch, [prompts.len(), expected]);
-        Ok(self.forward(Tensor::from_data(data, &self.embeddings.device())))
+        Ok(Tensor::from_data(data, &self.embeddings.device()))
     }
 
     /// The last hidden state after the final layer norm: `text_encoder(input_ids)[0]` in diffusers.
@@ -136,9 +242,14 @@ impl ClipTextModel {
     ///
     /// Panics when the sequence is longer than the position embeddings; [`Self::encode`] checks its input.
     pub fn forward(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        self.hidden_states(input_ids, self.encoder.depth())
+    }
+
+    /// The hidden state after the first `layers`, and the final layer norm.
+    fn hidden_states(&self, input_ids: Tensor<2, Int>, layers: usize) -> Tensor<3> {
         let hidden_states = self.embeddings.forward(input_ids);
-        let hidden_states = self.encoder.forward(hidden_states);
-        self.final_layer_norm.forward(hidden_states)
+        let hidden_states = self.encoder.forward(hidden_states, layers);
+        norm(&self.final_layer_norm, hidden_states).cast(DType::F32)
     }
 }
 
@@ -166,7 +277,11 @@ mod tests {
     }
 
     fn refusal(prompts: &[Vec<u32>]) -> String {
-        model().encode(prompts).unwrap_err().to_string()
+        refusal_of(&model(), prompts)
+    }
+
+    fn refusal_of(model: &ClipTextModel, prompts: &[Vec<u32>]) -> String {
+        model.encode(prompts).unwrap_err().to_string()
     }
 
     #[test]
@@ -202,5 +317,62 @@ mod tests {
         assert!(refusal(&[vec![]]).starts_with("nothing to encode"));
         assert!(refusal(&[vec![1, 2], vec![1]]).starts_with("prompt 1 has 1 token ids, the first one has 2"));
         assert!(refusal(&[vec![1; 6]]).starts_with("the prompt has 6 token ids; the text encoder has 5 positions"));
+    }
+
+    /// `text_model.final_layer_norm(hidden_states[-2])` of a model with two layers.
+    #[test]
+    fn a_clip_skip_leaves_out_the_last_layers_but_not_the_norm() {
+        let model = model();
+        let input_ids = model.input_ids(&[[1, 2, 3]]).unwrap();
+        let hidden_states = model.encoder.forward(model.embeddings.forward(input_ids), 1);
+        let expected = model.final_layer_norm.forward(hidden_states).into_data();
+        let skipped = model.encode_with_clip_skip(&[[1, 2, 3]], 1).unwrap().into_data();
+        skipped.assert_eq(&expected, true);
+        assert_ne!(skipped, model.encode(&[[1, 2, 3]]).unwrap().into_data());
+    }
+
+    #[test]
+    fn a_clip_skip_that_leaves_no_layer_is_refused() {
+        for clip_skip in [2, usize::MAX] {
+            let error = model().encode_with_clip_skip(&[[1]], clip_skip).unwrap_err().to_string();
+            let expected = "the text encoder has 2 layers, of which 0..=1 can be skipped";
+            assert_eq!(error, format!("clip_skip is {clip_skip}; {expected}"));
+        }
+    }
+
+    #[test]
+    fn added_tokens_can_be_encoded() {
+        let mut model = model();
+        let before = model.encode(&[[1, 10, 3]]).unwrap().into_data();
+        model.add_token_embeddings(11, Tensor::ones([2, 8], &Device::flex())).unwrap();
+        let states = model.encode(&[[1, 10, 3], [1, 11, 3], [1, 12, 3]]).unwrap();
+        let state = |prompt: usize| states.clone().narrow(0, prompt, 1).into_data();
+        state(0).assert_eq(&before, true);
+        state(1).assert_eq(&state(2), true);
+        assert_ne!(state(1), before);
+        assert!(refusal_of(&model, &[vec![13]]).contains("beyond the text encoder's 13 tokens"));
+    }
+
+    #[test]
+    fn a_vocabulary_beyond_the_tokenizers_is_ended() {
+        let mut model = model();
+        model.add_token_embeddings(9, Tensor::zeros([1, 8], &Device::flex())).unwrap();
+        assert_eq!(model.embeddings.token_embedding_shape(), [10, 8]);
+    }
+
+    #[test]
+    fn token_embeddings_that_do_not_fit_are_refused() {
+        let mut model = model();
+        let mut refusal = |first_id, width| {
+            let embeddings = Tensor::zeros([2, width], &Device::flex());
+            model.add_token_embeddings(first_id, embeddings).unwrap_err().to_string()
+        };
+        let expected = "the embedding's vectors have 7 numbers, those of the text encoder 8: \
+                        it was made for another model";
+        assert_eq!(refusal(11, 7), expected);
+        for first_id in [0, 12, u32::MAX] {
+            let expected = format!("the embedding's first token id is {first_id}; the text encoder has 11 tokens: ");
+            assert!(refusal(first_id, 8).starts_with(&expected));
+        }
     }
 }

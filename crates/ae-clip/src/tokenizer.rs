@@ -1,3 +1,5 @@
+mod built_in;
+mod embedding_tokens;
 mod error;
 mod files;
 mod special_tokens;
@@ -7,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -17,7 +19,8 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
 pub use error::TokenizerError;
 
-use crate::prompt::{END_OF_WORD, Piece, SpecialIds, TokenizedPrompt};
+use crate::prompt::{END_OF_WORD, Piece, PieceKind, SpecialIds, TokenizedPrompt};
+use crate::weighting::{WeightedPrompt, parse_weighted_prompt};
 use files::Vocabulary;
 use special_tokens::SpecialTokens;
 
@@ -99,9 +102,8 @@ impl ClipTokenizer {
         let tokens = SpecialTokens::resolve(settings, &vocabulary)?;
         let build = |error: tokenizers::Error| TokenizerError::Build { reason: error.to_string() };
 
-        let ids: Vocab = vocabulary.ids.into_iter().collect();
         let model = BPE::builder()
-            .vocab_and_merges(ids, vocabulary.merges)
+            .vocab_and_merges(vocabulary.ids, vocabulary.merges)
             .continuing_subword_prefix(String::new())
             .end_of_word_suffix(END_OF_WORD.to_owned())
             .unk_token(tokens.unk.clone())
@@ -140,23 +142,73 @@ impl ClipTokenizer {
     /// A prompt above [`MAX_PROMPT_BYTES`], and one with bytes for which neither the vocabulary has a token
     /// nor an unknown token stands in.
     pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, TokenizerError> {
-        if prompt.len() > MAX_PROMPT_BYTES {
-            return Err(TokenizerError::PromptTooLong { bytes: prompt.len(), max: MAX_PROMPT_BYTES });
-        }
-        // Start, end, truncation and padding are left to `TokenizedPrompt`, which keeps account of them.
-        let encoding = self
-            .tokenizer
-            .encode(prompt, false)
-            .map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
-        let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
-        let pieces = encoding.get_ids().iter().zip(encoding.get_offsets()).map(|(&id, &(start, end))| Piece {
-            id,
-            span: start..end,
-            is_special: added.get(&id).is_some_and(|token| token.special),
-        });
-        let vocabulary = |id| self.tokenizer.id_to_token(id).unwrap_or_default();
-        Ok(TokenizedPrompt::new(prompt, pieces.collect(), self.special, self.max_length, vocabulary))
+        check_length(prompt)?;
+        Ok(self.frame(prompt, self.pieces(prompt, 0)?))
     }
+
+    /// Tokenizes a prompt with weights in it, see [`parse_weighted_prompt`]. Its text, and so its words and
+    /// spans, is that without the syntax of the weights.
+    ///
+    /// As in diffusers' community pipeline `lpw_stable_diffusion.py`, each part is tokenized on its own: a
+    /// weight within a word splits it into tokens as white space does. The result is framed, cut and padded
+    /// as by [`Self::tokenize`]: there are no further chunks of 75 tokens, and the padding follows the end,
+    /// which that pipeline puts last (no difference where `<|endoftext|>` is the padding).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::tokenize`] and of [`parse_weighted_prompt`].
+    pub fn tokenize_weighted(&self, prompt: &str) -> Result<WeightedPrompt, TokenizerError> {
+        check_length(prompt)?;
+        let (mut text, mut pieces, mut piece_weights) = (String::new(), Vec::new(), Vec::new());
+        for (part, weight) in parse_weighted_prompt(prompt)? {
+            pieces.extend(self.pieces(&part, text.len())?);
+            piece_weights.resize(pieces.len(), weight);
+            text.push_str(&part);
+        }
+        let prompt = self.frame(&text, pieces);
+        let mut weights = vec![1.0; prompt.tokens().len()];
+        let text_positions = 1..prompt.end();
+        weights[text_positions.clone()].copy_from_slice(&piece_weights[..text_positions.len()]);
+        Ok(WeightedPrompt { prompt, weights })
+    }
+
+    /// The tokens of a text that begins at the byte `offset` of the prompt.
+    fn pieces(&self, text: &str, offset: usize) -> Result<Vec<Piece>, TokenizerError> {
+        // Start, end, truncation and padding are left to `TokenizedPrompt`, which keeps account of them.
+        let encoding =
+            self.tokenizer.encode(text, false).map_err(|error| TokenizerError::Encode { reason: error.to_string() })?;
+        let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        let mut pieces = Vec::with_capacity(encoding.len());
+        for (&id, &(start, end)) in encoding.get_ids().iter().zip(encoding.get_offsets()) {
+            let span = offset + start..offset + end;
+            match added.get(&id) {
+                Some(token) if token.special => pieces.push(Piece { id, span, kind: PieceKind::Special }),
+                Some(token) if self.is_placeholder(&token.content) => {
+                    let vector = |id| Piece { id, span: span.clone(), kind: PieceKind::Embedding };
+                    pieces.extend(self.vector_ids(&token.content).map(vector));
+                }
+                _ => pieces.push(Piece { id, span, kind: PieceKind::Text }),
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn frame(&self, text: &str, pieces: Vec<Piece>) -> TokenizedPrompt {
+        let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        // The library gives an added token in lowercase.
+        let vocabulary = |id| match added.get(&id) {
+            Some(token) => token.content.clone(),
+            None => self.tokenizer.id_to_token(id).unwrap_or_default(),
+        };
+        TokenizedPrompt::new(text, pieces, self.special, self.max_length, vocabulary)
+    }
+}
+
+fn check_length(prompt: &str) -> Result<(), TokenizerError> {
+    if prompt.len() > MAX_PROMPT_BYTES {
+        return Err(TokenizerError::PromptTooLong { bytes: prompt.len(), max: MAX_PROMPT_BYTES });
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, TokenizerError> {
@@ -253,5 +305,50 @@ mod tests {
         let vocab = r#"{"a</w>": 0, "<|startoftext|>": 1, "<|endoftext|>": 2}"#;
         let tokenizer = ClipTokenizer::from_vocab_and_merges(vocab, "", TokenizerSettings::default()).unwrap();
         assert_eq!(tokenizer.tokenize("a b a").unwrap().ids()[..5], [1, 0, 2, 0, 2]);
+    }
+
+    /// `get_prompts_with_weights(pipe, ["un(happi:1.4)ness, a (cat:1.5) [dog]"], 75)` of
+    /// `lpw_stable_diffusion.py`.
+    #[test]
+    fn a_weighted_prompt_has_the_tokens_of_its_parts() {
+        let tokenizer = ClipTokenizer::stable_diffusion_1();
+        let WeightedPrompt { prompt, weights } =
+            tokenizer.tokenize_weighted("un(happi:1.4)ness, a (cat:1.5) [dog]").unwrap();
+        assert_eq!(prompt.text(), "unhappiness, a cat dog");
+        let cut = prompt.end();
+        assert_eq!(prompt.ids()[..cut], [49_406, 2271, 784, 328, 1294, 267, 320, 2368, 1929]);
+        assert_eq!(weights[..cut], [1.0, 1.0, 1.4, 1.4, 1.0, 1.0, 1.0, 1.5, 0.909_090_94]);
+        assert_eq!(weights[cut..], [1.0; 77][cut..]);
+        // Words are those of the text, whatever parts it came from.
+        let words: Vec<_> = prompt.words().iter().map(|word| (&*word.text, &*word.positions)).collect();
+        assert_eq!(words, [("unhappiness", [1, 2, 3, 4].as_slice()), ("a", &[6]), ("cat", &[7]), ("dog", &[8])]);
+        assert!(prompt.words().iter().all(|word| prompt.text()[word.span.clone()] == word.text));
+    }
+
+    #[test]
+    fn a_weighted_prompt_without_weights_is_the_plain_one() {
+        let tokenizer = tokenizer();
+        for prompt in ["", "a cat and a dog", "zoo 🐱 'tis a red-bear", &"cat ".repeat(100)] {
+            let weighted = tokenizer.tokenize_weighted(prompt).unwrap();
+            assert_eq!(weighted.prompt, tokenizer.tokenize(prompt).unwrap());
+            assert_eq!(weighted.weights, [1.0; 77]);
+        }
+        assert!(tokenizer.tokenize("(cat:1.5)").unwrap().words().iter().any(|word| word.text == "5"));
+    }
+
+    #[test]
+    fn a_long_weighted_prompt_is_cut_like_a_plain_one() {
+        let weighted = tokenizer().tokenize_weighted(&format!("{}(cat dog:2) [zoo]", "a ".repeat(74))).unwrap();
+        assert_eq!(weighted.weights[74..], [1.0, 2.0, 1.0]);
+        let expected = crate::Truncation { text: "dog zoo".to_owned(), tokens: 4 };
+        assert_eq!(weighted.prompt.truncation(), Some(&expected));
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_are_refused() {
+        let error = tokenizer().tokenize_weighted("a (cat:1.2.3)").unwrap_err().to_string();
+        assert!(error.starts_with("'1.2.3' is no weight"), "{error}");
+        let error = tokenizer().tokenize_weighted(&"x".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.starts_with("the prompt has 1048576 bytes"), "{error}");
     }
 }

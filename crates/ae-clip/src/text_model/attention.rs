@@ -3,7 +3,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::config::ClipTextModelConfig;
 
@@ -32,14 +32,17 @@ impl ClipAttention {
     /// # Shapes
     /// - input, output: `[batch, sequence, hidden_size]`
     pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let query = split_heads(self.q_proj.forward(hidden_states.clone()), self.heads);
-        let key = split_heads(self.k_proj.forward(hidden_states.clone()), self.heads);
-        let value = split_heads(self.v_proj.forward(hidden_states), self.heads);
+        let dtype = hidden_states.dtype();
+        // In single precision whatever the type of the weights, like every softmax.
+        let heads = |states: Tensor<3>| split_heads(states, self.heads).cast(DType::F32);
+        let query = heads(self.q_proj.forward(hidden_states.clone()));
+        let key = heads(self.k_proj.forward(hidden_states.clone()));
+        let value = heads(self.v_proj.forward(hidden_states));
         // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a
         // pass over 77 tokens once per prompt is no place to trade exactness for speed.
         let scale = (query.dims()[3] as f64).sqrt().recip();
         let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: true };
-        self.out_proj.forward(merge_heads(attention(query, key, value, None, None, options)))
+        self.out_proj.forward(merge_heads(attention(query, key, value, None, None, options)).cast(dtype))
     }
 }
 

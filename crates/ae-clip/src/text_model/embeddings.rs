@@ -19,8 +19,9 @@ impl ClipTextEmbeddings {
         }
     }
 
-    pub(super) fn vocab_size(&self) -> usize {
-        self.token_embedding.weight.dims()[0]
+    /// The number of tokens, and the width of their embeddings.
+    pub(super) fn token_embedding_shape(&self) -> [usize; 2] {
+        self.token_embedding.weight.dims()
     }
 
     pub(super) fn max_positions(&self) -> usize {
@@ -31,6 +32,18 @@ impl ClipTextEmbeddings {
         self.token_embedding.weight.device()
     }
 
+    /// Ends the tokens before the id `first` and appends others, on the device and in the type of the model.
+    ///
+    /// # Shapes
+    /// - embeddings: `[tokens, hidden_size]`
+    pub(super) fn replace_tokens_from(&mut self, first: usize, embeddings: Tensor<2>) {
+        let append = |weight: Tensor<2>| {
+            let embeddings = embeddings.to_device(&weight.device()).cast(weight.dtype());
+            Tensor::cat(vec![weight.narrow(0, 0, first), embeddings], 0)
+        };
+        self.token_embedding.weight = self.token_embedding.weight.clone().map(append);
+    }
+
     /// # Shapes
     /// - input_ids: `[batch, sequence]`
     /// - output: `[batch, sequence, hidden_size]`
@@ -38,5 +51,36 @@ impl ClipTextEmbeddings {
         let [_, sequence] = input_ids.dims();
         let positions = self.position_embedding.weight.val().narrow(0, 0, sequence);
         self.token_embedding.forward(input_ids) + positions.unsqueeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DType;
+
+    use super::*;
+    use crate::config::Activation;
+
+    #[test]
+    fn new_tokens_follow_those_that_stay_in_the_type_of_the_model() {
+        let config = ClipTextModelConfig {
+            vocab_size: 4,
+            hidden_size: 2,
+            intermediate_size: 2,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            max_position_embeddings: 5,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-5,
+        };
+        let device = Device::flex();
+        let mut embeddings = ClipTextEmbeddings::new(&config, &device);
+        let before = embeddings.token_embedding.weight.val();
+        let new = Tensor::<2>::from_data([[0.5, 1.0], [1.5, 2.0]], &device);
+        embeddings.replace_tokens_from(3, new.clone().cast(DType::F16));
+        let after = embeddings.token_embedding.weight.val();
+        assert_eq!(after.dtype(), DType::F32);
+        after.clone().narrow(0, 0, 3).into_data().assert_eq(&before.narrow(0, 0, 3).into_data(), true);
+        after.narrow(0, 3, 2).into_data().assert_eq(&new.into_data(), true);
     }
 }

@@ -1,3 +1,4 @@
+use ae_tensor::nn::layer_norm as norm;
 use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
@@ -33,18 +34,54 @@ impl ClipEncoder {
         Self { layers: layers.collect() }
     }
 
+    /// The number of layers.
+    pub(super) fn depth(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The state after the first `layers`.
+    ///
     /// # Shapes
     /// - input, output: `[batch, sequence, hidden_size]`
-    pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        self.layers.iter().fold(hidden_states, |hidden_states, layer| layer.forward(hidden_states))
+    pub(super) fn forward(&self, hidden_states: Tensor<3>, layers: usize) -> Tensor<3> {
+        self.layers[..layers].iter().fold(hidden_states, |hidden_states, layer| layer.forward(hidden_states))
     }
 }
 
 impl ClipEncoderLayer {
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let attended = self.self_attn.forward(self.layer_norm1.forward(hidden_states.clone()));
+        let attended = self.self_attn.forward(norm(&self.layer_norm1, hidden_states.clone()));
         let hidden_states = hidden_states + attended;
-        let transformed = self.mlp.forward(self.layer_norm2.forward(hidden_states.clone()));
+        let transformed = self.mlp.forward(norm(&self.layer_norm2, hidden_states.clone()));
         hidden_states + transformed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::config::Activation;
+
+    #[test]
+    fn the_first_layers_are_a_shallower_encoder() {
+        let config = ClipTextModelConfig {
+            vocab_size: 11,
+            hidden_size: 8,
+            intermediate_size: 12,
+            num_hidden_layers: 3,
+            num_attention_heads: 2,
+            max_position_embeddings: 5,
+            hidden_act: Activation::Gelu,
+            layer_norm_eps: 1e-5,
+        };
+        let device = Device::flex();
+        let encoder = ClipEncoder::new(&config, &device);
+        let shallower = ClipEncoder { layers: encoder.layers[..2].to_vec() };
+        let states = Tensor::random([1, 5, 8], Distribution::Normal(0.0, 1.0), &device);
+        let expected = shallower.forward(states.clone(), shallower.depth()).into_data();
+        encoder.forward(states.clone(), 2).into_data().assert_eq(&expected, true);
+        assert_ne!(encoder.forward(states, 3).into_data(), expected);
     }
 }

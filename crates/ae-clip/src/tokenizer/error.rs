@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::weighting::WeightError;
+
 /// A tokenizer that cannot be built, or a prompt it cannot take.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,6 +91,42 @@ pub enum TokenizerError {
         /// What the library said.
         reason: String,
     },
+    /// The name of a textual inversion has no character to find in a prompt.
+    #[error("the name of an embedding is blank; give it one such as '<toy>'")]
+    BlankEmbeddingName,
+    /// A textual inversion without vectors, or with more than fit.
+    #[error("the embedding '{name}' has {found} vectors; a prompt has room for 1..={max}")]
+    EmbeddingVectors {
+        /// The name of the embedding.
+        name: String,
+        /// The number of its vectors.
+        found: usize,
+        /// The number of tokens a prompt can have.
+        max: usize,
+    },
+    /// The vocabulary has a token of the name, or of one of its further vectors.
+    #[error(
+        "the embedding '{name}' cannot be added: the token '{token}' is already in the vocabulary; choose another name"
+    )]
+    EmbeddingTokenExists {
+        /// The name of the embedding.
+        name: String,
+        /// The token that is there.
+        token: String,
+    },
+    /// A name that is the one of another embedding's next vector.
+    #[error(
+        "the embedding '{name}' cannot be added: its name would read as a further vector of '{other}'; choose another name"
+    )]
+    EmbeddingNameContinues {
+        /// The name of the embedding.
+        name: String,
+        /// The embedding that is there.
+        other: String,
+    },
+    /// A weighted prompt whose weights are no numbers.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
     /// A prompt far beyond what the model can read.
     #[error("the prompt has {bytes} bytes; at most {max} are accepted (the model reads about 75 words)")]
     PromptTooLong {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use tokenizers::models::bpe::Merges;
+use tokenizers::models::bpe::{Merges, Vocab};
 
 use super::TokenizerError;
 use super::token_entry::TokenEntry;
@@ -9,7 +9,7 @@ use super::token_entry::TokenEntry;
 /// What a tokenizer's files say about its byte pair encoding, checked.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
-    pub(super) ids: HashMap<String, u32>,
+    pub(super) ids: Vocab,
     pub(super) merges: Merges,
     /// Tokens that `tokenizer.json` lists beside its model; none when the files are `vocab.json` and `merges.txt`.
     pub(super) added: Vec<TokenEntry>,
@@ -65,7 +65,7 @@ impl Vocabulary {
     }
 }
 
-fn parse_merges(text: &str) -> Result<Merges, TokenizerError> {
+pub(super) fn parse_merges(text: &str) -> Result<Merges, TokenizerError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"));
     lines.map(|(index, line)| parse_merge(index + 1, line)).collect()
 }
@@ -90,7 +90,7 @@ struct TokenizerFile {
 struct ModelEntry {
     #[serde(rename = "type")]
     kind: Option<String>,
-    vocab: HashMap<String, u32>,
+    vocab: Vocab,
     merges: Vec<Merge>,
 }
 

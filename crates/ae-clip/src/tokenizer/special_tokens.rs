@@ -13,8 +13,8 @@ const DEFAULT_MAX_LENGTH: usize = 77;
 /// Lengths above this mean "no limit": transformers writes 1e30.
 const NO_LIMIT: f64 = 65_536.0;
 
-const START: &str = "<|startoftext|>";
-const END: &str = "<|endoftext|>";
+pub(super) const START: &str = "<|startoftext|>";
+pub(super) const END: &str = "<|endoftext|>";
 
 /// The special tokens of a tokenizer folder, and its length.
 #[derive(Debug, PartialEq)]

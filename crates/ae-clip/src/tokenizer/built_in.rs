@@ -1,0 +1,105 @@
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+use super::files::{Vocabulary, parse_merges};
+use super::special_tokens::{END, START};
+use super::{ClipTokenizer, TokenizerError, TokenizerSettings};
+use crate::prompt::END_OF_WORD;
+
+/// The merges of OpenAI's CLIP; `assets/LICENSE` gives their origin.
+const MERGES: &str = include_str!("../../assets/merges.txt");
+
+impl ClipTokenizer {
+    /// The tokenizer of every Stable Diffusion 1 model, from the vocabulary built into this crate: for
+    /// checkpoints of one file, which carry no tokenizer. The padding is `<|endoftext|>`, id 49407.
+    #[expect(clippy::missing_panics_doc, reason = "the vocabulary is a constant")]
+    pub fn stable_diffusion_1() -> Self {
+        Self::built_in(TokenizerSettings::default()).expect("the vocabulary is a constant")
+    }
+
+    /// The tokenizer of every Stable Diffusion 2 model, see [`Self::stable_diffusion_1`]. The padding is `!`,
+    /// id 0.
+    ///
+    /// As in diffusers, the padding is a special token: a `!` in a prompt has its id too.
+    #[expect(clippy::missing_panics_doc, reason = "the vocabulary is a constant")]
+    pub fn stable_diffusion_2() -> Self {
+        let map = r#"{"pad_token": "!"}"#;
+        let settings = TokenizerSettings { special_tokens_map: Some(map), ..TokenizerSettings::default() };
+        Self::built_in(settings).expect("the vocabulary is a constant")
+    }
+
+    fn built_in(settings: TokenizerSettings<'_>) -> Result<Self, TokenizerError> {
+        Self::new(vocabulary()?, settings)
+    }
+}
+
+/// Numbers the tokens as OpenAI's `SimpleTokenizer` does (`clip/simple_tokenizer.py`): the bytes, the bytes
+/// that end a word, what each merge makes, start and end.
+fn vocabulary() -> Result<Vocabulary, TokenizerError> {
+    // `bytes_to_unicode` lists the printable bytes first, which keep their code points; the others follow
+    // from 256 on. That is the order of the code points.
+    let mut bytes: Vec<_> = ByteLevel::alphabet().into_iter().map(String::from).collect();
+    bytes.sort_unstable();
+    let ends = bytes.iter().map(|byte| format!("{byte}{END_OF_WORD}")).collect();
+    let merges = parse_merges(MERGES)?;
+    let merged = merges.iter().map(|(left, right)| format!("{left}{right}")).collect();
+    let tokens = [bytes, ends, merged, vec![START.to_owned(), END.to_owned()]].into_iter().flatten();
+    Ok(Vocabulary { ids: tokens.zip(0..).collect(), merges, added: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn text_ids(tokenizer: &ClipTokenizer, prompt: &str) -> Vec<u32> {
+        let prompt = tokenizer.tokenize(prompt).unwrap();
+        prompt.tokens()[1..prompt.end()].iter().map(|token| token.id).collect()
+    }
+
+    #[test]
+    fn the_vocabulary_has_the_tokens_of_clip() {
+        let vocabulary = vocabulary().unwrap();
+        assert_eq!((vocabulary.ids.len(), vocabulary.merges.len()), (49_408, 48_894));
+        let ids = ["!", "!</w>", "in", "jekyll</w>", START, END].map(|token| vocabulary.ids[token]);
+        assert_eq!(ids, [0, 256, 512, 49_405, 49_406, 49_407]);
+    }
+
+    /// ```python
+    /// tokenizer = CLIPTokenizer(vocab, merges)  # from bpe_simple_vocab_16e6.txt.gz, numbered by SimpleTokenizer
+    /// tokenizer(prompt, padding="max_length").input_ids, tokenizer(prompt).input_ids[1:-1]
+    /// ```
+    #[test]
+    fn ids_equal_transformers() {
+        let tokenizer = ClipTokenizer::stable_diffusion_1();
+        let ids = tokenizer.tokenize("a photo of a cat").unwrap().ids();
+        assert_eq!(ids[..7], [49_406, 320, 1125, 539, 320, 2368, 49_407]);
+        assert_eq!(ids[7..], [49_407; 70]);
+        let expected: [(&str, &[u32]); 4] = [
+            ("don't!", &[847, 713, 256]),
+            ("café t-shirt 3.14", &[15_304, 339, 268, 2523, 274, 269, 272, 275]),
+            ("日本語の猫 🐱", &[39_121, 44_353, 34_002, 252, 21_575, 163, 234, 360, 22_979]),
+            ("İ ﬃ\u{a0}ß", &[328, 16_384, 171, 105, 481, 127, 509]),
+        ];
+        for (prompt, expected) in expected {
+            assert_eq!(text_ids(&tokenizer, prompt), expected, "{prompt}");
+        }
+    }
+
+    /// The same with `pad_token="!"`.
+    #[test]
+    fn stable_diffusion_2_pads_with_an_exclamation_mark() {
+        let tokenizer = ClipTokenizer::stable_diffusion_2();
+        let ids = tokenizer.tokenize("a photo of a cat").unwrap().ids();
+        assert_eq!(ids[..7], [49_406, 320, 1125, 539, 320, 2368, 49_407]);
+        assert_eq!(ids[7..], [0; 70]);
+        assert_eq!(text_ids(&tokenizer, "don't!"), &[847, 713, 0]);
+    }
+
+    #[test]
+    fn building_it_takes_a_fraction_of_a_second() {
+        let start = Instant::now();
+        ClipTokenizer::stable_diffusion_1();
+        assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    }
+}
