@@ -2,8 +2,8 @@
 //! numbers that equal PyTorch's, and the layers the U-Net and the VAE share.
 //!
 //! - [`DeviceSpec`] parses `cpu`, `cuda:1`, `vulkan` … and opens the burn device behind it.
-//! - [`load_weights`] fills a module from a safetensors checkpoint, strictly: missing, unexpected and
-//!   misshapen tensors are named, and so are values that are not finite.
+//! - [`load_weights`] fills a module from a [`Checkpoint`], strictly: missing, unexpected and misshapen
+//!   tensors are named, and so are values that are not finite. [`apply_lora`] adds a LoRA to it.
 //! - [`NoiseSource`] draws the standard normal numbers of `torch.Generator("cpu")` and
 //!   `torch.Generator("cuda")`, so that a seed gives the same picture as in torch.
 //! - [`nn`] holds the residual block and the up- and downsampling of the diffusers models.
@@ -21,15 +21,20 @@
 //! assert_eq!(noise.standard_normal(16)[0], 1.926_915_3);
 //! ```
 
-mod checkpoint;
 mod device;
 mod dtype;
+mod load;
+mod lora;
+mod module_path;
 pub mod nn;
 mod noise;
 
-pub use checkpoint::{CheckpointError, KeyRules, Weights, load_weights};
+/// The weights of a model before they are loaded; see [`ae_checkpoint`].
+pub use ae_checkpoint::{Checkpoint, LoraLayer};
 pub use device::{Backend, DeviceError, DeviceSpec};
 pub use dtype::{FloatType, FloatTypeError};
+pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
+pub use lora::{LoraMismatch, apply_lora};
 pub use noise::{NoiseKind, NoiseKindError, NoiseSource};
 
 /// Compiles the example of the README.

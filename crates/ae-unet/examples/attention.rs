@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ae_tensor::{DeviceSpec, FloatType, NoiseKind, NoiseSource, Weights};
+use ae_tensor::{Checkpoint, DeviceSpec, FloatType, NoiseKind, NoiseSource};
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
 use burn::tensor::Tensor;
 
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).map_or(embedded, PathBuf::from);
     let device = DeviceSpec::CPU.open()?;
     let config = UNetConfig::from_json(&std::fs::read_to_string(folder.join("config.json"))?)?;
-    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
+    let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors"))?;
     let unet = UNet2DConditionModel::load(&config, &weights, FloatType::F32, &device)?;
 
     let side = config.sample_size;

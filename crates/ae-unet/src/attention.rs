@@ -1,11 +1,8 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{merge_heads, split_heads};
+use ae_tensor::nn::{attention, attention_probs, merge_heads, split_heads};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::softmax;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use crate::{AttentionObserver, AttentionSite};
@@ -50,12 +47,12 @@ impl Attention {
         // The values are formed after the observer had its say: a pass that ends here does not need them.
         let value = || split_heads(self.to_v.forward(context), self.heads);
         let output = if observer.wants(site) {
-            let scale = (query.dims()[3] as f64).sqrt().recip();
-            let probs = softmax((query * scale).matmul(key.transpose()), 3);
+            let dtype = query.dtype();
+            let probs = attention_probs(query, key);
             observer.observe(site, probs.clone())?;
-            probs.matmul(value())
+            probs.cast(dtype).matmul(value())
         } else {
-            attention(query, key, value(), None, None, AttentionModuleOptions::default())
+            attention(query, key, value())
         };
         ControlFlow::Continue(self.to_out[0].forward(merge_heads(output)))
     }

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::conv1x1;
+use ae_tensor::nn::{conv1x1, group_norm, layer_norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -100,7 +100,7 @@ impl Transformer2DModel {
         let to_map = |patches: Tensor<3>| patches.swap_dims(1, 2).reshape([batch, channels, rows, cols]);
 
         let residual = hidden_states.clone();
-        let normed = self.norm.forward(hidden_states);
+        let normed = group_norm(&self.norm, hidden_states);
         let mut patches = match &self.proj_in {
             Projection::Conv(conv) => to_patches(conv.forward(normed)),
             Projection::Linear(linear) => linear.forward(to_patches(normed)),
@@ -149,13 +149,13 @@ impl BasicTransformerBlock {
         site: impl Fn(AttentionKind) -> AttentionSite,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<3>> {
-        let normed = self.norm1.forward(hidden_states.clone());
+        let normed = layer_norm(&self.norm1, hidden_states.clone());
         let attended = self.attn1.forward(normed.clone(), normed, &site(AttentionKind::SelfAttention), observer)?;
         let hidden_states = hidden_states + attended;
-        let normed = self.norm2.forward(hidden_states.clone());
+        let normed = layer_norm(&self.norm2, hidden_states.clone());
         let attended = self.attn2.forward(normed, context.clone(), &site(AttentionKind::Cross), observer)?;
         let hidden_states = hidden_states + attended;
-        let normed = self.norm3.forward(hidden_states.clone());
+        let normed = layer_norm(&self.norm3, hidden_states.clone());
         ControlFlow::Continue(hidden_states + self.ff.forward(normed))
     }
 }

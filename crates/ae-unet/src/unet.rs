@@ -1,12 +1,12 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::conv3x3;
-use ae_tensor::{CheckpointError, FloatType, KeyRules, Weights, load_weights};
+use ae_tensor::nn::{conv3x3, group_norm};
+use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, LoraLayer, LoraMismatch, apply_lora, load_weights};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::down_block::DownBlock2D;
 use crate::embedding::{TimeProjection, TimestepEmbedding};
@@ -58,16 +58,31 @@ impl UNet2DConditionModel {
     /// See [`load_weights`].
     pub fn load(
         config: &UNetConfig,
-        weights: &Weights,
+        checkpoint: &Checkpoint,
         dtype: FloatType,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
         let mut model = Self::new(config, device);
-        load_weights(&mut model, weights, &KeyRules::default(), dtype)?;
+        load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
     }
 
+    /// Adds a LoRA to the weights.
+    ///
+    /// # Errors
+    ///
+    /// See [`apply_lora`]; the model is not to be used after one.
+    pub fn apply_lora(
+        &mut self,
+        layers: impl IntoIterator<Item = LoraLayer>,
+        strength: f64,
+    ) -> Result<(), LoraMismatch> {
+        apply_lora(self, layers, strength)
+    }
+
     /// Predicts the noise (or the velocity) in `latents`.
+    ///
+    /// Input and output are single precision whatever the type of the weights.
     ///
     /// # Shapes
     /// - latents: `[batch, in_channels, rows, cols]`, already scaled to the model's input
@@ -91,9 +106,11 @@ impl UNet2DConditionModel {
         // One row for the whole batch, on the plain device of the weights; activated here, once,
         // rather than in every resnet.
         let device = self.conv_in.weight.device();
-        let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device)));
+        let dtype = self.conv_in.weight.dtype();
+        let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device).cast(dtype)));
+        let context = &context.clone().cast(dtype);
 
-        let mut hidden_states = self.conv_in.forward(latents);
+        let mut hidden_states = self.conv_in.forward(latents.cast(dtype));
         let mut skips = vec![hidden_states.clone()];
         for (index, block) in self.down_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
@@ -102,7 +119,8 @@ impl UNet2DConditionModel {
         for (index, block) in self.up_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
         }
-        ControlFlow::Continue(self.conv_out.forward(silu(self.conv_norm_out.forward(hidden_states))))
+        let output = self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)));
+        ControlFlow::Continue(output.cast(DType::F32))
     }
 
     /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in

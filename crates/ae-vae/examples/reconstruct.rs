@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use ae_tensor::{DeviceSpec, FloatType, NoiseKind, NoiseSource, Weights};
+use ae_tensor::{Checkpoint, DeviceSpec, FloatType, NoiseKind, NoiseSource};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).map_or(embedded, PathBuf::from);
     let device = DeviceSpec::CPU.open()?;
     let config = VaeConfig::from_json(&std::fs::read_to_string(folder.join("config.json"))?)?;
-    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
+    let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors"))?;
     let vae = AutoencoderKL::load(&config, &weights, FloatType::F32, &device)?;
 
     let noise = NoiseSource::new(NoiseKind::TorchCpu, 0).tensor([1, 3, SIDE, SIDE], &device);

@@ -1,8 +1,6 @@
-use ae_tensor::nn::{merge_heads, split_heads};
+use ae_tensor::nn::{attention, group_norm, merge_heads, split_heads};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::NORM_EPS;
@@ -36,11 +34,11 @@ impl Attention {
         let [batch, channels, rows, cols] = hidden_states.dims();
         let residual = hidden_states.clone();
         let pixels: Tensor<3> =
-            self.group_norm.forward(hidden_states).reshape([batch, channels, rows * cols]).swap_dims(1, 2);
+            group_norm(&self.group_norm, hidden_states).reshape([batch, channels, rows * cols]).swap_dims(1, 2);
         let query = split_heads(self.to_q.forward(pixels.clone()), 1);
         let key = split_heads(self.to_k.forward(pixels.clone()), 1);
         let value = split_heads(self.to_v.forward(pixels), 1);
-        let attended = attention(query, key, value, None, None, AttentionModuleOptions::default());
+        let attended = attention(query, key, value);
         let output = self.to_out[0].forward(merge_heads(attended));
         output.swap_dims(1, 2).reshape([batch, channels, rows, cols]) + residual
     }

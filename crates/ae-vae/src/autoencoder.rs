@@ -1,8 +1,8 @@
 use ae_tensor::nn::conv1x1;
-use ae_tensor::{CheckpointError, FloatType, KeyRules, Weights, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::VaeConfig;
 use crate::decoder::Decoder;
@@ -10,16 +10,19 @@ use crate::encoder::Encoder;
 
 /// Checkpoints older than diffusers 0.18 name the projections of the attention differently.
 const RULES: KeyRules = KeyRules {
+    prefix: "",
     renames: &[
-        (r"\.attentions\.0\.query\.", ".attentions.0.to_q."),
-        (r"\.attentions\.0\.key\.", ".attentions.0.to_k."),
-        (r"\.attentions\.0\.value\.", ".attentions.0.to_v."),
-        (r"\.attentions\.0\.proj_attn\.", ".attentions.0.to_out.0."),
+        (".attentions.0.query.", ".attentions.0.to_q."),
+        (".attentions.0.key.", ".attentions.0.to_k."),
+        (".attentions.0.value.", ".attentions.0.to_v."),
+        (".attentions.0.proj_attn.", ".attentions.0.to_out.0."),
     ],
     ignored: &[],
 };
 
 /// Stable Diffusion's autoencoder (diffusers' `models/autoencoders/autoencoder_kl.py`).
+///
+/// Pictures and latents are single precision whatever the type of the weights.
 #[derive(Module, Debug)]
 pub struct AutoencoderKL {
     encoder: Encoder,
@@ -66,12 +69,12 @@ impl AutoencoderKL {
     /// See [`load_weights`].
     pub fn load(
         config: &VaeConfig,
-        weights: &Weights,
+        checkpoint: &Checkpoint,
         dtype: FloatType,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
         let mut model = Self::new(config, device);
-        load_weights(&mut model, weights, &RULES, dtype)?;
+        load_weights(&mut model, checkpoint, &RULES, dtype)?;
         Ok(model)
     }
 
@@ -82,10 +85,11 @@ impl AutoencoderKL {
     pub fn encode(&self, image: Tensor<4>) -> LatentDistribution {
         /// The reference bounds the log-variance so that the exponential stays finite.
         const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
-        let mut moments = self.encoder.forward(image);
+        let mut moments = self.encoder.forward(image.cast(self.dtype()));
         if let Some(conv) = &self.quant_conv {
             moments = conv.forward(moments);
         }
+        let moments = moments.cast(DType::F32);
         let channels = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, channels);
         let log_variance = moments.narrow(1, channels, channels);
@@ -102,10 +106,14 @@ impl AutoencoderKL {
     /// - latents: `[batch, latent_channels, rows, cols]`
     /// - output: `[batch, 3, rows * scale, cols * scale]`, about -1 .. 1, not clamped
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        let mut latents = latents / self.scaling_factor;
+        let mut latents = (latents / self.scaling_factor).cast(self.dtype());
         if let Some(conv) = &self.post_quant_conv {
             latents = conv.forward(latents);
         }
-        self.decoder.forward(latents)
+        self.decoder.forward(latents).cast(DType::F32)
+    }
+
+    fn dtype(&self) -> DType {
+        self.encoder.dtype()
     }
 }

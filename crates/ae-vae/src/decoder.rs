@@ -1,4 +1,4 @@
-use ae_tensor::nn::{ResnetBlock2D, Upsample2D, conv3x3};
+use ae_tensor::nn::{ResnetBlock2D, Upsample2D, conv3x3, group_norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
@@ -63,6 +63,6 @@ impl Decoder {
                 hidden_states = upsampler.forward(hidden_states, [2 * rows, 2 * cols]);
             }
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(hidden_states)))
+        self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)))
     }
 }

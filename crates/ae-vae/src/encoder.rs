@@ -1,9 +1,9 @@
-use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, conv3x3};
+use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, conv3x3, group_norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::VaeConfig;
 use crate::config::NORM_EPS;
@@ -52,6 +52,11 @@ impl Encoder {
         }
     }
 
+    /// The type of the weights.
+    pub(crate) fn dtype(&self) -> DType {
+        self.conv_in.weight.dtype()
+    }
+
     /// # Shapes
     /// - image: `[batch, 3, height, width]`
     /// - output: `[batch, 2 * latent_channels, height / scale, width / scale]`
@@ -66,6 +71,6 @@ impl Encoder {
             }
         }
         let hidden_states = self.mid_block.forward(hidden_states);
-        self.conv_out.forward(silu(self.conv_norm_out.forward(hidden_states)))
+        self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)))
     }
 }

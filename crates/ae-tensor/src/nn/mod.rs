@@ -1,10 +1,12 @@
 //! Layers that several of the models share, with diffusers' parameter names.
 
 mod heads;
+mod precision;
 mod resample;
 mod resnet;
 
 pub use heads::{merge_heads, split_heads};
+pub use precision::{attention, attention_probs, group_norm, layer_norm};
 pub use resample::{Downsample2D, DownsamplePadding, Upsample2D};
 pub use resnet::{ResnetBlock2D, ResnetBlock2DConfig};
 

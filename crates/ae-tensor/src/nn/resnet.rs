@@ -4,7 +4,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use super::{conv1x1, conv3x3};
+use super::{conv1x1, conv3x3, group_norm};
 
 /// The sizes of a [`ResnetBlock2D`].
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +62,10 @@ impl ResnetBlock2D {
             Some(shortcut) => shortcut.forward(hidden_states.clone()),
             None => hidden_states.clone(),
         };
-        let mut hidden = self.conv1.forward(silu(self.norm1.forward(hidden_states)));
+        let mut hidden = self.conv1.forward(silu(group_norm(&self.norm1, hidden_states)));
         if let (Some(projection), Some(temb)) = (&self.time_emb_proj, temb) {
             hidden = hidden + projection.forward(temb.clone()).unsqueeze_dims(&[2, 3]);
         }
-        self.conv2.forward(silu(self.norm2.forward(hidden))) + residual
+        self.conv2.forward(silu(group_norm(&self.norm2, hidden))) + residual
     }
 }

@@ -1,0 +1,144 @@
+mod convert;
+mod error;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use ae_checkpoint::{Checkpoint, StoredTensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+pub(crate) use error::some_of;
+pub use error::{CheckpointError, MismatchReport};
+
+use crate::FloatType;
+use crate::module_path::ModulePath;
+
+/// How the keys of a checkpoint become the parameter paths of a module.
+///
+/// Modules mirror the names of diffusers and transformers, so that most checkpoints need no rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyRules {
+    /// What stands before every key of some checkpoints.
+    pub prefix: &'static str,
+    /// Parts of keys and their replacements, applied to every key in this order.
+    pub renames: &'static [(&'static str, &'static str)],
+    /// Endings of keys that a checkpoint may hold without the module having a place for them.
+    pub ignored: &'static [&'static str],
+}
+
+impl KeyRules {
+    fn path(&self, key: &str) -> String {
+        let key = key.strip_prefix(self.prefix).unwrap_or(key).to_owned();
+        self.renames.iter().fold(key, |key, (from, to)| key.replace(from, to))
+    }
+
+    fn ignores(&self, path: &str) -> bool {
+        self.ignored.iter().any(|ending| path.ends_with(ending))
+    }
+}
+
+/// Fills every parameter of `module` from a checkpoint in PyTorch's layout.
+///
+/// Linear weights are transposed, the weight and bias of normalisations become gamma and beta, and floats
+/// are cast to `dtype`, those of normalisations to single precision. Enum variants do not count as parts of
+/// a path. Single-precision weights of a mapped file are used where they are, as far as they need neither
+/// cast nor transposition; everything else is copied, one tensor at a time.
+///
+/// # Errors
+///
+/// Strict: a missing, unexpected or misshapen tensor is an error that names it, and so is a value that
+/// is not finite. A tensor of the wrong shape is not read. The module is not to be used after an error.
+pub fn load_weights<M: Module>(
+    module: &mut M,
+    checkpoint: &Checkpoint,
+    rules: &KeyRules,
+    dtype: FloatType,
+) -> Result<(), CheckpointError> {
+    let tensors = checkpoint.tensors().iter().map(|(key, tensor)| (rules.path(key), tensor)).collect();
+    let mut loader = Loader {
+        tensors,
+        dtype,
+        path: ModulePath::default(),
+        report: MismatchReport::default(),
+        not_finite: Vec::new(),
+        failed: None,
+    };
+    *module = module.clone().map(&mut loader);
+
+    let Loader { tensors: unused, mut report, not_finite, failed, .. } = loader;
+    report.unexpected = unused.into_keys().filter(|path| !rules.ignores(path)).collect();
+    let name = checkpoint.name().to_owned();
+    if let Some((tensor, source)) = failed {
+        return Err(CheckpointError::Read { name, tensor, source });
+    }
+    if !report.is_empty() {
+        return Err(CheckpointError::Mismatch { name, report });
+    }
+    if !not_finite.is_empty() {
+        return Err(CheckpointError::NotFinite { name, tensors: not_finite });
+    }
+    Ok(())
+}
+
+/// Goes through a module and replaces its parameters.
+struct Loader<'a> {
+    /// Those that no parameter has taken yet.
+    tensors: BTreeMap<String, &'a StoredTensor>,
+    dtype: FloatType,
+    path: ModulePath,
+    report: MismatchReport,
+    not_finite: Vec<String>,
+    /// The first tensor that could not be read.
+    failed: Option<(String, io::Error)>,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _: &str, container_type: &str) {
+        self.path.exit(container_type);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let key = self.path.key();
+        let Some(stored) = self.tensors.remove(&key) else {
+            self.report.missing.push(key);
+            return param;
+        };
+        let is_transposed = self.path.is_linear_weight();
+        let mut expected = param.lazy_shape().to_vec();
+        if is_transposed {
+            expected.reverse();
+        }
+        if stored.shape() != expected {
+            self.report.misshapen.push(format!("{key} (expected {expected:?}, found {:?})", stored.shape()));
+            return param;
+        }
+        if !stored.element().is_float() {
+            let found = stored.element();
+            self.report.misshapen.push(format!("{key} (expected floating-point values, found {found})"));
+            return param;
+        }
+        let dtype = if self.path.is_norm() { FloatType::F32 } else { self.dtype };
+        let data = match convert::tensor_data(stored, dtype, is_transposed) {
+            Ok(data) => data,
+            Err(error) => {
+                self.failed.get_or_insert((key, error));
+                return param;
+            }
+        };
+        let is_finite = match data.as_slice::<f32>() {
+            Ok(values) => values.iter().all(|value| value.is_finite()),
+            Err(_) => data.iter::<f32>().all(f32::is_finite),
+        };
+        if !is_finite {
+            self.not_finite.push(key);
+            return param;
+        }
+        let (id, device) = (param.id, param.lazy_device());
+        param.transform_for_load(Tensor::from_data(data, (&device, dtype.dtype())), id)
+    }
+}

@@ -1,0 +1,111 @@
+//! From the bytes of a checkpoint to the data of a tensor.
+
+use std::io;
+
+use ae_checkpoint::{ElementType, StoredTensor};
+use burn::tensor::{AllocationProperty, Bytes, TensorData, bf16, f16};
+
+use crate::FloatType;
+
+/// The data of a stored tensor in `dtype`; transposed, if it is to be, from `[rows, cols]`.
+///
+/// Single precision that stays as it is stays where it is: the tensor uses the mapped file.
+pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: bool) -> io::Result<TensorData> {
+    if let ([_, _], true) = (stored.shape(), transposed) {
+        return Ok(match dtype {
+            FloatType::F32 => transpose(&stored.to_f32()?, stored.shape()),
+            FloatType::F16 => transpose(&halves(stored, f16::from_f32)?, stored.shape()),
+            FloatType::BF16 => transpose(&halves(stored, bf16::from_f32)?, stored.shape()),
+        });
+    }
+    let shape = stored.shape().to_vec();
+    Ok(match dtype {
+        FloatType::F32 => match shared(stored) {
+            Some(bytes) => TensorData::from_bytes(bytes, shape, dtype.dtype()),
+            None => TensorData::new(stored.to_f32()?, shape),
+        },
+        FloatType::F16 => TensorData::new(halves(stored, f16::from_f32)?, shape),
+        FloatType::BF16 => TensorData::new(halves(stored, bf16::from_f32)?, shape),
+    })
+}
+
+fn halves<T>(stored: &StoredTensor, from: fn(f32) -> T) -> io::Result<Vec<T>> {
+    Ok(stored.to_f32()?.into_iter().map(from).collect())
+}
+
+/// The stored bytes themselves, where they are single precision and lie as such numbers must.
+fn shared(stored: &StoredTensor) -> Option<Bytes> {
+    if stored.element() != ElementType::F32 || cfg!(target_endian = "big") {
+        return None;
+    }
+    let bytes = stored.bytes();
+    let is_aligned = bytes.as_ptr().align_offset(align_of::<f32>()) == 0;
+    is_aligned.then(|| Bytes::from_shared(bytes, AllocationProperty::File))
+}
+
+fn transpose<T: Copy + burn::tensor::Element>(values: &[T], shape: &[usize]) -> TensorData {
+    /// Small enough that the rows and columns of a tile stay in the fastest cache.
+    const TILE: usize = 16;
+    let [rows, cols] = [shape[0], shape[1]];
+    let mut output = values.to_vec();
+    for row in (0..rows).step_by(TILE) {
+        for col in (0..cols).step_by(TILE) {
+            for c in col..cols.min(col + TILE) {
+                for r in row..rows.min(row + TILE) {
+                    output[c * rows + r] = values[r * cols + c];
+                }
+            }
+        }
+    }
+    TensorData::new(output, [cols, rows])
+}
+
+#[cfg(test)]
+mod tests {
+    use ae_checkpoint::Checkpoint;
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    fn stored(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> StoredTensor {
+        let view = TensorView::new(dtype, shape.to_vec(), bytes).unwrap();
+        let file = safetensors::serialize([("x", view)], None).unwrap();
+        Checkpoint::from_bytes("test", file.into()).unwrap().get("x").unwrap().clone()
+    }
+
+    #[test]
+    fn a_weight_is_transposed_in_tiles_of_any_remainder() {
+        let values: Vec<u8> = (0..17 * 35).flat_map(|value| (value as f32).to_le_bytes()).collect();
+        let stored = stored(Dtype::F32, &[17, 35], &values);
+        let data = tensor_data(&stored, FloatType::F32, true).unwrap();
+        assert_eq!(data.shape().to_vec(), [35, 17]);
+        let transposed = data.as_slice::<f32>().unwrap();
+        for (index, value) in transposed.iter().enumerate() {
+            let (col, row) = (index / 17, index % 17);
+            assert!((*value - (row * 35 + col) as f32).abs() < 0.5);
+        }
+    }
+
+    #[test]
+    fn every_type_is_cast_to_every_other() {
+        let cases = [
+            (Dtype::F32, 1.5f32.to_le_bytes().to_vec()),
+            (Dtype::F16, f16::from_f32(1.5).to_le_bytes().to_vec()),
+            (Dtype::BF16, bf16::from_f32(1.5).to_le_bytes().to_vec()),
+        ];
+        for (stored_as, bytes) in cases {
+            for dtype in FloatType::ALL {
+                let data = tensor_data(&stored(stored_as, &[1], &bytes), dtype, false).unwrap();
+                assert_eq!(data.dtype(), dtype.dtype());
+                assert_eq!(data.iter::<f32>().collect::<Vec<_>>(), [1.5], "{stored_as:?} to {dtype}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_float_is_an_error() {
+        let error = tensor_data(&stored(Dtype::I64, &[1], &[0; 8]), FloatType::F32, false).unwrap_err();
+        assert!(error.to_string().contains("found i64"), "{error}");
+    }
+}
