@@ -110,6 +110,13 @@ impl SchedulerConfig {
         self
     }
 
+    /// Sets what the model predicts, whatever the file says.
+    #[must_use]
+    pub fn with_prediction_type(mut self, prediction_type: PredictionType) -> Self {
+        self.prediction_type = prediction_type;
+        self
+    }
+
     /// The config as diffusers' `StableDiffusionPipeline` uses it: latents are never clipped, and the
     /// timesteps are offset by one, whatever an outdated file says or leaves unsaid.
     #[must_use]
@@ -142,12 +149,31 @@ impl SchedulerConfig {
     /// for an option that this sampler's class knows and that is not implemented;
     /// [`SchedulerError::Degenerate`] where diffusers would compute infinities.
     pub fn build(&self, kind: SchedulerKind, num_inference_steps: usize) -> Result<Box<dyn Scheduler>, SchedulerError> {
+        self.build_from(kind, num_inference_steps, 0)
+    }
+
+    /// Builds a sampler for the same schedule without its first `first` timesteps: image-to-image, as
+    /// `StableDiffusionImg2ImgPipeline.get_timesteps` does. The steps of the result count from 0, and a
+    /// multistep sampler begins with the first-order steps of a new run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::build`], and [`SchedulerError::NoStepsLeft`].
+    pub fn build_from(
+        &self,
+        kind: SchedulerKind,
+        num_inference_steps: usize,
+        first: usize,
+    ) -> Result<Box<dyn Scheduler>, SchedulerError> {
         let num_train_timesteps = self.num_train_timesteps;
         if num_inference_steps == 0 {
             return Err(SchedulerError::ZeroSteps);
         }
         if num_inference_steps > num_train_timesteps {
             return Err(SchedulerError::TooManySteps { steps: num_inference_steps, num_train_timesteps });
+        }
+        if first >= num_inference_steps {
+            return Err(SchedulerError::NoStepsLeft { steps: num_inference_steps, first });
         }
         unsupported::check(&self.fields, kind)?;
         let has_karras = matches!(kind, SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep);
@@ -160,11 +186,11 @@ impl SchedulerConfig {
             });
         }
         Ok(match kind {
-            SchedulerKind::Pndm => Box::new(Pndm::new(self, num_inference_steps)?),
-            SchedulerKind::Ddim => Box::new(Ddim::new(self, num_inference_steps)?),
-            SchedulerKind::Euler => Box::new(Euler::new(self, num_inference_steps)?),
-            SchedulerKind::EulerAncestral => Box::new(Euler::ancestral(self, num_inference_steps)?),
-            SchedulerKind::DpmSolverMultistep => Box::new(DpmSolverMultistep::new(self, num_inference_steps)?),
+            SchedulerKind::Pndm => Box::new(Pndm::new(self, num_inference_steps, first)?),
+            SchedulerKind::Ddim => Box::new(Ddim::new(self, num_inference_steps, first)?),
+            SchedulerKind::Euler => Box::new(Euler::new(self, num_inference_steps, first)?),
+            SchedulerKind::EulerAncestral => Box::new(Euler::ancestral(self, num_inference_steps, first)?),
+            SchedulerKind::DpmSolverMultistep => Box::new(DpmSolverMultistep::new(self, num_inference_steps, first)?),
         })
     }
 

@@ -10,6 +10,8 @@ use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 #[derive(Debug)]
 pub(crate) struct Ddim {
     timesteps: Vec<f64>,
+    /// Clean sample and noise at the first timestep.
+    start: Mix,
     updates: Vec<Update>,
 }
 
@@ -25,10 +27,13 @@ enum Update {
 }
 
 impl Ddim {
-    pub(crate) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let spacing = config.timestep_spacing.unwrap_or(Spacing::Leading);
-        let timesteps: Vec<f64> = timesteps(config, spacing, steps)?.into_iter().map(f64::round_ties_even).collect();
+        let timesteps = timesteps(config, spacing, steps)?.into_iter().skip(first);
+        let timesteps: Vec<f64> = timesteps.map(f64::round_ties_even).collect();
         let alphas_cumprod = rescaled_alphas_cumprod(config);
+        let signal = f64::from(alphas_cumprod[index(timesteps[0])]);
+        let start = Mix::noisy(signal.sqrt(), (1.0 - signal).sqrt());
         let final_alpha_cumprod = if config.set_alpha_to_one.unwrap_or(true) { 1.0 } else { alphas_cumprod[0] };
         let stride = config.num_train_timesteps / steps;
 
@@ -51,7 +56,7 @@ impl Ddim {
         let updates: Vec<Update> = timesteps.iter().map(|&t| update(index(t))).collect();
         match updates.iter().position(|update| !update.is_finite()) {
             Some(step) => Err(SchedulerError::Degenerate { kind: SchedulerKind::Ddim, step, steps: timesteps.len() }),
-            None => Ok(Self { timesteps, updates }),
+            None => Ok(Self { timesteps, start, updates }),
         }
     }
 }
@@ -68,6 +73,10 @@ impl Update {
 impl Scheduler for Ddim {
     fn timesteps(&self) -> &[f64] {
         &self.timesteps
+    }
+
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
+        self.start.apply(sample, noise)
     }
 
     fn step(

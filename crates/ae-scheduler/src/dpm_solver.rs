@@ -16,6 +16,8 @@ const FEW_STEPS: usize = 15;
 #[derive(Debug)]
 pub(crate) struct DpmSolverMultistep {
     timesteps: Vec<f64>,
+    /// Clean sample and noise at the first timestep.
+    start: Mix,
     steps: Vec<Step>,
     /// The clean sample predicted by the step before.
     last_clean: Option<Tensor<4>>,
@@ -32,7 +34,7 @@ struct Step {
 }
 
 impl DpmSolverMultistep {
-    pub(crate) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
         let (timesteps, sigmas) = if config.use_karras_sigmas {
             let last = training_sigmas[training_sigmas.len() - 1];
@@ -55,18 +57,18 @@ impl DpmSolverMultistep {
         let first_order_end = config.euler_at_final
             || (config.lower_order_final && count < FEW_STEPS)
             || config.final_sigmas_type == FinalSigmas::Zero;
-        let steps: Vec<Step> = (0..count)
+        let steps: Vec<Step> = (first..count)
             .map(|step| {
-                let earlier = (step > 0 && !(step == count - 1 && first_order_end)).then(|| sigmas[step - 1]);
+                let earlier = (step > first && !(step == count - 1 && first_order_end)).then(|| sigmas[step - 1]);
                 Step::new(config, earlier, sigmas[step], sigmas[step + 1])
             })
             .collect();
-        match steps.iter().position(|step| !step.is_finite()) {
-            Some(step) => {
-                Err(SchedulerError::Degenerate { kind: SchedulerKind::DpmSolverMultistep, step, steps: count })
-            }
-            None => Ok(Self { timesteps, steps, last_clean: None }),
+        if let Some(step) = steps.iter().position(|step| !step.is_finite()) {
+            return Err(SchedulerError::Degenerate { kind: SchedulerKind::DpmSolverMultistep, step, steps: count });
         }
+        let timesteps = timesteps.into_iter().skip(first).collect();
+        let (alpha, sigma) = variance_preserving(sigmas[first]);
+        Ok(Self { timesteps, start: Mix::noisy(alpha, sigma), steps, last_clean: None })
     }
 }
 
@@ -115,6 +117,10 @@ impl Step {
 impl Scheduler for DpmSolverMultistep {
     fn timesteps(&self) -> &[f64] {
         &self.timesteps
+    }
+
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
+        self.start.apply(sample, noise)
     }
 
     fn step(

@@ -40,6 +40,13 @@ pub enum SchedulerError {
         name: String,
     },
 
+    /// A name that is none of [`PredictionType::ALL`](crate::PredictionType::ALL).
+    #[error("unknown prediction type `{name}`: expected epsilon, v_prediction or sample")]
+    UnknownPrediction {
+        /// The name that was given.
+        name: String,
+    },
+
     /// An option would change the result and is not implemented.
     #[error(
         "{kind} does not support `{option}` = {value}: set it to {supported}, or choose another \
@@ -54,6 +61,15 @@ pub enum SchedulerError {
         value: String,
         /// The values that are supported, as JSON.
         supported: &'static str,
+    },
+
+    /// All timesteps would be left out.
+    #[error("of {steps} inference steps the first {first} are left out: use more steps, or leave out fewer")]
+    NoStepsLeft {
+        /// The number of inference steps.
+        steps: usize,
+        /// How many of them were to be left out.
+        first: usize,
     },
 
     /// No denoising step was asked for.

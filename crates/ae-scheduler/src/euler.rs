@@ -17,6 +17,8 @@ use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 pub(crate) struct Euler {
     timesteps: Vec<f64>,
     init_noise_sigma: f64,
+    /// Clean sample and noise at the first timestep.
+    start: Mix,
     steps: Vec<Step>,
 }
 
@@ -30,7 +32,7 @@ struct Step {
 }
 
 impl Euler {
-    pub(crate) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
         let (mut timesteps, mut sigmas) = spaced(config, &training_sigmas, steps)?;
         if config.use_karras_sigmas {
@@ -43,10 +45,10 @@ impl Euler {
         }
         let sigmas = with_final(&training_sigmas, sigmas, config.final_sigmas_type);
         let steps = sigmas.windows(2).map(|pair| Step::new(config.prediction_type, pair[0], pair[1], None)).collect();
-        Self { timesteps, init_noise_sigma: init_noise_sigma(config, &sigmas), steps }.checked(SchedulerKind::Euler)
+        Self::assemble(config, timesteps, &sigmas, steps, first).checked(SchedulerKind::Euler)
     }
 
-    pub(crate) fn ancestral(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn ancestral(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
         let (timesteps, sigmas) = spaced(config, &training_sigmas, steps)?;
         let sigmas = with_final(&training_sigmas, sigmas, FinalSigmas::Zero);
@@ -59,8 +61,17 @@ impl Euler {
                 Step::new(config.prediction_type, pair[0], down, Some(up.sqrt()))
             })
             .collect();
-        Self { timesteps, init_noise_sigma: init_noise_sigma(config, &sigmas), steps }
-            .checked(SchedulerKind::EulerAncestral)
+        Self::assemble(config, timesteps, &sigmas, steps, first).checked(SchedulerKind::EulerAncestral)
+    }
+
+    /// Leaves out the first `first` steps.
+    fn assemble(config: &SchedulerConfig, timesteps: Vec<f64>, sigmas: &[f64], steps: Vec<Step>, first: usize) -> Self {
+        Self {
+            timesteps: timesteps.into_iter().skip(first).collect(),
+            init_noise_sigma: init_noise_sigma(config, sigmas),
+            start: Mix::noisy(1.0, sigmas[first]),
+            steps: steps.into_iter().skip(first).collect(),
+        }
     }
 
     fn checked(self, kind: SchedulerKind) -> Result<Self, SchedulerError> {
@@ -116,6 +127,10 @@ impl Scheduler for Euler {
 
     fn init_noise_sigma(&self) -> f64 {
         self.init_noise_sigma
+    }
+
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
+        self.start.apply(sample, noise)
     }
 
     fn scale_model_input(&self, sample: Tensor<4>, step: usize) -> Tensor<4> {

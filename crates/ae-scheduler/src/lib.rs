@@ -51,4 +51,5 @@ mod unsupported;
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
 pub use kind::SchedulerKind;
+pub use prediction::PredictionType;
 pub use scheduler::Scheduler;

@@ -21,6 +21,8 @@ const HISTORY: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Pndm {
     timesteps: Vec<f64>,
+    /// Clean sample and noise at the first timestep.
+    start: Mix,
     /// One step's coefficients of the sample and of the averaged model output.
     updates: Vec<Mix>,
     /// Model outputs of earlier steps, the latest first. Step 1's is never kept.
@@ -30,14 +32,17 @@ pub(crate) struct Pndm {
 }
 
 impl Pndm {
-    pub(crate) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let spacing = config.timestep_spacing.unwrap_or(Spacing::Leading);
         let mut timesteps: Vec<f64> =
             timesteps(config, spacing, steps)?.into_iter().map(f64::round_ties_even).collect();
         if let Some(&second) = timesteps.get(1) {
             timesteps.insert(1, second);
         }
+        timesteps.drain(..first);
         let alphas_cumprod = alphas_cumprod(config);
+        let signal = f64::from(alphas_cumprod[index(timesteps[0])]);
+        let start = Mix::noisy(signal.sqrt(), (1.0 - signal).sqrt());
         let final_alpha_cumprod = if config.set_alpha_to_one.unwrap_or(false) { 1.0 } else { alphas_cumprod[0] };
         let stride = config.num_train_timesteps / steps;
 
@@ -74,7 +79,7 @@ impl Pndm {
         };
         let updates =
             timesteps.iter().enumerate().map(|(step, &timestep)| update(step, timestep)).collect::<Result<_, _>>()?;
-        Ok(Self { timesteps, updates, history: VecDeque::new(), first_sample: None })
+        Ok(Self { timesteps, start, updates, history: VecDeque::new(), first_sample: None })
     }
 }
 
@@ -93,6 +98,10 @@ fn weights(step: usize) -> &'static [f64] {
 impl Scheduler for Pndm {
     fn timesteps(&self) -> &[f64] {
         &self.timesteps
+    }
+
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
+        self.start.apply(sample, noise)
     }
 
     fn step(

@@ -1,14 +1,18 @@
 //! What the model predicts, and how to read the clean sample and the noise off it.
 
+use std::str::FromStr;
+
 use burn::tensor::Tensor;
 use serde::Deserialize;
+
+use crate::SchedulerError;
 
 /// What the model was trained to predict (`prediction_type`).
 ///
 /// With the sample `x = alpha * x0 + sigma * noise`, `alpha^2 + sigma^2 = 1`:
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum PredictionType {
+pub enum PredictionType {
     /// The noise.
     Epsilon,
     /// The velocity `alpha * noise - sigma * x0` (Salimans and Ho 2022).
@@ -18,6 +22,18 @@ pub(crate) enum PredictionType {
 }
 
 impl PredictionType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Epsilon, Self::VPrediction, Self::Sample];
+
+    /// Its name in `scheduler_config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epsilon => "epsilon",
+            Self::VPrediction => "v_prediction",
+            Self::Sample => "sample",
+        }
+    }
+
     /// The clean sample `x0`, from the sample and the model output.
     pub(crate) fn clean_sample(self, alpha: f64, sigma: f64) -> Mix {
         let (sample, output) = match self {
@@ -39,6 +55,15 @@ impl PredictionType {
     }
 }
 
+impl FromStr for PredictionType {
+    type Err = SchedulerError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| SchedulerError::UnknownPrediction { name: name.to_owned() })
+    }
+}
+
 /// The linear combination `sample * x + output * m` of a sample `x` and a model output `m`.
 ///
 /// Every formula of every sampler reduces to it on the host, so that a step costs two
@@ -50,6 +75,11 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
+    /// How a clean sample and noise mix to a sample `alpha * x0 + sigma * noise`.
+    pub(crate) fn noisy(alpha: f64, sigma: f64) -> Self {
+        Self { sample: alpha, output: sigma }
+    }
+
     /// `factor * self`
     pub(crate) fn scaled(self, factor: f64) -> Self {
         Self { sample: factor * self.sample, output: factor * self.output }

@@ -26,6 +26,10 @@ pub trait Scheduler: Debug + Send {
         1.0
     }
 
+    /// A clean sample with unit Gaussian `noise` added to it, as noisy as the first timestep expects; both and
+    /// the result have the same shape. What image-to-image starts from.
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4>;
+
     /// What the model sees at denoising step `step`: the sample at unit variance, same shape.
     ///
     /// The sample itself, unless the sampler counts in noise levels.
