@@ -4,11 +4,11 @@ mod values;
 
 use std::path::PathBuf;
 
-use ae_pipeline::SchedulerKind;
+use ae_pipeline::{EotNormalization, PredictionType, SchedulerKind};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use values::{Resolution, ScaleRange, Seeds, Thresholds};
+pub(crate) use values::{EmbeddingFile, LoraFile, Resolution, ScaleRange, Seeds, Thresholds};
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     /// Show the tokens of a prompt and which of them are subjects.
     Tokens(TokensArgs),
+    /// List the models that are compiled in, cached, and known by a short name.
+    Models,
     /// Print the licence notices of the embedded model.
     #[cfg(feature = "embedded")]
     Notices,
@@ -45,9 +47,19 @@ pub(crate) struct PromptArgs {
     #[arg(long, value_name = "INDICES")]
     pub(crate) token_indices: Vec<String>,
 
-    /// Model folder in diffusers' layout [default: the embedded model].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: Option<PathBuf>,
+    /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21 or
+    /// ORG/NAME[@REVISION] of the Hugging Face hub (see `ae models`) [default: the embedded model].
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(crate) model: Option<String>,
+
+    /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given
+    /// several times.
+    #[arg(long, value_name = "FILE[:TOKEN]")]
+    pub(crate) embedding: Vec<EmbeddingFile>,
+
+    /// Read (word:1.3), (word) and [word] as weights; otherwise brackets are text.
+    #[arg(long)]
+    pub(crate) prompt_weighting: bool,
 }
 
 #[derive(Debug, Args)]
@@ -110,9 +122,33 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value_t = DeviceSpec::CPU)]
     pub(crate) device: DeviceSpec,
 
-    /// Type of weights and activations: f32.
+    /// Type of weights and activations: f32, f16 or bf16.
     #[arg(long, default_value_t = FloatType::F32)]
     pub(crate) dtype: FloatType,
+
+    /// LoRA and its strength [default: 1]. May be given several times.
+    #[arg(long, value_name = "FILE[:STRENGTH]")]
+    pub(crate) lora: Vec<LoraFile>,
+
+    /// Another autoencoder: a file, or a folder in diffusers' layout.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) vae: Option<PathBuf>,
+
+    /// Layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) clip_skip: usize,
+
+    /// What the U-Net predicts: epsilon, v_prediction or sample [default: as the model says].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prediction_type: Option<PredictionType>,
+
+    /// Picture to start from (PNG, JPEG or WebP).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init_image: Option<PathBuf>,
+
+    /// How much of the initial picture is drawn anew, above 0 up to 1.
+    #[arg(long, default_value_t = 0.8, value_name = "X", allow_negative_numbers = true, requires = "init_image")]
+    pub(crate) strength: f64,
 
     /// Folder for the pictures.
     #[arg(long, default_value = "outputs", value_name = "DIR")]
@@ -183,7 +219,24 @@ pub(crate) struct GuidanceArgs {
     #[arg(long, value_name = "N")]
     pub(crate) kernel_size: Option<usize>,
 
-    /// Leave the end token and the padding out of the softmax (the official code's choice for SD 2).
-    #[arg(long)]
-    pub(crate) eot_normalization: bool,
+    /// Leave the end token and the padding out of the softmax; auto does so for Stable Diffusion 2.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) eot_normalization: When,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    On,
+    Off,
+}
+
+impl From<When> for EotNormalization {
+    fn from(when: When) -> Self {
+        match when {
+            When::Auto => Self::Auto,
+            When::On => Self::On,
+            When::Off => Self::Off,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
 use ae_tensor::DeviceError;
 
@@ -14,6 +15,12 @@ pub(crate) enum CliError {
     Device(#[from] DeviceError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error("'{name}' is no file or folder; {error}")]
+    Model { name: String, error: ae_hub::ModelIdError },
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error("cannot read the picture '{path}': {source}", path = path.display())]
+    Picture { path: PathBuf, source: image::ImageError },
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     /// Which of several prompts an error belongs to.

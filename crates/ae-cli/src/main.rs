@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Generate(args) => commands::generate(&args),
         Command::Tokens(args) => commands::tokens(&args),
+        Command::Models => commands::models(),
         #[cfg(feature = "embedded")]
         Command::Notices => {
             output::print(embedded::NOTICES);

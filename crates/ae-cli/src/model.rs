@@ -1,22 +1,48 @@
 use std::path::Path;
 
-use ae_pipeline::{ModelSource, SubjectChoice};
+use ae_hub::{FileChoice, Hub, ModelId, Progress};
+use ae_pipeline::{EmbeddedModel, EmbeddingChoice, ModelSource, SubjectChoice};
 
 use crate::args::PromptArgs;
 use crate::error::CliError;
+use crate::output::say;
 
-/// The model a command asks for.
-pub(crate) fn source(folder: Option<&Path>) -> Result<ModelSource, CliError> {
-    folder
-        .map(ModelSource::folder)
-        .or_else(embedded)
-        .ok_or_else(|| CliError::Usage("this build has no embedded model: name a model folder with --model".to_owned()))
+/// The model a command asks for: a path that exists, else a name on the hub, which is fetched.
+pub(crate) fn source(
+    model: Option<&str>,
+    prefer_half: bool,
+    progress: &mut dyn Progress,
+) -> Result<ModelSource, CliError> {
+    let Some(model) = model else {
+        return embedded()
+            .ok_or_else(|| CliError::Usage("this build has no embedded model: name a model with --model".to_owned()));
+    };
+    if Path::new(model).exists() {
+        return Ok(ModelSource::path(model));
+    }
+    let id = ModelId::parse(model).map_err(|error| CliError::Model { name: model.to_owned(), error })?;
+    let fetched = Hub::from_env()?.fetch(&id, FileChoice { prefer_half }, progress)?;
+    if let Some(warning) = fetched.warning {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(ModelSource::folder(fetched.folder))
+}
+
+/// The textual inversions a command asks for.
+pub(crate) fn embeddings(args: &PromptArgs) -> Vec<EmbeddingChoice> {
+    let embeddings = args.embedding.iter();
+    embeddings.map(|file| EmbeddingChoice { path: file.path.clone(), token: file.token.clone() }).collect()
 }
 
 /// The model compiled in, if there is one.
 fn embedded() -> Option<ModelSource> {
+    embedded_model().map(ModelSource::Embedded)
+}
+
+/// The files of the model compiled in, if there is one.
+pub(crate) fn embedded_model() -> Option<&'static EmbeddedModel> {
     #[cfg(feature = "embedded")]
-    let model = Some(ModelSource::Embedded(&crate::embedded::SPRITES));
+    let model = Some(&crate::embedded::SPRITES);
     #[cfg(not(feature = "embedded"))]
     let model = None;
     model

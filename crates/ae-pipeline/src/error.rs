@@ -1,25 +1,20 @@
 use std::io;
 
-use ae_clip::{EncodeError, SubjectError, TokenizerError};
+use ae_checkpoint::{EmbeddingError, LoraError, OpenError, SingleFileError};
+use ae_clip::{ApplyWeightsError, EncodeError, SubjectError, TokenizerError};
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
-use ae_tensor::CheckpointError;
+use ae_tensor::{CheckpointError, FloatType, LoraMismatch};
 
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// There is no such folder.
-    #[error("the model folder '{folder}' does not exist")]
-    NoFolder {
-        /// The folder.
-        folder: String,
-    },
-    /// The path is a file.
-    #[error("'{folder}' is a file; expected a model folder in diffusers' layout")]
-    NotAFolder {
+    /// There is no such file or folder.
+    #[error("the model '{path}' does not exist")]
+    NotFound {
         /// The path.
-        folder: String,
+        path: String,
     },
     /// A file of the layout is not there.
     #[error(
@@ -31,6 +26,36 @@ pub enum LoadError {
         model: String,
         /// The file, relative to the folder.
         file: String,
+    },
+    /// A single file without its autoencoder.
+    #[error("'{model}' holds no autoencoder (VAE); name one with --vae")]
+    NoVae {
+        /// The file.
+        model: String,
+    },
+    /// A folder of another family of models.
+    #[error("'{model}' is {found}; expected Stable Diffusion 1 or 2")]
+    Kind {
+        /// The model.
+        model: String,
+        /// What its `model_index.json` says.
+        found: String,
+    },
+    /// The model draws from something else than a prompt alone.
+    #[error("'{model}' is a model for {task}: its U-Net takes {in_channels} channels; expected a text-to-image model")]
+    Task {
+        /// The model.
+        model: String,
+        /// What it is for.
+        task: &'static str,
+        /// The channels of its input.
+        in_channels: usize,
+    },
+    /// The device does not compute in this type.
+    #[error("the device does not compute in {dtype}; use f32")]
+    Dtype {
+        /// The type.
+        dtype: FloatType,
     },
     /// A file cannot be read.
     #[error("cannot read '{file}': {source}")]
@@ -59,6 +84,37 @@ pub enum LoadError {
     /// The weights do not fill the model.
     #[error(transparent)]
     Weights(#[from] CheckpointError),
+    /// A single file that holds no model.
+    #[error(transparent)]
+    SingleFile(#[from] SingleFileError),
+    /// A file that holds no LoRA.
+    #[error(transparent)]
+    LoraFile(#[from] LoraError),
+    /// A LoRA that does not fit the model.
+    #[error("the LoRA '{file}' does not fit: {source}")]
+    Lora {
+        /// The LoRA.
+        file: String,
+        /// What does not fit.
+        source: LoraMismatch,
+    },
+    /// A file that holds no textual inversion.
+    #[error(transparent)]
+    EmbeddingFile(#[from] EmbeddingError),
+    /// A textual inversion that does not fit the model.
+    #[error("the embedding '{file}' does not fit: {source}")]
+    Embedding {
+        /// The file.
+        file: String,
+        /// What does not fit.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl From<OpenError> for LoadError {
+    fn from(error: OpenError) -> Self {
+        Self::Weights(error.into())
+    }
 }
 
 /// A request that cannot be drawn.
@@ -79,8 +135,11 @@ pub enum PipelineError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     /// The text model cannot take the tokens.
-    #[error("the tokenizer and the text encoder do not fit together: {0}")]
+    #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The weights of a prompt cannot be applied.
+    #[error(transparent)]
+    Weighting(#[from] ApplyWeightsError),
     /// A subject that is not in the prompt.
     #[error(transparent)]
     Subject(#[from] SubjectError),

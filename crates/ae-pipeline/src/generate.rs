@@ -8,6 +8,7 @@ use ae_tensor::NoiseSource;
 use burn::tensor::Tensor;
 
 use crate::attention::{GuidedLayers, GuidedUNet};
+use crate::init_image::draw;
 use crate::{Event, Method, Output, Picture, Pipeline, PipelineError, Request, StepTrace, Trace};
 
 /// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine
@@ -22,6 +23,8 @@ struct GuidedRun {
     guidance: Guidance,
     layers: GuidedLayers,
     subjects: Vec<Subject>,
+    /// Steps that image-to-image leaves out: guidance counts them, since its thresholds belong to noise levels.
+    first_step: usize,
 }
 
 impl Pipeline {
@@ -37,18 +40,27 @@ impl Pipeline {
     pub fn generate(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
         request.check()?;
         let latent_size = self.latent_size(request)?;
-        let mut scheduler = self.build_scheduler(request)?;
-        let prompt = self.tokenize(&request.prompt)?;
-        let guided = self.set_up_guidance(request, &prompt, latent_size)?;
+        let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
+        let mut scheduler = self.build_scheduler(request, first_step)?;
+        let prompt = self.tokenize_for(request, &request.prompt)?;
+        let guided = self.set_up_guidance(request, &prompt.prompt, latent_size, first_step)?;
 
-        let negative = self.tokenize(&request.negative_prompt)?;
-        let embeddings = self.encode(&[&negative, &prompt])?;
+        let negative = self.tokenize_for(request, &request.negative_prompt)?;
+        let embeddings = self.encode_for(request, &[&negative, &prompt])?;
         let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
         let [rows, cols] = latent_size;
         let shape = [1, self.vae_config.latent_channels, rows, cols];
-        let mut draw = || Tensor::cat(noise.iter_mut().map(|source| source.tensor(shape, &self.device)).collect(), 0);
+        let mut draw = || draw(&mut noise, shape, &self.device);
 
-        let latents = draw() * scheduler.init_noise_sigma();
+        let latents = match &request.init_image {
+            Some(init) => {
+                let size = latent_size.map(|side| side * self.vae_config.scale());
+                // The order of diffusers' draws: first the sample of the encoder, then the noise.
+                let encoded = self.vae.encode(init.tensor(size, &self.device)).sample(draw());
+                scheduler.add_noise(encoded, draw())
+            }
+            None => draw() * scheduler.init_noise_sigma(),
+        };
         let (latents, steps) =
             self.denoise(request, scheduler.as_mut(), guided.as_ref(), &embeddings, latents, &mut draw, observe)?;
         let images = self.decode(latents.clone())?;
@@ -59,7 +71,7 @@ impl Pipeline {
             let trace = Trace { subjects: subjects.clone(), steps };
             Picture { seed, image, latents, trace }
         });
-        Ok(Output { pictures: pictures.collect(), prompt, subjects })
+        Ok(Output { pictures: pictures.collect(), prompt: prompt.prompt, subjects })
     }
 
     /// The denoising loop; returns the final latents and, for every picture, its steps.
@@ -84,19 +96,20 @@ impl Pipeline {
         for (step, &timestep) in timesteps.iter().enumerate() {
             let start = Instant::now();
             let mut traces: Vec<GuidanceTrace> = Vec::new();
-            if let Some(GuidedRun { guidance, layers, .. }) = guided {
+            if let Some(GuidedRun { guidance, layers, first_step, .. }) = guided {
                 let scale_input = |latents| scheduler.scale_model_input(latents, step);
                 let unet =
                     GuidedUNet { unet: &self.unet, timestep, context: &positive, layers, scale_input: &scale_input };
-                (latents, traces) = guidance.guide(&unet, latents, step, num_steps, &mut |evaluation| {
-                    observe(Event::Evaluated {
-                        step,
-                        num_steps,
-                        iteration: evaluation.iteration,
-                        picture: evaluation.image,
-                        losses: evaluation.losses,
-                    })
-                })?;
+                (latents, traces) =
+                    guidance.guide(&unet, latents, first_step + step, first_step + num_steps, &mut |evaluation| {
+                        observe(Event::Evaluated {
+                            step,
+                            num_steps,
+                            iteration: evaluation.iteration,
+                            picture: evaluation.image,
+                            losses: evaluation.losses,
+                        })
+                    })?;
             }
             let input = scheduler.scale_model_input(latents.clone(), step);
             let prediction = self.predict(input, timestep, &context, request.guidance_scale);
@@ -129,16 +142,21 @@ impl Pipeline {
         unconditional.clone() + (conditional - unconditional) * scale
     }
 
-    fn build_scheduler(&self, request: &Request) -> Result<Box<dyn Scheduler>, PipelineError> {
+    fn build_scheduler(&self, request: &Request, first_step: usize) -> Result<Box<dyn Scheduler>, PipelineError> {
         let kind = request.scheduler.map_or_else(|| self.default_scheduler(), Ok)?;
-        Ok(self.scheduler.build(kind, request.num_inference_steps)?)
+        Ok(self.scheduler.build_from(kind, request.num_inference_steps, first_step)?)
     }
 
     /// Rows and columns of the latents.
     fn latent_size(&self, request: &Request) -> Result<[usize; 2], PipelineError> {
         let scale = self.vae_config.scale();
         let smallest = scale << self.unet_config.reductions();
-        let [height, width] = self.default_size();
+        let [height, width] = match &request.init_image {
+            Some(init) => {
+                [init.image.height(), init.image.width()].map(|side| (side as usize / scale * scale).max(smallest))
+            }
+            None => self.default_size(),
+        };
         let sides = [("height", request.height.unwrap_or(height)), ("width", request.width.unwrap_or(width))];
         for (option, side) in sides {
             if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
@@ -154,6 +172,7 @@ impl Pipeline {
         request: &Request,
         prompt: &TokenizedPrompt,
         latent_size: [usize; 2],
+        first_step: usize,
     ) -> Result<Option<GuidedRun>, PipelineError> {
         let Method::AttendAndExcite { subjects, settings, attention_resolution, eot_normalization } = &request.method
         else {
@@ -164,9 +183,9 @@ impl Pipeline {
         let resolution = attention_resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
         let layers = GuidedLayers::find(&self.unet, latent_size, resolution)?;
         let positions = subjects.iter().map(|subject| subject.positions.clone()).collect();
-        let eot = eot_normalization.then(|| prompt.end());
+        let eot = eot_normalization.is_on(self.family).then(|| prompt.end());
         let tokens = Subjects::new(positions, self.tokenizer.max_length(), eot)?;
         let guidance = Guidance::new(settings.clone(), tokens, resolution)?;
-        Ok(Some(GuidedRun { guidance, layers, subjects }))
+        Ok(Some(GuidedRun { guidance, layers, subjects, first_step }))
     }
 }

@@ -1,5 +1,5 @@
 //! From a prompt to pictures in which every subject appears: Attend-and-Excite on a Stable Diffusion
-//! model in diffusers' folder layout.
+//! model: a folder in diffusers' layout, or a single file in the original one.
 //!
 //! A [`Pipeline`] is loaded from a [`ModelSource`]. A [`Request`] says what to draw, with the model's
 //! own defaults; [`Pipeline::generate`] draws it, tells an observer of every [`Event`] on the way, and
@@ -24,25 +24,37 @@ mod defaults;
 mod error;
 mod event;
 mod generate;
+mod init_image;
 mod load;
+mod model_files;
+mod model_index;
+mod options;
 mod output;
+mod pipeline;
 mod request;
+mod single_file;
 mod source;
 mod trace;
+mod weight_files;
 
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
-pub use load::{Pipeline, load_tokenizer};
+pub use init_image::InitImage;
+pub use load::{load_tokenizer, open_network};
+pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
-pub use request::{Method, Request, SubjectChoice};
+pub use pipeline::Pipeline;
+pub use request::{EotNormalization, Method, Request, SubjectChoice};
 pub use source::{EmbeddedModel, ModelSource};
 pub use trace::{StepTrace, Trace};
+pub use weight_files::ModelPart;
 
 // What a caller needs to fill in a request or to read an output.
+pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{Subject, SubjectError, TokenKind, TokenizedPrompt, Truncation};
 pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
-pub use ae_scheduler::SchedulerKind;
+pub use ae_scheduler::{PredictionType, SchedulerKind};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -1,81 +1,73 @@
-use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer, TokenizedPrompt, TokenizerSettings};
-use ae_scheduler::{SchedulerConfig, SchedulerKind};
-use ae_tensor::{FloatType, NoiseKind};
+use ae_checkpoint::{Embedding, Family, Lora, LoraNetwork, Network};
+use ae_clip::{Activation, ClipTextModel, ClipTextModelConfig, ClipTokenizer};
+use ae_scheduler::SchedulerConfig;
+use ae_tensor::FloatType;
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
-use burn::tensor::{Device, Tensor};
-use image::RgbImage;
+use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::output::to_images;
-use crate::{LoadError, Method, ModelDefaults, ModelSource, PipelineError, Request, SubjectChoice};
+use crate::model_files::{ModelFiles, open_vae};
+use crate::weight_files::ModelPart;
+use crate::{EmbeddingChoice, LoadError, LoadOptions, LoraChoice, ModelDefaults, ModelSource, Pipeline};
 
-/// A Stable Diffusion model, ready to draw.
-#[derive(Debug)]
-pub struct Pipeline {
-    pub(crate) tokenizer: ClipTokenizer,
-    pub(crate) text_encoder: ClipTextModel,
-    pub(crate) unet: UNet2DConditionModel,
-    pub(crate) unet_config: UNetConfig,
-    pub(crate) vae: AutoencoderKL,
-    pub(crate) vae_config: VaeConfig,
-    pub(crate) scheduler: SchedulerConfig,
-    pub(crate) device: Device,
-    defaults: ModelDefaults,
-    name: String,
-}
+/// The file of a model's own settings.
+const DEFAULTS: &str = "attend_and_excite.json";
 
 impl Pipeline {
-    /// Loads a model in diffusers' folder layout onto `device`.
+    /// Loads a model onto `device`: a folder in diffusers' layout, a single file in the original layout, or
+    /// one compiled in. `options` may be a [`FloatType`] alone.
     ///
     /// # Errors
     ///
-    /// When a file is missing or damaged, a config describes another kind of model, or the parts do not
-    /// fit together. The error names the file.
-    pub fn load(source: &ModelSource, dtype: FloatType, device: &Device) -> Result<Self, LoadError> {
-        let unet_config = read_config(source, "unet/config.json", UNetConfig::from_json)?;
-        let vae_config = read_config(source, "vae/config.json", VaeConfig::from_json)?;
-        let text_config = read_config(source, "text_encoder/config.json", ClipTextModelConfig::from_json)?;
-        let scheduler =
-            read_config(source, "scheduler/scheduler_config.json", SchedulerConfig::from_json)?.for_latent_diffusion();
-        let defaults = match source.optional_text("attend_and_excite.json")? {
-            Some(text) => config_error(source, "attend_and_excite.json", ModelDefaults::from_json(&text))?,
+    /// When a file is missing, damaged or of another kind, a config describes another kind of model, the parts
+    /// do not fit together, or the device does not compute in the type asked for. The error names the file.
+    pub fn load(source: &ModelSource, options: impl Into<LoadOptions>, device: &Device) -> Result<Self, LoadError> {
+        let LoadOptions { dtype, vae, loras, embeddings, prediction_type } = options.into();
+        if !dtype.is_supported_by(device) {
+            return Err(LoadError::Dtype { dtype });
+        }
+        let prefer_half = dtype != FloatType::F32;
+        let files = ModelFiles::open(source, prediction_type)?;
+        let unet_config = files.config(&ModelPart::UNet.config(), UNetConfig::from_json)?;
+        let text_config = files.config(&ModelPart::TextEncoder.config(), ClipTextModelConfig::from_json)?;
+        let mut scheduler =
+            files.config("scheduler/scheduler_config.json", SchedulerConfig::from_json)?.for_latent_diffusion();
+        if let Some(prediction_type) = prediction_type {
+            scheduler = scheduler.with_prediction_type(prediction_type);
+        }
+        let defaults = match files.optional_text(DEFAULTS)? {
+            Some(text) => files.config_error(DEFAULTS, ModelDefaults::from_json(&text))?,
             None => ModelDefaults::default(),
         };
-        let fits = [
-            (
-                "the U-Net's cross_attention_dim",
-                unet_config.cross_attention_dim,
-                "the text encoder's hidden_size",
-                text_config.hidden_size,
-            ),
-            (
-                "the U-Net's in_channels",
-                unet_config.in_channels,
-                "the VAE's latent_channels",
-                vae_config.latent_channels,
-            ),
-            (
-                "the U-Net's out_channels",
-                unet_config.out_channels,
-                "the VAE's latent_channels",
-                vae_config.latent_channels,
-            ),
-        ];
-        for (one, a, other, b) in fits {
-            if a != b {
-                let reason = format!("{one} is {a}, {other} is {b}");
-                return Err(LoadError::Inconsistent { model: source.name(), reason });
-            }
+        let (vae_config, vae_weights) = if let Some(path) = vae {
+            let network = open_vae(&path, prefer_half)?;
+            let file = path.display().to_string();
+            let config = VaeConfig::from_json(&network.config)
+                .map_err(|source| LoadError::Config { file, source: Box::new(source) })?;
+            (config, network.weights)
+        } else {
+            let config = files.config(&ModelPart::Vae.config(), VaeConfig::from_json)?;
+            (config, files.weights(ModelPart::Vae, prefer_half)?)
+        };
+        check_fit(source, &unet_config, &text_config, &vae_config)?;
+
+        let mut tokenizer = files.tokenizer()?;
+        let weights = files.weights(ModelPart::TextEncoder, prefer_half)?;
+        let mut text_encoder = ClipTextModel::load(&text_config, &weights, dtype, device)?;
+        let weights = files.weights(ModelPart::UNet, prefer_half)?;
+        let mut unet = UNet2DConditionModel::load(&unet_config, &weights, dtype, device)?;
+        let vae = AutoencoderKL::load(&vae_config, &vae_weights, dtype, device)?;
+        for lora in &loras {
+            add_lora(lora, &mut unet, &mut text_encoder)?;
         }
-        let tokenizer = load_tokenizer(source)?;
-        let weights = |path| source.weights(path);
-        let text_encoder =
-            ClipTextModel::load(&text_config, &weights("text_encoder/model.safetensors")?, dtype, device)?;
-        let unet_weights = weights("unet/diffusion_pytorch_model.safetensors")?;
-        let unet = UNet2DConditionModel::load(&unet_config, &unet_weights, dtype, device)?;
-        let vae =
-            AutoencoderKL::load(&vae_config, &weights("vae/diffusion_pytorch_model.safetensors")?, dtype, device)?;
-        let name = defaults.name.clone().unwrap_or_else(|| source.name());
+        for embedding in &embeddings {
+            let (first_id, vectors) = add_tokens(embedding, &mut tokenizer)?;
+            add_embedding(embedding, &mut text_encoder, first_id, &vectors)?;
+        }
+        let family = match text_config.hidden_act {
+            Activation::QuickGelu => Family::StableDiffusion1,
+            Activation::Gelu => Family::StableDiffusion2,
+        };
         Ok(Self {
             tokenizer,
             text_encoder,
@@ -85,124 +77,104 @@ impl Pipeline {
             vae_config,
             scheduler,
             device: device.clone(),
+            family,
+            notice: files.notice(),
+            name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
-            name,
         })
-    }
-
-    /// Name and version of the model, or its folder.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The settings that suit the model.
-    pub fn defaults(&self) -> &ModelDefaults {
-        &self.defaults
-    }
-
-    /// Height and width of a picture in pixels where a request names none.
-    pub fn default_size(&self) -> [usize; 2] {
-        [self.unet_config.sample_size * self.vae_config.scale(); 2]
-    }
-
-    /// The model's own sampler.
-    ///
-    /// # Errors
-    ///
-    /// When the folder names one that does not exist here; another can still be chosen.
-    pub fn default_scheduler(&self) -> Result<SchedulerKind, PipelineError> {
-        Ok(self.scheduler.kind()?)
-    }
-
-    /// A request for one picture of `prompt`, seed 42, with Attend-and-Excite at the model's defaults.
-    pub fn request(&self, prompt: impl Into<String>) -> Request {
-        Request {
-            prompt: prompt.into(),
-            negative_prompt: String::new(),
-            seeds: vec![42],
-            noise: NoiseKind::default(),
-            height: None,
-            width: None,
-            num_inference_steps: self.defaults.num_inference_steps,
-            guidance_scale: self.defaults.guidance_scale,
-            scheduler: None,
-            method: Method::AttendAndExcite {
-                subjects: SubjectChoice::Auto,
-                settings: self.defaults.guidance(),
-                attention_resolution: None,
-                eot_normalization: false,
-            },
-        }
-    }
-
-    /// The tokens of a prompt.
-    ///
-    /// # Errors
-    ///
-    /// When the tokenizer cannot take it.
-    pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, PipelineError> {
-        Ok(self.tokenizer.tokenize(prompt)?)
-    }
-
-    /// The text embeddings of prompts.
-    ///
-    /// # Shapes
-    /// - output: `[prompts, tokens, width]`
-    ///
-    /// # Errors
-    ///
-    /// When the tokenizer has ids that the text encoder lacks.
-    pub fn encode(&self, prompts: &[&TokenizedPrompt]) -> Result<Tensor<3>, PipelineError> {
-        let ids: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids()).collect();
-        Ok(self.text_encoder.encode(&ids)?)
-    }
-
-    /// The pictures of latents.
-    ///
-    /// # Shapes
-    /// - latents: `[pictures, channels, rows, cols]`
-    ///
-    /// # Errors
-    ///
-    /// When they hold NaN or infinity.
-    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-        to_images(self.vae.decode(latents))
     }
 }
 
-/// Loads a model's tokenizer alone.
+/// Opens one network of a model, wherever it lies: its weights, not yet read, under diffusers' names, and its
+/// config. Of half-precision and other weights in one folder, `prefer_half` chooses.
+///
+/// # Errors
+///
+/// When its files are missing or are not what they should be.
+pub fn open_network(source: &ModelSource, part: ModelPart, prefer_half: bool) -> Result<Network, LoadError> {
+    let files = ModelFiles::open(source, None)?;
+    let config = files.text(&part.config())?.into_owned();
+    Ok(Network { weights: files.weights(part, prefer_half)?, config })
+}
+
+/// Loads a model's tokenizer alone, with the tokens of textual inversions.
 ///
 /// # Errors
 ///
 /// When its files are missing or damaged.
-pub fn load_tokenizer(source: &ModelSource) -> Result<ClipTokenizer, LoadError> {
-    const JSON: &str = "tokenizer/tokenizer.json";
-    let tokenizer_config = source.optional_text("tokenizer/tokenizer_config.json")?;
-    let special_tokens_map = source.optional_text("tokenizer/special_tokens_map.json")?;
-    let settings = TokenizerSettings {
-        tokenizer_config: tokenizer_config.as_deref(),
-        special_tokens_map: special_tokens_map.as_deref(),
-    };
-    // The order of transformers 5: tokenizer.json, else vocabulary and merges.
-    if let Some(json) = source.optional_text(JSON)? {
-        return config_error(source, JSON, ClipTokenizer::from_tokenizer_json(&json, settings));
+pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingChoice]) -> Result<ClipTokenizer, LoadError> {
+    let mut tokenizer = ModelFiles::open(source, None)?.tokenizer()?;
+    for embedding in embeddings {
+        add_tokens(embedding, &mut tokenizer)?;
     }
-    let vocab = source.text("tokenizer/vocab.json")?;
-    let merges = source.text("tokenizer/merges.txt")?;
-    config_error(source, "tokenizer", ClipTokenizer::from_vocab_and_merges(&vocab, &merges, settings))
+    Ok(tokenizer)
 }
 
-fn read_config<T, E>(source: &ModelSource, path: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, LoadError>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    config_error(source, path, parse(&source.text(path)?))
+/// Whether the networks belong together.
+fn check_fit(
+    source: &ModelSource,
+    unet: &UNetConfig,
+    text_encoder: &ClipTextModelConfig,
+    vae: &VaeConfig,
+) -> Result<(), LoadError> {
+    let inconsistent = |reason| Err(LoadError::Inconsistent { model: source.name(), reason });
+    let latents = vae.latent_channels;
+    let task = match unet.in_channels {
+        5 => Some("depth-to-image"),
+        7 => Some("upscaling"),
+        8 => Some("editing by instruction (InstructPix2Pix)"),
+        9 => Some("inpainting"),
+        _ => None,
+    };
+    if let (Some(task), 4, 4) = (task, latents, unet.out_channels) {
+        let model = source.name();
+        return Err(LoadError::Task { model, task, in_channels: unet.in_channels });
+    }
+    let fits = [
+        (
+            "the U-Net's cross_attention_dim",
+            unet.cross_attention_dim,
+            "the text encoder's hidden_size",
+            text_encoder.hidden_size,
+        ),
+        ("the U-Net's in_channels", unet.in_channels, "the VAE's latent_channels", latents),
+        ("the U-Net's out_channels", unet.out_channels, "the VAE's latent_channels", latents),
+    ];
+    match fits.into_iter().find(|(_, a, _, b)| a != b) {
+        Some((one, a, other, b)) => inconsistent(format!("{one} is {a}, {other} is {b}")),
+        None => Ok(()),
+    }
 }
 
-/// Names the file in the error of its parser.
-fn config_error<T, E>(source: &ModelSource, path: &str, result: Result<T, E>) -> Result<T, LoadError>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    result.map_err(|error| LoadError::Config { file: source.describe(path), source: Box::new(error) })
+fn add_lora(
+    LoraChoice { path, strength }: &LoraChoice,
+    unet: &mut UNet2DConditionModel,
+    text_encoder: &mut ClipTextModel,
+) -> Result<(), LoadError> {
+    let lora = Lora::open(path)?;
+    let of = |network| lora.layers.iter().filter(move |layer| layer.network == network).cloned();
+    let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
+    unet.apply_lora(of(LoraNetwork::UNet), *strength).map_err(mismatch)?;
+    text_encoder.apply_lora(of(LoraNetwork::TextEncoder), *strength).map_err(mismatch)
+}
+
+/// Adds the tokens of a textual inversion; returns the id of the first and the vectors.
+fn add_tokens(choice: &EmbeddingChoice, tokenizer: &mut ClipTokenizer) -> Result<(u32, Vec<Vec<f32>>), LoadError> {
+    let Embedding { token, vectors } = Embedding::open(&choice.path)?;
+    let token = choice.token.as_ref().unwrap_or(&token);
+    let ids = tokenizer.add_embedding_tokens(token, vectors.len());
+    let ids = ids.map_err(|source| LoadError::Embedding { file: choice.file(), source: Box::new(source) })?;
+    Ok((ids.start, vectors))
+}
+
+fn add_embedding(
+    choice: &EmbeddingChoice,
+    text_encoder: &mut ClipTextModel,
+    first_id: u32,
+    vectors: &[Vec<f32>],
+) -> Result<(), LoadError> {
+    let shape = [vectors.len(), vectors[0].len()];
+    let vectors = Tensor::from_data(TensorData::new(vectors.concat(), shape), &text_encoder.device());
+    let added = text_encoder.add_token_embeddings(first_id, vectors);
+    added.map_err(|source| LoadError::Embedding { file: choice.file(), source: Box::new(source) })
 }

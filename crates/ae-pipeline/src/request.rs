@@ -1,9 +1,10 @@
+use ae_checkpoint::Family;
 use ae_clip::{Subject, TokenizedPrompt, content_words, find_subjects, subjects_at};
 use ae_guidance::GuidanceSettings;
 use ae_scheduler::SchedulerKind;
 use ae_tensor::NoiseKind;
 
-use crate::PipelineError;
+use crate::{InitImage, PipelineError};
 
 /// What to draw, and how.
 ///
@@ -14,13 +15,20 @@ pub struct Request {
     pub prompt: String,
     /// What it shall not show.
     pub negative_prompt: String,
+    /// Read `(word:1.3)`, `(word)` and `[word]` in the prompts as weights, as AUTOMATIC1111's program does.
+    /// Otherwise brackets are text, as in diffusers.
+    pub prompt_weighting: bool,
+    /// The number of layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
+    pub clip_skip: usize,
+    /// A picture to start from.
+    pub init_image: Option<InitImage>,
     /// One picture per seed, drawn together.
     pub seeds: Vec<u64>,
     /// The generator that the seeds start.
     pub noise: NoiseKind,
-    /// Height in pixels; by default the model's own.
+    /// Height in pixels; by default the initial picture's, or the model's own.
     pub height: Option<usize>,
-    /// Width in pixels; by default the model's own.
+    /// Width in pixels; by default the initial picture's, or the model's own.
     pub width: Option<usize>,
     /// Number of denoising steps.
     pub num_inference_steps: usize,
@@ -45,9 +53,41 @@ pub enum Method {
         settings: GuidanceSettings,
         /// Rows and columns of the attention maps; by default latents over the model's reduction.
         attention_resolution: Option<[usize; 2]>,
-        /// Leave the end token and the padding out of the softmax (official repository, Stable Diffusion 2).
-        eot_normalization: bool,
+        /// Leave the end token and the padding out of the softmax.
+        eot_normalization: EotNormalization,
     },
+}
+
+/// Whether the end token and the padding are left out of the softmax over the tokens (`normalize_eot` in the
+/// official repository).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EotNormalization {
+    /// For Stable Diffusion 2 only, as in the official repository.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never, as in diffusers.
+    Off,
+}
+
+impl EotNormalization {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+
+    pub(crate) fn is_on(self, family: Family) -> bool {
+        match self {
+            Self::Auto => family == Family::StableDiffusion2,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
 }
 
 impl Method {
@@ -103,6 +143,12 @@ impl Request {
         }
         if !self.guidance_scale.is_finite() {
             return option("guidance-scale", self.guidance_scale.to_string(), "a finite number");
+        }
+        if let Some(InitImage { strength, .. }) = self.init_image {
+            let is_share = strength > 0.0 && strength <= 1.0;
+            if !is_share {
+                return option("strength", strength.to_string(), "a number above 0, up to 1");
+            }
         }
         Ok(())
     }

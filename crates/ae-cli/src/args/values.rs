@@ -1,6 +1,7 @@
 //! Option values with a syntax of their own.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Seeds in the order given, each once.
@@ -87,9 +88,71 @@ impl FromStr for Resolution {
     }
 }
 
+/// A LoRA and its strength.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LoraFile {
+    pub(crate) path: PathBuf,
+    pub(crate) strength: f64,
+}
+
+impl FromStr for LoraFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, strength) = match text.rsplit_once(':').and_then(|(path, end)| Some((path, end.parse().ok()?))) {
+            Some((path, strength)) => (path, strength),
+            None => (text, 1.0),
+        };
+        match strength {
+            strength if f64::is_finite(strength) => Ok(Self { path: path.into(), strength }),
+            _ => Err(format!("the strength {strength} is not finite")),
+        }
+    }
+}
+
+/// A textual inversion and the token for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EmbeddingFile {
+    pub(crate) path: PathBuf,
+    pub(crate) token: Option<String>,
+}
+
+impl FromStr for EmbeddingFile {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.rsplit_once(':') {
+            // A colon may belong to the path.
+            Some((path, token)) if !token.is_empty() && !Path::new(text).exists() && Path::new(path).exists() => {
+                Self { path: path.into(), token: Some(token.to_owned()) }
+            }
+            _ => Self { path: text.into(), token: None },
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lora_may_have_a_strength() {
+        let lora = |path: &str, strength| Ok(LoraFile { path: path.into(), strength });
+        assert_eq!("a.safetensors".parse(), lora("a.safetensors", 1.0));
+        assert_eq!("a.safetensors:0.6".parse(), lora("a.safetensors", 0.6));
+        assert_eq!("C:\\a.safetensors:-1".parse(), lora("C:\\a.safetensors", -1.0));
+        assert!("a:nan".parse::<LoraFile>().is_err());
+    }
+
+    #[test]
+    fn an_embedding_may_have_a_token() {
+        let here = file!().rsplit('/').next().unwrap_or_default();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/args").join(here);
+        let text = format!("{}:<toy>", folder.display());
+        let expected = EmbeddingFile { path: folder, token: Some("<toy>".to_owned()) };
+        assert_eq!(text.parse(), Ok(expected));
+        assert_eq!("no:file".parse(), Ok(EmbeddingFile { path: "no:file".into(), token: None }));
+    }
 
     #[test]
     fn seeds_are_lists_and_ranges_without_repeats() {

@@ -1,38 +1,70 @@
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_pipeline::{
-    GaussianSmoothing, GuidanceSettings, Method, Picture, Pipeline, PipelineError, Request, SubjectChoice,
+    GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, LoraChoice, Method, Picture, Pipeline, PipelineError,
+    Request, SubjectChoice,
 };
-use image::RgbImage;
+use ae_tensor::FloatType;
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 
 use crate::args::{GenerateArgs, MethodName};
 use crate::error::CliError;
 use crate::model;
-use crate::output::{Files, Progress, Record, grid, print, say, side_by_side, warn_of_truncation};
+use crate::output::{Download, Files, Progress, Record, grid, print, say, side_by_side, warn_of_truncation};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
 
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
-    let source = model::source(args.prompts.model.as_deref())?;
     let prompts = model::prompts(&args.prompts)?;
     let device = args.device.open()?;
+    let init_image = args.init_image.as_deref().map(read_picture).transpose()?;
     let interrupted = listen_for_interrupts()?;
-    let pipeline = Pipeline::load(&source, args.dtype, &device)?;
+    let mut download = Download::new(args.quiet).interrupted_by(Arc::clone(&interrupted));
+    let prefer_half = args.dtype != FloatType::F32;
+    let source = model::source(args.prompts.model.as_deref(), prefer_half, &mut download)?;
+    let pipeline = Pipeline::load(&source, load_options(args), &device)?;
+    if let Some(notice) = pipeline.notice() {
+        say(&format!("note: {notice}"));
+    }
 
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, pipeline: &pipeline, interrupted, finished: 0 };
     for (prompt, choice) in prompts {
-        let request = request(args, &pipeline, prompt, choice);
+        let request = request(args, &pipeline, prompt, choice, init_image.as_ref());
         drawing.prompt(&request).map_err(|error| match error {
             CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
             other => other,
         })?;
     }
     Ok(())
+}
+
+fn load_options(args: &GenerateArgs) -> LoadOptions {
+    let loras = args.lora.iter();
+    LoadOptions {
+        dtype: args.dtype,
+        vae: args.vae.clone(),
+        loras: loras.map(|lora| LoraChoice { path: lora.path.clone(), strength: lora.strength }).collect(),
+        embeddings: model::embeddings(&args.prompts),
+        prediction_type: args.prediction_type,
+    }
+}
+
+/// Reads a picture, turned as its camera says.
+fn read_picture(path: &Path) -> Result<RgbImage, CliError> {
+    let read = || {
+        let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+        let orientation = decoder.orientation()?;
+        let mut image = DynamicImage::from_decoder(decoder)?;
+        image.apply_orientation(orientation);
+        Ok(image.into_rgb8())
+    };
+    read().map_err(|source| CliError::Picture { path: path.to_owned(), source })
 }
 
 /// Sets a flag at the first Ctrl-C, so that the run ends between two steps; the second ends the program.
@@ -48,8 +80,17 @@ fn listen_for_interrupts() -> Result<Arc<AtomicBool>, CliError> {
 }
 
 /// The request of one prompt: the command line over the model's defaults.
-fn request(args: &GenerateArgs, pipeline: &Pipeline, prompt: &str, subjects: SubjectChoice) -> Request {
+fn request(
+    args: &GenerateArgs,
+    pipeline: &Pipeline,
+    prompt: &str,
+    subjects: SubjectChoice,
+    init_image: Option<&RgbImage>,
+) -> Request {
     let mut request = pipeline.request(prompt);
+    request.prompt_weighting = args.prompts.prompt_weighting;
+    request.clip_skip = args.clip_skip;
+    request.init_image = init_image.map(|image| InitImage { image: image.clone(), strength: args.strength });
     request.negative_prompt.clone_from(&args.negative_prompt);
     request.noise = args.rng;
     request.height = args.height;
@@ -78,11 +119,17 @@ fn request(args: &GenerateArgs, pipeline: &Pipeline, prompt: &str, subjects: Sub
                     }),
                 },
                 attention_resolution: guidance.attention_res.map(|resolution| resolution.0),
-                eot_normalization: guidance.eot_normalization,
+                eot_normalization: guidance.eot_normalization.into(),
             }
         }
     };
     request
+}
+
+/// Whether a prompt looks like one with weights.
+fn has_weights(prompt: &str) -> bool {
+    let number = |text: &str| text.split(')').next().is_some_and(|number| number.trim().parse::<f32>().is_ok());
+    prompt.contains('(') && prompt.split(':').skip(1).any(number) || prompt.contains("((")
 }
 
 struct Drawing<'a> {
@@ -133,8 +180,11 @@ impl Drawing<'_> {
         if self.args.quiet {
             return Ok(());
         }
-        let prompt = self.pipeline.tokenize(&request.prompt)?;
+        let prompt = self.pipeline.tokenize_for(request, &request.prompt)?.prompt;
         warn_of_truncation(&prompt);
+        if !request.prompt_weighting && has_weights(&request.prompt) {
+            say("note: brackets are read as text; --prompt-weighting gives their words weight");
+        }
         if let Method::AttendAndExcite { subjects: choice, .. } = &request.method {
             let subjects = choice.resolve(&prompt)?;
             let names: Vec<_> = subjects

@@ -3,15 +3,20 @@ use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPro
 use crate::args::TokensArgs;
 use crate::error::CliError;
 use crate::model;
-use crate::output::{print, warn_of_truncation};
+use crate::output::{Download, print, warn_of_truncation};
 
 /// Prints index, token, word and choice of every token of the prompts.
 pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
-    let source = model::source(args.prompts.model.as_deref())?;
     let prompts = model::prompts(&args.prompts)?;
-    let tokenizer = load_tokenizer(&source)?;
+    let source = model::source(args.prompts.model.as_deref(), false, &mut Download::new(false))?;
+    let tokenizer = load_tokenizer(&source, &model::embeddings(&args.prompts))?;
     for (prompt, choice) in prompts {
-        let tokens = tokenizer.tokenize(prompt).map_err(PipelineError::from)?;
+        let tokens = if args.prompts.prompt_weighting {
+            tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
+        } else {
+            tokenizer.tokenize(prompt)
+        };
+        let tokens = tokens.map_err(PipelineError::from)?;
         let subjects = match choice.resolve(&tokens) {
             Ok(subjects) => subjects,
             // A prompt without content words still has tokens to show.

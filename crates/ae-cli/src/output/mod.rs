@@ -1,6 +1,7 @@
 //! What a command leaves behind: pictures, records, lines on the terminal.
 
 mod compose;
+mod download;
 mod files;
 mod progress;
 mod record;
@@ -10,6 +11,7 @@ use std::io::Write;
 use ae_pipeline::TokenizedPrompt;
 
 pub(crate) use compose::{grid, side_by_side};
+pub(crate) use download::{Download, size};
 pub(crate) use files::Files;
 pub(crate) use progress::Progress;
 pub(crate) use record::Record;

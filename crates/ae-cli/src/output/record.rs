@@ -26,6 +26,9 @@ impl Record {
             "model": pipeline.name(),
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
+            "prompt_weighting": request.prompt_weighting,
+            "clip_skip": request.clip_skip,
+            "strength": request.init_image.as_ref().map(|init| init.strength),
             "rng": request.noise.name(),
             "steps": request.num_inference_steps,
             "guidance_scale": request.guidance_scale,
@@ -48,7 +51,7 @@ impl Record {
                 "attention_res": attention_resolution,
                 "sigma": smoothing.map(|smoothing| smoothing.sigma),
                 "kernel_size": smoothing.map(|smoothing| smoothing.kernel_size),
-                "eot_normalization": eot_normalization,
+                "eot_normalization": eot_normalization.name(),
             });
         }
         Self { settings, trace: None }

@@ -147,6 +147,7 @@ fn every_option_of_the_method_is_taken() {
         "--kernel-size",
         "5",
         "--eot-normalization",
+        "on",
         "--guidance-scale",
         "3",
         "--device",

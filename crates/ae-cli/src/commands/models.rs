@@ -1,0 +1,50 @@
+use ae_hub::{CachedModel, Hub, KNOWN, KnownModel};
+
+use crate::error::CliError;
+use crate::model;
+use crate::output::{print, say, size};
+
+/// Lists the models at hand: compiled in, in the hub's cache, known by a short name.
+pub(crate) fn models() -> Result<(), CliError> {
+    let hub = Hub::from_env()?;
+    let cached = hub.cached()?;
+    let drawable: Vec<&CachedModel> = cached.iter().filter(|model| model.stable_diffusion).collect();
+    let embedded = model::embedded_model().map(|model| {
+        let bytes = model.files.iter().map(|(_, content)| content.len() as u64).sum();
+        [model.name.to_owned(), size(bytes), "see `ae notices`".to_owned(), "compiled in".to_owned()]
+    });
+    let heading = ["model", "size", "licence", ""].map(str::to_owned);
+    let rows: Vec<[String; 4]> = std::iter::once(heading)
+        .chain(embedded)
+        .chain(drawable.iter().map(|model| cached_row(model)))
+        .chain(KNOWN.iter().filter(|known| !drawable.iter().any(|model| model.repo == known.repo)).map(known_row))
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let [name, bytes, licence] = [width(0), width(1), width(2)];
+    for row in &rows {
+        let line = format!("{:<name$}  {:>bytes$}  {:<licence$}  {}", row[0], row[1], row[2], row[3]);
+        print(&format!("{}\n", line.trim_end()));
+    }
+    let others = cached.len() - drawable.len();
+    if others > 0 {
+        say(&format!("{others} other model(s) in the cache are no Stable Diffusion 1 or 2 in diffusers' layout"));
+    }
+    Ok(())
+}
+
+fn cached_row(model: &CachedModel) -> [String; 4] {
+    let name = match (model.known, model.revisions.first()) {
+        (Some(known), Some(revision)) if revision == "main" => known.alias.to_owned(),
+        (None, Some(revision)) if revision == "main" => model.repo.clone(),
+        (_, Some(revision)) => format!("{}@{revision}", model.repo),
+        (_, None) => format!("{}@{}", model.repo, model.commit),
+    };
+    let licence = model.known.map_or("see its page on the hub", |known| known.licence);
+    let state = if model.complete { "cached" } else { "cached in part" };
+    [name, size(model.bytes), licence.to_owned(), format!("{state}: {}", model.folder.display())]
+}
+
+fn known_row(known: &KnownModel) -> [String; 4] {
+    let bytes = size(known.download_bytes(false));
+    [known.alias.to_owned(), bytes, known.licence.to_owned(), format!("{} ({})", known.description, known.repo)]
+}

@@ -1,0 +1,51 @@
+use std::path::PathBuf;
+
+use ae_scheduler::PredictionType;
+use ae_tensor::FloatType;
+
+/// How a model is loaded, and what is added to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadOptions {
+    /// The type of weights and activations.
+    pub dtype: FloatType,
+    /// Another autoencoder: a file, or a folder with a `config.json`.
+    pub vae: Option<PathBuf>,
+    /// LoRAs, added in this order.
+    pub loras: Vec<LoraChoice>,
+    /// Textual inversions.
+    pub embeddings: Vec<EmbeddingChoice>,
+    /// What the U-Net predicts, where the model does not say it or says it wrongly.
+    pub prediction_type: Option<PredictionType>,
+}
+
+/// A LoRA file and its strength.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraChoice {
+    /// The file.
+    pub path: PathBuf,
+    /// The factor of its updates; 1 is what it was trained for.
+    pub strength: f64,
+}
+
+/// A textual inversion file and the token that shall stand for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddingChoice {
+    /// The file.
+    pub path: PathBuf,
+    /// The token; by default the one that the file names, or the name of the file.
+    pub token: Option<String>,
+}
+
+impl EmbeddingChoice {
+    /// The file as errors name it.
+    pub(crate) fn file(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl From<FloatType> for LoadOptions {
+    /// Nothing but the type.
+    fn from(dtype: FloatType) -> Self {
+        Self { dtype, ..Self::default() }
+    }
+}

@@ -1,0 +1,154 @@
+use ae_checkpoint::Family;
+use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
+use ae_scheduler::{SchedulerConfig, SchedulerKind};
+use ae_tensor::NoiseKind;
+use ae_unet::{UNet2DConditionModel, UNetConfig};
+use ae_vae::{AutoencoderKL, VaeConfig};
+use burn::tensor::{Device, Tensor};
+use image::RgbImage;
+
+use crate::output::to_images;
+use crate::{EotNormalization, Method, ModelDefaults, PipelineError, Request, SubjectChoice};
+
+/// A Stable Diffusion model, ready to draw.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) tokenizer: ClipTokenizer,
+    pub(crate) text_encoder: ClipTextModel,
+    pub(crate) unet: UNet2DConditionModel,
+    pub(crate) unet_config: UNetConfig,
+    pub(crate) vae: AutoencoderKL,
+    pub(crate) vae_config: VaeConfig,
+    pub(crate) scheduler: SchedulerConfig,
+    pub(crate) device: Device,
+    pub(crate) family: Family,
+    pub(crate) notice: Option<String>,
+    pub(crate) defaults: ModelDefaults,
+    pub(crate) name: String,
+}
+
+impl Pipeline {
+    /// Name and version of the model, or its path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The generation of Stable Diffusion, by the text encoder.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// What the user should know about the model: a guess that had to be made while it was loaded.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    /// The settings that suit the model.
+    pub fn defaults(&self) -> &ModelDefaults {
+        &self.defaults
+    }
+
+    /// Height and width of a picture in pixels where a request names none.
+    pub fn default_size(&self) -> [usize; 2] {
+        [self.unet_config.sample_size * self.vae_config.scale(); 2]
+    }
+
+    /// The model's own sampler.
+    ///
+    /// # Errors
+    ///
+    /// When the folder names one that does not exist here; another can still be chosen.
+    pub fn default_scheduler(&self) -> Result<SchedulerKind, PipelineError> {
+        Ok(self.scheduler.kind()?)
+    }
+
+    /// A request for one picture of `prompt`, seed 42, with Attend-and-Excite at the model's defaults.
+    pub fn request(&self, prompt: impl Into<String>) -> Request {
+        Request {
+            prompt: prompt.into(),
+            negative_prompt: String::new(),
+            prompt_weighting: false,
+            clip_skip: 0,
+            init_image: None,
+            seeds: vec![42],
+            noise: NoiseKind::default(),
+            height: None,
+            width: None,
+            num_inference_steps: self.defaults.num_inference_steps,
+            guidance_scale: self.defaults.guidance_scale,
+            scheduler: None,
+            method: Method::AttendAndExcite {
+                subjects: SubjectChoice::Auto,
+                settings: self.defaults.guidance(),
+                attention_resolution: None,
+                eot_normalization: EotNormalization::Auto,
+            },
+        }
+    }
+
+    /// The tokens of a prompt.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer cannot take it.
+    pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, PipelineError> {
+        Ok(self.tokenizer.tokenize(prompt)?)
+    }
+
+    /// The text embeddings of prompts.
+    ///
+    /// # Shapes
+    /// - output: `[prompts, tokens, width]`
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer has ids that the text encoder lacks.
+    pub fn encode(&self, prompts: &[&TokenizedPrompt]) -> Result<Tensor<3>, PipelineError> {
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids()).collect();
+        Ok(self.text_encoder.encode(&ids)?)
+    }
+
+    /// The tokens of a prompt of a request, with the weights it gives them.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer cannot take it.
+    pub fn tokenize_for(&self, request: &Request, prompt: &str) -> Result<WeightedPrompt, PipelineError> {
+        if request.prompt_weighting {
+            return Ok(self.tokenizer.tokenize_weighted(prompt)?);
+        }
+        let prompt = self.tokenize(prompt)?;
+        let weights = vec![1.0; prompt.tokens().len()];
+        Ok(WeightedPrompt { prompt, weights })
+    }
+
+    /// The text embeddings of the prompts of a request.
+    ///
+    /// # Shapes
+    /// - output: `[prompts, tokens, width]`
+    pub(crate) fn encode_for(
+        &self,
+        request: &Request,
+        prompts: &[&WeightedPrompt],
+    ) -> Result<Tensor<3>, PipelineError> {
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|weighted| weighted.prompt.ids()).collect();
+        let embeddings = self.text_encoder.encode_with_clip_skip(&ids, request.clip_skip)?;
+        if !request.prompt_weighting {
+            return Ok(embeddings);
+        }
+        let weights: Vec<&[f32]> = prompts.iter().map(|weighted| weighted.weights.as_slice()).collect();
+        Ok(apply_weights(embeddings, &weights)?)
+    }
+
+    /// The pictures of latents.
+    ///
+    /// # Shapes
+    /// - latents: `[pictures, channels, rows, cols]`
+    ///
+    /// # Errors
+    ///
+    /// When they hold NaN or infinity.
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
+        to_images(self.vae.decode(latents))
+    }
+}
