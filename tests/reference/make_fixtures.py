@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes the committed fixtures: `cargo xtask fixtures --python PYTHON`.
 
-  pip install torch diffusers transformers accelerate safetensors pillow
+  pip install torch diffusers transformers accelerate safetensors pillow peft
   python tests/reference/make_fixtures.py [GROUP ...]
 
-The groups are `models`, `runs`, `embedded` and `noise`, plus `clip` and `scheduler`, which have scripts
-of their own. Without a group all are written. CASE=name limits `runs` to one case.
+The groups are `models`, `runs`, `embedded` and `noise`, plus `clip`, `scheduler`, `formats` and `convenience`, which
+have scripts of their own. Without a group all are written. CASE=name limits `runs` to one case; a part of `convenience`
+needs LPW=lpw_stable_diffusion.py, see its script.
 """
 import json
 import os
@@ -98,7 +99,8 @@ def script(name):
     return lambda: runpy.run_path(os.path.join(HERE, f"make_{name}_fixtures.py"), run_name="__main__")
 
 
-GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, clip=script("clip"), scheduler=script("scheduler"))
+GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, clip=script("clip"), scheduler=script("scheduler"),
+              formats=script("formats"), convenience=script("convenience"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)

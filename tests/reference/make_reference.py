@@ -123,6 +123,33 @@ def max_attention(scale):
     return compute
 
 
+def scheduler_like(scheduler, name):
+    """A scheduler of another class with the same config, and what the folder of another class does not say.
+
+    Stable Diffusion's PNDM skips the Runge-Kutta steps, and StableDiffusionPipeline (though not the one for
+    Attend-and-Excite) switches the clipping of samples off.
+    """
+    options = dict(PNDMScheduler=dict(skip_prk_steps=True), DDIMScheduler=dict(clip_sample=False))
+    return getattr(diffusers, name).from_config(scheduler.config, **options.get(name, {}))
+
+
+def guidance(pipe, latents, timestep, embeddings, resolution, tokens, attention_scale=100.0):
+    """One guidance pass, with everything in between."""
+    pipe.attention_store = module.AttentionStore(resolution)
+    original = pipe.unet.attn_processors
+    pipe.register_attention_control()
+    latents = latents.clone().requires_grad_(True)
+    pipe.unet(pipe.scheduler.scale_model_input(latents, timestep), timestep, encoder_hidden_states=embeddings)
+    attention = pipe.attention_store.aggregate_attention(("up", "down", "mid"))
+    smooth = max_attention(attention_scale)(attention, tokens)
+    maxima = torch.stack([m.max() for m in smooth])
+    loss = max(torch.clamp(1 - m, min=0) for m in maxima)
+    gradient = torch.autograd.grad(loss, [latents])[0]
+    pipe.unet.set_attn_processor(original)
+    stages = dict(attention_maps=attention, subject_maps=torch.stack(smooth), subject_max=maxima, loss=loss.reshape(1), gradient=gradient)
+    return {name: stage.detach() for name, stage in stages.items()}
+
+
 def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5), seed=42, steps=10, guidance_scale=7.5,
         height=None, width=None, attn_res=None, max_iter_to_alter=5, scale_factor=20.0, attention_scale=100.0,
         thresholds={0: 0.05, 2: 0.5, 4: 0.8}, scheduler=None, keep_image=False, guided=True):
@@ -130,10 +157,7 @@ def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5),
     os.makedirs(out, exist_ok=True)
     pipe = AttendAndExcite.from_pretrained(model, torch_dtype=torch.float32, safety_checker=None)
     if scheduler:
-        # What the folder of another class does not say: Stable Diffusion's PNDM skips the Runge-Kutta steps, and
-        # StableDiffusionPipeline (though not the pipeline under test) switches the clipping of samples off.
-        options = dict(PNDMScheduler=dict(skip_prk_steps=True), DDIMScheduler=dict(clip_sample=False))
-        pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config, **options.get(scheduler, {}))
+        pipe.scheduler = scheduler_like(pipe.scheduler, scheduler)
     factor = pipe.vae_scale_factor
     height = height or pipe.unet.config.sample_size * factor
     width = width or pipe.unet.config.sample_size * factor
@@ -155,26 +179,12 @@ def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5),
         x = pipe.scheduler.scale_model_input(torch.cat([z] * 2), timesteps[0])
         stages["noise_prediction"] = pipe.unet(x, timesteps[0], encoder_hidden_states=stages["text_embeddings"]).sample
 
-    # One guidance pass on the initial latents, with everything in between. Unlike the reference the latents are scaled
-    # to the model's input, which is the identity for the schedulers of guided cases.
-    pipe.attention_store = module.AttentionStore(resolution)
-    original = pipe.unet.attn_processors
-    pipe.register_attention_control()
-    zz = z.clone().requires_grad_(True)
+    # Unlike the reference the latents are scaled to the model's input, which is the identity for the schedulers of
+    # guided cases.
     pipe.scheduler.set_timesteps(steps)
-    pipe.unet(pipe.scheduler.scale_model_input(zz, timesteps[0]), timesteps[0], encoder_hidden_states=stages["text_embeddings"][1:])
-    attention = pipe.attention_store.aggregate_attention(("up", "down", "mid"))
-    stages["attention_maps"] = attention.detach().clone()
-    smooth = max_attention(attention_scale)(attention, tokens)
-    stages["subject_maps"] = torch.stack(smooth).detach()
-    maxima = torch.stack([m.max() for m in smooth])
-    stages["subject_max"] = maxima.detach()
-    loss = max(torch.clamp(1 - m, min=0) for m in maxima)
-    stages["loss"] = loss.detach().reshape(1)
-    gradient = torch.autograd.grad(loss, [zz])[0]
-    stages["gradient"] = gradient
-    stages["updated_latents"] = (zz - scale_factor * gradient).detach()
-    pipe.unet.set_attn_processor(original)
+    stages.update(guidance(pipe, z, timesteps[0], stages["text_embeddings"][1:], resolution, tokens, attention_scale))
+    loss, gradient = stages["loss"], stages["gradient"]
+    stages["updated_latents"] = z - scale_factor * gradient
     pipe.scheduler.set_timesteps(steps)
 
     # The whole run, recording each loss. A new step begins with the first single-image pass after a CFG pass.

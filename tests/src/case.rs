@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ae_pipeline::{Method, Pipeline, Request, SchedulerKind, SubjectChoice};
-use burn::tensor::{Device, Tensor, TensorData};
+use ae_pipeline::{EotNormalization, Method, Pipeline, Request, SchedulerKind, SubjectChoice};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
-use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use crate::fixtures;
+use crate::{Tensors, fixtures};
 
 /// One run of the reference script (`tests/reference/make_reference.py`), with everything it recorded.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub struct Case {
     /// Every denoising step of the guided run.
     pub steps: Vec<RecordedStep>,
     folder: PathBuf,
-    stages: Vec<u8>,
+    stages: Tensors,
 }
 
 /// The arguments of `make_reference.run`.
@@ -81,7 +80,7 @@ impl Case {
         let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_else(|e| panic!("{name}/{file}: {e}"));
         let File { model, arguments, attention_resolution, steps } =
             serde_json::from_slice(&read("case.json")).unwrap_or_else(|e| panic!("{name}/case.json: {e}"));
-        let stages = read("stages.safetensors");
+        let stages = Tensors::read(&folder.join("stages.safetensors"));
         Self { name: name.to_owned(), model, arguments, attention_resolution, steps, folder, stages }
     }
 
@@ -100,37 +99,18 @@ impl Case {
     }
 
     /// Whether the case recorded a stage.
-    ///
-    /// # Panics
-    ///
-    /// When the stages file is not whole.
     pub fn has(&self, stage: &str) -> bool {
-        SafeTensors::deserialize(&self.stages).expect("stages").tensor(stage).is_ok()
+        self.stages.has(stage)
     }
 
     /// The values and the shape of a stage, converted to f32.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such stage.
     pub fn stage(&self, stage: &str) -> (Vec<f32>, Vec<usize>) {
-        let tensors = SafeTensors::deserialize(&self.stages).expect("stages");
-        let view = tensors.tensor(stage).unwrap_or_else(|e| panic!("{}: {stage}: {e}", self.name));
-        let data = view.data();
-        let values = match view.dtype() {
-            safetensors::Dtype::F32 => data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            safetensors::Dtype::I64 => {
-                data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f32).collect()
-            }
-            other => panic!("{}: {stage} is {other:?}", self.name),
-        };
-        (values, view.shape().to_vec())
+        self.stages.values(stage)
     }
 
     /// A stage as a tensor.
     pub fn tensor<const D: usize>(&self, stage: &str, device: &Device) -> Tensor<D> {
-        let (values, shape) = self.stage(stage);
-        Tensor::from_data(TensorData::new(values, shape), device)
+        self.stages.tensor(stage, device)
     }
 
     /// The values of a stage.
@@ -182,7 +162,7 @@ impl Case {
             subjects: SubjectChoice::Indices(arguments.tokens.clone()),
             settings,
             attention_resolution: Some(self.attention_resolution),
-            eot_normalization: false,
+            eot_normalization: EotNormalization::Off,
         };
         request
     }

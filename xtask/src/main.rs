@@ -10,6 +10,7 @@ mod layers;
 mod metadata;
 mod package;
 mod process;
+mod python;
 mod test;
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
 //! Damaged models and impossible requests: one typed error that names the thing, never a panic.
 
+mod formats;
 mod models;
 mod requests;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
-use ae_tensor::{FloatType, Weights};
+use ae_tensor::{Checkpoint, FloatType};
 use burn::tensor::{Device, TensorData, Tolerance};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -64,7 +64,7 @@ fn a_checkpoint_of_another_depth_is_refused_by_name() {
 fn load(folder: &str, edit: impl Fn(String) -> String) -> Result<ClipTextModel, String> {
     let config = edit(fs::read_to_string(fixture(folder).join("config.json")).unwrap());
     let config = ClipTextModelConfig::from_json(&config).unwrap();
-    let weights = Weights::File(fixture(folder).join("model.safetensors"));
+    let weights = Checkpoint::open(fixture(folder).join("model.safetensors")).unwrap();
     ClipTextModel::load(&config, &weights, FloatType::F32, &Device::flex()).map_err(|error| error.to_string())
 }
 

@@ -4,6 +4,8 @@
 //! (`cargo xtask fixtures`).
 
 mod clip;
+mod convenience;
+mod formats;
 mod gradient;
 mod noise;
 mod runs;

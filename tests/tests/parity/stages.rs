@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelSource, Pipeline, TokenizedPrompt};
-use ae_tensor::{FloatType, NoiseKind, NoiseSource, Weights};
+use ae_tensor::{Checkpoint, FloatType, NoiseKind, NoiseSource};
 use ae_tests::{Case, assert_close, model};
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
@@ -29,7 +29,7 @@ fn check<const D: usize>(case: &Case, stage: &str, actual: Tensor<D>) {
 pub(crate) fn unet(case: &Case, device: &Device) -> UNet2DConditionModel {
     let folder = model(&case.model).join("unet");
     let config = UNetConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
-    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
+    let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors")).unwrap();
     UNet2DConditionModel::load(&config, &weights, FloatType::F32, device).unwrap()
 }
 
@@ -122,7 +122,7 @@ fn autoencoder(case: &Case) {
     let device = Device::flex();
     let folder = model(&case.model).join("vae");
     let config = VaeConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
-    let weights = Weights::File(folder.join("diffusion_pytorch_model.safetensors"));
+    let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors")).unwrap();
     let vae = AutoencoderKL::load(&config, &weights, FloatType::F32, &device).unwrap();
     let decoded = vae.decode(case.tensor("final_latents", &device));
     check(case, "image", (decoded / 2.0 + 0.5).clamp(0.0, 1.0));

@@ -1,0 +1,182 @@
+//! Models in every format against the same expected values.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use ae_clip::{ClipTextModel, ClipTextModelConfig};
+use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
+use ae_pipeline::{ModelPart, ModelSource, Network, open_network};
+use ae_tensor::FloatType;
+use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use ae_vae::{AutoencoderKL, VaeConfig};
+use burn::tensor::{Device, Tensor};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Tensors, assert_close};
+
+/// The `formats.json` beside a set of models (`tests/reference/make_formats_fixtures.py`, `make_full.py`).
+#[derive(Debug, Deserialize)]
+pub struct Formats {
+    families: std::collections::BTreeMap<String, FamilyEntry>,
+    /// The models.
+    pub variants: Vec<Variant>,
+}
+
+/// One model in one format.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names of the file")]
+pub struct Variant {
+    pub name: String,
+    path: String,
+    family: String,
+    components: Vec<String>,
+    #[serde(rename = "variant")]
+    suffix: Option<String>,
+    expected: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct FamilyEntry {
+    attention_resolution: [usize; 2],
+    tokens: Vec<usize>,
+    attention_scale: f64,
+    config: std::collections::BTreeMap<String, Value>,
+}
+
+/// Per element, relative and absolute; the relative one also in norm.
+const TOLERANCE: (f32, f32) = (1e-3, 1e-4);
+
+impl Formats {
+    /// Reads the file of a folder.
+    ///
+    /// # Panics
+    ///
+    /// When it is not there or not whole.
+    pub fn read(folder: &Path) -> Self {
+        let path = folder.join("formats.json");
+        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Loads every component of a variant and compares what it computes.
+    ///
+    /// # Panics
+    ///
+    /// When a component cannot be loaded, a config is not the expected one, or a value differs.
+    pub fn check(&self, folder: &Path, variant: &Variant) {
+        let Variant { name, path, family, components, expected, .. } = variant;
+        let family = &self.families[family];
+        let source = ModelSource::path(folder.join(path));
+        let expected = Tensors::read(&folder.join(expected));
+        let check = Check { name, family, expected: &expected, device: Device::flex() };
+        assert!(!components.is_empty(), "{name}: nothing to check");
+        for component in components {
+            let part = match component.as_str() {
+                "text_encoder" => ModelPart::TextEncoder,
+                "unet" => ModelPart::UNet,
+                "vae" => ModelPart::Vae,
+                other => panic!("{name}: {other}"),
+            };
+            let network = open_network(&source, part, variant.suffix.is_some());
+            let network = network.unwrap_or_else(|error| panic!("{name}: {error}"));
+            check.config(component, &network);
+            match part {
+                ModelPart::TextEncoder => check.text_encoder(&network),
+                ModelPart::UNet => check.unet(&network),
+                ModelPart::Vae => check.vae(&network),
+            }
+        }
+    }
+}
+
+struct Check<'a> {
+    name: &'a str,
+    family: &'a FamilyEntry,
+    expected: &'a Tensors,
+    device: Device,
+}
+
+impl Check<'_> {
+    /// Every field of the expected config that the shapes tell.
+    fn config(&self, component: &str, network: &Network) {
+        let config: Value = serde_json::from_str(&network.config).unwrap();
+        for (field, expected) in self.family.config[component].as_object().unwrap() {
+            // A folder's config names one number of heads, or one per level.
+            let same = config[field] == *expected || all_equal(&config[field], expected);
+            assert!(same, "{}: {component} {field} is {}, expected {expected}", self.name, config[field]);
+        }
+    }
+
+    fn close<const D: usize>(&self, stage: &str, actual: Tensor<D>) {
+        let (expected, shape) = self.expected.values(stage);
+        let name = format!("{}: {stage}", self.name);
+        assert_eq!(actual.dims().to_vec(), shape, "{name}: shape");
+        let actual: Vec<f32> = actual.into_data().try_into_vec_as().unwrap();
+        assert_close(&name, &actual, &expected, TOLERANCE.0, TOLERANCE.1);
+    }
+
+    fn text_encoder(&self, network: &Network) {
+        let config = ClipTextModelConfig::from_json(&network.config).unwrap();
+        let model = ClipTextModel::load(&config, &network.weights, FloatType::F32, &self.device);
+        let model = model.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        self.close("text_embeddings", model.encode(&self.expected.ids("input_ids")).unwrap());
+    }
+
+    fn unet(&self, network: &Network) {
+        let FamilyEntry { attention_resolution, tokens, attention_scale, .. } = self.family;
+        let config = UNetConfig::from_json(&network.config).unwrap();
+        let unet = UNet2DConditionModel::load(&config, &network.weights, FloatType::F32, &self.device);
+        let unet = unet.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let latents: Tensor<4> = self.expected.tensor("latents", &self.device);
+        let embeddings: Tensor<3> = self.expected.tensor("text_embeddings", &self.device);
+        let timestep = f64::from(self.expected.values("timestep").0[0]);
+        let both = latents.clone().repeat_dim(0, 2);
+        self.close("noise_prediction", unet.forward(both, timestep, &embeddings));
+
+        let tracked = latents.autodiff().require_grad();
+        let mut maps = Maps(*attention_resolution, Vec::new());
+        let _ = unet.forward_with(tracked.clone(), timestep, &embeddings.narrow(0, 1, 1), &mut maps);
+        let settings = GuidanceSettings { attention_scale: *attention_scale, ..Default::default() };
+        let subjects = tokens.iter().map(|&token| vec![token]).collect();
+        let subjects = Subjects::new(subjects, 77, None).unwrap();
+        let objective = Objective::new(&settings, subjects, *attention_resolution).unwrap();
+        let score = objective.score(objective.subject_maps(aggregate_attention(maps.1, *attention_resolution)));
+        let gradients = score.loss.clone().sum().backward();
+        self.close("loss", score.loss.inner());
+        self.close("gradient", tracked.grad(&gradients).unwrap());
+    }
+
+    fn vae(&self, network: &Network) {
+        let config = VaeConfig::from_json(&network.config).unwrap();
+        let vae = AutoencoderKL::load(&config, &network.weights, FloatType::F32, &self.device);
+        let vae = vae.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let decoded = vae.decode(self.expected.tensor("vae_latents", &self.device));
+        self.close("image", decoded);
+        let distribution = vae.encode(self.expected.tensor::<4>("image", &self.device).clamp(-1.0, 1.0));
+        self.close("encoded_mean", distribution.mean / config.scaling_factor);
+        self.close("encoded_std", distribution.standard_deviation / config.scaling_factor);
+    }
+}
+
+/// Whether one side is a list of nothing but the other.
+fn all_equal(one: &Value, other: &Value) -> bool {
+    let repeats = |list: &Value, item: &Value| {
+        list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(|value| value == item))
+    };
+    repeats(one, other) || repeats(other, one)
+}
+
+/// Collects the cross-attention at one resolution over the whole pass.
+struct Maps([usize; 2], Vec<Tensor<4>>);
+
+impl AttentionObserver for Maps {
+    fn wants(&self, site: &AttentionSite) -> bool {
+        site.kind == AttentionKind::Cross && site.resolution == self.0
+    }
+
+    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
+        self.1.push(probs);
+        ControlFlow::Continue(())
+    }
+}
