@@ -74,6 +74,47 @@ fn devices() {
 }
 
 #[test]
+fn what_is_added_to_a_model() {
+    fails("lora_missing", 1, &["--lora", "none.safetensors"]);
+    fails("lora_strength", 2, &["--lora", "a.safetensors:inf"]);
+    fails("embedding_missing", 1, &["--embedding", "none.pt"]);
+    fails("vae_missing", 1, &["--vae", "none.safetensors"]);
+    fails("clip_skip_absurd", 1, &["--clip-skip", "99"]);
+    fails("prediction_type", 2, &["--prediction-type", "magic"]);
+    fails("init_image_missing", 1, &["--init-image", "none.png"]);
+    fails("strength_alone", 2, &["--strength", "0.5"]);
+    let place = Place::new();
+    std::fs::write(place.path().join("text.png"), "no picture").unwrap();
+    image::RgbImage::new(128, 128).save(place.path().join("black.png")).unwrap();
+    for (name, file, strength) in [
+        ("init_image_text", "text.png", "0.5"),
+        ("strength_zero", "black.png", "0"),
+        ("strength_tiny", "black.png", "0.01"),
+    ] {
+        let args = ["generate", "--prompt", "a cat", "--init-image", file, "--strength", strength, "--steps", "2"];
+        let outcome = place.run(&args);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert_snapshot(name, &outcome);
+    }
+}
+
+#[test]
+fn models_by_name_without_a_network() {
+    let place = Place::new();
+    for (name, model) in [
+        ("hub_offline", "sd14"),
+        ("hub_offline_name", "org/name@v1"),
+        ("hub_bad_revision", "org/name@../x"),
+        ("hub_path", "./models/none.ckpt"),
+    ] {
+        let outcome = place.run(&["generate", "--prompt", "a cat", "--model", model]);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert_snapshot(name, &outcome);
+    }
+    assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
 fn models() {
     fails("model_missing", 1, &["--model", "nowhere"]);
     let place = Place::new();

@@ -12,6 +12,17 @@ fn help() {
 }
 
 #[test]
+fn models_are_listed_with_size_and_licence() {
+    assert_snapshot("models", &Place::new().run(&["models"]));
+}
+
+#[test]
+fn weights_are_no_words_of_a_weighted_prompt() {
+    let args = ["tokens", "--prompt", "a (lion:1.3) and a [car]", "--prompt-weighting"];
+    assert_snapshot("tokens_weighted", &Place::new().run(&args));
+}
+
+#[test]
 fn tokens_with_the_automatic_choice() {
     assert_snapshot("tokens", &Place::new().run(&["tokens", "--prompt", "a lion, and a RED car"]));
 }
