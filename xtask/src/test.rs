@@ -18,13 +18,13 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "full", value_name = "DIR")]
     models: Option<PathBuf>,
     /// Passed on to the test runner, e.g. `-p ae-clip` or a part of a test's name; without any the doctests run too
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    passed_on: Vec<String>,
 }
 
 /// Everything in release: the tests run a neural network, and share the build of it with `cargo xtask generate`.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { full, python, models, arguments } = arguments;
+    let Arguments { full, python, models, passed_on } = arguments;
     let mut tests = workspace_cargo();
     let mut slow: &[&str] = &[];
     if has_nextest() {
@@ -38,12 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         build_full_models(python, &models)?;
         tests.args(slow).env("AE_FULL_MODELS", models);
     }
-    tests.args(arguments);
+    tests.args(passed_on);
     if *full && slow.is_empty() {
         tests.args(["--", "--include-ignored"]);
     }
     run_program(&mut tests)?;
-    if arguments.is_empty() {
+    if passed_on.is_empty() {
         run_program(workspace_cargo().args(["test", "--release", "--doc"]))?;
     }
     Ok(())

@@ -8,6 +8,7 @@ mod convenience;
 mod formats;
 mod gradient;
 mod noise;
+mod precision;
 mod runs;
 mod scheduler;
 mod stages;
