@@ -48,7 +48,7 @@ pub(crate) struct PromptArgs {
     pub(crate) token_indices: Vec<String>,
 
     /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21 or
-    /// ORG/NAME[@REVISION] of the Hugging Face hub (see `ae models`) [default: the embedded model].
+    /// `ORG/NAME[@REVISION]` of the Hugging Face hub (see `ae models`) [default: the embedded model].
     #[arg(long, value_name = "PATH|NAME")]
     pub(crate) model: Option<String>,
 
@@ -57,7 +57,7 @@ pub(crate) struct PromptArgs {
     #[arg(long, value_name = "FILE[:TOKEN]")]
     pub(crate) embedding: Vec<EmbeddingFile>,
 
-    /// Read (word:1.3), (word) and [word] as weights; otherwise brackets are text.
+    /// Read `(word:1.3)`, `(word)` and `[word]` as weights; otherwise brackets are text.
     #[arg(long)]
     pub(crate) prompt_weighting: bool,
 }
