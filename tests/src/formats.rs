@@ -1,19 +1,18 @@
 //! Models in every format against the same expected values.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_clip::{ClipTextModel, ClipTextModelConfig};
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelPart, ModelSource, Network, open_network};
 use ae_tensor::FloatType;
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Tensors, assert_close};
+use crate::{Maps, Tensors, assert_close};
 
 /// The `formats.json` beside a set of models (`tests/reference/make_formats_fixtures.py`, `make_full.py`).
 #[derive(Debug, Deserialize)]
@@ -165,18 +164,4 @@ fn all_equal(one: &Value, other: &Value) -> bool {
         list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(|value| value == item))
     };
     repeats(one, other) || repeats(other, one)
-}
-
-/// Collects the cross-attention at one resolution over the whole pass.
-struct Maps([usize; 2], Vec<Tensor<4>>);
-
-impl AttentionObserver for Maps {
-    fn wants(&self, site: &AttentionSite) -> bool {
-        site.kind == AttentionKind::Cross && site.resolution == self.0
-    }
-
-    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.1.push(probs);
-        ControlFlow::Continue(())
-    }
 }

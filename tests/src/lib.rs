@@ -3,11 +3,13 @@
 mod case;
 mod compare;
 mod formats;
+mod maps;
 mod paths;
 mod tensors;
 
 pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference};
 pub use formats::{Formats, Variant};
+pub use maps::Maps;
 pub use paths::{fixtures, model, sprites};
 pub use tensors::Tensors;

@@ -4,11 +4,11 @@ mod values;
 
 use std::path::PathBuf;
 
-use ae_pipeline::{EotNormalization, PredictionType, SchedulerKind};
+use ae_pipeline::{EmbeddingChoice, EotNormalization, LoraChoice, PredictionType, SchedulerKind};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use values::{EmbeddingFile, LoraFile, Resolution, ScaleRange, Seeds, Thresholds};
+pub(crate) use values::{Resolution, ScaleRange, Seeds, Thresholds};
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
@@ -54,8 +54,8 @@ pub(crate) struct PromptArgs {
 
     /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given
     /// several times.
-    #[arg(long, value_name = "FILE[:TOKEN]")]
-    pub(crate) embedding: Vec<EmbeddingFile>,
+    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = values::embedding)]
+    pub(crate) embedding: Vec<EmbeddingChoice>,
 
     /// Read `(word:1.3)`, `(word)` and `[word]` as weights; otherwise brackets are text.
     #[arg(long)]
@@ -127,8 +127,8 @@ pub(crate) struct GenerateArgs {
     pub(crate) dtype: FloatType,
 
     /// LoRA and its strength [default: 1]. May be given several times.
-    #[arg(long, value_name = "FILE[:STRENGTH]")]
-    pub(crate) lora: Vec<LoraFile>,
+    #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = values::lora)]
+    pub(crate) lora: Vec<LoraChoice>,
 
     /// Another autoencoder: a file, or a folder in diffusers' layout.
     #[arg(long, value_name = "PATH")]

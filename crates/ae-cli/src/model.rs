@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use ae_hub::{FileChoice, Hub, ModelId, Progress};
-use ae_pipeline::{EmbeddedModel, EmbeddingChoice, ModelSource, SubjectChoice};
+use ae_pipeline::{EmbeddedModel, ModelSource, SubjectChoice};
 
 use crate::args::PromptArgs;
 use crate::error::CliError;
@@ -26,12 +26,6 @@ pub(crate) fn source(
         say(&format!("warning: {warning}"));
     }
     Ok(ModelSource::folder(fetched.folder))
-}
-
-/// The textual inversions a command asks for.
-pub(crate) fn embeddings(args: &PromptArgs) -> Vec<EmbeddingChoice> {
-    let embeddings = args.embedding.iter();
-    embeddings.map(|file| EmbeddingChoice { path: file.path.clone(), token: file.token.clone() }).collect()
 }
 
 /// The model compiled in, if there is one.

@@ -4,7 +4,7 @@ mod encoder;
 mod mlp;
 
 use ae_tensor::nn::layer_norm as norm;
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, LoraLayer, LoraMismatch, apply_lora, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -127,19 +127,6 @@ impl ClipTextModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KEY_RULES, dtype)?;
         Ok(model)
-    }
-
-    /// Adds a LoRA to the weights.
-    ///
-    /// # Errors
-    ///
-    /// See [`apply_lora`]; the model is not to be used after one.
-    pub fn apply_lora(
-        &mut self,
-        layers: impl IntoIterator<Item = LoraLayer>,
-        strength: f64,
-    ) -> Result<(), LoraMismatch> {
-        apply_lora(self, layers, strength)
     }
 
     /// The device of the weights.

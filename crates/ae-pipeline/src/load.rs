@@ -1,7 +1,7 @@
 use ae_checkpoint::{Embedding, Family, Lora, LoraNetwork, Network};
 use ae_clip::{Activation, ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
-use ae_tensor::FloatType;
+use ae_tensor::{FloatType, apply_lora};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -154,8 +154,8 @@ fn add_lora(
     let lora = Lora::open(path)?;
     let of = |network| lora.layers.iter().filter(move |layer| layer.network == network).cloned();
     let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
-    unet.apply_lora(of(LoraNetwork::UNet), *strength).map_err(mismatch)?;
-    text_encoder.apply_lora(of(LoraNetwork::TextEncoder), *strength).map_err(mismatch)
+    apply_lora(unet, of(LoraNetwork::UNet), *strength).map_err(mismatch)?;
+    apply_lora(text_encoder, of(LoraNetwork::TextEncoder), *strength).map_err(mismatch)
 }
 
 /// Adds the tokens of a textual inversion; returns the id of the first and the vectors.

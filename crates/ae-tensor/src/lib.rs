@@ -30,7 +30,7 @@ pub mod nn;
 mod noise;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
-pub use ae_checkpoint::{Checkpoint, LoraLayer};
+pub use ae_checkpoint::Checkpoint;
 pub use device::{Backend, DeviceError, DeviceSpec};
 pub use dtype::{FloatType, FloatTypeError};
 pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};

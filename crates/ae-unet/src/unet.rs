@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use ae_tensor::nn::{conv3x3, group_norm};
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, LoraLayer, LoraMismatch, apply_lora, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
@@ -65,19 +65,6 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
-    }
-
-    /// Adds a LoRA to the weights.
-    ///
-    /// # Errors
-    ///
-    /// See [`apply_lora`]; the model is not to be used after one.
-    pub fn apply_lora(
-        &mut self,
-        layers: impl IntoIterator<Item = LoraLayer>,
-        strength: f64,
-    ) -> Result<(), LoraMismatch> {
-        apply_lora(self, layers, strength)
     }
 
     /// Predicts the noise (or the velocity) in `latents`.

@@ -10,7 +10,7 @@ use ae_pipeline::{
     EmbeddingChoice, InitImage, LoadOptions, Method, ModelPart, ModelSource, Pipeline, SchedulerKind, load_tokenizer,
     open_network,
 };
-use ae_tensor::{Checkpoint, FloatType};
+use ae_tensor::{Checkpoint, FloatType, apply_lora};
 use ae_tests::{Tensors, assert_close, fixtures, largest_difference, model};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use burn::tensor::{Device, Tensor};
@@ -73,8 +73,8 @@ fn a_lora_changes_both_networks_as_in_diffusers() {
         for LoraFile { file, scale } in loras {
             let lora = Lora::open(folder("lora").join(file)).unwrap();
             let of = |network| lora.layers.iter().filter(move |layer| layer.network == network).cloned();
-            unet.apply_lora(of(LoraNetwork::UNet), *scale).unwrap_or_else(|error| panic!("{file}: {error}"));
-            text_encoder.apply_lora(of(LoraNetwork::TextEncoder), *scale).unwrap();
+            apply_lora(&mut unet, of(LoraNetwork::UNet), *scale).unwrap_or_else(|error| panic!("{file}: {error}"));
+            apply_lora(&mut text_encoder, of(LoraNetwork::TextEncoder), *scale).unwrap();
         }
         let embeddings = text_encoder.encode(&tensors.ids(&format!("{name}/input_ids"))).unwrap();
         close(name, embeddings.clone(), &tensors, &format!("{name}/text_embeddings"));

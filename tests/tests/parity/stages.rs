@@ -2,13 +2,11 @@
 //!
 //! Tolerance: 1e-4 relative or 1e-5 absolute per element, and 1e-4 relative in norm.
 
-use std::ops::ControlFlow;
-
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelSource, Pipeline, TokenizedPrompt};
 use ae_tensor::{Checkpoint, FloatType, NoiseKind, NoiseSource};
-use ae_tests::{Case, assert_close, model};
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use ae_tests::{Case, Maps, assert_close, model};
+use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -38,20 +36,6 @@ fn objective(case: &Case) -> Objective {
     let settings = GuidanceSettings { attention_scale: case.arguments.attention_scale, ..Default::default() };
     let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
     Objective::new(&settings, Subjects::new(subjects, 77, None).unwrap(), case.attention_resolution).unwrap()
-}
-
-/// Collects the cross-attention at one resolution over the whole pass.
-struct Maps([usize; 2], Vec<Tensor<4>>);
-
-impl AttentionObserver for Maps {
-    fn wants(&self, site: &AttentionSite) -> bool {
-        site.kind == AttentionKind::Cross && site.resolution == self.0
-    }
-
-    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.1.push(probs);
-        ControlFlow::Continue(())
-    }
 }
 
 /// Token ids, text embeddings, initial latents.

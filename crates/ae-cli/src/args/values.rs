@@ -1,8 +1,11 @@
 //! Option values with a syntax of their own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::convert::Infallible;
+use std::path::Path;
 use std::str::FromStr;
+
+use ae_pipeline::{EmbeddingChoice, LoraChoice};
 
 /// Seeds in the order given, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,47 +91,28 @@ impl FromStr for Resolution {
     }
 }
 
-/// A LoRA and its strength.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LoraFile {
-    pub(crate) path: PathBuf,
-    pub(crate) strength: f64,
+/// A LoRA and its strength, `FILE[:STRENGTH]`.
+pub(crate) fn lora(text: &str) -> Result<LoraChoice, String> {
+    let (path, strength) = match text.rsplit_once(':').and_then(|(path, end)| Some((path, end.parse().ok()?))) {
+        Some((path, strength)) => (path, strength),
+        None => (text, 1.0),
+    };
+    match strength {
+        strength if f64::is_finite(strength) => Ok(LoraChoice { path: path.into(), strength }),
+        _ => Err(format!("the strength {strength} is not finite")),
+    }
 }
 
-impl FromStr for LoraFile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (path, strength) = match text.rsplit_once(':').and_then(|(path, end)| Some((path, end.parse().ok()?))) {
-            Some((path, strength)) => (path, strength),
-            None => (text, 1.0),
-        };
-        match strength {
-            strength if f64::is_finite(strength) => Ok(Self { path: path.into(), strength }),
-            _ => Err(format!("the strength {strength} is not finite")),
+/// A textual inversion and the token for it, `FILE[:TOKEN]`.
+#[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
+pub(crate) fn embedding(text: &str) -> Result<EmbeddingChoice, Infallible> {
+    Ok(match text.rsplit_once(':') {
+        // A colon may belong to the path.
+        Some((path, token)) if !token.is_empty() && !Path::new(text).exists() && Path::new(path).exists() => {
+            EmbeddingChoice { path: path.into(), token: Some(token.to_owned()) }
         }
-    }
-}
-
-/// A textual inversion and the token for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EmbeddingFile {
-    pub(crate) path: PathBuf,
-    pub(crate) token: Option<String>,
-}
-
-impl FromStr for EmbeddingFile {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.rsplit_once(':') {
-            // A colon may belong to the path.
-            Some((path, token)) if !token.is_empty() && !Path::new(text).exists() && Path::new(path).exists() => {
-                Self { path: path.into(), token: Some(token.to_owned()) }
-            }
-            _ => Self { path: text.into(), token: None },
-        })
-    }
+        _ => EmbeddingChoice { path: text.into(), token: None },
+    })
 }
 
 #[cfg(test)]
@@ -137,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_lora_may_have_a_strength() {
-        let lora = |path: &str, strength| Ok(LoraFile { path: path.into(), strength });
-        assert_eq!("a.safetensors".parse(), lora("a.safetensors", 1.0));
-        assert_eq!("a.safetensors:0.6".parse(), lora("a.safetensors", 0.6));
-        assert_eq!("C:\\a.safetensors:-1".parse(), lora("C:\\a.safetensors", -1.0));
-        assert!("a:nan".parse::<LoraFile>().is_err());
+        let choice = |path: &str, strength| Ok(LoraChoice { path: path.into(), strength });
+        assert_eq!(lora("a.safetensors"), choice("a.safetensors", 1.0));
+        assert_eq!(lora("a.safetensors:0.6"), choice("a.safetensors", 0.6));
+        assert_eq!(lora("C:\\a.safetensors:-1"), choice("C:\\a.safetensors", -1.0));
+        assert!(lora("a:nan").is_err());
     }
 
     #[test]
@@ -149,9 +133,9 @@ mod tests {
         let here = file!().rsplit('/').next().unwrap_or_default();
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/args").join(here);
         let text = format!("{}:<toy>", folder.display());
-        let expected = EmbeddingFile { path: folder, token: Some("<toy>".to_owned()) };
-        assert_eq!(text.parse(), Ok(expected));
-        assert_eq!("no:file".parse(), Ok(EmbeddingFile { path: "no:file".into(), token: None }));
+        let expected = EmbeddingChoice { path: folder, token: Some("<toy>".to_owned()) };
+        assert_eq!(embedding(&text), Ok(expected));
+        assert_eq!(embedding("no:file"), Ok(EmbeddingChoice { path: "no:file".into(), token: None }));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_pipeline::{
-    GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, LoraChoice, Method, Picture, Pipeline, PipelineError,
-    Request, SubjectChoice,
+    GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, Method, Picture, Pipeline, PipelineError, Request,
+    SubjectChoice,
 };
 use ae_tensor::FloatType;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
@@ -45,12 +45,11 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
 }
 
 fn load_options(args: &GenerateArgs) -> LoadOptions {
-    let loras = args.lora.iter();
     LoadOptions {
         dtype: args.dtype,
         vae: args.vae.clone(),
-        loras: loras.map(|lora| LoraChoice { path: lora.path.clone(), strength: lora.strength }).collect(),
-        embeddings: model::embeddings(&args.prompts),
+        loras: args.lora.clone(),
+        embeddings: args.prompts.embedding.clone(),
         prediction_type: args.prediction_type,
     }
 }

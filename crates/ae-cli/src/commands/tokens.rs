@@ -9,7 +9,7 @@ use crate::output::{Download, print, warn_of_truncation};
 pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
     let prompts = model::prompts(&args.prompts)?;
     let source = model::source(args.prompts.model.as_deref(), false, &mut Download::new(false))?;
-    let tokenizer = load_tokenizer(&source, &model::embeddings(&args.prompts))?;
+    let tokenizer = load_tokenizer(&source, &args.prompts.embedding)?;
     for (prompt, choice) in prompts {
         let tokens = if args.prompts.prompt_weighting {
             tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
