@@ -46,6 +46,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         ControlFlow::Continue(())
     };
     let latents = noise.tensor([1, 4, SIDE, SIDE], &device) * 0.2;
-    guidance.guide(&model, latents, 0, 50, &mut print)?;
+    guidance.guide(&model, latents, 0, 50, &mut print)?.read_traces(&mut print)?;
     Ok(())
 }

@@ -46,6 +46,9 @@ pub enum GuidanceError {
         /// Index of the denoising step.
         step: usize,
     },
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] ae_tensor::ComputeError),
     /// The observer ended the run.
     #[error("interrupted")]
     Interrupted,

@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 
+use ae_tensor::read;
 use burn::tensor::Tensor;
 
 use crate::{
@@ -7,12 +8,25 @@ use crate::{
     aggregate_attention,
 };
 
+/// Who hears of the evaluations of the loss, and can end the run.
+pub type Observer<'a> = dyn FnMut(Evaluation<'_>) -> ControlFlow<()> + 'a;
+
 /// Generative semantic nursing for one prompt (paper, algorithm 1).
 #[derive(Clone, Debug)]
 pub struct Guidance {
     settings: GuidanceSettings,
     objective: Objective,
     resolution: [usize; 2],
+}
+
+/// Latents that guidance has shifted, and the losses it saw on the way. The device may still be computing both.
+#[derive(Debug)]
+pub struct Guided {
+    latents: Tensor<4>,
+    step: usize,
+    updated: bool,
+    images: Vec<Image>,
+    unread: Option<Evaluated>,
 }
 
 impl Guidance {
@@ -33,8 +47,9 @@ impl Guidance {
     }
 
     /// Shifts the latents at denoising step `step` of `num_steps`: refinement where the settings ask
-    /// for it, then the latent update. `observe` hears of every evaluation of the loss and can end the
-    /// run.
+    /// for it, then the latent update. `observe` hears of every evaluation of the loss that a refinement
+    /// waits for, and can end the run; it hears of the last one when the traces are
+    /// [read](Guided::read_traces).
     ///
     /// The images of a batch do not interact: each gets the gradient of its own loss, and refinement
     /// goes on with those that still need it. At a step where nothing is to be done
@@ -44,50 +59,58 @@ impl Guidance {
     /// its steps even where `max_iter_to_alter` is smaller.
     ///
     /// # Shapes
-    /// - latents and output: `[batch, channels, height, width]`, on a plain device
+    /// - latents: `[batch, channels, height, width]`, on a plain device
     ///
     /// # Errors
     ///
     /// [`GuidanceError::NotFinite`] when a loss is NaN or infinite, [`GuidanceError::Interrupted`] when
-    /// `observe` breaks.
+    /// `observe` breaks, [`GuidanceError::Device`] when the device fails.
     pub fn guide(
         &self,
         model: &impl AttentionModel,
         latents: Tensor<4>,
         step: usize,
         num_steps: usize,
-        observe: &mut dyn FnMut(Evaluation<'_>) -> ControlFlow<()>,
-    ) -> Result<(Tensor<4>, Vec<GuidanceTrace>), GuidanceError> {
+        observe: &mut Observer<'_>,
+    ) -> Result<Guided, GuidanceError> {
         if !self.settings.is_active(step) {
-            return Ok((latents, Vec::new()));
+            return Ok(Guided { latents, step, updated: false, images: Vec::new(), unread: None });
         }
-        let update = step < self.settings.max_iter_to_alter;
+        let updated = step < self.settings.max_iter_to_alter;
         let mut pass = Pass {
             guidance: self,
             model,
             step,
             step_size: self.settings.step_size(step, num_steps),
             images: latents.split(1, 0).into_iter().map(Image::new).collect(),
-            observe,
         };
-        let everyone: Vec<usize> = (0..pass.images.len()).collect();
-        pass.evaluate(&everyone, true)?;
-        let mut traces: Vec<_> = pass
-            .images
-            .iter()
-            .map(|image| GuidanceTrace {
-                before: image.losses.clone(),
-                during: Vec::new(),
-                after: None,
-                updated: update,
-            })
-            .collect();
+        let everyone = (0..pass.images.len()).collect();
+        let mut unread = Some(pass.evaluate(everyone, true));
         if let Some(threshold) = self.settings.thresholds.get(&step) {
-            pass.refine((1.0 - threshold) as f32, update, &mut traces)?;
+            unread = pass.refine(unread, (1.0 - threshold) as f32, updated, observe)?;
         }
         let Pass { images, step_size, .. } = pass;
-        let latents = images.into_iter().map(|image| if update { image.updated(step_size) } else { image.latents });
-        Ok((Tensor::cat(latents.collect(), 0), traces))
+        let latents = images.iter().map(|image| if updated { image.shifted(step_size) } else { image.latents.clone() });
+        Ok(Guided { latents: Tensor::cat(latents.collect(), 0), step, updated, images, unread })
+    }
+}
+
+impl Guided {
+    /// The latents to go on with, `[batch, channels, height, width]`.
+    pub fn latents(&self) -> Tensor<4> {
+        self.latents.clone()
+    }
+
+    /// Waits for the losses and returns what happened to each image; nothing at a step without guidance.
+    ///
+    /// # Errors
+    ///
+    /// As [`Guidance::guide`].
+    pub fn read_traces(mut self, observe: &mut Observer<'_>) -> Result<Vec<GuidanceTrace>, GuidanceError> {
+        if let Some(evaluated) = self.unread {
+            evaluated.read(self.step, &mut self.images, observe)?;
+        }
+        Ok(self.images.into_iter().map(|image| GuidanceTrace::new(image.seen, self.updated)).collect())
     }
 }
 
@@ -98,83 +121,105 @@ struct Pass<'a, M> {
     step: usize,
     step_size: f64,
     images: Vec<Image>,
-    observe: &'a mut dyn FnMut(Evaluation<'_>) -> ControlFlow<()>,
 }
 
-/// One image of the batch, at its latest evaluation.
+/// One image of the batch.
+#[derive(Debug)]
 struct Image {
     /// `[1, channels, rows, cols]`, plain
     latents: Tensor<4>,
-    losses: Losses,
     /// Of the loss by the latents, where it was asked for.
     gradient: Option<Tensor<4>>,
+    /// The losses of every evaluation that was read.
+    seen: Vec<Losses>,
     /// Refinement updates made so far.
     updates: usize,
 }
 
+/// Losses that the device may still be computing.
+#[derive(Debug)]
+struct Evaluated {
+    /// Indices of the images.
+    chosen: Vec<usize>,
+    /// `[chosen, subjects]`
+    subject_losses: Tensor<2>,
+}
+
 impl<M: AttentionModel> Pass<'_, M> {
     /// Iterative latent refinement of the images whose loss is above `target`.
-    fn refine(&mut self, target: f32, gradient_after: bool, traces: &mut [GuidanceTrace]) -> Result<(), GuidanceError> {
-        let refined: Vec<usize> = (0..self.images.len()).filter(|&i| self.images[i].losses.loss > target).collect();
+    fn refine(
+        &mut self,
+        first: Option<Evaluated>,
+        target: f32,
+        gradient_after: bool,
+        observe: &mut Observer<'_>,
+    ) -> Result<Option<Evaluated>, GuidanceError> {
         let most = self.guidance.settings.max_refinement_steps;
-        if most == 0 || refined.is_empty() {
-            return Ok(());
+        if most == 0 {
+            return Ok(first);
+        }
+        if let Some(evaluated) = first {
+            evaluated.read(self.step, &mut self.images, observe)?;
+        }
+        let refined: Vec<usize> = (0..self.images.len()).filter(|&i| self.images[i].loss() > target).collect();
+        if refined.is_empty() {
+            return Ok(None);
         }
         let mut active = refined.clone();
         for iteration in 0..most {
             // The first evaluation is the one that found the loss too large: same latents, same result.
             if iteration > 0 {
-                self.evaluate(&active, true)?;
-                for &i in &active {
-                    traces[i].during.push(self.images[i].losses.clone());
-                }
+                self.evaluate(active.clone(), true).read(self.step, &mut self.images, observe)?;
             }
             for &i in &active {
-                self.images[i].latents = self.images[i].updated(self.step_size);
+                self.images[i].latents = self.images[i].shifted(self.step_size);
                 self.images[i].updates += 1;
             }
-            active.retain(|&i| self.images[i].losses.loss > target);
+            active.retain(|&i| self.images[i].loss() > target);
             if active.is_empty() {
                 break;
             }
         }
-        self.evaluate(&refined, gradient_after)?;
-        for i in refined {
-            traces[i].after = Some(self.images[i].losses.clone());
-        }
-        Ok(())
+        Ok(Some(self.evaluate(refined, gradient_after)))
     }
 
-    /// One pass of the model over the chosen images, with or without the gradient.
-    fn evaluate(&mut self, chosen: &[usize], gradient: bool) -> Result<(), GuidanceError> {
+    /// One pass of the model over the chosen images, with or without the gradient. Waits for nothing.
+    fn evaluate(&mut self, chosen: Vec<usize>, gradient: bool) -> Evaluated {
         let Guidance { objective, resolution, .. } = self.guidance;
         let batch = Tensor::cat(chosen.iter().map(|&i| self.images[i].latents.clone()).collect(), 0);
         let batch = if gradient { batch.autodiff().require_grad() } else { batch };
         let maps = aggregate_attention(self.model.cross_attention(batch.clone()), *resolution);
         let score = objective.score(objective.subject_maps(maps));
-
-        let losses: Vec<f32> = score.subject_losses.into_data().iter::<f32>().collect();
-        if losses.iter().any(|loss| !loss.is_finite()) {
-            return Err(GuidanceError::NotFinite { step: self.step });
-        }
-        let mut gradients = if gradient {
+        let mut gradients = Vec::new();
+        if gradient {
             // The losses do not interact, so the gradient of their sum holds the gradient of each.
-            let mut gradients = score.loss.sum().backward();
-            let gradients = batch.grad_remove(&mut gradients).expect("the loss depends on the latents");
-            gradients.split(1, 0)
-        } else {
-            Vec::new()
+            let mut by_leaf = score.loss.sum().backward();
+            let by_latents = batch.grad_remove(&mut by_leaf).expect("the loss depends on the latents");
+            gradients = by_latents.split(1, 0);
         }
-        .into_iter();
-        for (&index, losses) in chosen.iter().zip(losses.chunks(losses.len() / chosen.len())) {
-            let image = &mut self.images[index];
-            image.losses = Losses::new(losses.to_vec());
-            image.gradient = gradients.next();
-            let iteration = image.updates;
-            let seen = Evaluation { step: self.step, iteration, image: index, losses: &image.losses };
-            if (self.observe)(seen).is_break() {
+        let mut gradients = gradients.into_iter();
+        for &index in &chosen {
+            self.images[index].gradient = gradients.next();
+        }
+        Evaluated { chosen, subject_losses: score.subject_losses.without_autodiff() }
+    }
+}
+
+impl Evaluated {
+    /// Waits for the losses, the one time that an evaluation waits for the device.
+    fn read(self, step: usize, images: &mut [Image], observe: &mut Observer<'_>) -> Result<(), GuidanceError> {
+        let losses = read(self.subject_losses)?;
+        if losses.iter().any(|loss| !loss.is_finite()) {
+            return Err(GuidanceError::NotFinite { step });
+        }
+        for (&index, losses) in self.chosen.iter().zip(losses.chunks(losses.len() / self.chosen.len())) {
+            let image = &mut images[index];
+            let losses = Losses::new(losses.to_vec());
+            let evaluation = Evaluation { step, iteration: image.updates, image: index, losses: &losses };
+            if observe(evaluation).is_break() {
                 return Err(GuidanceError::Interrupted);
             }
+            image.seen.push(losses);
         }
         Ok(())
     }
@@ -182,14 +227,20 @@ impl<M: AttentionModel> Pass<'_, M> {
 
 impl Image {
     fn new(latents: Tensor<4>) -> Self {
-        Self { latents, losses: Losses::new(Vec::new()), gradient: None, updates: 0 }
+        Self { latents, gradient: None, seen: Vec::new(), updates: 0 }
     }
 
-    /// The latents one step down the gradient; unchanged where the loss is zero (paper, equation 2).
-    fn updated(&self, step_size: f64) -> Tensor<4> {
+    /// The loss that was read last.
+    fn loss(&self) -> f32 {
+        self.seen.last().map_or(0.0, |losses| losses.loss)
+    }
+
+    /// The latents one step down the gradient (paper, equation 2), which is zero where the loss is: the references
+    /// look at the loss first and leave the latents alone, with the same result.
+    fn shifted(&self, step_size: f64) -> Tensor<4> {
         match &self.gradient {
-            Some(gradient) if self.losses.loss != 0.0 => self.latents.clone() - gradient.clone() * step_size,
-            _ => self.latents.clone(),
+            Some(gradient) => self.latents.clone() - gradient.clone() * step_size,
+            None => self.latents.clone(),
         }
     }
 }
@@ -235,7 +286,9 @@ mod tests {
         latents: Tensor<4>,
         step: usize,
     ) -> Result<(Tensor<4>, Vec<GuidanceTrace>), GuidanceError> {
-        guidance.guide(model, latents, step, 10, &mut |_| ControlFlow::Continue(()))
+        let observe: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
+        let guided = guidance.guide(model, latents, step, 10, observe)?;
+        Ok((guided.latents(), guided.read_traces(observe)?))
     }
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -248,10 +301,10 @@ mod tests {
         for smoothing in [None, Some(crate::GaussianSmoothing::default())] {
             let guidance = guidance(|s| s.smoothing = smoothing);
             let evaluate = |latents: Tensor<4>, gradient| {
-                let observe = &mut |_: Evaluation<'_>| ControlFlow::Continue(());
                 let images = vec![Image::new(latents)];
-                let mut pass = Pass { guidance: &guidance, model: &toy, step: 0, step_size: 1.0, images, observe };
-                pass.evaluate(&[0], gradient).unwrap();
+                let mut pass = Pass { guidance: &guidance, model: &toy, step: 0, step_size: 1.0, images };
+                let evaluated = pass.evaluate(vec![0], gradient);
+                evaluated.read(0, &mut pass.images, &mut |_| ControlFlow::Continue(())).unwrap();
                 pass.images.remove(0)
             };
             let gradient = values(evaluate(latents(1), true).gradient.unwrap());
@@ -260,7 +313,7 @@ mod tests {
                 let mut moved = base.clone();
                 moved[i] += shift;
                 let z = Tensor::from_data(TensorData::new(moved, [1, 2, 4, 4]), &Device::flex());
-                evaluate(z, false).losses.loss
+                evaluate(z, false).loss()
             };
             assert!(gradient.iter().any(|g| g.abs() > 1e-3));
             for (i, g) in gradient.iter().enumerate() {

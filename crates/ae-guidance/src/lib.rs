@@ -24,8 +24,11 @@
 //!
 //! let latents = Tensor::ones([1, 2, 8, 8], &device);
 //! let mut watch = |_: ae_guidance::Evaluation<'_>| std::ops::ControlFlow::Continue(());
-//! let (shifted, trace) = guidance.guide(&model, latents, 0, 50, &mut watch)?;
-//! assert!(trace[0].before.loss > 0.0);
+//! let guided = guidance.guide(&model, latents, 0, 50, &mut watch)?;
+//! let shifted = guided.latents();
+//! // Only this waits for the device.
+//! let traces = guided.read_traces(&mut watch)?;
+//! assert!(traces[0].before.loss > 0.0);
 //! # Ok::<(), ae_guidance::GuidanceError>(())
 //! ```
 
@@ -40,7 +43,7 @@ mod subjects;
 mod trace;
 
 pub use error::GuidanceError;
-pub use guidance::Guidance;
+pub use guidance::{Guidance, Guided, Observer};
 pub use maps::aggregate_attention;
 pub use model::AttentionModel;
 pub use objective::{Objective, Score};

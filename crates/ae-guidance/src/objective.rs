@@ -1,4 +1,4 @@
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{GuidanceError, GuidanceSettings, Subjects};
@@ -62,8 +62,32 @@ impl Objective {
     pub fn score(&self, subject_maps: Tensor<4>) -> Score {
         let [batch, subjects, rows, cols] = subject_maps.dims();
         let maxima = subject_maps.reshape([batch, subjects, rows * cols]).max_dim(2).reshape([batch, subjects]);
-        let subject_losses = (-maxima + 1.0).clamp_min(0.0);
+        // Not a clamp: the gradient is to be zero where the loss is, also where the maximum is exactly 1.
+        let subject_losses = relu(-maxima + 1.0);
         let loss = subject_losses.clone().max_dim(1).reshape([batch]);
         Score { subject_losses, loss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// As `max(0, 1 - maximum)` in Python, whose latent update is left out where the loss is zero.
+    #[test]
+    fn a_subject_with_all_the_attention_has_no_loss_and_no_gradient() {
+        let settings = GuidanceSettings::default();
+        let objective = Objective::new(&settings, Subjects::new(vec![vec![1]], 3, None).unwrap(), [3, 3]).unwrap();
+        for maximum in [1.0, 1.5] {
+            let mut maps = [[[[0.25_f32; 3]; 3]]];
+            maps[0][0][1][2] = maximum;
+            let maps = Tensor::<4>::from_data(maps, &Device::flex()).autodiff().require_grad();
+            let loss = objective.score(maps.clone()).loss.sum();
+            let gradient = maps.grad(&loss.backward()).unwrap().into_data();
+            assert!(gradient.iter::<f32>().all(|value| value == 0.0), "{maximum}: {gradient:?}");
+            assert!(loss.into_scalar::<f32>().abs() < f32::EPSILON);
+        }
     }
 }

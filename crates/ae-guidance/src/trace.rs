@@ -49,6 +49,15 @@ pub struct GuidanceTrace {
 }
 
 impl GuidanceTrace {
+    /// The trace of an image from the losses of its evaluations, in their order.
+    pub(crate) fn new(seen: Vec<Losses>, updated: bool) -> Self {
+        let mut seen = seen.into_iter();
+        let before = seen.next().expect("every image is evaluated once");
+        let mut during: Vec<_> = seen.collect();
+        let after = during.pop();
+        Self { before, during, after, updated }
+    }
+
     /// Number of refinement updates.
     pub fn refinement_steps(&self) -> usize {
         if self.after.is_some() { self.during.len() + 1 } else { 0 }

@@ -4,7 +4,7 @@ use ae_checkpoint::{EmbeddingError, LoraError, OpenError, SingleFileError};
 use ae_clip::{ApplyWeightsError, EncodeError, SubjectError, TokenizerError};
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
-use ae_tensor::{CheckpointError, FloatType, LoraMismatch};
+use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
 
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +166,9 @@ pub enum PipelineError {
     /// Guidance cannot be set up or carried on.
     #[error(transparent)]
     Guidance(GuidanceError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] ComputeError),
     /// The result holds NaN or infinity.
     #[error("the {stage} are not finite: guidance scale or scale factor may be too large, or the weights damaged")]
     NotFinite {
@@ -181,6 +184,7 @@ impl From<GuidanceError> for PipelineError {
     fn from(error: GuidanceError) -> Self {
         match error {
             GuidanceError::Interrupted => Self::Interrupted,
+            GuidanceError::Device(error) => Self::Device(error),
             error => Self::Guidance(error),
         }
     }

@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use ae_clip::{Subject, TokenizedPrompt};
-use ae_guidance::{Guidance, GuidanceTrace, Subjects};
+use ae_guidance::{Evaluation, Guidance, Subjects};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use burn::tensor::Tensor;
@@ -25,6 +25,17 @@ struct GuidedRun {
     subjects: Vec<Subject>,
     /// Steps that image-to-image leaves out: guidance counts them, since its thresholds belong to noise levels.
     first_step: usize,
+}
+
+/// An observer of guidance that passes its evaluations on.
+fn tell(
+    observe: &mut Observer<'_>,
+    step: usize,
+    num_steps: usize,
+) -> impl FnMut(Evaluation<'_>) -> ControlFlow<()> {
+    move |Evaluation { iteration, image, losses, .. }| {
+        observe(Event::Evaluated { step, num_steps, iteration, picture: image, losses })
+    }
 }
 
 impl Pipeline {
@@ -95,25 +106,24 @@ impl Pipeline {
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
         for (step, &timestep) in timesteps.iter().enumerate() {
             let start = Instant::now();
-            let mut traces: Vec<GuidanceTrace> = Vec::new();
+            let mut guided_step = None;
             if let Some(GuidedRun { guidance, layers, first_step, .. }) = guided {
                 let scale_input = |latents| scheduler.scale_model_input(latents, step);
                 let unet =
                     GuidedUNet { unet: &self.unet, timestep, context: &positive, layers, scale_input: &scale_input };
-                (latents, traces) =
-                    guidance.guide(&unet, latents, first_step + step, first_step + num_steps, &mut |evaluation| {
-                        observe(Event::Evaluated {
-                            step,
-                            num_steps,
-                            iteration: evaluation.iteration,
-                            picture: evaluation.image,
-                            losses: evaluation.losses,
-                        })
-                    })?;
+                let (guided_as, of) = (first_step + step, first_step + num_steps);
+                let shifted = guidance.guide(&unet, latents, guided_as, of, &mut tell(observe, step, num_steps))?;
+                latents = shifted.latents();
+                guided_step = Some(shifted);
             }
             let input = scheduler.scale_model_input(latents.clone(), step);
             let prediction = self.predict(input, timestep, &context, request.guidance_scale);
             latents = scheduler.step(prediction, step, latents, draw);
+            // Only now, with the whole step handed to the device, does the host wait for the losses.
+            let traces = match guided_step {
+                Some(shifted) => shifted.read_traces(&mut tell(observe, step, num_steps))?,
+                None => Vec::new(),
+            };
 
             let seconds = start.elapsed().as_secs_f64();
             let mut traces = traces.into_iter();

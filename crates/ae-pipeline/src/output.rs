@@ -1,4 +1,5 @@
 use ae_clip::{Subject, TokenizedPrompt};
+use ae_tensor::read;
 use burn::tensor::Tensor;
 use image::RgbImage;
 
@@ -35,7 +36,7 @@ pub struct Picture {
 /// - pictures: `[batch, 3, height, width]`
 pub(crate) fn to_images(pictures: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
     let [_, _, height, width] = pictures.dims();
-    let values: Vec<f32> = pictures.permute([0, 2, 3, 1]).into_data().iter::<f32>().collect();
+    let values = read(pictures.permute([0, 2, 3, 1]))?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(PipelineError::NotFinite { stage: "decoded pictures" });
     }

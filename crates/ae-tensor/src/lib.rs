@@ -10,7 +10,7 @@
 //!
 //! # Features
 //!
-//! `cpu`, `wgpu`, `vulkan`, `metal` and `cuda` compile the backend of that name. None is on by default:
+//! `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` and `rocm` compile the backend of that name. None is on by default:
 //! a library names no backend, the program at the edge chooses.
 //!
 //! ```
@@ -28,14 +28,16 @@ mod lora;
 mod module_path;
 pub mod nn;
 mod noise;
+mod read;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
 pub use ae_checkpoint::Checkpoint;
-pub use device::{Backend, DeviceError, DeviceSpec};
+pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, devices};
 pub use dtype::{FloatType, FloatTypeError};
 pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};
 pub use noise::{NoiseKind, NoiseKindError, NoiseSource};
+pub use read::{ComputeError, read};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

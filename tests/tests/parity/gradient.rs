@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Subjects};
+use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Observer, Subjects};
 use ae_tests::Case;
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -58,8 +58,11 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     };
     let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
     let guidance = Guidance::new(settings, Subjects::new(subjects, 77, None).unwrap(), [16, 16]).unwrap();
-    let guide =
-        |latents: Tensor<4>| guidance.guide(&model, latents, 0, 50, &mut |_| ControlFlow::Continue(())).unwrap();
+    let guide = |latents: Tensor<4>| {
+        let observe: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
+        let guided = guidance.guide(&model, latents, 0, 50, observe).unwrap();
+        (guided.latents(), guided.read_traces(observe).unwrap())
+    };
 
     let latents: Tensor<4> = case.tensor("initial_latents", &device);
     let (shifted, _) = guide(latents.clone());

@@ -1,5 +1,6 @@
 //! Layers that several of the models share, with diffusers' parameter names.
 
+mod attention;
 mod heads;
 mod precision;
 mod resample;

@@ -2,9 +2,9 @@
 
 use burn::nn::{GroupNorm, LayerNorm};
 use burn::tensor::activation::softmax;
-use burn::tensor::module::attention as fused_attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Tensor};
+
+use super::attention::scaled_dot_product_attention;
 
 /// Runs `layer` in single precision on a tensor of any float type.
 fn in_f32<const D: usize>(input: Tensor<D>, layer: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
@@ -39,17 +39,17 @@ pub fn attention_probs(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     softmax((query * scale).matmul(key.transpose()), 3)
 }
 
-/// Scaled dot-product attention with the softmax in single precision.
+/// Scaled dot-product attention, computed in single precision like [`attention_probs`], in memory that does not grow
+/// with the number of queries times keys.
 ///
 /// # Shapes
 /// - query: `[batch, heads, queries, head_dim]`
 /// - key, value: `[batch, heads, keys, head_dim]`
 /// - output: `[batch, heads, queries, head_dim]`
 pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-    match value.dtype() {
-        DType::F32 => fused_attention(query, key, value, None, None, AttentionModuleOptions::default()),
-        dtype => attention_probs(query, key).cast(dtype).matmul(value),
-    }
+    let dtype = value.dtype();
+    let [query, key, value] = [query, key, value].map(|tensor| tensor.cast(DType::F32));
+    scaled_dot_product_attention(query, key, value).cast(dtype)
 }
 
 #[cfg(test)]
