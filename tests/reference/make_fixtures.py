@@ -4,7 +4,7 @@
   pip install torch diffusers transformers accelerate safetensors pillow peft
   python tests/reference/make_fixtures.py [GROUP ...]
 
-The groups are `models`, `runs`, `embedded` and `noise`, plus `clip`, `scheduler`, `formats` and `convenience`, which
+The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus `clip`, `scheduler`, `formats` and `convenience`, which
 have scripts of their own. Without a group all are written. CASE=name limits `runs` to one case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
 """
@@ -14,6 +14,8 @@ import runpy
 import sys
 
 import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import save_file
 
 import make_reference as reference
 
@@ -95,11 +97,22 @@ def noise():
         json.dump(cases, f)
 
 
+def vae_tiling():
+    """Latents of no whole number of tiles, the last one latent high, decoded in tiles."""
+    vae = AutoencoderKL.from_pretrained(os.path.join(FIXTURES, "models", "sd1", "vae"))
+    vae.enable_tiling()
+    vae.tile_latent_min_size, vae.tile_sample_min_size = 8, 64
+    latents = torch.randn(1, 4, 13, 9, generator=torch.Generator("cpu").manual_seed(0))
+    with torch.no_grad():
+        decoded = vae.decode(latents / vae.config.scaling_factor).sample
+    save_file(dict(latents=latents, decoded=decoded), os.path.join(FIXTURES, "vae_tiling.safetensors"))
+
+
 def script(name):
     return lambda: runpy.run_path(os.path.join(HERE, f"make_{name}_fixtures.py"), run_name="__main__")
 
 
-GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, clip=script("clip"), scheduler=script("scheduler"),
+GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), scheduler=script("scheduler"),
               formats=script("formats"), convenience=script("convenience"))
 
 if __name__ == "__main__":

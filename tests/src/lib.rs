@@ -2,6 +2,7 @@
 
 mod case;
 mod compare;
+mod device;
 mod formats;
 mod maps;
 mod paths;
@@ -9,6 +10,7 @@ mod tensors;
 
 pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference};
+pub use device::{Tolerances, device, device_spec, tolerances};
 pub use formats::{Formats, Variant};
 pub use maps::Maps;
 pub use paths::{fixtures, model, sprites};

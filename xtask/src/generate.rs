@@ -7,11 +7,11 @@ use crate::process::{cargo, run_instead};
 const PROMPT: &str = "a lion and a red car";
 
 /// What `--backend` takes: the features of `ae-cli` that bring a device, the default first.
-const BACKENDS: [&str; 5] = ["cpu", "wgpu", "vulkan", "metal", "cuda"];
+pub(crate) const BACKENDS: [&str; 6] = ["cpu", "wgpu", "vulkan", "metal", "cuda", "rocm"];
 
 /// Draw a picture: build `ae` and run `ae generate`
 ///
-/// --backend BACKEND compiles a backend in (cpu, wgpu, vulkan, metal or cuda) and draws on it; it can be given more than
+/// --backend BACKEND compiles a backend in (cpu, wgpu, vulkan, metal, cuda or rocm) and draws on it; it can be given more than
 /// once, the first is then the one drawn on unless --device says otherwise. All other arguments go to `ae generate`:
 /// `cargo xtask generate -- --help` explains them. Without --prompt the prompt is "a lion and a red car".
 #[derive(Debug, clap::Args)]
@@ -147,7 +147,7 @@ mod tests {
         {
             let failure = command_line(arguments).unwrap_err();
             assert_eq!(failure.code, 2);
-            assert!(failure.message.ends_with(&format!("cuda, found {found}")), "{}", failure.message);
+            assert!(failure.message.ends_with(&format!("rocm, found {found}")), "{}", failure.message);
         }
     }
 }

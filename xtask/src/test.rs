@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::failure::Failure;
+use crate::generate::BACKENDS;
 use crate::process::{run as run_program, workspace_cargo, workspace_root};
 use crate::python;
 
@@ -17,6 +18,9 @@ pub(crate) struct Arguments {
     /// With --full: where the models are, or will be [default: target/full-models]
     #[arg(long, requires = "full", value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Run only what compares a device with the CPU and the reference, on this device, e.g. `wgpu` or `cuda:1`
+    #[arg(long, value_name = "DEVICE", conflicts_with = "full")]
+    device: Option<String>,
     /// Passed on to the test runner, e.g. `-p ae-clip` or a part of a test's name; without any the doctests run too
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     passed_on: Vec<String>,
@@ -24,14 +28,16 @@ pub(crate) struct Arguments {
 
 /// Everything in release: the tests run a neural network, and share the build of it with `cargo xtask generate`.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { full, python, models, passed_on } = arguments;
-    let mut tests = workspace_cargo();
+    let Arguments { full, python, models, device, passed_on } = arguments;
+    if let Some(device) = device {
+        return run_on(device, passed_on);
+    }
+    let (mut tests, has_nextest) = runner();
     let mut slow: &[&str] = &[];
-    if has_nextest() {
-        tests.args(["nextest", "run", "--release"]);
+    if has_nextest {
         slow = &["--run-ignored", "all"];
     } else {
-        tests.args(["test", "--release", "--tests"]);
+        tests.arg("--tests");
     }
     if *full {
         let models = models.clone().unwrap_or_else(|| workspace_root().join("target/full-models"));
@@ -47,6 +53,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         run_program(workspace_cargo().args(["test", "--release", "--doc"]))?;
     }
     Ok(())
+}
+
+/// The operations, the stages and whole runs of the embedded model on a device.
+fn run_on(device: &str, passed_on: &[String]) -> Result<(), Failure> {
+    let backend = device.split(':').next().unwrap_or_default();
+    if !BACKENDS[1..].contains(&backend) {
+        let expected = BACKENDS[1..].join(", ");
+        return Err(Failure::usage(format!("--device expects a device of {expected}, found '{device}'")));
+    }
+    let features = format!("ae-tests/{backend},ae-cli/{backend}");
+    for (binary, filters) in [("device", &[][..]), ("parity", &["stages::", "guided_run::sprites"])] {
+        let (mut tests, _) = runner();
+        tests.args(["--features", &features, "--test", binary]).env("AE_TEST_DEVICE", device);
+        run_program(tests.args(passed_on).arg("--").args(filters))?;
+    }
+    Ok(())
+}
+
+/// The test runner, and whether it is nextest.
+fn runner() -> (Command, bool) {
+    let mut tests = workspace_cargo();
+    let has_nextest = has_nextest();
+    if has_nextest {
+        tests.args(["nextest", "run", "--release"]);
+    } else {
+        tests.args(["test", "--release"]);
+    }
+    (tests, has_nextest)
 }
 
 /// The models that are there already are kept.

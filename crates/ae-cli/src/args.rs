@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Tokens(TokensArgs),
     /// List the models that are compiled in, cached, and known by a short name.
     Models,
+    /// List the devices of this build and this machine.
+    Devices,
+    /// Compare a device with the CPU: whether its results can be trusted.
+    SelfTest(SelfTestArgs),
     /// Print the licence notices of the embedded model.
     #[cfg(feature = "embedded")]
     Notices,
@@ -66,6 +70,25 @@ pub(crate) struct PromptArgs {
 pub(crate) struct TokensArgs {
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelfTestArgs {
+    /// Devices to compare [default: every device but the CPU].
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
+    pub(crate) device: Vec<DeviceSpec>,
+
+    /// Type of weights and activations on the device: f32, f16 or bf16.
+    #[arg(long, default_value_t = FloatType::F32)]
+    pub(crate) dtype: FloatType,
+
+    /// A model as in `ae generate` [default: the embedded model].
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(crate) model: Option<String>,
+
+    /// No progress of downloads.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -118,13 +141,22 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_enum, default_value = "attend-and-excite")]
     pub(crate) method: MethodName,
 
-    /// Device: cpu, or cuda, wgpu, vulkan or metal, each with an index if wanted (cuda:1).
-    #[arg(long, default_value_t = DeviceSpec::CPU)]
-    pub(crate) device: DeviceSpec,
+    /// Device: cpu, or cuda, rocm, wgpu, vulkan or metal, each with an index if wanted (cuda:1); see `ae devices`.
+    /// Several, as "cuda:0,cuda:1", share the seeds.
+    #[arg(long, default_value = "cpu", value_delimiter = ',', value_name = "DEVICE,..")]
+    pub(crate) device: Vec<DeviceSpec>,
 
     /// Type of weights and activations: f32, f16 or bf16.
     #[arg(long, default_value_t = FloatType::F32)]
     pub(crate) dtype: FloatType,
+
+    /// Keep a network on the device only while it works; slower, with the same pictures.
+    #[arg(long)]
+    pub(crate) low_memory: bool,
+
+    /// Decode large pictures in overlapping tiles: less memory, slightly different pictures.
+    #[arg(long)]
+    pub(crate) vae_tiling: bool,
 
     /// LoRA and its strength [default: 1]. May be given several times.
     #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = values::lora)]

@@ -32,4 +32,8 @@ pub(crate) enum CliError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("results on {devices} cannot be trusted; another driver or backend may be right (see docs/gpu.md)")]
+    SelfTest { devices: String },
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod drawing;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate(&args),
         Command::Tokens(args) => commands::tokens(&args),
         Command::Models => commands::models(),
+        Command::Devices => commands::devices(),
+        Command::SelfTest(args) => commands::self_test(&args),
         #[cfg(feature = "embedded")]
         Command::Notices => {
             output::print(embedded::NOTICES);

@@ -101,6 +101,15 @@ impl Guided {
         self.latents.clone()
     }
 
+    /// The gradient of every image's loss by its latents, as the latent update used it; none at a step without one.
+    ///
+    /// # Shapes
+    /// - output: `[batch, channels, height, width]`
+    pub fn gradient(&self) -> Option<Tensor<4>> {
+        let gradients: Option<Vec<_>> = self.images.iter().map(|image| image.gradient.clone()).collect();
+        gradients.filter(|gradients| !gradients.is_empty()).map(|gradients| Tensor::cat(gradients, 0))
+    }
+
     /// Waits for the losses and returns what happened to each image; nothing at a step without guidance.
     ///
     /// # Errors

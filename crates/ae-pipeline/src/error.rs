@@ -166,6 +166,9 @@ pub enum PipelineError {
     /// Guidance cannot be set up or carried on.
     #[error(transparent)]
     Guidance(GuidanceError),
+    /// A network that is loaded while it is needed cannot be loaded.
+    #[error(transparent)]
+    Load(Box<LoadError>),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ComputeError),
@@ -178,6 +181,12 @@ pub enum PipelineError {
     /// The observer ended the run.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<LoadError> for PipelineError {
+    fn from(error: LoadError) -> Self {
+        Self::Load(Box::new(error))
+    }
 }
 
 impl From<GuidanceError> for PipelineError {

@@ -32,8 +32,11 @@ mod options;
 mod output;
 mod pipeline;
 mod request;
+mod residency;
+mod run;
 mod single_file;
 mod source;
+mod stages;
 mod trace;
 mod weight_files;
 
@@ -47,6 +50,7 @@ pub use output::{Output, Picture};
 pub use pipeline::Pipeline;
 pub use request::{EotNormalization, Method, Request, SubjectChoice};
 pub use source::{EmbeddedModel, ModelSource};
+pub use stages::Stages;
 pub use trace::{StepTrace, Trace};
 pub use weight_files::ModelPart;
 
@@ -55,6 +59,7 @@ pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{Subject, SubjectError, TokenKind, TokenizedPrompt, Truncation};
 pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
 pub use ae_scheduler::{PredictionType, SchedulerKind};
+pub use ae_vae::VaeTiling;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

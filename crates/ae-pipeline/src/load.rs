@@ -1,12 +1,16 @@
+use std::sync::Arc;
+
 use ae_checkpoint::{Embedding, Family, Lora, LoraNetwork, Network};
 use ae_clip::{Activation, ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
 use ae_tensor::{FloatType, apply_lora};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model_files::{ModelFiles, open_vae};
+use crate::residency::Residency;
 use crate::weight_files::ModelPart;
 use crate::{EmbeddingChoice, LoadError, LoadOptions, LoraChoice, ModelDefaults, ModelSource, Pipeline};
 
@@ -22,7 +26,7 @@ impl Pipeline {
     /// When a file is missing, damaged or of another kind, a config describes another kind of model, the parts
     /// do not fit together, or the device does not compute in the type asked for. The error names the file.
     pub fn load(source: &ModelSource, options: impl Into<LoadOptions>, device: &Device) -> Result<Self, LoadError> {
-        let LoadOptions { dtype, vae, loras, embeddings, prediction_type } = options.into();
+        let LoadOptions { dtype, vae, loras, embeddings, low_memory, prediction_type } = options.into();
         if !dtype.is_supported_by(device) {
             return Err(LoadError::Dtype { dtype });
         }
@@ -51,19 +55,35 @@ impl Pipeline {
         };
         check_fit(source, &unet_config, &text_config, &vae_config)?;
 
+        let loras = loras.iter().map(|LoraChoice { path, strength }| Ok((Lora::open(path)?, *strength)));
+        let loras: Arc<[(Lora, f64)]> = loras.collect::<Result<_, LoadError>>()?;
         let mut tokenizer = files.tokenizer()?;
-        let weights = files.weights(ModelPart::TextEncoder, prefer_half)?;
-        let mut text_encoder = ClipTextModel::load(&text_config, &weights, dtype, device)?;
-        let weights = files.weights(ModelPart::UNet, prefer_half)?;
-        let mut unet = UNet2DConditionModel::load(&unet_config, &weights, dtype, device)?;
-        let vae = AutoencoderKL::load(&vae_config, &vae_weights, dtype, device)?;
-        for lora in &loras {
-            add_lora(lora, &mut unet, &mut text_encoder)?;
-        }
-        for embedding in &embeddings {
-            let (first_id, vectors) = add_tokens(embedding, &mut tokenizer)?;
-            add_embedding(embedding, &mut text_encoder, first_id, &vectors)?;
-        }
+        let added = embeddings.into_iter().map(|choice| {
+            let (first_id, vectors) = add_tokens(&choice, &mut tokenizer)?;
+            Ok((choice, first_id, vectors))
+        });
+        let added = added.collect::<Result<Vec<_>, LoadError>>()?;
+
+        let (config, weights) = (text_config.clone(), files.weights(ModelPart::TextEncoder, prefer_half)?);
+        let (to, with) = (device.clone(), Arc::clone(&loras));
+        let text_encoder = Residency::new(low_memory, device, move || {
+            let mut text_encoder = ClipTextModel::load(&config, &weights, dtype, &to)?;
+            add_loras(&with, LoraNetwork::TextEncoder, &mut text_encoder)?;
+            for (choice, first_id, vectors) in &added {
+                add_embedding(choice, &mut text_encoder, *first_id, vectors)?;
+            }
+            Ok(text_encoder)
+        })?;
+        let (config, weights) = (unet_config.clone(), files.weights(ModelPart::UNet, prefer_half)?);
+        let to = device.clone();
+        let unet = Residency::new(low_memory, device, move || {
+            let mut unet = UNet2DConditionModel::load(&config, &weights, dtype, &to)?;
+            add_loras(&loras, LoraNetwork::UNet, &mut unet)?;
+            Ok(unet)
+        })?;
+        let (config, to) = (vae_config.clone(), device.clone());
+        let vae =
+            Residency::new(low_memory, device, move || Ok(AutoencoderKL::load(&config, &vae_weights, dtype, &to)?))?;
         let family = match text_config.hidden_act {
             Activation::QuickGelu => Family::StableDiffusion1,
             Activation::Gelu => Family::StableDiffusion2,
@@ -146,16 +166,14 @@ fn check_fit(
     }
 }
 
-fn add_lora(
-    LoraChoice { path, strength }: &LoraChoice,
-    unet: &mut UNet2DConditionModel,
-    text_encoder: &mut ClipTextModel,
-) -> Result<(), LoadError> {
-    let lora = Lora::open(path)?;
-    let of = |network| lora.layers.iter().filter(move |layer| layer.network == network).cloned();
-    let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
-    apply_lora(unet, of(LoraNetwork::UNet), *strength).map_err(mismatch)?;
-    apply_lora(text_encoder, of(LoraNetwork::TextEncoder), *strength).map_err(mismatch)
+/// Merges the layers that LoRAs have for one of the networks.
+fn add_loras<M: Module>(loras: &[(Lora, f64)], network: LoraNetwork, module: &mut M) -> Result<(), LoadError> {
+    for (lora, strength) in loras {
+        let layers = lora.layers.iter().filter(|layer| layer.network == network).cloned();
+        let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
+        apply_lora(module, layers, *strength).map_err(mismatch)?;
+    }
+    Ok(())
 }
 
 /// Adds the tokens of a textual inversion; returns the id of the first and the vectors.

@@ -14,6 +14,9 @@ pub struct LoadOptions {
     pub loras: Vec<LoraChoice>,
     /// Textual inversions.
     pub embeddings: Vec<EmbeddingChoice>,
+    /// Keep a network on the device only while it works: text encoder, U-Net and VAE take turns, and are loaded anew
+    /// for every picture.
+    pub low_memory: bool,
     /// What the U-Net predicts, where the model does not say it or says it wrongly.
     pub prediction_type: Option<PredictionType>,
 }

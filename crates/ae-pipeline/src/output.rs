@@ -29,29 +29,26 @@ pub struct Picture {
     pub trace: Trace,
 }
 
-/// Quantises pictures in -1 .. 1 as diffusers does (`VaeImageProcessor`): to 0 .. 1, clamped, times
+/// Quantises a picture in -1 .. 1 as diffusers does (`VaeImageProcessor`): to 0 .. 1, clamped, times
 /// 255, rounded half to even.
 ///
 /// # Shapes
-/// - pictures: `[batch, 3, height, width]`
-pub(crate) fn to_images(pictures: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-    let [_, _, height, width] = pictures.dims();
-    let values = read(pictures.permute([0, 2, 3, 1]))?;
+/// - picture: `[1, 3, height, width]`
+pub(crate) fn to_image(picture: Tensor<4>) -> Result<RgbImage, PipelineError> {
+    let [_, _, height, width] = picture.dims();
+    let values = read(picture.permute([0, 2, 3, 1]))?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(PipelineError::NotFinite { stage: "decoded pictures" });
     }
-    let size = |pixels| u32::try_from(pixels).expect("the size was checked");
-    let quantise = |value: &f32| {
+    let quantise = |value: f32| {
         let scaled = (value / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;
         #[expect(clippy::cast_sign_loss, reason = "0 to 255")]
         let byte = scaled.round_ties_even() as u8;
         byte
     };
-    let image = |pixels: &[f32]| {
-        let bytes = pixels.iter().map(quantise).collect();
-        RgbImage::from_raw(size(width), size(height), bytes).expect("three bytes per pixel")
-    };
-    Ok(values.chunks(height * width * 3).map(image).collect())
+    let size = |pixels| u32::try_from(pixels).expect("the size was checked");
+    let bytes = values.into_iter().map(quantise).collect();
+    Ok(RgbImage::from_raw(size(width), size(height), bytes).expect("three bytes per pixel"))
 }
 
 #[cfg(test)]
@@ -62,7 +59,7 @@ mod tests {
 
     fn quantised(values: [f32; 6]) -> Result<Vec<u8>, PipelineError> {
         let data = TensorData::new(values.to_vec(), [1, 3, 1, 2]);
-        to_images(Tensor::from_data(data, &Device::flex())).map(|images| images[0].as_raw().clone())
+        to_image(Tensor::from_data(data, &Device::flex())).map(RgbImage::into_raw)
     }
 
     /// `numpy_to_pil((x / 2 + 0.5).clamp(0, 1))`; channels first becomes channels last.

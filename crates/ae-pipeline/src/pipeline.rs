@@ -7,17 +7,18 @@ use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
-use crate::output::to_images;
+use crate::output::to_image;
+use crate::residency::Residency;
 use crate::{EotNormalization, Method, ModelDefaults, PipelineError, Request, SubjectChoice};
 
 /// A Stable Diffusion model, ready to draw.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) tokenizer: ClipTokenizer,
-    pub(crate) text_encoder: ClipTextModel,
-    pub(crate) unet: UNet2DConditionModel,
+    pub(crate) text_encoder: Residency<ClipTextModel>,
+    pub(crate) unet: Residency<UNet2DConditionModel>,
     pub(crate) unet_config: UNetConfig,
-    pub(crate) vae: AutoencoderKL,
+    pub(crate) vae: Residency<AutoencoderKL>,
     pub(crate) vae_config: VaeConfig,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
@@ -70,6 +71,7 @@ impl Pipeline {
             prompt_weighting: false,
             clip_skip: 0,
             init_image: None,
+            vae_tiling: None,
             seeds: vec![42],
             noise: NoiseKind::default(),
             height: None,
@@ -105,7 +107,7 @@ impl Pipeline {
     /// When the tokenizer has ids that the text encoder lacks.
     pub fn encode(&self, prompts: &[&TokenizedPrompt]) -> Result<Tensor<3>, PipelineError> {
         let ids: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids()).collect();
-        Ok(self.text_encoder.encode(&ids)?)
+        Ok(self.text_encoder.get()?.encode(&ids)?)
     }
 
     /// The tokens of a prompt of a request, with the weights it gives them.
@@ -132,7 +134,7 @@ impl Pipeline {
         prompts: &[&WeightedPrompt],
     ) -> Result<Tensor<3>, PipelineError> {
         let ids: Vec<Vec<u32>> = prompts.iter().map(|weighted| weighted.prompt.ids()).collect();
-        let embeddings = self.text_encoder.encode_with_clip_skip(&ids, request.clip_skip)?;
+        let embeddings = self.text_encoder.get()?.encode_with_clip_skip(&ids, request.clip_skip)?;
         if !request.prompt_weighting {
             return Ok(embeddings);
         }
@@ -140,15 +142,23 @@ impl Pipeline {
         Ok(apply_weights(embeddings, &weights)?)
     }
 
-    /// The pictures of latents.
+    /// The pictures of latents, decoded one at a time.
     ///
     /// # Shapes
     /// - latents: `[pictures, channels, rows, cols]`
     ///
     /// # Errors
     ///
-    /// When they hold NaN or infinity.
+    /// When they hold NaN or infinity, or the device fails.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-        to_images(self.vae.decode(latents))
+        let vae = self.vae.get()?;
+        latents.split(1, 0).into_iter().map(|latents| to_image(vae.decode(latents))).collect()
+    }
+
+    /// The pictures of latents, in tiles if the request says so.
+    pub(crate) fn decode_for(&self, request: &Request, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
+        let Some(tiling) = request.vae_tiling else { return self.decode(latents) };
+        let vae = self.vae.get()?;
+        latents.split(1, 0).into_iter().map(|latents| to_image(vae.decode_tiled(latents, tiling))).collect()
     }
 }

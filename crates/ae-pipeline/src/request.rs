@@ -3,6 +3,7 @@ use ae_clip::{Subject, TokenizedPrompt, content_words, find_subjects, subjects_a
 use ae_guidance::GuidanceSettings;
 use ae_scheduler::SchedulerKind;
 use ae_tensor::NoiseKind;
+use ae_vae::VaeTiling;
 
 use crate::{InitImage, PipelineError};
 
@@ -22,6 +23,8 @@ pub struct Request {
     pub clip_skip: usize,
     /// A picture to start from.
     pub init_image: Option<InitImage>,
+    /// Decode in tiles, as diffusers' `enable_vae_tiling`: less memory for large pictures, with slight differences.
+    pub vae_tiling: Option<VaeTiling>,
     /// One picture per seed, drawn together.
     pub seeds: Vec<u64>,
     /// The generator that the seeds start.

@@ -28,6 +28,7 @@ mod lora;
 mod module_path;
 pub mod nn;
 mod noise;
+mod operations;
 mod read;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
@@ -37,6 +38,7 @@ pub use dtype::{FloatType, FloatTypeError};
 pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};
 pub use noise::{NoiseKind, NoiseKindError, NoiseSource};
+pub use operations::{Difference, OperationCheck, check_operations};
 pub use read::{ComputeError, read};
 
 /// Compiles the example of the README.

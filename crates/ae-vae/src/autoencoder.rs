@@ -30,6 +30,8 @@ pub struct AutoencoderKL {
     quant_conv: Option<Conv2d>,
     post_quant_conv: Option<Conv2d>,
     scaling_factor: f64,
+    /// Pixels of a latent's side.
+    scale: usize,
 }
 
 /// The latents of a picture as the encoder gives them: a normal distribution for every value.
@@ -58,6 +60,7 @@ impl AutoencoderKL {
             quant_conv: config.use_quant_conv.then(|| conv1x1(2 * latents, 2 * latents, device)),
             post_quant_conv: config.use_post_quant_conv.then(|| conv1x1(latents, latents, device)),
             scaling_factor: config.scaling_factor,
+            scale: config.scale(),
         }
     }
 
@@ -111,6 +114,11 @@ impl AutoencoderKL {
             latents = conv.forward(latents);
         }
         self.decoder.forward(latents).cast(DType::F32)
+    }
+
+    /// Pixels of a latent's side.
+    pub(crate) fn scale(&self) -> usize {
+        self.scale
     }
 
     fn dtype(&self) -> DType {

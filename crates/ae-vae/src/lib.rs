@@ -9,9 +9,11 @@ mod config;
 mod decoder;
 mod encoder;
 mod mid_block;
+mod tiling;
 
 pub use autoencoder::{AutoencoderKL, LatentDistribution};
 pub use config::{ConfigError, VaeConfig};
+pub use tiling::VaeTiling;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

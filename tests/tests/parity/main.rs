@@ -12,3 +12,4 @@ mod precision;
 mod runs;
 mod scheduler;
 mod stages;
+mod tiling;

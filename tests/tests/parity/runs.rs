@@ -4,16 +4,13 @@ use std::ops::ControlFlow;
 
 use ae_pipeline::{ModelSource, Pipeline};
 use ae_tensor::FloatType;
-use ae_tests::{Case, largest_difference, model};
-use burn::tensor::Device;
+use ae_tests::{Case, device, largest_difference, model, tolerances};
 
-/// Largest difference anywhere in a picture, in 255ths.
-const PICTURE: u8 = 2;
 /// Largest difference of a recorded loss.
 const LOSS: f32 = 1e-3;
 
 fn pipeline(case: &Case) -> Pipeline {
-    Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &Device::flex()).unwrap()
+    Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &device()).unwrap()
 }
 
 fn guided(name: &str) {
@@ -36,7 +33,7 @@ fn guided(name: &str) {
     let guided_steps = picture.trace.steps.iter().filter(|step| step.guidance.is_some()).count();
     assert_eq!(guided_steps, case.arguments.max_iter_to_alter, "{name}: guided steps");
     let difference = largest_difference(&picture.image, &case.picture("image.png"));
-    assert!(difference <= PICTURE, "{name}: the guided picture differs by {difference}/255");
+    assert!(difference <= tolerances().picture, "{name}: the guided picture differs by {difference}/255");
 }
 
 fn plain(name: &str) {
@@ -45,7 +42,7 @@ fn plain(name: &str) {
     let mut observe = |_: ae_pipeline::Event<'_>| ControlFlow::Continue(());
     let output = pipeline.generate(&case.request(&pipeline, false), &mut observe).unwrap();
     let difference = largest_difference(&output.pictures[0].image, &case.picture("plain.png"));
-    assert!(difference <= PICTURE, "{name}: the plain picture differs by {difference}/255");
+    assert!(difference <= tolerances().picture, "{name}: the plain picture differs by {difference}/255");
 }
 
 macro_rules! runs {

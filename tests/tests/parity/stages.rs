@@ -1,17 +1,15 @@
 //! Every stage of a run against the reference, each fed with the reference's own input.
 //!
-//! Tolerance: 1e-4 relative or 1e-5 absolute per element, and 1e-4 relative in norm.
+//! Tolerance on the CPU: 1e-4 relative or 1e-5 absolute per element, and 1e-4 relative in norm. `AE_TEST_DEVICE` names
+//! another device, with tolerances of its own.
 
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelSource, Pipeline, TokenizedPrompt};
 use ae_tensor::{Checkpoint, FloatType, NoiseKind, NoiseSource};
-use ae_tests::{Case, Maps, assert_close, model};
+use ae_tests::{Case, Maps, Tolerances, assert_close, device, model, tolerances};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
-
-const RELATIVE: f32 = 1e-4;
-const ABSOLUTE: f32 = 1e-5;
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec_as::<f32>().expect("floats")
@@ -20,7 +18,8 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 fn check<const D: usize>(case: &Case, stage: &str, actual: Tensor<D>) {
     let (expected, shape) = case.stage(stage);
     assert_eq!(actual.dims().to_vec(), shape, "{}: shape of {stage}", case.name);
-    assert_close(&format!("{}: {stage}", case.name), &values(actual), &expected, RELATIVE, ABSOLUTE);
+    let Tolerances { relative, absolute, .. } = tolerances();
+    assert_close(&format!("{}: {stage}", case.name), &values(actual), &expected, relative, absolute);
 }
 
 /// The U-Net of the case's model.
@@ -40,7 +39,7 @@ fn objective(case: &Case) -> Objective {
 
 /// Token ids, text embeddings, initial latents.
 fn from_text_to_latents(case: &Case) {
-    let device = Device::flex();
+    let device = device();
     let pipeline = Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &device).unwrap();
     let prompts = [&case.arguments.negative_prompt, &case.arguments.prompt].map(|p| pipeline.tokenize(p).unwrap());
     let ids: Vec<f32> = prompts.iter().flat_map(TokenizedPrompt::ids).map(|id| id as f32).collect();
@@ -60,7 +59,7 @@ fn from_text_to_latents(case: &Case) {
 
 /// Noise prediction, attention maps, subject maps, loss, gradient, latent update.
 fn from_latents_to_update(case: &Case) {
-    let device = Device::flex();
+    let device = device();
     let unet = unet(case, &device);
     let timestep = f64::from(case.values("timesteps")[0]);
     let latents: Tensor<4> = case.tensor("initial_latents", &device);
@@ -92,7 +91,7 @@ fn from_latents_to_update(case: &Case) {
 
 /// The loss and its gradient from the reference's attention maps alone.
 fn from_maps_to_loss(case: &Case) {
-    let device = Device::flex();
+    let device = device();
     let attention: Tensor<3> = case.tensor("attention_maps", &device);
     let objective = objective(case);
     let subject_maps = objective.subject_maps(attention.unsqueeze());
@@ -103,7 +102,7 @@ fn from_maps_to_loss(case: &Case) {
 
 /// VAE decoder and encoder.
 fn autoencoder(case: &Case) {
-    let device = Device::flex();
+    let device = device();
     let folder = model(&case.model).join("vae");
     let config = VaeConfig::from_json(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
     let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors")).unwrap();

@@ -1,19 +1,21 @@
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_pipeline::{
     GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, Method, Picture, Pipeline, PipelineError, Request,
-    SubjectChoice,
+    SubjectChoice, VaeTiling,
 };
 use ae_tensor::FloatType;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use indicatif::MultiProgress;
 
 use crate::args::{GenerateArgs, MethodName};
+use crate::drawing::{Drawn, Order, Painter, draw};
 use crate::error::CliError;
 use crate::model;
-use crate::output::{Download, Files, Progress, Record, grid, print, say, side_by_side, warn_of_truncation};
+use crate::output::{Download, Files, Record, grid, print, say, side_by_side, warn_of_truncation};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -21,21 +23,28 @@ const MOST_IN_GRID: usize = 256;
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let prompts = model::prompts(&args.prompts)?;
-    let device = args.device.open()?;
+    // All of them first: a device that is not there shall not be found out after an hour of loading.
+    let devices = args.device.iter().map(|spec| Ok((*spec, spec.open()?)));
+    let devices = devices.collect::<Result<Vec<_>, CliError>>()?;
     let init_image = args.init_image.as_deref().map(read_picture).transpose()?;
     let interrupted = listen_for_interrupts()?;
     let mut download = Download::new(args.quiet).interrupted_by(Arc::clone(&interrupted));
     let prefer_half = args.dtype != FloatType::F32;
     let source = model::source(args.prompts.model.as_deref(), prefer_half, &mut download)?;
-    let pipeline = Pipeline::load(&source, load_options(args), &device)?;
+    let painters = devices.into_iter().map(|(device, opened)| {
+        let pipeline = Pipeline::load(&source, load_options(args), &opened)?;
+        Ok(Painter { device, pipeline })
+    });
+    let painters = painters.collect::<Result<Vec<_>, CliError>>()?;
+    let pipeline = &painters[0].pipeline;
     if let Some(notice) = pipeline.notice() {
         say(&format!("note: {notice}"));
     }
 
     let several = prompts.len() > 1;
-    let mut drawing = Drawing { args, pipeline: &pipeline, interrupted, finished: 0 };
+    let mut drawing = Drawing { args, painters: &painters, pipeline, interrupted, finished: 0 };
     for (prompt, choice) in prompts {
-        let request = request(args, &pipeline, prompt, choice, init_image.as_ref());
+        let request = request(args, pipeline, prompt, choice, init_image.as_ref());
         drawing.prompt(&request).map_err(|error| match error {
             CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
             other => other,
@@ -50,6 +59,7 @@ fn load_options(args: &GenerateArgs) -> LoadOptions {
         vae: args.vae.clone(),
         loras: args.lora.clone(),
         embeddings: args.prompts.embedding.clone(),
+        low_memory: args.low_memory,
         prediction_type: args.prediction_type,
     }
 }
@@ -89,6 +99,7 @@ fn request(
     let mut request = pipeline.request(prompt);
     request.prompt_weighting = args.prompts.prompt_weighting;
     request.clip_skip = args.clip_skip;
+    request.vae_tiling = args.vae_tiling.then(VaeTiling::default);
     request.init_image = init_image.map(|image| InitImage { image: image.clone(), strength: args.strength });
     request.negative_prompt.clone_from(&args.negative_prompt);
     request.noise = args.rng;
@@ -133,6 +144,8 @@ fn has_weights(prompt: &str) -> bool {
 
 struct Drawing<'a> {
     args: &'a GenerateArgs,
+    painters: &'a [Painter],
+    /// Of the first device; all are of one model.
     pipeline: &'a Pipeline,
     interrupted: Arc<AtomicBool>,
     finished: usize,
@@ -143,30 +156,38 @@ impl Drawing<'_> {
     fn prompt(&mut self, request: &Request) -> Result<(), CliError> {
         let files = Files::new(&self.args.output, &request.prompt);
         self.announce(request)?;
-        let (mut pictures, mut comparisons) = (Vec::new(), Vec::new());
-        for &seed in &self.args.seeds.0 {
-            let guided = self.picture(request, seed)?;
-            self.write(&files, &seed.to_string(), &guided.image, request, &guided)?;
-            if self.args.trace {
-                let record = Record::new(self.pipeline, request, &guided);
+        let (args, painters, interrupted) = (self.args, self.painters, Arc::clone(&self.interrupted));
+        let GenerateArgs { compare, quiet, verbose, .. } = *args;
+        let (seeds, bars) = (&args.seeds.0, &MultiProgress::new());
+        let order = Order { request, seeds, compare, quiet, verbose, interrupted: &interrupted, bars };
+        // By their place among the seeds: several devices finish them in any order.
+        let (mut pictures, mut comparisons) = (BTreeMap::new(), BTreeMap::new());
+        let drawn = draw(painters, &order, |Drawn { index, picture, plain }| {
+            let seed = picture.seed;
+            self.write(&files, &seed.to_string(), &picture.image, request, &picture)?;
+            if args.trace {
+                let record = Record::new(self.pipeline, request, &picture);
                 print(&format!("{}\n", files.write_text(&format!("{seed}.json"), &record.trace_json())?.display()));
             }
-            if self.args.compare {
-                let plain_request = Request { method: Method::StableDiffusion, ..request.clone() };
-                let plain = self.picture(&plain_request, seed)?;
+            if let Some((plain_request, plain)) = plain {
                 self.write(&files, &format!("{seed}-plain"), &plain.image, &plain_request, &plain)?;
-                let both = side_by_side(&plain.image, &guided.image);
-                self.write(&files, &format!("{seed}-compare"), &both, request, &guided)?;
-                if comparisons.len() < MOST_IN_GRID {
-                    comparisons.push(both);
-                }
+                let both = side_by_side(&plain.image, &picture.image);
+                self.write(&files, &format!("{seed}-compare"), &both, request, &picture)?;
+                comparisons.insert(index, both);
             }
-            if pictures.len() < MOST_IN_GRID {
-                pictures.push(guided.image);
+            pictures.insert(index, picture.image);
+            for grid in [&mut pictures, &mut comparisons] {
+                grid.retain(|index, _| *index < MOST_IN_GRID);
             }
-        }
+            Ok(())
+        });
+        drawn.map_err(|error| match error {
+            CliError::Pipeline(PipelineError::Interrupted) => CliError::Interrupted { finished: self.finished },
+            error => error,
+        })?;
         for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
             if pictures.len() > 1 {
+                let pictures: Vec<_> = pictures.into_values().collect();
                 let path = files.write_grid(suffix, &grid(&pictures), &Record::of_grid(self.pipeline, request))?;
                 print(&format!("{}\n", path.display()));
             }
@@ -201,22 +222,6 @@ impl Drawing<'_> {
             say(&format!("settings: {}", Record::of_grid(self.pipeline, request).settings_json()));
         }
         Ok(())
-    }
-
-    fn picture(&self, request: &Request, seed: u64) -> Result<Picture, CliError> {
-        let request = Request { seeds: vec![seed], ..request.clone() };
-        let mut progress = Progress::new(self.args.quiet, self.args.verbose, &request);
-        let mut observe = |event: ae_pipeline::Event<'_>| {
-            progress.show(&event);
-            if self.interrupted.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let output = self.pipeline.generate(&request, &mut observe);
-        progress.finish();
-        let mut output = output.map_err(|error| match error {
-            PipelineError::Interrupted => CliError::Interrupted { finished: self.finished },
-            error => CliError::Pipeline(error),
-        })?;
-        Ok(output.pictures.remove(0))
     }
 
     fn write(

@@ -1,9 +1,13 @@
 //! One file per command.
 
+mod devices;
 mod generate;
 mod models;
+mod self_test;
 mod tokens;
 
+pub(crate) use devices::devices;
 pub(crate) use generate::generate;
 pub(crate) use models::models;
+pub(crate) use self_test::self_test;
 pub(crate) use tokens::tokens;

@@ -2,7 +2,7 @@ use ae_hub::{CachedModel, Hub, KNOWN, KnownModel};
 
 use crate::error::CliError;
 use crate::model;
-use crate::output::{print, say, size};
+use crate::output::{Align, print, say, size, table};
 
 /// Lists the models at hand: compiled in, in the hub's cache, known by a short name.
 pub(crate) fn models() -> Result<(), CliError> {
@@ -19,12 +19,7 @@ pub(crate) fn models() -> Result<(), CliError> {
         .chain(drawable.iter().map(|model| cached_row(model)))
         .chain(KNOWN.iter().filter(|known| !drawable.iter().any(|model| model.repo == known.repo)).map(known_row))
         .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [name, bytes, licence] = [width(0), width(1), width(2)];
-    for row in &rows {
-        let line = format!("{:<name$}  {:>bytes$}  {:<licence$}  {}", row[0], row[1], row[2], row[3]);
-        print(&format!("{}\n", line.trim_end()));
-    }
+    print(&table([Align::Left, Align::Right, Align::Left, Align::Left], &rows));
     let others = cached.len() - drawable.len();
     if others > 0 {
         say(&format!("{others} other model(s) in the cache are no Stable Diffusion 1 or 2 in diffusers' layout"));

@@ -3,7 +3,7 @@ use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPro
 use crate::args::TokensArgs;
 use crate::error::CliError;
 use crate::model;
-use crate::output::{Download, print, warn_of_truncation};
+use crate::output::{Align, Download, print, table, warn_of_truncation};
 
 /// Prints index, token, word and choice of every token of the prompts.
 pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
@@ -23,14 +23,14 @@ pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
             Err(_) if choice == SubjectChoice::Auto => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        print(&table(&tokens, &subjects));
+        print(&token_table(&tokens, &subjects));
         warn_of_truncation(&tokens);
     }
     Ok(())
 }
 
-/// The table, without the padding.
-fn table(prompt: &TokenizedPrompt, subjects: &[Subject]) -> String {
+/// The tokens as a table, without the padding.
+fn token_table(prompt: &TokenizedPrompt, subjects: &[Subject]) -> String {
     let chosen = |index| subjects.iter().any(|subject| subject.positions.contains(&index));
     let rows = prompt.tokens().iter().filter(|token| token.kind != TokenKind::Padding).map(|token| {
         let word = token.word.map_or("", |word| &prompt.words()[word].text);
@@ -39,11 +39,5 @@ fn table(prompt: &TokenizedPrompt, subjects: &[Subject]) -> String {
     });
     let rows: Vec<[String; 4]> =
         std::iter::once(["index", "token", "word", ""].map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let [index, token, word] = [width(0), width(1), width(2)];
-    let lines = rows.iter().map(|row| {
-        let line = format!("{:>index$}  {:<token$}  {:<word$}  {}", row[0], row[1], row[2], row[3]);
-        line.trim_end().to_owned() + "\n"
-    });
-    lines.collect()
+    table([Align::Right, Align::Left, Align::Left, Align::Left], &rows)
 }

@@ -5,6 +5,7 @@ mod download;
 mod files;
 mod progress;
 mod record;
+mod table;
 
 use std::io::Write;
 
@@ -15,6 +16,7 @@ pub(crate) use download::{Download, size};
 pub(crate) use files::Files;
 pub(crate) use progress::Progress;
 pub(crate) use record::Record;
+pub(crate) use table::{Align, table};
 
 /// A line for the person at the terminal. A closed stream is no reason to stop drawing.
 pub(crate) fn say(line: &str) {

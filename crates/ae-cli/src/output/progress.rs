@@ -1,14 +1,15 @@
 use std::io::IsTerminal;
 
-use ae_pipeline::{Event, Losses, Request};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ae_pipeline::{Event, Losses};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::say;
 
 /// Shows how far a picture is: a bar on a terminal, a line now and then elsewhere.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    seed: u64,
+    /// The seed, and the device where there are several.
+    name: String,
     quiet: bool,
     verbose: bool,
     loss: Option<f32>,
@@ -18,15 +19,14 @@ pub(crate) struct Progress {
 const STRIDE: usize = 10;
 
 impl Progress {
-    pub(crate) fn new(quiet: bool, verbose: bool, request: &Request) -> Self {
+    pub(crate) fn new(quiet: bool, verbose: bool, name: String, bars: &MultiProgress) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} {eta} left")
                 .expect("a valid template")
                 .progress_chars("=> ");
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style);
-            bar.with_prefix(format!("seed {}", request.seeds[0]))
+            bars.add(ProgressBar::new(0).with_style(style)).with_prefix(name.clone())
         });
-        Self { bar, seed: request.seeds[0], quiet, verbose, loss: None }
+        Self { bar, name, quiet, verbose, loss: None }
     }
 
     pub(crate) fn show(&mut self, event: &Event<'_>) {
@@ -60,7 +60,7 @@ impl Progress {
             }
             None if !self.quiet && (done.is_multiple_of(STRIDE) || done == num_steps) => {
                 let loss = self.loss.map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();
-                self.line(&format!("seed {}: step {done}/{num_steps}{loss}", self.seed));
+                self.line(&format!("{}: step {done}/{num_steps}{loss}", self.name));
             }
             None => {}
         }

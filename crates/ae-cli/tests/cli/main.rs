@@ -3,6 +3,7 @@
 //! Outputs and errors are snapshots (`UPDATE_SNAPSHOTS=1 cargo xtask test -p ae-cli` writes them anew, to
 //! be read before they are committed).
 
+mod devices;
 mod errors;
 mod files;
 mod interrupt;

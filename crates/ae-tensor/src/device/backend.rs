@@ -45,7 +45,7 @@ impl Backend {
     }
 
     /// What a machine needs so that the backend finds a device.
-    pub(super) fn needs(self) -> &'static str {
+    pub fn needs(self) -> &'static str {
         match self {
             Self::Cpu => "nothing",
             Self::Cuda => "an NVIDIA GPU and its driver (`nvidia-smi` lists them)",

@@ -1,6 +1,7 @@
 //! What all GPU backends share: finding devices, bringing them up, asking what they are.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,8 +12,10 @@ use super::open::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
 use crate::ComputeError;
 
-/// The devices opened by this process: a runtime is registered once and then shared.
-static OPENED: Mutex<BTreeMap<(Backend, usize), Opened>> = Mutex::new(BTreeMap::new());
+type Outcomes = BTreeMap<(Backend, usize), Result<Opened, DeviceError>>;
+
+/// The devices this process has tried to open: a runtime is registered once and then shared.
+static OPENED: Mutex<Outcomes> = Mutex::new(BTreeMap::new());
 
 /// The devices that a backend finds, in their order.
 pub(super) fn found(backend: Backend) -> Vec<Device> {
@@ -35,8 +38,8 @@ pub(super) fn found(backend: Backend) -> Vec<Device> {
 pub(super) fn open(spec: DeviceSpec) -> Result<Opened, DeviceError> {
     let key = (spec.backend(), spec.index());
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(gpu) = opened.get(&key) {
-        return Ok(gpu.clone());
+    if let Some(outcome) = opened.get(&key) {
+        return outcome.clone();
     }
     let devices = found(spec.backend());
     let count = devices.len();
@@ -44,22 +47,51 @@ pub(super) fn open(spec: DeviceSpec) -> Result<Opened, DeviceError> {
         0 => DeviceError::NoDevice { spec },
         found => DeviceError::NoSuchDevice { spec, found },
     })?;
-    let driver = bring_up(&device).map_err(|reason| DeviceError::Unusable { spec, reason })?;
-    let gpu = Opened { device, driver };
-    opened.insert(key, gpu.clone());
-    Ok(gpu)
+    let outcome = match bring_up(&device) {
+        Ok(driver) => Ok(Opened { device, driver }),
+        Err(reason) => Err(DeviceError::Unusable { spec, reason }),
+    };
+    opened.insert(key, outcome.clone());
+    keep_tuning_apart(&opened);
+    outcome
+}
+
+/// Gives every set of devices and drivers a cache of its own for tuned kernels.
+///
+/// cubecl files what it tuned under the number of a device alone: after a change of card or driver it takes kernels that
+/// the new one may not have, and panics (cubecl-runtime 0.11.3, `tune/tune_cache.rs:162` and `tune/local.rs:224`).
+fn keep_tuning_apart(outcomes: &Outcomes) {
+    let mut hasher = DefaultHasher::new();
+    for (key, outcome) in outcomes {
+        if let Ok(Opened { device, driver }) = outcome {
+            let name = Properties::of(device).map(|properties| properties.name);
+            (key, name, driver).hash(&mut hasher);
+        }
+    }
+    burn::cubecl::environment::activate(format!("ae-{:016x}", hasher.finish()));
 }
 
 /// Starts the runtime of a device; returns what its driver calls itself, or why it cannot be used.
 fn bring_up(device: &Device) -> Result<Option<String>, String> {
     let mut driver = None;
     #[cfg(feature = "wgpu")]
-    if let DispatchDevice::Cube(CubeDevice::Wgpu(wgpu)) = device.as_dispatch() {
+    if let DispatchDevice::Cube(CubeDevice::Wgpu(selected)) = device.as_dispatch() {
         use burn::backend::wgpu::graphics::AutoGraphicsApi;
-        use burn::backend::wgpu::{RuntimeOptions, try_init_setup};
+        use burn::backend::wgpu::{RuntimeOptions, try_init_setup, wgpu};
         let options = RuntimeOptions::try_default().map_err(|error| error.to_string())?;
-        let setup = try_init_setup::<AutoGraphicsApi>(wgpu, options).map_err(|error| error.to_string())?;
+        let setup = try_init_setup::<AutoGraphicsApi>(selected, options).map_err(|error| error.to_string())?;
         let info = setup.adapter.get_info();
+        // cubecl-spirv 0.11.3 gives shared memory the wrong type where VK_KHR_workgroup_memory_explicit_layout is
+        // missing (`ops/memory.rs:201`): SwiftShader then computes nonsense, lavapipe crashes. See docs/gpu.md.
+        if cfg!(feature = "vulkan")
+            && (info.backend, info.device_type) == (wgpu::Backend::Vulkan, wgpu::DeviceType::Cpu)
+        {
+            let name = info.name;
+            return Err(format!(
+                "{name} is a processor that plays a GPU, for which the shaders of the feature 'vulkan' are wrong; \
+                 a build with the feature 'wgpu' alone is right on it"
+            ));
+        }
         let words = [format!("{:?}", info.backend), info.driver, info.driver_info];
         driver = Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
     }

@@ -1,0 +1,86 @@
+//! Devices: listed, tested against the CPU, sharing the seeds, short of memory.
+//!
+//! Everything runs on the CPU; what a GPU adds is tested by `cargo xtask test --device`.
+
+use std::fs;
+
+use crate::run::Place;
+
+#[test]
+fn the_list_has_the_cpu_and_what_is_not_in_the_build() {
+    let outcome = Place::new().run(&["devices"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let mut lines = outcome.stdout.lines();
+    let heading: Vec<_> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(heading, ["device", "name", "driver", "memory", "dtypes"]);
+    let cpu = lines.next().unwrap();
+    assert!(cpu.starts_with("cpu ") && cpu.contains("burn-flex") && cpu.ends_with("f32 f16 bf16"), "{cpu}");
+    assert!(outcome.stderr.lines().any(|line| line.starts_with("not in this build: ")), "{outcome}");
+}
+
+#[test]
+fn a_device_that_is_right_passes_its_test() {
+    let outcome = Place::new().run(&["self-test", "--device", "cpu", "--dtype", "f16"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(!outcome.stdout.contains("WRONG"), "{outcome}");
+    for compared in ["convolution 3x3 ", "self-attention ", "guidance gradient ", "guided picture "] {
+        assert!(outcome.stdout.contains(&format!("\n  {compared}")), "{compared}: {outcome}");
+    }
+    let last = outcome.stdout.lines().last().unwrap();
+    assert!(last.starts_with("cpu: results on this device can be trusted"), "{last}");
+}
+
+#[test]
+fn several_devices_share_the_seeds_and_draw_the_same_pictures() {
+    let place = Place::new();
+    let run = |output: &str, devices: &str| {
+        let args = ["generate", "--prompt", "a frog", "--seeds", "0-3", "--steps", "2", "--device", devices];
+        let outcome = place.run(&[&args[..], &["--output", output]].concat());
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        outcome
+    };
+    run("one", "cpu");
+    let outcome = run("two", "cpu,cpu");
+    // Both took part, and said so.
+    assert!(outcome.stderr.contains("on cpu: step 2/2"), "{outcome}");
+    for file in ["a frog/0.png", "a frog/1.png", "a frog/2.png", "a frog/3.png", "a frog.png"] {
+        let read = |output: &str| fs::read(place.path().join(output).join(file)).unwrap();
+        assert_eq!(read("one"), read("two"), "{file}");
+    }
+}
+
+/// One network at a time on the device, and a picture that fits into one tile.
+#[test]
+fn saving_memory_changes_nothing() {
+    let place = Place::new();
+    let run = |output: &str, more: &[&str]| {
+        let args = ["generate", "--prompt", "a frog", "--seeds", "0", "--steps", "2", "--output", output];
+        let outcome = place.run(&[&args[..], more].concat());
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        fs::read(place.path().join(output).join("a frog/0.png")).unwrap()
+    };
+    let expected = run("usual", &[]);
+    assert_eq!(expected, run("low", &["--low-memory"]));
+    assert_eq!(expected, run("tiled", &["--vae-tiling"]));
+}
+
+#[test]
+fn a_damaged_network_is_named_although_it_is_loaded_late() {
+    let place = Place::new();
+    let sprites = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
+    for folder in ["scheduler", "text_encoder", "tokenizer", "unet", "vae"] {
+        fs::create_dir_all(place.path().join("model").join(folder)).unwrap();
+        for entry in fs::read_dir(sprites.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), place.path().join("model").join(folder).join(entry.file_name())).unwrap();
+        }
+    }
+    let text = fs::read_to_string(place.path().join("model/vae/config.json")).unwrap();
+    assert!(text.contains("\"layers_per_block\": 1"), "{text}");
+    let text = text.replace("\"layers_per_block\": 1", "\"layers_per_block\": 2");
+    fs::write(place.path().join("model/vae/config.json"), text).unwrap();
+    let args = ["generate", "--prompt", "a frog", "--steps", "1", "--model", "model", "--low-memory"];
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("vae") && outcome.stderr.contains("missing"), "{outcome}");
+}

@@ -1,0 +1,102 @@
+use std::fmt;
+use std::ops::Deref;
+
+use burn::tensor::Device;
+
+use crate::LoadError;
+
+type Load<T> = dyn Fn() -> Result<T, LoadError> + Send + Sync;
+
+/// A network that stays on its device, or is there only while it works.
+pub(crate) enum Residency<T> {
+    Resident(T),
+    WhileNeeded { load: Box<Load<T>>, device: Device },
+}
+
+impl<T> Residency<T> {
+    /// Loads the network now and keeps it, or with `low_memory` at each use.
+    pub(crate) fn new(
+        low_memory: bool,
+        device: &Device,
+        load: impl Fn() -> Result<T, LoadError> + Send + Sync + 'static,
+    ) -> Result<Self, LoadError> {
+        if low_memory {
+            return Ok(Self::WhileNeeded { load: Box::new(load), device: device.clone() });
+        }
+        load().map(Self::Resident)
+    }
+
+    /// The network, on its device until the value is dropped.
+    pub(crate) fn get(&self) -> Result<Present<'_, T>, LoadError> {
+        match self {
+            Self::Resident(network) => Ok(Present::Resident(network)),
+            Self::WhileNeeded { load, device } => Ok(Present::Borrowed { network: Some(load()?), device }),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Residency<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resident(network) => f.debug_tuple("Resident").field(network).finish(),
+            Self::WhileNeeded { device, .. } => f.debug_tuple("WhileNeeded").field(device).finish(),
+        }
+    }
+}
+
+/// A network while it is on its device.
+pub(crate) enum Present<'a, T> {
+    Resident(&'a T),
+    /// Loaded for this use; empty only while it is dropped.
+    Borrowed {
+        network: Option<T>,
+        device: &'a Device,
+    },
+}
+
+impl<T> Deref for Present<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Resident(network) => network,
+            Self::Borrowed { network, .. } => network.as_ref().expect("there until it is dropped"),
+        }
+    }
+}
+
+impl<T> Drop for Present<'_, T> {
+    fn drop(&mut self) {
+        if let Self::Borrowed { network, device } = self {
+            drop(network.take());
+            // A GPU's runtime keeps the pages for itself otherwise.
+            device.memory_cleanup();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_resident_is_loaded_once_and_another_at_each_use() {
+        for (low_memory, before, after) in [(false, 1, 1), (true, 0, 2)] {
+            let loads = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&loads);
+            let load = move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok("network")
+            };
+            let residency = Residency::new(low_memory, &Device::flex(), load).unwrap();
+            assert_eq!(loads.load(Ordering::SeqCst), before);
+            for _ in 0..2 {
+                assert_eq!(*residency.get().unwrap(), "network");
+            }
+            assert_eq!(loads.load(Ordering::SeqCst), after);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use ae_clip::{Subject, TokenizedPrompt};
+use ae_guidance::{Evaluation, Guidance, Guided, Subjects};
+use ae_scheduler::Scheduler;
+use ae_tensor::NoiseSource;
+use ae_unet::UNet2DConditionModel;
+use burn::tensor::Tensor;
+
+use crate::attention::{GuidedLayers, GuidedUNet};
+use crate::init_image::draw;
+use crate::{Event, Method, Pipeline, PipelineError, Request, StepTrace};
+
+/// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine
+/// before the first step ends.
+const LARGEST_SIDE: usize = 8192;
+
+/// Who hears of the events of a run, and can end it.
+pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// One request on its way from noise to latents.
+pub(crate) struct Run<'a> {
+    pipeline: &'a Pipeline,
+    request: &'a Request,
+    scheduler: Box<dyn Scheduler>,
+    guided: Option<GuidedRun>,
+    /// As the text encoder saw it.
+    pub(crate) prompt: TokenizedPrompt,
+    /// Of negative prompt and prompt: `[2, tokens, width]`
+    pub(crate) embeddings: Tensor<3>,
+    noise: Vec<NoiseSource>,
+    /// `[pictures, channels, rows, cols]`
+    pub(crate) latents: Tensor<4>,
+}
+
+/// Attend-and-Excite, set up for one request.
+struct GuidedRun {
+    guidance: Guidance,
+    layers: GuidedLayers,
+    subjects: Vec<Subject>,
+    /// Steps that image-to-image leaves out: guidance counts them, since its thresholds belong to noise levels.
+    first_step: usize,
+}
+
+impl<'a> Run<'a> {
+    /// Checks the request, encodes its prompts and draws its first latents.
+    pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
+        request.check()?;
+        let latent_size = latent_size(pipeline, request)?;
+        let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
+        let kind = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
+        let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
+        let prompt = pipeline.tokenize_for(request, &request.prompt)?;
+        let guided = GuidedRun::set_up(pipeline, request, &prompt.prompt, latent_size, first_step)?;
+
+        let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
+        let embeddings = pipeline.encode_for(request, &[&negative, &prompt])?;
+        let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
+        let [rows, cols] = latent_size;
+        let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
+        let mut draw = || draw(&mut noise, shape, &pipeline.device);
+
+        let latents = match &request.init_image {
+            Some(init) => {
+                let size = latent_size.map(|side| side * pipeline.vae_config.scale());
+                // The order of diffusers' draws: first the sample of the encoder, then the noise.
+                let encoded = pipeline.vae.get()?.encode(init.tensor(size, &pipeline.device)).sample(draw());
+                scheduler.add_noise(encoded, draw())
+            }
+            None => draw() * scheduler.init_noise_sigma(),
+        };
+        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, noise, latents })
+    }
+
+    /// The subjects that are guided; none for plain sampling.
+    pub(crate) fn subjects(&self) -> &[Subject] {
+        self.guided.as_ref().map_or(&[], |guided| &guided.subjects)
+    }
+
+    /// Every denoising step; returns, for every picture, what happened in each.
+    pub(crate) fn denoise(&mut self, observe: &mut Observer<'_>) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
+        let pipeline = self.pipeline;
+        let unet = pipeline.unet.get()?;
+        let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.request.seeds.len());
+        let mut steps = vec![Vec::with_capacity(num_steps); pictures];
+        for step in 0..num_steps {
+            let start = Instant::now();
+            let timestep = self.scheduler.timesteps()[step];
+            let guided = self.guide(&unet, step, observe)?;
+            if let Some(guided) = &guided {
+                self.latents = guided.latents();
+            }
+            let prediction = self.predict_noise(&unet, step);
+            let shape = {
+                let [_, channels, rows, cols] = self.latents.dims();
+                [1, channels, rows, cols]
+            };
+            let noise = &mut self.noise;
+            let mut draw = || draw(noise, shape, &pipeline.device);
+            self.latents = self.scheduler.step(prediction, step, self.latents.clone(), &mut draw);
+            // Only now, with the whole step handed to the device, does the host wait for the losses.
+            let traces = match guided {
+                Some(guided) => guided.read_traces(&mut tell(observe, step, num_steps))?,
+                None => Vec::new(),
+            };
+
+            let seconds = start.elapsed().as_secs_f64();
+            let mut traces = traces.into_iter();
+            let ended: Vec<_> =
+                (0..pictures).map(|_| StepTrace { timestep, guidance: traces.next(), seconds }).collect();
+            let event = Event::Denoised { step, num_steps, traces: &ended, latents: &self.latents };
+            if observe(event).is_break() {
+                return Err(PipelineError::Interrupted);
+            }
+            for (steps, ended) in steps.iter_mut().zip(ended) {
+                steps.push(ended);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The latents shifted by Attend-and-Excite; none for plain sampling.
+    pub(crate) fn guide(
+        &self,
+        unet: &UNet2DConditionModel,
+        step: usize,
+        observe: &mut Observer<'_>,
+    ) -> Result<Option<Guided>, PipelineError> {
+        let Some(GuidedRun { guidance, layers, first_step, .. }) = &self.guided else { return Ok(None) };
+        let timesteps = self.scheduler.timesteps();
+        let model = GuidedUNet {
+            unet,
+            timestep: timesteps[step],
+            context: &self.embeddings.clone().narrow(0, 1, 1),
+            layers,
+            scale_input: &|latents| self.scheduler.scale_model_input(latents, step),
+        };
+        let mut observe = tell(observe, step, timesteps.len());
+        let (step, num_steps) = (first_step + step, first_step + timesteps.len());
+        Ok(Some(guidance.guide(&model, self.latents.clone(), step, num_steps, &mut observe)?))
+    }
+
+    /// The prediction with classifier-free guidance (Ho and Salimans 2022); without it up to a scale of 1.
+    pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, step: usize) -> Tensor<4> {
+        let input = self.scheduler.scale_model_input(self.latents.clone(), step);
+        let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
+        let pictures = input.dims()[0];
+        let positive = self.embeddings.clone().narrow(0, 1, 1).repeat_dim(0, pictures);
+        if scale <= 1.0 {
+            return unet.forward(input, timestep, &positive);
+        }
+        let negative = self.embeddings.clone().narrow(0, 0, 1).repeat_dim(0, pictures);
+        let both = unet.forward(input.repeat_dim(0, 2), timestep, &Tensor::cat(vec![negative, positive], 0));
+        let unconditional = both.clone().narrow(0, 0, pictures);
+        let conditional = both.narrow(0, pictures, pictures);
+        unconditional.clone() + (conditional - unconditional) * scale
+    }
+}
+
+impl GuidedRun {
+    fn set_up(
+        pipeline: &Pipeline,
+        request: &Request,
+        prompt: &TokenizedPrompt,
+        latent_size: [usize; 2],
+        first_step: usize,
+    ) -> Result<Option<Self>, PipelineError> {
+        let Method::AttendAndExcite { subjects, settings, attention_resolution, eot_normalization } = &request.method
+        else {
+            return Ok(None);
+        };
+        let subjects = subjects.resolve(prompt)?;
+        let reduction = pipeline.defaults().attention_reduction;
+        let resolution = attention_resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
+        // The layout alone: parameters of a network that is not loaded take no memory.
+        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
+        let layers = GuidedLayers::find(&layout, latent_size, resolution)?;
+        let positions = subjects.iter().map(|subject| subject.positions.clone()).collect();
+        let eot = eot_normalization.is_on(pipeline.family).then(|| prompt.end());
+        let tokens = Subjects::new(positions, pipeline.tokenizer.max_length(), eot)?;
+        let guidance = Guidance::new(settings.clone(), tokens, resolution)?;
+        Ok(Some(Self { guidance, layers, subjects, first_step }))
+    }
+}
+
+/// An observer of guidance that passes its evaluations on.
+fn tell(observe: &mut Observer<'_>, step: usize, num_steps: usize) -> impl FnMut(Evaluation<'_>) -> ControlFlow<()> {
+    move |Evaluation { iteration, image, losses, .. }| {
+        observe(Event::Evaluated { step, num_steps, iteration, picture: image, losses })
+    }
+}
+
+/// Rows and columns of the latents of a request.
+fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
+    let scale = pipeline.vae_config.scale();
+    let smallest = scale << pipeline.unet_config.reductions();
+    let [height, width] = match &request.init_image {
+        Some(init) => {
+            [init.image.height(), init.image.width()].map(|side| (side as usize / scale * scale).max(smallest))
+        }
+        None => pipeline.default_size(),
+    };
+    let sides = [("height", request.height.unwrap_or(height)), ("width", request.width.unwrap_or(width))];
+    for (option, side) in sides {
+        if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
+            let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");
+            return Err(PipelineError::Option { option, value: side.to_string(), expected });
+        }
+    }
+    Ok(sides.map(|(_, side)| side / scale))
+}

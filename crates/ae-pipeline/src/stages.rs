@@ -1,0 +1,44 @@
+use std::ops::ControlFlow;
+
+use ae_tensor::read;
+
+use crate::run::Run;
+use crate::{Method, Pipeline, PipelineError, Request};
+
+/// What the stages of the first denoising step compute, for comparing one device with another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stages {
+    /// The text embeddings of negative prompt and prompt.
+    pub text_embeddings: Vec<f32>,
+    /// The noise prediction with classifier-free guidance, at the first latents.
+    pub noise_prediction: Vec<f32>,
+    /// The guidance loss of every subject at the first latents; none for plain sampling.
+    pub losses: Vec<f32>,
+    /// The gradient of the largest of them by the latents; none for plain sampling.
+    pub gradient: Vec<f32>,
+}
+
+impl Pipeline {
+    /// Computes the stages of the first denoising step of a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate`](Self::generate).
+    pub fn stages(&self, request: &Request) -> Result<Stages, PipelineError> {
+        let mut request = request.clone();
+        if let Method::AttendAndExcite { settings, .. } = &mut request.method {
+            settings.thresholds.clear();
+            settings.max_iter_to_alter = settings.max_iter_to_alter.max(1);
+        }
+        let run = Run::set_up(self, &request)?;
+        let unet = self.unet.get()?;
+        let noise_prediction = read(run.predict_noise(&unet, 0))?;
+        let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+        if let Some(guided) = run.guide(&unet, 0, &mut |_| ControlFlow::Continue(()))? {
+            gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();
+            let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
+            losses = traces.into_iter().flat_map(|trace| trace.before.subjects).collect();
+        }
+        Ok(Stages { text_embeddings: read(run.embeddings)?, noise_prediction, losses, gradient })
+    }
+}

@@ -1,0 +1,68 @@
+//! A GPU against the CPU: `cargo xtask test --device wgpu`. The stages and runs of `parity` run there too.
+
+use ae_pipeline::{Method, ModelSource, Pipeline, Stages};
+use ae_tensor::{Backend, DeviceSpec, Difference, FloatType, check_operations};
+use ae_tests::{device, device_spec, model, sprites};
+
+/// The guard against drivers and kernels that are wrong in silence, above all in gradients.
+#[test]
+fn operations_and_their_gradients_are_those_of_the_cpu() {
+    const BOUND: f32 = 1e-3;
+    assert_ne!(device_spec().backend(), Backend::Cpu, "set AE_TEST_DEVICE");
+    let mut wrong = Vec::new();
+    for check in check_operations(&device(), &DeviceSpec::CPU.open().unwrap()) {
+        match check.difference {
+            Ok(Difference { value, gradient }) if value < BOUND && gradient < BOUND => {}
+            other => wrong.push(format!("{}: {other:?}", check.name)),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn stages(source: &ModelSource, dtype: FloatType, spec: DeviceSpec) -> Stages {
+    let pipeline = Pipeline::load(source, dtype, &spec.open().unwrap()).unwrap();
+    let request = pipeline.request("a cat and a dog");
+    assert!(matches!(request.method, Method::AttendAndExcite { .. }));
+    pipeline.stages(&request).unwrap()
+}
+
+fn relative(actual: &[f32], expected: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e)) / norm(&mut expected.iter().copied())
+}
+
+/// Relative in norm: embeddings and noise prediction, and the gradient, which half precision reaches through the whole
+/// network twice.
+fn compare(dtype: FloatType, bound: f64, gradient_bound: f64) {
+    if !dtype.is_supported_by(&device()) {
+        eprintln!("{} does not compute in {dtype}", device_spec());
+        return;
+    }
+    for folder in [model("sd1"), model("sd2"), sprites()] {
+        let source = ModelSource::folder(&folder);
+        let (actual, expected) =
+            (stages(&source, dtype, device_spec()), stages(&source, FloatType::F32, DeviceSpec::CPU));
+        let differences = [
+            relative(&actual.text_embeddings, &expected.text_embeddings),
+            relative(&actual.noise_prediction, &expected.noise_prediction),
+            relative(&actual.gradient, &expected.gradient),
+        ];
+        let holds = differences[0] < bound && differences[1] < bound && differences[2] < gradient_bound;
+        assert!(holds, "{dtype}, {}: embeddings, noise, gradient {differences:.1e?}", folder.display());
+    }
+}
+
+#[test]
+fn single_precision_is_that_of_the_cpu() {
+    compare(FloatType::F32, 1e-3, 1e-3);
+}
+
+#[test]
+fn half_precision_stays_near_single_precision() {
+    compare(FloatType::F16, 1e-2, 1e-1);
+}
+
+#[test]
+fn bfloat16_stays_near_single_precision() {
+    compare(FloatType::BF16, 7e-2, 6e-1);
+}
