@@ -1,13 +1,15 @@
 //! Layers that several of the models share, with diffusers' parameter names.
 
 mod attention;
+mod group_norm;
 mod heads;
 mod precision;
 mod resample;
 mod resnet;
 
+pub use group_norm::group_norm;
 pub use heads::{merge_heads, split_heads};
-pub use precision::{attention, attention_probs, group_norm, layer_norm};
+pub use precision::{attention, attention_probs, layer_norm};
 pub use resample::{Downsample2D, DownsamplePadding, Upsample2D};
 pub use resnet::{ResnetBlock2D, ResnetBlock2DConfig};
 
