@@ -120,10 +120,8 @@ impl Worker<'_> {
 
     fn picture(&self, request: &Request) -> Result<Picture, PipelineError> {
         let Order { quiet, verbose, interrupted, bars, .. } = *self.order;
-        let mut name = format!("seed {}", request.seeds[0]);
-        if self.several {
-            name += &format!(" on {}", self.painter.device);
-        }
+        let place = if self.several { format!(" on {}", self.painter.device) } else { String::new() };
+        let name = format!("seed {}{place}", request.seeds[0]);
         let mut progress = Progress::new(quiet, verbose, name, bars);
         let mut observe = |event: Event<'_>| {
             progress.show(&event);

@@ -44,38 +44,31 @@ pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ComputeError>
 
 impl From<&ExecutionError> for ComputeError {
     fn from(error: &ExecutionError) -> Self {
-        let text = error.to_string();
-        let reason = reason(&text);
-        // The runtimes' own words, of cubecl's `IoError` and `LaunchError` and of wgpu.
-        let memory =
+        /// The runtimes' own words: cubecl's `IoError` and `LaunchError`, wgpu's errors.
+        const MEMORY: [&str; 5] =
             ["out of device memory", "out-of-memory", "out of memory", "can't allocate buffer", "not enough memory"];
-        let lower = text.to_lowercase();
-        if memory.iter().any(|words| lower.contains(words)) {
-            Self::OutOfMemory { reason }
-        } else {
-            Self::Failed { reason }
+        let report = error.to_string();
+        let speaks_of_memory = |line: &&str| MEMORY.iter().any(|words| line.to_lowercase().contains(words));
+        match causes(&report).find(speaks_of_memory) {
+            Some(line) => Self::OutOfMemory { reason: shortened(line) },
+            None => Self::Failed { reason: causes(&report).last().map_or("no reason given".to_owned(), shortened) },
         }
     }
 }
 
-/// The root cause within an error's report: its last line that is neither a heading nor part of a backtrace.
-fn reason(report: &str) -> String {
-    /// Characters of it to show.
-    const SHOWN: usize = 200;
-    let before_backtrace = report.split("acktrace").next().unwrap_or(report);
-    let is_frame = |line: &str| line.split_once(':').is_some_and(|(number, _)| number.parse::<usize>().is_ok());
-    let heading = |line: &str| line.ends_with("Caused by:") || line == "B" || line == "b";
-    let mut lines = before_backtrace.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut last = lines.next().unwrap_or("no reason given");
-    for line in lines {
-        if is_frame(line) || line.starts_with("at ") {
-            break;
-        }
-        if !heading(line) {
-            last = line;
-        }
-    }
-    last.chars().take(SHOWN).collect()
+/// The lines of an error's report that tell of a cause, the root cause last: without headings and the backtrace.
+fn causes(report: &str) -> impl Iterator<Item = &str> {
+    let lines = report.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
+    lines.take_while(|line| !line.to_lowercase().contains("backtrace") && !is_frame(line))
+}
+
+/// A line of a backtrace, as `12: module::function`.
+fn is_frame(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(number, _)| number.parse::<usize>().is_ok())
+}
+
+fn shortened(line: &str) -> String {
+    line.chars().take(200).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +84,9 @@ mod tests {
         let report = "The bytes were never written (failure #1, still claiming 2 buffer(s))\nCaused by:\n  An IO error \
                       happened\nCaused by:\n  out of device memory allocating 4294967296 bytes\n   0: frame\n at x";
         let expected = "out of device memory allocating 4294967296 bytes".to_owned();
+        assert_eq!(error(report), ComputeError::OutOfMemory { reason: expected });
+        let report = "An IO error happened\nCaused by:\n  can't allocate buffer of size: 9\n  No backtrace";
+        let expected = "can't allocate buffer of size: 9".to_owned();
         assert_eq!(error(report), ComputeError::OutOfMemory { reason: expected });
         let report = "A launch error happened\nCaused by:\n  the pipeline was refused\nBacktrace:\n   0: frame";
         assert_eq!(error(report), ComputeError::Failed { reason: "the pipeline was refused".to_owned() });

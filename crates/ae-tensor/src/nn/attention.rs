@@ -87,11 +87,11 @@ impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff
             OpsKind::Tracked(mut prep) => {
                 let [query_id, key_id, value_id] = [&query, &key, &value].map(|tensor| prep.checkpoint(tensor));
                 let state = State { query: query_id, key: key_id, value: value_id, scale, scores };
-                let [query, key, value] = [query, key, value].map(|tensor| tensor.into_primitive());
+                let [query, key, value] = [query, key, value].map(FloatTensor::<Self>::into_primitive);
                 prep.finish(state, B::attention_in_slices(query, key, value, scale, scores))
             }
             OpsKind::UnTracked(prep) => {
-                let [query, key, value] = [query, key, value].map(|tensor| tensor.into_primitive());
+                let [query, key, value] = [query, key, value].map(FloatTensor::<Self>::into_primitive);
                 prep.finish(B::attention_in_slices(query, key, value, scale, scores))
             }
         }
@@ -117,7 +117,7 @@ impl<B: Backend> Backward<B, 3> for AttentionBackward {
         let State { query, key, value, scale, scores } = ops.state;
         let [query, key, value] = [query, key, value].map(|id| checkpointer.retrieve_node_output::<FloatTensor<B>>(id));
         let gradient = grads.consume::<B>(&ops.node);
-        let gradients = attention_backward::<B>(&query, key, value, &gradient, scale, scores);
+        let gradients = attention_backward::<B>(&query, &key, value, &gradient, scale, scores);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);
@@ -147,7 +147,7 @@ fn attention_forward<B: Backend>(
 /// `dQ = scale dS K`, `dK = scale dS^T Q`, `dV = P^T dO`.
 fn attention_backward<B: Backend>(
     query: &FloatTensor<B>,
-    key: FloatTensor<B>,
+    key: &FloatTensor<B>,
     value: FloatTensor<B>,
     gradient: &FloatTensor<B>,
     scale: f64,
