@@ -90,5 +90,8 @@ fn blended(before: &Tensor<4>, tile: Tensor<4>, dim: usize, extent: usize) -> Te
     let old = before.clone().narrow(dim, from - extent, extent);
     let new = tile.clone().narrow(dim, 0, extent);
     let faded = old * (-weights.clone() + 1.0) + new * weights;
+    if extent == size {
+        return faded;
+    }
     Tensor::cat(vec![faded, tile.narrow(dim, extent, size - extent)], dim)
 }
