@@ -425,6 +425,30 @@ mod tests {
         assert_eq!(seen, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]);
     }
 
+    /// Only a refinement needs a loss while it runs; waiting for others would stall the device.
+    #[test]
+    fn an_update_waits_for_no_loss() {
+        for (thresholds, heard_early) in [(BTreeMap::new(), 0), (BTreeMap::from([(3, 1.0)]), 3)] {
+            let guidance = guidance(|s| {
+                s.thresholds = thresholds;
+                s.max_refinement_steps = 3;
+            });
+            let mut heard = 0;
+            let guided = guidance.guide(&toy, latents(1), 3, 10, &mut |_| {
+                heard += 1;
+                ControlFlow::Continue(())
+            });
+            assert_eq!(heard, heard_early);
+            let traces = guided.unwrap().read_traces(&mut |_| {
+                heard += 1;
+                ControlFlow::Continue(())
+            });
+            // The last evaluation is read with the traces.
+            assert_eq!(heard, heard_early + 1);
+            assert_eq!(traces.unwrap()[0].refinement_steps(), heard_early);
+        }
+    }
+
     #[test]
     fn a_loss_that_is_not_finite_is_an_error() {
         let broken = |latents: Tensor<4>| toy(latents * f32::NAN);
