@@ -24,6 +24,7 @@ mod defaults;
 mod error;
 mod event;
 mod generate;
+mod guided_run;
 mod init_image;
 mod load;
 mod model_files;

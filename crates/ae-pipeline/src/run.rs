@@ -2,15 +2,16 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use ae_clip::{Subject, TokenizedPrompt};
-use ae_guidance::{Evaluation, Guidance, Guided, Subjects};
+use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use ae_unet::UNet2DConditionModel;
 use burn::tensor::Tensor;
 
-use crate::attention::{GuidedLayers, GuidedUNet};
+use crate::attention::GuidedUNet;
+use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
-use crate::{Event, Method, Pipeline, PipelineError, Request, StepTrace};
+use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
 
 /// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine
 /// before the first step ends.
@@ -32,15 +33,6 @@ pub(crate) struct Run<'a> {
     noise: Vec<NoiseSource>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
-}
-
-/// Attend-and-Excite, set up for one request.
-struct GuidedRun {
-    guidance: Guidance,
-    layers: GuidedLayers,
-    subjects: Vec<Subject>,
-    /// Steps that image-to-image leaves out: guidance counts them, since its thresholds belong to noise levels.
-    first_step: usize,
 }
 
 impl<'a> Run<'a> {
@@ -155,32 +147,6 @@ impl<'a> Run<'a> {
         let unconditional = both.clone().narrow(0, 0, pictures);
         let conditional = both.narrow(0, pictures, pictures);
         unconditional.clone() + (conditional - unconditional) * scale
-    }
-}
-
-impl GuidedRun {
-    fn set_up(
-        pipeline: &Pipeline,
-        request: &Request,
-        prompt: &TokenizedPrompt,
-        latent_size: [usize; 2],
-        first_step: usize,
-    ) -> Result<Option<Self>, PipelineError> {
-        let Method::AttendAndExcite { subjects, settings, attention_resolution, eot_normalization } = &request.method
-        else {
-            return Ok(None);
-        };
-        let subjects = subjects.resolve(prompt)?;
-        let reduction = pipeline.defaults().attention_reduction;
-        let resolution = attention_resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
-        // The layout alone: parameters of a network that is not loaded take no memory.
-        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
-        let layers = GuidedLayers::find(&layout, latent_size, resolution)?;
-        let positions = subjects.iter().map(|subject| subject.positions.clone()).collect();
-        let eot = eot_normalization.is_on(pipeline.family).then(|| prompt.end());
-        let tokens = Subjects::new(positions, pipeline.tokenizer.max_length(), eot)?;
-        let guidance = Guidance::new(settings.clone(), tokens, resolution)?;
-        Ok(Some(Self { guidance, layers, subjects, first_step }))
     }
 }
 

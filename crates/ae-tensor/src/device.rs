@@ -6,6 +6,7 @@ mod error;
 mod gpu;
 mod info;
 mod open;
+mod opened;
 mod spec;
 
 pub use backend::Backend;

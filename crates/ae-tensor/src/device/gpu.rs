@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::backend::{CubeDevice, DispatchDevice};
 use burn::tensor::{Device, DeviceType};
 
-use super::open::Opened;
+use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
 use crate::ComputeError;
 

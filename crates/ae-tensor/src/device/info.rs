@@ -1,6 +1,7 @@
 #[cfg(feature = "gpu")]
 use super::gpu::Properties;
-use super::open::{Opened, count, open};
+use super::open::{count, open};
+use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
 use crate::FloatType;
 

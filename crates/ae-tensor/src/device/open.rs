@@ -1,13 +1,7 @@
 use burn::tensor::Device;
 
+use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
-
-/// A device that is in use, and what its driver calls itself.
-#[derive(Clone)]
-pub(super) struct Opened {
-    pub(super) device: Device,
-    pub(super) driver: Option<String>,
-}
 
 impl DeviceSpec {
     /// Opens the device.
