@@ -13,9 +13,9 @@ use crate::output::{Download, print, say};
 /// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1.
 const PROMPT: &str = "a lion and a red car";
 const SEED: u64 = 7;
-/// Enough for a picture, few enough for less than a minute on a processor that plays a GPU.
-const STEPS: usize = 4;
-const GUIDED_STEPS: usize = 2;
+/// Enough to go through every part, few enough for a minute on two cores that play a GPU.
+const STEPS: usize = 3;
+const GUIDED_STEPS: usize = 1;
 
 /// Compares devices with the CPU, operation by operation and stage by stage.
 pub(crate) fn self_test(args: &SelfTestArgs) -> Result<(), CliError> {
