@@ -26,6 +26,12 @@ pub fn assert_close(name: &str, actual: &[f32], expected: &[f32], relative: f32,
     assert!(difference <= f64::from(relative) * size, "{name}: off by {difference:.3e} of {size:.3e} in norm");
 }
 
+/// The Euclidean norm of the difference as a share of the norm expected.
+pub fn relative_difference(actual: &[f32], expected: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e)) / norm(&mut expected.iter().copied())
+}
+
 /// The largest difference of two pictures of the same size, in 255ths.
 ///
 /// # Panics

@@ -9,7 +9,7 @@ mod paths;
 mod tensors;
 
 pub use case::{Arguments, Case, RecordedStep};
-pub use compare::{assert_close, largest_difference};
+pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
 pub use formats::{Formats, Variant};
 pub use maps::Maps;

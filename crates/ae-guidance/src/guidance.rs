@@ -85,10 +85,11 @@ impl Guidance {
             images: latents.split(1, 0).into_iter().map(Image::new).collect(),
         };
         let everyone = (0..pass.images.len()).collect();
-        let mut unread = Some(pass.evaluate(everyone, true));
-        if let Some(threshold) = self.settings.thresholds.get(&step) {
-            unread = pass.refine(unread, (1.0 - threshold) as f32, updated, observe)?;
-        }
+        let first = pass.evaluate(everyone, true);
+        let unread = match self.settings.thresholds.get(&step) {
+            Some(threshold) => pass.refine(first, (1.0 - threshold) as f32, updated, observe)?,
+            None => Some(first),
+        };
         let Pass { images, step_size, .. } = pass;
         let latents = images.iter().map(|image| if updated { image.shifted(step_size) } else { image.latents.clone() });
         Ok(Guided { latents: Tensor::cat(latents.collect(), 0), step, updated, images, unread })
@@ -155,21 +156,19 @@ struct Evaluated {
 }
 
 impl<M: AttentionModel> Pass<'_, M> {
-    /// Iterative latent refinement of the images whose loss is above `target`.
+    /// Iterative latent refinement of the images whose loss is above `target`; returns the evaluation that is not read.
     fn refine(
         &mut self,
-        first: Option<Evaluated>,
+        first: Evaluated,
         target: f32,
         gradient_after: bool,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Evaluated>, GuidanceError> {
         let most = self.guidance.settings.max_refinement_steps;
         if most == 0 {
-            return Ok(first);
+            return Ok(Some(first));
         }
-        if let Some(evaluated) = first {
-            evaluated.read(self.step, &mut self.images, observe)?;
-        }
+        first.read(self.step, &mut self.images, observe)?;
         let refined: Vec<usize> = (0..self.images.len()).filter(|&i| self.images[i].loss() > target).collect();
         if refined.is_empty() {
             return Ok(None);

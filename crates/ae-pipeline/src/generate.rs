@@ -16,7 +16,7 @@ impl Pipeline {
         let steps = run.denoise(observe)?;
         let subjects = run.subjects().to_vec();
         let Run { prompt, latents, .. } = run;
-        let images = self.decode_for(request, latents.clone())?;
+        let images = self.decode_with(latents.clone(), request.vae_tiling)?;
 
         let pictures = request.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
         let pictures = pictures.map(|(((&seed, image), latents), steps)| {

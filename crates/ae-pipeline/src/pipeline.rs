@@ -3,7 +3,7 @@ use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, app
 use ae_scheduler::{SchedulerConfig, SchedulerKind};
 use ae_tensor::NoiseKind;
 use ae_unet::{UNet2DConditionModel, UNetConfig};
-use ae_vae::{AutoencoderKL, VaeConfig};
+use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
@@ -151,14 +151,20 @@ impl Pipeline {
     ///
     /// When they hold NaN or infinity, or the device fails.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-        let vae = self.vae.get()?;
-        latents.split(1, 0).into_iter().map(|latents| to_image(vae.decode(latents))).collect()
+        self.decode_with(latents, None)
     }
 
-    /// The pictures of latents, in tiles if the request says so.
-    pub(crate) fn decode_for(&self, request: &Request, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-        let Some(tiling) = request.vae_tiling else { return self.decode(latents) };
+    /// The pictures of latents, decoded one at a time, in tiles if there are any.
+    pub(crate) fn decode_with(
+        &self,
+        latents: Tensor<4>,
+        tiling: Option<VaeTiling>,
+    ) -> Result<Vec<RgbImage>, PipelineError> {
         let vae = self.vae.get()?;
-        latents.split(1, 0).into_iter().map(|latents| to_image(vae.decode_tiled(latents, tiling))).collect()
+        let decode = |latents| match tiling {
+            Some(tiling) => vae.decode_tiled(latents, tiling),
+            None => vae.decode(latents),
+        };
+        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents))).collect()
     }
 }

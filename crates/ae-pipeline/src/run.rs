@@ -30,6 +30,8 @@ pub(crate) struct Run<'a> {
     pub(crate) prompt: TokenizedPrompt,
     /// Of negative prompt and prompt: `[2, tokens, width]`
     pub(crate) embeddings: Tensor<3>,
+    /// The same for every picture, as the U-Net takes it: `[2 * pictures, tokens, width]`
+    context: Tensor<3>,
     noise: Vec<NoiseSource>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
@@ -48,6 +50,9 @@ impl<'a> Run<'a> {
 
         let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
         let embeddings = pipeline.encode_for(request, &[&negative, &prompt])?;
+        let pictures = request.seeds.len();
+        let repeated = |prompt| embeddings.clone().narrow(0, prompt, 1).repeat_dim(0, pictures);
+        let context = Tensor::cat(vec![repeated(0), repeated(1)], 0);
         let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
         let [rows, cols] = latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
@@ -62,7 +67,7 @@ impl<'a> Run<'a> {
             }
             None => draw() * scheduler.init_noise_sigma(),
         };
-        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, noise, latents })
+        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, context, noise, latents })
     }
 
     /// The subjects that are guided; none for plain sampling.
@@ -138,12 +143,10 @@ impl<'a> Run<'a> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
         let pictures = input.dims()[0];
-        let positive = self.embeddings.clone().narrow(0, 1, 1).repeat_dim(0, pictures);
         if scale <= 1.0 {
-            return unet.forward(input, timestep, &positive);
+            return unet.forward(input, timestep, &self.context.clone().narrow(0, pictures, pictures));
         }
-        let negative = self.embeddings.clone().narrow(0, 0, 1).repeat_dim(0, pictures);
-        let both = unet.forward(input.repeat_dim(0, 2), timestep, &Tensor::cat(vec![negative, positive], 0));
+        let both = unet.forward(input.repeat_dim(0, 2), timestep, &self.context);
         let unconditional = both.clone().narrow(0, 0, pictures);
         let conditional = both.narrow(0, pictures, pictures);
         unconditional.clone() + (conditional - unconditional) * scale

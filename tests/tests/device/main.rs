@@ -2,7 +2,7 @@
 
 use ae_pipeline::{Method, ModelSource, Pipeline, Stages};
 use ae_tensor::{Backend, DeviceSpec, Difference, FloatType, check_operations};
-use ae_tests::{device, device_spec, model};
+use ae_tests::{device, device_spec, model, relative_difference};
 
 /// The guard against drivers and kernels that are wrong in silence, above all in gradients.
 #[test]
@@ -26,11 +26,6 @@ fn stages(source: &ModelSource, dtype: FloatType, spec: DeviceSpec) -> Stages {
     pipeline.stages(&request).unwrap()
 }
 
-fn relative(actual: &[f32], expected: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-    norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e)) / norm(&mut expected.iter().copied())
-}
-
 /// Relative in norm: embeddings and noise prediction, and the gradient, which half precision reaches through the whole
 /// network twice.
 fn compare(dtype: FloatType, bound: f64, gradient_bound: f64) {
@@ -41,9 +36,9 @@ fn compare(dtype: FloatType, bound: f64, gradient_bound: f64) {
     let source = ModelSource::folder(model("sd2"));
     let (actual, expected) = (stages(&source, dtype, device_spec()), stages(&source, FloatType::F32, DeviceSpec::CPU));
     let differences = [
-        relative(&actual.text_embeddings, &expected.text_embeddings),
-        relative(&actual.noise_prediction, &expected.noise_prediction),
-        relative(&actual.gradient, &expected.gradient),
+        relative_difference(&actual.text_embeddings, &expected.text_embeddings),
+        relative_difference(&actual.noise_prediction, &expected.noise_prediction),
+        relative_difference(&actual.gradient, &expected.gradient),
     ];
     let holds = differences[0] < bound && differences[1] < bound && differences[2] < gradient_bound;
     assert!(holds, "{dtype}: embeddings, noise, gradient {differences:?}");

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use ae_pipeline::{ModelSource, Pipeline, Request};
 use ae_tensor::FloatType;
-use ae_tests::{model, sprites};
+use ae_tests::{model, relative_difference, sprites};
 use burn::tensor::{Device, Tensor};
 
 /// The largest difference of text embeddings, final latents and pictures, relative in norm.
@@ -14,11 +14,6 @@ const BOUNDS: [(FloatType, f64); 2] = [(FloatType::F16, 1e-2), (FloatType::BF16,
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec_as().expect("single precision")
-}
-
-fn relative(actual: &[f32], expected: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-    norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e)) / norm(&mut expected.iter().copied())
 }
 
 /// Two of ten denoising steps are guided; more would let a chaotic process grow the first difference.
@@ -53,7 +48,8 @@ fn half_precision_stays_near_single_precision() {
         for folder in [model("sd1"), model("sd2"), sprites()] {
             let source = ModelSource::folder(&folder);
             let (actual, expected) = (results(&source, dtype), results(&source, FloatType::F32));
-            differences.extend(actual.iter().zip(&expected).map(|(actual, expected)| relative(actual, expected)));
+            differences
+                .extend(actual.iter().zip(&expected).map(|(actual, expected)| relative_difference(actual, expected)));
         }
         // Zero would mean that the type was not used.
         let holds = differences.iter().all(|difference| *difference > 0.0 && *difference < bound);
