@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Stable Diffusion 1.5 and 2.1 of the real size with seeded random weights, in every format.
 
-  python make_full.py DIR [sd1] [sd2]
+  python make_full.py DIR [sd1[/VARIANT]] [sd2[/VARIANT]]
 
-The configs are the published ones, the tokenizer is the small one of `make_reference.py`. DIR/formats.json describes
+A family alone means all of its variants. The configs are the published ones, the tokenizer is the small one of `make_reference.py`. DIR/formats.json describes
 what is written, see formats.py; there are expected values for the weights in float32, and for those rounded to float16
 and bfloat16, all computed in float32. The formats are spread over the two families so that they need no more than 22 GB of disk.
 What exists in DIR is kept. Needs 7 GB of memory.
@@ -94,11 +94,13 @@ def write_once(path, write):
         print(path, flush=True)
 
 
-def write_family(family, out, tokenizer):
+def write_family(family, wanted, out, tokenizer):
     folder = f"{out}/{family}"
     os.makedirs(folder, exist_ok=True)
     for dtype in formats.DTYPES:
-        names = [name for name, stored in VARIANTS[family].items() if stored == dtype]
+        names = [name for name, stored in VARIANTS[family].items() if stored == dtype and name in wanted]
+        if not names:
+            continue
         expected = f"{folder}/expected-{dtype}.safetensors"
         if all(os.path.exists(path) for path in [expected, *(f"{folder}/{name}" for name in names)]):
             continue
@@ -110,10 +112,14 @@ def write_family(family, out, tokenizer):
         del pipe
 
 
-def describe(families, tokenizer):
+def describe(out, tokenizer):
+    """Of what is in `out`."""
+    families = [family for family in VARIANTS if os.path.isdir(f"{out}/{family}")]
     variants = []
     for family in families:
         for name, dtype in VARIANTS[family].items():
+            if not os.path.exists(f"{out}/{family}/{name}"):
+                continue
             layout = "diffusers" if "." not in name else "stability" if family == "sd2" else "compvis"
             variants.append(dict(
                 name=f"{family}-{name}", path=f"{family}/{name}", family=family, layout=layout, dtype=dtype, components=COMPONENTS.get(name, ALL),
@@ -126,18 +132,22 @@ def describe(families, tokenizer):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("out", metavar="DIR")
-    arguments.add_argument("families", metavar="FAMILY", nargs="*")
+    arguments.add_argument("families", metavar="FAMILY[/VARIANT]", nargs="*")
     arguments = arguments.parse_args()
-    families, out = arguments.families or list(VARIANTS), arguments.out
-    unknown = [family for family in families if family not in VARIANTS]
-    if unknown:
-        sys.exit(f"unknown family {', '.join(unknown)}: expected some of {', '.join(VARIANTS)}")
+    out, wanted = arguments.out, {}
+    for argument in arguments.families or VARIANTS:
+        family, _, variant = argument.partition("/")
+        known = VARIANTS.get(family, {})
+        if not known or variant and variant not in known:
+            expected = ", ".join(known and [f"{family}/{name}" for name in known] or VARIANTS)
+            sys.exit(f"unknown model {argument}: expected some of {expected}")
+        wanted.setdefault(family, set()).update([variant] if variant else known)
     reference.build_tokenizer(f"{out}/tokenizer")
     tokenizer = CLIPTokenizer.from_pretrained(f"{out}/tokenizer")
-    for family in families:
-        write_family(family, out, tokenizer)
+    for family, variants in wanted.items():
+        write_family(family, variants, out, tokenizer)
     with open(f"{out}/formats.json", "w") as f:
-        json.dump(describe([family for family in VARIANTS if os.path.isdir(f"{out}/{family}")], tokenizer), f, indent=1)
+        json.dump(describe(out, tokenizer), f, indent=1)
 
 
 if __name__ == "__main__":

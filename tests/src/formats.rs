@@ -130,12 +130,12 @@ impl Check<'_> {
         let latents: Tensor<4> = self.expected.tensor("latents", &self.device);
         let embeddings: Tensor<3> = self.expected.tensor("text_embeddings", &self.device);
         let timestep = f64::from(self.expected.values("timestep").0[0]);
-        let both = latents.clone().repeat_dim(0, 2);
-        self.close("noise_prediction", unet.forward(both, timestep, &embeddings));
+        let (both, text) = (latents.clone().repeat_dim(0, 2), unet.read_text(&embeddings));
+        self.close("noise_prediction", unet.forward(both, timestep, &text));
 
         let tracked = latents.autodiff().require_grad();
         let mut maps = Maps(*attention_resolution, Vec::new());
-        let _ = unet.forward_with(tracked.clone(), timestep, &embeddings.narrow(0, 1, 1), &mut maps);
+        let _ = unet.forward_with(tracked.clone(), timestep, &text.narrow(1, 1), &mut maps);
         let settings = GuidanceSettings { attention_scale: *attention_scale, ..Default::default() };
         let subjects = tokens.iter().map(|&token| vec![token]).collect();
         let subjects = Subjects::new(subjects, 77, None).unwrap();

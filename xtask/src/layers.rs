@@ -3,7 +3,7 @@ use crate::metadata::{Dependency, Package, packages};
 
 /// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
 const LAYERS: [&[&str]; 6] = [
-    &["ae-checkpoint", "ae-hub"],
+    &["ae-checkpoint", "ae-hub", "ae-kernels"],
     &["ae-tensor"],
     &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],
     &["ae-guidance"],

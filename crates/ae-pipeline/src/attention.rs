@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use ae_guidance::AttentionModel;
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel};
+use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::PipelineError;
@@ -11,8 +11,8 @@ use crate::PipelineError;
 pub(crate) struct GuidedUNet<'a> {
     pub(crate) unet: &'a UNet2DConditionModel,
     pub(crate) timestep: f64,
-    /// The conditional text embedding, `[1, tokens, width]`.
-    pub(crate) context: &'a Tensor<3>,
+    /// The prompt alone.
+    pub(crate) text: &'a ConditioningText,
     pub(crate) layers: &'a GuidedLayers,
     /// The scheduler's scaling of the model's input.
     pub(crate) scale_input: &'a dyn Fn(Tensor<4>) -> Tensor<4>,
@@ -20,10 +20,10 @@ pub(crate) struct GuidedUNet<'a> {
 
 impl AttentionModel for GuidedUNet<'_> {
     fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
-        let context = self.context.clone().repeat_dim(0, latents.dims()[0]);
+        let text = self.text.repeat_to(latents.dims()[0]);
         let mut collector = Collector { layers: self.layers, maps: Vec::with_capacity(self.layers.count) };
         // The pass ends at the last wanted layer; the prediction is not needed.
-        let _ = self.unet.forward_with((self.scale_input)(latents), self.timestep, &context, &mut collector);
+        let _ = self.unet.forward_with((self.scale_input)(latents), self.timestep, &text, &mut collector);
         collector.maps
     }
 }

@@ -5,7 +5,7 @@ use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
-use ae_unet::UNet2DConditionModel;
+use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::attention::GuidedUNet;
@@ -30,8 +30,6 @@ pub(crate) struct Run<'a> {
     pub(crate) prompt: TokenizedPrompt,
     /// Of negative prompt and prompt: `[2, tokens, width]`
     pub(crate) embeddings: Tensor<3>,
-    /// The same for every picture, as the U-Net takes it: `[2 * pictures, tokens, width]`
-    context: Tensor<3>,
     noise: Vec<NoiseSource>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
@@ -50,9 +48,6 @@ impl<'a> Run<'a> {
 
         let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
         let embeddings = pipeline.encode_for(request, &[&negative, &prompt])?;
-        let pictures = request.seeds.len();
-        let repeated = |prompt| embeddings.clone().narrow(0, prompt, 1).repeat_dim(0, pictures);
-        let context = Tensor::cat(vec![repeated(0), repeated(1)], 0);
         let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
         let [rows, cols] = latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
@@ -67,7 +62,7 @@ impl<'a> Run<'a> {
             }
             None => draw() * scheduler.init_noise_sigma(),
         };
-        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, context, noise, latents })
+        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, noise, latents })
     }
 
     /// The subjects that are guided; none for plain sampling.
@@ -79,16 +74,17 @@ impl<'a> Run<'a> {
     pub(crate) fn denoise(&mut self, observe: &mut Observer<'_>) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
+        let texts = self.read_texts(&unet);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.request.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
         for step in 0..num_steps {
             let start = Instant::now();
             let timestep = self.scheduler.timesteps()[step];
-            let guided = self.guide(&unet, step, observe)?;
+            let guided = self.guide(&unet, &texts, step, observe)?;
             if let Some(guided) = &guided {
                 self.latents = guided.latents();
             }
-            let prediction = self.predict_noise(&unet, step);
+            let prediction = self.predict_noise(&unet, &texts, step);
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
                 [1, channels, rows, cols]
@@ -117,10 +113,21 @@ impl<'a> Run<'a> {
         Ok(steps)
     }
 
+    /// What the U-Net needs of the texts at every step.
+    pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
+        let both = unet.read_text(&self.embeddings);
+        let prompt = both.narrow(1, 1);
+        // First the pictures without the prompt, then those with it.
+        let texts = if self.request.guidance_scale > 1.0 { &both } else { &prompt };
+        let all = texts.repeat_each(self.request.seeds.len());
+        Texts { prompt, all }
+    }
+
     /// The latents shifted by Attend-and-Excite; none for plain sampling.
     pub(crate) fn guide(
         &self,
         unet: &UNet2DConditionModel,
+        texts: &Texts,
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
@@ -129,7 +136,7 @@ impl<'a> Run<'a> {
         let model = GuidedUNet {
             unet,
             timestep: timesteps[step],
-            context: &self.embeddings.clone().narrow(0, 1, 1),
+            text: &texts.prompt,
             layers,
             scale_input: &|latents| self.scheduler.scale_model_input(latents, step),
         };
@@ -139,18 +146,26 @@ impl<'a> Run<'a> {
     }
 
     /// The prediction with classifier-free guidance (Ho and Salimans 2022); without it up to a scale of 1.
-    pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, step: usize) -> Tensor<4> {
+    pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, texts: &Texts, step: usize) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
         let pictures = input.dims()[0];
+        let predicted = unet.forward(input, timestep, &texts.all);
         if scale <= 1.0 {
-            return unet.forward(input, timestep, &self.context.clone().narrow(0, pictures, pictures));
+            return predicted;
         }
-        let both = unet.forward(input.repeat_dim(0, 2), timestep, &self.context);
-        let unconditional = both.clone().narrow(0, 0, pictures);
-        let conditional = both.narrow(0, pictures, pictures);
+        let unconditional = predicted.clone().narrow(0, 0, pictures);
+        let conditional = predicted.narrow(0, pictures, pictures);
         unconditional.clone() + (conditional - unconditional) * scale
     }
+}
+
+/// The texts of a run, as the U-Net reads them.
+pub(crate) struct Texts {
+    /// The prompt, once.
+    prompt: ConditioningText,
+    /// Those of a noise prediction for all pictures.
+    all: ConditioningText,
 }
 
 /// An observer of guidance that passes its evaluations on.

@@ -32,9 +32,10 @@ impl Pipeline {
         }
         let run = Run::set_up(self, &request)?;
         let unet = self.unet.get()?;
-        let noise_prediction = read(run.predict_noise(&unet, 0))?;
+        let texts = run.read_texts(&unet);
+        let noise_prediction = read(run.predict_noise(&unet, &texts, 0))?;
         let (mut losses, mut gradient) = (Vec::new(), Vec::new());
-        if let Some(guided) = run.guide(&unet, 0, &mut |_| ControlFlow::Continue(()))? {
+        if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
             gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();
             let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
             losses = traces.into_iter().flat_map(|trace| trace.before.subjects).collect();

@@ -4,7 +4,7 @@ use burn::tensor::module::{conv2d, interpolate, linear};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use crate::nn::{attention, attention_probs, group_norm, layer_norm};
+use crate::nn::{Activation, attention, attention_probs, group_norm, layer_norm};
 use crate::{ComputeError, NoiseKind, NoiseSource, read};
 
 /// One operation of the networks on two devices.
@@ -73,19 +73,19 @@ const OPERATIONS: [Operation; 14] = [
     },
     Operation {
         name: "group normalisation",
-        input: [2, 32, 8, 8],
-        run: |x, constants| group_norm(&GroupNormConfig::new(8, 32).init(&constants.device), x),
+        input: [2, 8, 8, 32],
+        run: |x, constants| group_norm(&GroupNormConfig::new(8, 32).init(&constants.device), x, Activation::Silu),
     },
     // As at the end of a VAE: a sum over many values was found cut short.
     Operation {
         name: "group normalisation, large",
-        input: [1, 4, 256, 256],
-        run: |x, constants| group_norm(&GroupNormConfig::new(2, 4).init(&constants.device), x),
+        input: [1, 256, 256, 4],
+        run: |x, constants| group_norm(&GroupNormConfig::new(2, 4).init(&constants.device), x, Activation::None),
     },
     Operation {
         name: "layer normalisation",
         input: [1, 1, 64, 48],
-        run: |x, constants| layer_norm(&LayerNormConfig::new(48).init(&constants.device), x),
+        run: |x, constants| layer_norm(&LayerNormConfig::new(48).init(&constants.device), x.squeeze_dim(0)).unsqueeze(),
     },
     Operation { name: "SiLU and GELU", input: [1, 8, 16, 16], run: |x, _| silu(x.clone()) * gelu(x) },
     Operation {
@@ -93,7 +93,14 @@ const OPERATIONS: [Operation; 14] = [
         input: [1, 2, 64, 16],
         run: |x, constants| attention_probs(x, constants.next([1, 2, 77, 16])),
     },
-    Operation { name: "self-attention", input: [1, 2, 64, 16], run: |x, _| attention(x.clone(), x.clone(), x) },
+    Operation {
+        name: "self-attention",
+        input: [1, 1, 64, 32],
+        run: |x, _| {
+            let x: Tensor<3> = x.squeeze_dim(0);
+            attention(x.clone(), x.clone(), x, 2).unsqueeze()
+        },
+    },
     Operation {
         name: "nearest-neighbour enlargement",
         input: [1, 8, 8, 6],

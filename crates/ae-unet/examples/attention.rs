@@ -53,16 +53,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut noise = NoiseSource::new(NoiseKind::TorchCpu, 0);
     let latents = noise.tensor([1, config.in_channels, side, side], &device);
-    let context = noise.tensor([1, TOKENS, config.cross_attention_dim], &device);
+    let text = unet.read_text(&noise.tensor([1, TOKENS, config.cross_attention_dim], &device));
     let timestep = 500.0;
 
     let start = Instant::now();
-    let predicted_noise = unet.forward(latents.clone(), timestep, &context);
+    let predicted_noise = unet.forward(latents.clone(), timestep, &text);
     println!("\na whole pass: {:?} in {:.0?}", predicted_noise.dims(), start.elapsed());
 
     let start = Instant::now();
     let mut observer = FirstCrossAttention::default();
-    let ended = unet.forward_with(latents, timestep, &context, &mut observer).is_break();
+    let ended = unet.forward_with(latents, timestep, &text, &mut observer).is_break();
     let (site, probs) = observer.0.ok_or("this U-Net has no cross-attention")?;
     println!("ended at the first map: {ended}, {:?} in {:.0?}\n", probs.dims(), start.elapsed());
 

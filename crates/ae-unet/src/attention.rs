@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{attention, attention_probs, merge_heads, split_heads};
+use ae_tensor::nn::{attention, attention_probs, linear, merge_heads, split_heads};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -31,29 +31,74 @@ impl Attention {
         }
     }
 
+    /// What the queries of every pass attend to.
+    ///
     /// # Shapes
-    /// - hidden_states: `[batch, patches, channels]`
     /// - context: `[batch, tokens, context_dim]`
-    /// - output: `[batch, patches, channels]`, or a break where the observer ended the pass
-    pub(crate) fn forward(
+    pub(crate) fn attended(&self, context: Tensor<3>) -> Attended {
+        Attended { key: linear(&self.to_k, context.clone(), None), value: linear(&self.to_v, context, None) }
+    }
+
+    /// Attention to the patches themselves.
+    ///
+    /// # Shapes
+    /// - normed: `[batch, patches, channels]`
+    /// - residual and output: the same, or a break where the observer ended the pass
+    pub(crate) fn to_itself(
         &self,
-        hidden_states: Tensor<3>,
-        context: Tensor<3>,
+        normed: Tensor<3>,
+        residual: Tensor<3>,
         site: &AttentionSite,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<3>> {
-        let query = split_heads(self.to_q.forward(hidden_states), self.heads);
-        let key = split_heads(self.to_k.forward(context.clone()), self.heads);
+        let key = linear(&self.to_k, normed.clone(), None);
         // The values are formed after the observer had its say: a pass that ends here does not need them.
-        let value = || split_heads(self.to_v.forward(context), self.heads);
+        let value = || linear(&self.to_v, normed.clone(), None);
+        self.attend(normed.clone(), &key, &value, residual, site, observer)
+    }
+
+    /// Attention to the text.
+    ///
+    /// # Shapes
+    /// - normed: `[batch, patches, channels]`
+    /// - residual and output: the same, or a break where the observer ended the pass
+    pub(crate) fn to_text(
+        &self,
+        normed: Tensor<3>,
+        text: &Attended,
+        residual: Tensor<3>,
+        site: &AttentionSite,
+        observer: &mut dyn AttentionObserver,
+    ) -> ControlFlow<(), Tensor<3>> {
+        self.attend(normed, &text.key, &|| text.value.clone(), residual, site, observer)
+    }
+
+    fn attend(
+        &self,
+        normed: Tensor<3>,
+        key: &Tensor<3>,
+        value: &dyn Fn() -> Tensor<3>,
+        residual: Tensor<3>,
+        site: &AttentionSite,
+        observer: &mut dyn AttentionObserver,
+    ) -> ControlFlow<(), Tensor<3>> {
+        let query = linear(&self.to_q, normed, None);
         let output = if observer.wants(site) {
             let dtype = query.dtype();
-            let probs = attention_probs(query, key);
+            let heads = |states| split_heads(states, self.heads);
+            let probs = attention_probs(heads(query), heads(key.clone()));
             observer.observe(site, probs.clone())?;
-            probs.cast(dtype).matmul(value())
+            merge_heads(probs.cast(dtype).matmul(heads(value())))
         } else {
-            attention(query, key, value())
+            attention(query, key.clone(), value(), self.heads)
         };
-        ControlFlow::Continue(self.to_out[0].forward(merge_heads(output)))
+        ControlFlow::Continue(linear(&self.to_out[0], output, Some(residual)))
     }
+}
+
+/// Keys and values, `[batch, tokens, channels]` each.
+#[derive(Clone, Debug)]
+pub(crate) struct Attended {
+    pub(crate) key: Tensor<3>,
+    pub(crate) value: Tensor<3>,
 }

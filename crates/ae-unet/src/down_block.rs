@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::shape::BlockShape;
+use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::{AttentionObserver, Place};
 
@@ -35,7 +36,7 @@ impl DownBlock2D {
         &self,
         mut hidden_states: Tensor<4>,
         temb: &Tensor<2>,
-        context: &Tensor<3>,
+        text: &mut TextLayers<'_>,
         block: usize,
         observer: &mut dyn AttentionObserver,
         skips: &mut Vec<Tensor<4>>,
@@ -44,7 +45,7 @@ impl DownBlock2D {
             hidden_states = resnet.forward(hidden_states, Some(temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place: Place::Down, block, layer };
-                hidden_states = attention.forward(hidden_states, context, site, observer)?;
+                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
             }
             skips.push(hidden_states.clone());
         }

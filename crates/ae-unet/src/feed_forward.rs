@@ -1,6 +1,6 @@
+use ae_tensor::nn::{geglu, linear};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 /// Width of the hidden layer by width of the input.
@@ -30,9 +30,8 @@ impl FeedForward {
     }
 
     /// # Shapes
-    /// - input and output: `[batch, patches, channels]`
-    pub(crate) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let [hidden, gate] = self.net.0.proj.forward(hidden_states).chunk(2, 2).try_into().expect("two chunks");
-        self.net.2.forward(hidden * gelu(gate))
+    /// - normed, residual and output: `[batch, patches, channels]`
+    pub(crate) fn forward(&self, normed: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        linear(&self.net.2, geglu(linear(&self.net.0.proj, normed, None)), Some(residual))
     }
 }

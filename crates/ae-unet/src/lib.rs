@@ -39,6 +39,7 @@ mod mid_block;
 mod observer;
 mod shape;
 mod site;
+mod text;
 mod transformer;
 mod unet;
 mod up_block;
@@ -46,6 +47,7 @@ mod up_block;
 pub use config::{ConfigError, PerLevel, UNetConfig};
 pub use observer::AttentionObserver;
 pub use site::{AttentionKind, AttentionSite, Place};
+pub use text::ConditioningText;
 pub use unet::UNet2DConditionModel;
 
 /// Compiles the example of the README.

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::shape::BlockShape;
+use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::{AttentionObserver, Place};
 
@@ -27,13 +28,13 @@ impl MidBlock2D {
         &self,
         hidden_states: Tensor<4>,
         temb: &Tensor<2>,
-        context: &Tensor<3>,
+        text: &mut TextLayers<'_>,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<4>> {
         let mut hidden_states = self.resnets[0].forward(hidden_states, Some(temb));
         for (layer, (attention, resnet)) in self.attentions.iter().zip(&self.resnets[1..]).enumerate() {
             let site = TransformerSite { place: Place::Mid, block: 0, layer };
-            hidden_states = attention.forward(hidden_states, context, site, observer)?;
+            hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
             hidden_states = resnet.forward(hidden_states, Some(temb));
         }
         ControlFlow::Continue(hidden_states)

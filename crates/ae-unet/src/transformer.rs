@@ -1,12 +1,14 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{conv1x1, group_norm, layer_norm};
+use ae_tensor::nn::{
+    Activation, LAYER_NORM_EPSILON, conv1x1, conv2d, conv2d_plus, group_norm, layer_norm, linear, repeated,
+};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::attention::Attention;
+use crate::attention::{Attended, Attention};
 use crate::feed_forward::FeedForward;
 use crate::{AttentionKind, AttentionObserver, AttentionSite, Place};
 
@@ -85,35 +87,47 @@ impl Transformer2DModel {
         self.transformer_blocks.len()
     }
 
+    /// Keys and values of every block for a text.
+    ///
     /// # Shapes
-    /// - hidden_states and output: `[batch, channels, rows, cols]`
     /// - context: `[batch, tokens, cross_attention_dim]`
+    pub(crate) fn attended(&self, context: &Tensor<3>) -> Vec<Attended> {
+        self.transformer_blocks.iter().map(|block| block.attn2.attended(context.clone())).collect()
+    }
+
+    /// # Shapes
+    /// - hidden_states: `[pictures, rows, columns, channels]`
+    /// - text: one for every block, of a multiple of `pictures`
+    /// - output: `[batch of the text, rows, columns, channels]`
     pub(crate) fn forward(
         &self,
         hidden_states: Tensor<4>,
-        context: &Tensor<3>,
+        text: &[Attended],
         site: TransformerSite,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<4>> {
-        let [batch, channels, rows, cols] = hidden_states.dims();
-        let to_patches = |map: Tensor<4>| map.reshape([batch, channels, rows * cols]).swap_dims(1, 2);
-        let to_map = |patches: Tensor<3>| patches.swap_dims(1, 2).reshape([batch, channels, rows, cols]);
+        let [pictures, rows, columns, channels] = hidden_states.dims();
+        let batch = text[0].key.dims()[0];
+        let to_patches = |map: Tensor<4>| map.reshape([pictures, rows * columns, channels]);
+        let to_map = |patches: Tensor<3>| patches.reshape([batch, rows, columns, channels]);
 
-        let residual = hidden_states.clone();
-        let normed = group_norm(&self.norm, hidden_states);
+        let residual = repeated(hidden_states.clone(), batch);
+        let normed = group_norm(&self.norm, hidden_states, Activation::None);
         let mut patches = match &self.proj_in {
-            Projection::Conv(conv) => to_patches(conv.forward(normed)),
-            Projection::Linear(linear) => linear.forward(to_patches(normed)),
+            Projection::Conv(conv) => to_patches(conv2d(conv, normed)),
+            Projection::Linear(layer) => linear(layer, to_patches(normed), None),
         };
-        for (depth, block) in self.transformer_blocks.iter().enumerate() {
-            let site = |kind| site.attention(depth, kind, [rows, cols]);
-            patches = block.forward(patches, context, site, observer)?;
+        for (depth, (block, text)) in self.transformer_blocks.iter().zip(text).enumerate() {
+            let site = |kind| site.attention(depth, kind, [rows, columns]);
+            patches = block.forward(patches, text, site, observer)?;
         }
-        let output = match &self.proj_out {
-            Projection::Conv(conv) => conv.forward(to_map(patches)),
-            Projection::Linear(linear) => to_map(linear.forward(patches)),
-        };
-        ControlFlow::Continue(output + residual)
+        ControlFlow::Continue(match &self.proj_out {
+            Projection::Conv(conv) => conv2d_plus(conv, to_map(patches), None, Some(residual)),
+            Projection::Linear(layer) => {
+                let residual = residual.reshape([batch, rows * columns, channels]);
+                to_map(linear(layer, patches, Some(residual)))
+            }
+        })
     }
 }
 
@@ -131,7 +145,7 @@ struct BasicTransformerBlock {
 
 impl BasicTransformerBlock {
     fn new(channels: usize, config: &TransformerConfig, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(channels).init(device);
+        let norm = || LayerNormConfig::new(channels).with_epsilon(LAYER_NORM_EPSILON).init(device);
         Self {
             norm1: norm(),
             attn1: Attention::new(channels, channels, config.heads, device),
@@ -142,20 +156,21 @@ impl BasicTransformerBlock {
         }
     }
 
+    /// Pictures are the same for all texts until their texts come in.
     fn forward(
         &self,
         hidden_states: Tensor<3>,
-        context: &Tensor<3>,
+        text: &Attended,
         site: impl Fn(AttentionKind) -> AttentionSite,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<3>> {
         let normed = layer_norm(&self.norm1, hidden_states.clone());
-        let attended = self.attn1.forward(normed.clone(), normed, &site(AttentionKind::SelfAttention), observer)?;
-        let hidden_states = hidden_states + attended;
+        let hidden_states =
+            self.attn1.to_itself(normed, hidden_states, &site(AttentionKind::SelfAttention), observer)?;
+        let hidden_states = repeated(hidden_states, text.key.dims()[0]);
         let normed = layer_norm(&self.norm2, hidden_states.clone());
-        let attended = self.attn2.forward(normed, context.clone(), &site(AttentionKind::Cross), observer)?;
-        let hidden_states = hidden_states + attended;
+        let hidden_states = self.attn2.to_text(normed, text, hidden_states, &site(AttentionKind::Cross), observer)?;
         let normed = layer_norm(&self.norm3, hidden_states.clone());
-        ControlFlow::Continue(hidden_states + self.ff.forward(normed))
+        ControlFlow::Continue(self.ff.forward(normed, hidden_states))
     }
 }

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{conv3x3, group_norm};
+use ae_tensor::nn::{Activation, channels_first, channels_last, conv2d, conv3x3, group_norm, repeated};
 use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -13,7 +13,7 @@ use crate::embedding::{TimeProjection, TimestepEmbedding};
 use crate::mid_block::MidBlock2D;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::up_block::UpBlock2D;
-use crate::{AttentionKind, AttentionObserver, AttentionSite, Place, UNetConfig};
+use crate::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, Place, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
 /// (diffusers' `models/unets/unet_2d_condition.py`).
@@ -67,16 +67,30 @@ impl UNet2DConditionModel {
         Ok(model)
     }
 
-    /// Predicts the noise (or the velocity) in `latents`.
-    ///
-    /// Input and output are single precision whatever the type of the weights.
+    /// Keys and values of text embeddings, for any number of passes.
     ///
     /// # Shapes
-    /// - latents: `[batch, in_channels, rows, cols]`, already scaled to the model's input
-    /// - context: `[batch, tokens, cross_attention_dim]`, the text embeddings
-    /// - output: `[batch, out_channels, rows, cols]`
-    pub fn forward(&self, latents: Tensor<4>, timestep: f64, context: &Tensor<3>) -> Tensor<4> {
-        match self.forward_with(latents, timestep, context, &mut ()) {
+    /// - context: `[batch, tokens, cross_attention_dim]`
+    pub fn read_text(&self, context: &Tensor<3>) -> ConditioningText {
+        let context = context.clone().cast(self.conv_in.weight.dtype());
+        let down = self.down_blocks.iter().flat_map(|block| &block.attentions);
+        let up = self.up_blocks.iter().flat_map(|block| &block.attentions);
+        let transformers = down.chain(&self.mid_block.attentions).chain(up);
+        ConditioningText::new(transformers.flat_map(|transformer| transformer.attended(&context)).collect())
+    }
+
+    /// Predicts the noise (or the velocity) in `latents`.
+    ///
+    /// Input and output are single precision whatever the type of the weights. With more texts than latents, every latent
+    /// is combined with `texts / latents` of them, in the order of the latents repeated; what comes before the first text
+    /// is computed once.
+    ///
+    /// # Shapes
+    /// - latents: `[pictures, in_channels, rows, columns]`, already scaled to the model's input
+    /// - text: of a multiple of `pictures`
+    /// - output: `[texts, out_channels, rows, columns]`
+    pub fn forward(&self, latents: Tensor<4>, timestep: f64, text: &ConditioningText) -> Tensor<4> {
+        match self.forward_with(latents, timestep, text, &mut ()) {
             ControlFlow::Continue(output) => output,
             ControlFlow::Break(()) => unreachable!("the empty observer ends no pass"),
         }
@@ -87,7 +101,7 @@ impl UNet2DConditionModel {
         &self,
         latents: Tensor<4>,
         timestep: f64,
-        context: &Tensor<3>,
+        text: &ConditioningText,
         observer: &mut dyn AttentionObserver,
     ) -> ControlFlow<(), Tensor<4>> {
         // One row for the whole batch, on the plain device of the weights; activated here, once,
@@ -95,19 +109,22 @@ impl UNet2DConditionModel {
         let device = self.conv_in.weight.device();
         let dtype = self.conv_in.weight.dtype();
         let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device).cast(dtype)));
-        let context = &context.clone().cast(dtype);
+        let text_batch = text.batch();
+        let text = &mut text.layers();
 
-        let mut hidden_states = self.conv_in.forward(latents.cast(dtype));
+        let mut hidden_states = conv2d(&self.conv_in, channels_last(latents.cast(dtype)));
         let mut skips = vec![hidden_states.clone()];
         for (index, block) in self.down_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
         }
-        hidden_states = self.mid_block.forward(hidden_states, &temb, context, observer)?;
+        hidden_states = self.mid_block.forward(hidden_states, &temb, text, observer)?;
+        // Where no transformer has done it.
+        hidden_states = repeated(hidden_states, text_batch);
         for (index, block) in self.up_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, context, index, observer, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
         }
-        let output = self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)));
-        ControlFlow::Continue(output.cast(DType::F32))
+        let output = conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
+        ControlFlow::Continue(channels_first(output).cast(DType::F32))
     }
 
     /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in

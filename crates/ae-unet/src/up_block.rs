@@ -1,10 +1,11 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{ResnetBlock2D, Upsample2D};
+use ae_tensor::nn::{ResnetBlock2D, Upsample2D, repeated};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::shape::BlockShape;
+use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::{AttentionObserver, Place};
 
@@ -33,22 +34,24 @@ impl UpBlock2D {
         &self,
         mut hidden_states: Tensor<4>,
         temb: &Tensor<2>,
-        context: &Tensor<3>,
+        text: &mut TextLayers<'_>,
         block: usize,
         observer: &mut dyn AttentionObserver,
         skips: &mut Vec<Tensor<4>>,
     ) -> ControlFlow<(), Tensor<4>> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("the config check pairs every up layer with a skip");
-            hidden_states = resnet.forward(Tensor::cat(vec![hidden_states, skip], 1), Some(temb));
+            // What comes from before the first text is there once for all texts.
+            let skip = repeated(skip, hidden_states.dims()[0]);
+            hidden_states = resnet.forward(Tensor::cat(vec![hidden_states, skip], 3), Some(temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place: Place::Up, block, layer };
-                hidden_states = attention.forward(hidden_states, context, site, observer)?;
+                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
             }
         }
         for upsampler in &self.upsamplers {
-            let [.., rows, cols] = skips.last().expect("an upsampling block is followed by another").dims();
-            hidden_states = upsampler.forward(hidden_states, [rows, cols]);
+            let [_, rows, columns, _] = skips.last().expect("an upsampling block is followed by another").dims();
+            hidden_states = upsampler.forward(hidden_states, [rows, columns]);
         }
         ControlFlow::Continue(hidden_states)
     }

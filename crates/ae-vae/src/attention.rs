@@ -1,4 +1,4 @@
-use ae_tensor::nn::{attention, group_norm, merge_heads, split_heads};
+use ae_tensor::nn::{Activation, attention, group_norm, linear};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -29,17 +29,15 @@ impl Attention {
     }
 
     /// # Shapes
-    /// - input and output: `[batch, channels, rows, cols]`
+    /// - input and output: `[batch, rows, columns, channels]`
     pub(crate) fn forward(&self, hidden_states: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, rows, cols] = hidden_states.dims();
-        let residual = hidden_states.clone();
-        let pixels: Tensor<3> =
-            group_norm(&self.group_norm, hidden_states).reshape([batch, channels, rows * cols]).swap_dims(1, 2);
-        let query = split_heads(self.to_q.forward(pixels.clone()), 1);
-        let key = split_heads(self.to_k.forward(pixels.clone()), 1);
-        let value = split_heads(self.to_v.forward(pixels), 1);
-        let attended = attention(query, key, value);
-        let output = self.to_out[0].forward(merge_heads(attended));
-        output.swap_dims(1, 2).reshape([batch, channels, rows, cols]) + residual
+        let shape = hidden_states.dims();
+        let [batch, rows, columns, channels] = shape;
+        let pixels = |map: Tensor<4>| map.reshape([batch, rows * columns, channels]);
+        let normed = pixels(group_norm(&self.group_norm, hidden_states.clone(), Activation::None));
+        let [query, key, value] =
+            [&self.to_q, &self.to_k, &self.to_v].map(|projection| linear(projection, normed.clone(), None));
+        let attended = attention(query, key, value, 1);
+        linear(&self.to_out[0], attended, Some(pixels(hidden_states))).reshape(shape)
     }
 }

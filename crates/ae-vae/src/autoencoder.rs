@@ -1,4 +1,4 @@
-use ae_tensor::nn::conv1x1;
+use ae_tensor::nn::{channels_first, channels_last, conv1x1, conv2d};
 use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -88,11 +88,11 @@ impl AutoencoderKL {
     pub fn encode(&self, image: Tensor<4>) -> LatentDistribution {
         /// The reference bounds the log-variance so that the exponential stays finite.
         const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
-        let mut moments = self.encoder.forward(image.cast(self.dtype()));
+        let mut moments = self.encoder.forward(channels_last(image.cast(self.dtype())));
         if let Some(conv) = &self.quant_conv {
-            moments = conv.forward(moments);
+            moments = conv2d(conv, moments);
         }
-        let moments = moments.cast(DType::F32);
+        let moments = channels_first(moments).cast(DType::F32);
         let channels = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, channels);
         let log_variance = moments.narrow(1, channels, channels);
@@ -109,11 +109,11 @@ impl AutoencoderKL {
     /// - latents: `[batch, latent_channels, rows, cols]`
     /// - output: `[batch, 3, rows * scale, cols * scale]`, about -1 .. 1, not clamped
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        let mut latents = (latents / self.scaling_factor).cast(self.dtype());
+        let mut latents = channels_last((latents / self.scaling_factor).cast(self.dtype()));
         if let Some(conv) = &self.post_quant_conv {
-            latents = conv.forward(latents);
+            latents = conv2d(conv, latents);
         }
-        self.decoder.forward(latents).cast(DType::F32)
+        channels_first(self.decoder.forward(latents)).cast(DType::F32)
     }
 
     /// Pixels of a latent's side.

@@ -1,8 +1,7 @@
-use ae_tensor::nn::{ResnetBlock2D, Upsample2D, conv3x3, group_norm};
+use ae_tensor::nn::{Activation, ResnetBlock2D, Upsample2D, conv2d, conv3x3, group_norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use crate::VaeConfig;
@@ -50,19 +49,19 @@ impl Decoder {
     }
 
     /// # Shapes
-    /// - latents: `[batch, latent_channels, rows, cols]`
-    /// - output: `[batch, 3, rows * scale, cols * scale]`
+    /// - latents: `[batch, rows, columns, latent_channels]`
+    /// - output: `[batch, rows * scale, columns * scale, 3]`
     pub(crate) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let mut hidden_states = self.mid_block.forward(self.conv_in.forward(latents));
+        let mut hidden_states = self.mid_block.forward(conv2d(&self.conv_in, latents));
         for block in &self.up_blocks {
             for resnet in &block.resnets {
                 hidden_states = resnet.forward(hidden_states, None);
             }
             for upsampler in &block.upsamplers {
-                let [.., rows, cols] = hidden_states.dims();
-                hidden_states = upsampler.forward(hidden_states, [2 * rows, 2 * cols]);
+                let [_, rows, columns, _] = hidden_states.dims();
+                hidden_states = upsampler.forward(hidden_states, [2 * rows, 2 * columns]);
             }
         }
-        self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)))
+        conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
     }
 }

@@ -1,8 +1,7 @@
-use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, conv3x3, group_norm};
+use ae_tensor::nn::{Activation, Downsample2D, DownsamplePadding, ResnetBlock2D, conv2d, conv3x3, group_norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::VaeConfig;
@@ -58,10 +57,10 @@ impl Encoder {
     }
 
     /// # Shapes
-    /// - image: `[batch, 3, height, width]`
-    /// - output: `[batch, 2 * latent_channels, height / scale, width / scale]`
+    /// - image: `[batch, height, width, 3]`
+    /// - output: `[batch, height / scale, width / scale, 2 * latent_channels]`
     pub(crate) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        let mut hidden_states = self.conv_in.forward(image);
+        let mut hidden_states = conv2d(&self.conv_in, image);
         for block in &self.down_blocks {
             for resnet in &block.resnets {
                 hidden_states = resnet.forward(hidden_states, None);
@@ -71,6 +70,6 @@ impl Encoder {
             }
         }
         let hidden_states = self.mid_block.forward(hidden_states);
-        self.conv_out.forward(silu(group_norm(&self.conv_norm_out, hidden_states)))
+        conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
     }
 }

@@ -24,7 +24,7 @@ impl MidBlock2D {
     }
 
     /// # Shapes
-    /// - input and output: `[batch, channels, rows, cols]`
+    /// - input and output: `[batch, rows, columns, channels]`
     pub(crate) fn forward(&self, hidden_states: Tensor<4>) -> Tensor<4> {
         let mut hidden_states = self.resnets[0].forward(hidden_states, None);
         for attention in &self.attentions {

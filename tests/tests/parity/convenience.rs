@@ -78,7 +78,7 @@ fn a_lora_changes_both_networks_as_in_diffusers() {
         }
         let embeddings = text_encoder.encode(&tensors.ids(&format!("{name}/input_ids"))).unwrap();
         close(name, embeddings.clone(), &tensors, &format!("{name}/text_embeddings"));
-        let prediction = unet.forward(latents.clone().repeat_dim(0, 2), timestep, &embeddings);
+        let prediction = unet.forward(latents.clone(), timestep, &unet.read_text(&embeddings));
         close(name, prediction, &tensors, &format!("{name}/noise_prediction"));
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Observer, Subjects};
 use ae_tests::Case;
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel};
+use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::stages::unet;
@@ -13,7 +13,7 @@ use crate::stages::unet;
 /// The U-Net of the embedded model at a fixed timestep, ended after its last 16x16 cross-attention.
 struct Model {
     unet: UNet2DConditionModel,
-    context: Tensor<3>,
+    text: ConditioningText,
 }
 
 struct Maps(Vec<Tensor<4>>);
@@ -32,7 +32,7 @@ impl AttentionObserver for Maps {
 impl AttentionModel for Model {
     fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps = Maps(Vec::new());
-        let _ = self.unet.forward_with(latents, 981.0, &self.context, &mut maps);
+        let _ = self.unet.forward_with(latents, 981.0, &self.text, &mut maps);
         maps.0
     }
 }
@@ -48,8 +48,9 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     const H: f32 = 1e-2;
     let device = Device::flex();
     let case = Case::read("sprites-lion-car");
-    let model =
-        Model { unet: unet(&case, &device), context: case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1) };
+    let unet = unet(&case, &device);
+    let text = unet.read_text(&case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1));
+    let model = Model { unet, text };
     let settings = GuidanceSettings {
         attention_scale: case.arguments.attention_scale,
         scale_factor: 1.0,

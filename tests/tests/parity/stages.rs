@@ -64,12 +64,14 @@ fn from_latents_to_update(case: &Case) {
     let timestep = f64::from(case.values("timesteps")[0]);
     let latents: Tensor<4> = case.tensor("initial_latents", &device);
     let embeddings: Tensor<3> = case.tensor("text_embeddings", &device);
-    let batch = latents.clone().repeat_dim(0, 2);
-    check(case, "noise_prediction", unet.forward(batch, timestep, &embeddings));
+    let text = unet.read_text(&embeddings);
+    // The latents once for both texts, and once for each.
+    check(case, "noise_prediction", unet.forward(latents.clone(), timestep, &text));
+    check(case, "noise_prediction", unet.forward(latents.clone().repeat_dim(0, 2), timestep, &text));
 
     let tracked = latents.clone().autodiff().require_grad();
     let mut maps = Maps(case.attention_resolution, Vec::new());
-    let whole_pass = unet.forward_with(tracked.clone(), timestep, &embeddings.narrow(0, 1, 1), &mut maps);
+    let whole_pass = unet.forward_with(tracked.clone(), timestep, &text.narrow(1, 1), &mut maps);
     assert!(whole_pass.is_continue());
     let attention = aggregate_attention(maps.1, case.attention_resolution);
     let objective = objective(case);

@@ -5,6 +5,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor};
 
 use super::attention::scaled_dot_product_attention;
+use super::heads::{merge_heads, split_heads};
 
 /// Runs `layer` in single precision on a tensor of any float type.
 pub(super) fn in_f32<const D: usize>(input: Tensor<D>, layer: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
@@ -14,8 +15,19 @@ pub(super) fn in_f32<const D: usize>(input: Tensor<D>, layer: impl FnOnce(Tensor
     }
 }
 
-/// A layer normalisation, computed in single precision like [`group_norm`](super::group_norm()).
-pub fn layer_norm<const D: usize>(norm: &LayerNorm, input: Tensor<D>) -> Tensor<D> {
+/// Epsilon of the layer normalisations of all networks here: burn's and torch's default.
+pub const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+/// A layer normalisation of rows with [`LAYER_NORM_EPSILON`], computed in single precision like
+/// [`group_norm`](super::group_norm()).
+///
+/// # Shapes
+/// - input and output: `[batch, rows, width]`
+pub fn layer_norm(norm: &LayerNorm, input: Tensor<3>) -> Tensor<3> {
+    #[cfg(feature = "cpu")]
+    if let Some(output) = super::cpu::layer_norm(norm, LAYER_NORM_EPSILON, &input) {
+        return output;
+    }
     in_f32(input, |input| norm.forward(input))
 }
 
@@ -33,17 +45,20 @@ pub fn attention_probs(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     softmax((query * scale).matmul(key.transpose()), 3)
 }
 
-/// Scaled dot-product attention, computed in single precision like [`attention_probs`], in memory that does not grow
-/// with the number of queries times keys.
+/// Scaled dot-product attention of `heads` heads whose channels lie beside each other, computed in single precision like
+/// [`attention_probs`], in memory that does not grow with the number of queries times keys.
 ///
 /// # Shapes
-/// - query: `[batch, heads, queries, head_dim]`
-/// - key, value: `[batch, heads, keys, head_dim]`
-/// - output: `[batch, heads, queries, head_dim]`
-pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+/// - query and output: `[batch, queries, heads * head_dim]`
+/// - key, value: `[batch, keys, heads * head_dim]`
+pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
+    #[cfg(feature = "cpu")]
+    if let Some(output) = super::cpu::attention(&query, &key, &value, heads) {
+        return output;
+    }
     let dtype = value.dtype();
-    let [query, key, value] = [query, key, value].map(|tensor| tensor.cast(DType::F32));
-    scaled_dot_product_attention(query, key, value).cast(dtype)
+    let [query, key, value] = [query, key, value].map(|tensor| split_heads(tensor, heads).cast(DType::F32));
+    merge_heads(scaled_dot_product_attention(query, key, value).cast(dtype))
 }
 
 #[cfg(test)]
@@ -52,28 +67,35 @@ mod tests {
 
     use super::*;
 
-    fn random(shape: [usize; 4], deviation: f64) -> Tensor<4> {
+    fn random<const D: usize>(shape: [usize; D], deviation: f64) -> Tensor<D> {
         Tensor::random(shape, Distribution::Normal(0.0, deviation), &Device::flex())
     }
 
     #[test]
     fn attention_of_large_queries_stays_finite_in_half_precision() {
         // Products of 200 * 200 * 64 are far above the 65 504 of f16.
-        let [query, key] = [random([1, 2, 9, 64], 200.0), random([1, 2, 7, 64], 200.0)];
-        let value = random([1, 2, 7, 64], 1.0);
-        let half = |tensor: &Tensor<4>| tensor.clone().cast(DType::F16);
-        let output = attention(half(&query), half(&key), half(&value));
+        let [query, key] = [random([1, 9, 128], 200.0), random([1, 7, 128], 200.0)];
+        let value = random([1, 7, 128], 1.0);
+        let half = |tensor: &Tensor<3>| tensor.clone().cast(DType::F16);
+        let output = attention(half(&query), half(&key), half(&value), 2);
         assert_eq!(output.dtype(), DType::F16);
         let [query, key] = [query, key].map(|tensor| tensor.cast(DType::F16).cast(DType::F32));
-        let expected = attention(query, key, value).into_data();
+        let expected = attention(query, key, value, 2).into_data();
         output.cast(DType::F32).into_data().assert_approx_eq(&expected, Tolerance::<f32>::rel_abs(2e-3, 2e-3));
     }
 
     #[test]
-    fn both_paths_agree_in_single_precision() {
-        let [query, key, value] = [[1, 2, 9, 8], [1, 2, 7, 8], [1, 2, 7, 8]].map(|shape| random(shape, 1.0));
-        let expected = attention(query.clone(), key.clone(), value.clone()).into_data();
-        let actual = attention_probs(query, key).matmul(value).into_data();
-        actual.assert_approx_eq(&expected, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    fn every_path_agrees_in_single_precision() {
+        let [query, key, value] = [[1, 9, 16], [1, 7, 16], [1, 7, 16]].map(|shape| random(shape, 1.0));
+        let expected = attention(query.clone(), key.clone(), value.clone(), 2).into_data();
+        let [query, key, value] = [query, key, value].map(|tensor| split_heads(tensor, 2));
+        let paths = [
+            attention_probs(query.clone(), key.clone()).matmul(value.clone()),
+            scaled_dot_product_attention(query, key, value),
+        ];
+        for actual in paths {
+            let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-6);
+            merge_heads(actual).into_data().assert_approx_eq(&expected, tolerance);
+        }
     }
 }

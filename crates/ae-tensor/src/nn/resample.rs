@@ -5,7 +5,8 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::conv3x3;
+use super::conv::{conv2d, conv3x3};
+use super::maps::{channels_first, channels_last};
 
 /// How [`Downsample2D`] pads before its strided convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,11 @@ impl Downsample2D {
     }
 
     /// # Shapes
-    /// - input: `[batch, channels, rows, cols]`
-    /// - output: `[batch, channels, ceil(rows / 2), ceil(cols / 2)]`, rounded down for
+    /// - input: `[batch, rows, columns, channels]`
+    /// - output: `[batch, ceil(rows / 2), ceil(columns / 2), channels]`, rounded down for
     ///   [`DownsamplePadding::BottomRight`]
     pub fn forward(&self, hidden_states: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(hidden_states)
+        conv2d(&self.conv, hidden_states)
     }
 }
 
@@ -55,16 +56,24 @@ impl Upsample2D {
         Self { conv: conv3x3(channels, channels, device) }
     }
 
-    /// Enlarges to `size` (rows, cols).
+    /// Enlarges to `size` (rows, columns).
     ///
     /// The U-Net names the size of the skip connection that follows: for latents whose sides are no
     /// multiple of the total reduction it is one less than double.
     ///
     /// # Shapes
-    /// - input: `[batch, channels, rows, cols]`
-    /// - output: `[batch, channels, size[0], size[1]]`
+    /// - input: `[batch, rows, columns, channels]`
+    /// - output: `[batch, size[0], size[1], channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
-        self.conv.forward(interpolate(hidden_states, options))
+        conv2d(&self.conv, enlarged(hidden_states, size))
     }
+}
+
+fn enlarged(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    #[cfg(feature = "cpu")]
+    if let Some(output) = super::cpu::enlarge(&map, size) {
+        return output;
+    }
+    let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
+    channels_last(interpolate(channels_first(map), options))
 }

@@ -1,10 +1,11 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use super::{conv1x1, conv3x3, group_norm};
+use super::conv::{conv1x1, conv2d, conv2d_plus, conv3x3};
+use super::group_norm::{Activation, group_norm};
+use super::linear::linear;
 
 /// The sizes of a [`ResnetBlock2D`].
 #[derive(Clone, Copy, Debug)]
@@ -54,18 +55,19 @@ impl ResnetBlock2D {
     /// where diffusers applies it in every block.
     ///
     /// # Shapes
-    /// - hidden_states: `[batch, in_channels, rows, cols]`
-    /// - temb: `[batch or 1, temb_channels]`
-    /// - output: `[batch, out_channels, rows, cols]`
+    /// - hidden_states: `[batch, rows, columns, in_channels]`
+    /// - temb: `[1, temb_channels]`
+    /// - output: `[batch, rows, columns, out_channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
         let residual = match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(hidden_states.clone()),
+            Some(shortcut) => conv2d(shortcut, hidden_states.clone()),
             None => hidden_states.clone(),
         };
-        let mut hidden = self.conv1.forward(silu(group_norm(&self.norm1, hidden_states)));
-        if let (Some(projection), Some(temb)) = (&self.time_emb_proj, temb) {
-            hidden = hidden + projection.forward(temb.clone()).unsqueeze_dims(&[2, 3]);
-        }
-        self.conv2.forward(silu(group_norm(&self.norm2, hidden))) + residual
+        let shift = match (&self.time_emb_proj, temb) {
+            (Some(projection), Some(temb)) => Some(linear(projection, temb.clone(), None).squeeze_dim(0)),
+            _ => None,
+        };
+        let hidden = conv2d_plus(&self.conv1, group_norm(&self.norm1, hidden_states, Activation::Silu), shift, None);
+        conv2d_plus(&self.conv2, group_norm(&self.norm2, hidden, Activation::Silu), None, Some(residual))
     }
 }

@@ -1,0 +1,388 @@
+use rayon::prelude::*;
+
+use crate::linear::{WeightOrder, linear};
+use crate::multiply::{Added, Left, multiply};
+use crate::panel::Cut;
+use crate::winograd;
+
+/// A two-dimensional convolution, or the gradient of one by its input.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'a> {
+    /// `[outputs, inputs, rows, columns]`, as torch and burn keep them.
+    pub weight: &'a [f32],
+    /// Channels of the output.
+    pub outputs: usize,
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Pixels from one patch to the next.
+    pub stride: usize,
+    /// Pixels of zeros around the picture: top, left, bottom, right.
+    pub padding: [usize; 4],
+}
+
+/// Rows, columns and channels of every picture of a batch that lies pixel by pixel (`NHWC`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pictures {
+    /// Number of pictures.
+    pub batch: usize,
+    /// Rows of each.
+    pub rows: usize,
+    /// Columns of each.
+    pub columns: usize,
+}
+
+impl Pictures {
+    /// Pixels of all pictures.
+    pub fn pixels(self) -> usize {
+        self.batch * self.rows * self.columns
+    }
+}
+
+/// Pixels from which on Winograd's algorithm is faster, the transformation of the weights included.
+const WINOGRAD_PIXELS: usize = 128;
+/// Channels below which the transformations cost more than they save.
+const WINOGRAD_CHANNELS: usize = 16;
+
+impl Conv2d<'_> {
+    /// The size of the output.
+    pub fn output(&self, input: Pictures) -> Pictures {
+        let [top, left, bottom, right] = self.padding;
+        let side = |side: usize, padding: usize, kernel: usize| (side + padding - kernel) / self.stride + 1;
+        Pictures {
+            batch: input.batch,
+            rows: side(input.rows, top + bottom, self.kernel[0]),
+            columns: side(input.columns, left + right, self.kernel[1]),
+        }
+    }
+
+    /// The convolution of `input`, plus a bias by channel and a residual by element.
+    ///
+    /// Kernels of 3x3 that keep the size of the picture take Winograd's minimal filtering (Lavin and Gray 2016), in
+    /// patches of 4x4 and at points chosen for single precision: a quarter of the multiplications, and errors of the size
+    /// of those of the plain sum (see `winograd.rs`).
+    ///
+    /// # Shapes
+    /// - input: `[batch, rows, columns, inputs]`
+    /// - bias: `[outputs]`
+    /// - residual and output: `[batch, rows, columns, outputs]` of [`output`](Self::output)
+    ///
+    /// # Panics
+    ///
+    /// When the sizes do not fit together.
+    pub fn forward(&self, input: &[f32], size: Pictures, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+        self.check(input, size);
+        if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
+            return linear(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias, residual);
+        }
+        let added = Added { bias, residual };
+        let filter = Filter {
+            weight: self.weight,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            kernel: self.kernel,
+            is_gradient: false,
+        };
+        if self.keeps_size() && suits_winograd(filter, size) {
+            return winograd::convolve(input, size, filter, added);
+        }
+        direct(input, size, self.output(size), filter, self.stride, self.padding, added)
+    }
+
+    /// The gradient of a loss by the input, from that by the output.
+    ///
+    /// # Shapes
+    /// - gradient: `[batch, rows, columns, outputs]`
+    /// - output: `[batch, rows, columns, inputs]` of `size`
+    ///
+    /// # Panics
+    ///
+    /// When the sizes do not fit together, or the padding is not that of a kernel that keeps the size.
+    pub fn input_gradient(&self, gradient: &[f32], size: Pictures) -> Vec<f32> {
+        let output = self.output(size);
+        assert_eq!(gradient.len(), output.pixels() * self.outputs, "conv2d: gradient of {output:?}");
+        if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
+            return linear(gradient, self.weight, WeightOrder::InputsFirst, self.inputs, None, None);
+        }
+        assert!(self.has_same_padding(), "conv2d: the gradient knows kernels with a pixel in their centre");
+        let spread;
+        let gradient = if self.stride == 1 {
+            gradient
+        } else {
+            spread = spread_out(gradient, output, size, self.outputs, self.stride);
+            &spread
+        };
+        let filter = Filter {
+            weight: self.weight,
+            inputs: self.outputs,
+            outputs: self.inputs,
+            kernel: self.kernel,
+            is_gradient: true,
+        };
+        if suits_winograd(filter, size) {
+            return winograd::convolve(gradient, size, filter, Added::default());
+        }
+        direct(gradient, size, size, filter, 1, self.padding, Added::default())
+    }
+
+    fn has_same_padding(&self) -> bool {
+        let [rows, columns] = self.kernel;
+        rows % 2 == 1 && columns % 2 == 1 && self.padding == [rows / 2, columns / 2, rows / 2, columns / 2]
+    }
+
+    fn keeps_size(&self) -> bool {
+        self.stride == 1 && self.has_same_padding()
+    }
+
+    fn check(&self, input: &[f32], size: Pictures) {
+        let [rows, columns] = self.kernel;
+        assert_eq!(self.weight.len(), self.outputs * self.inputs * rows * columns, "conv2d: size of the weights");
+        assert_eq!(input.len(), size.pixels() * self.inputs, "conv2d: {size:?} of {} channels", self.inputs);
+    }
+}
+
+fn suits_winograd(filter: Filter<'_>, size: Pictures) -> bool {
+    filter.kernel == [3, 3]
+        && filter.inputs.min(filter.outputs) >= WINOGRAD_CHANNELS
+        && size.pixels() >= WINOGRAD_PIXELS
+}
+
+/// The weights of a convolution, or with `is_gradient` those of the convolution that takes its gradient back: inputs
+/// and outputs change places, and the kernel is turned by half a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filter<'a> {
+    pub(crate) weight: &'a [f32],
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) kernel: [usize; 2],
+    pub(crate) is_gradient: bool,
+}
+
+impl Filter<'_> {
+    /// Writes the weights of `count` inputs from `first` on and `used` outputs from `output` on.
+    ///
+    /// # Shapes
+    /// - lines: `[taps, count, width]`, the taps `tap_stride` apart
+    #[expect(clippy::too_many_arguments, reason = "two ranges, and a matrix by its strides")]
+    pub(crate) fn gather(
+        self,
+        first: usize,
+        count: usize,
+        output: usize,
+        used: usize,
+        width: usize,
+        tap_stride: usize,
+        lines: &mut [f32],
+    ) {
+        let Self { weight, inputs, outputs, kernel, is_gradient } = self;
+        let taps = kernel[0] * kernel[1];
+        if used < width {
+            lines.fill(0.0);
+        }
+        let mut put = |input: usize, column: usize, weights: &[f32]| {
+            let lines = lines[input * width + column..].iter_mut().step_by(tap_stride);
+            if is_gradient {
+                lines.zip(weights.iter().rev()).for_each(|(line, weight)| *line = *weight);
+            } else {
+                lines.zip(weights).for_each(|(line, weight)| *line = *weight);
+            }
+        };
+        if is_gradient {
+            for input in 0..count {
+                let weights = &weight[((first + input) * outputs + output) * taps..][..used * taps];
+                weights.chunks_exact(taps).enumerate().for_each(|(column, weights)| put(input, column, weights));
+            }
+        } else {
+            for column in 0..used {
+                let weights = &weight[((output + column) * inputs + first) * taps..][..count * taps];
+                weights.chunks_exact(taps).enumerate().for_each(|(input, weights)| put(input, column, weights));
+            }
+        }
+    }
+
+    /// Writes the weights of all inputs as a panel, `[taps, inputs, width]`.
+    fn pack(self, output: usize, used: usize, width: usize, panel: &mut [f32]) {
+        /// Inputs that are gathered at a time, and what separates the taps meanwhile, so that they do not fall on the same
+        /// lines of the cache.
+        const SOME: usize = 32;
+        const GAP: usize = 16;
+        let taps = self.kernel[0] * self.kernel[1];
+        let mut gathered = vec![0.0; taps * (SOME * width + GAP)];
+        for first in (0..self.inputs).step_by(SOME) {
+            let count = SOME.min(self.inputs - first);
+            let stride = count * width + GAP;
+            self.gather(first, count, output, used, width, stride, &mut gathered);
+            for (tap, gathered) in gathered.chunks_exact(stride).take(taps).enumerate() {
+                panel[(tap * self.inputs + first) * width..][..count * width]
+                    .copy_from_slice(&gathered[..count * width]);
+            }
+        }
+    }
+}
+
+/// As one matrix product: the patches of the padded input, which are never written out, times the weights.
+fn direct(
+    input: &[f32],
+    size: Pictures,
+    output: Pictures,
+    filter: Filter<'_>,
+    stride: usize,
+    padding: [usize; 4],
+    added: Added<'_>,
+) -> Vec<f32> {
+    let [kernel_rows, kernel_columns] = filter.kernel;
+    let (inputs, outputs) = (filter.inputs, filter.outputs);
+    let (padded, line) = padded(input, size, inputs, padding);
+    let picture = padded.len() / size.batch.max(1);
+    let patches: Vec<usize> = (0..output.pixels())
+        .map(|pixel| {
+            let (row, column) = (pixel / output.columns % output.rows, pixel % output.columns);
+            let batch = pixel / (output.columns * output.rows);
+            batch * picture + row * stride * line + column * stride * inputs
+        })
+        .collect();
+    // The columns of a patch lie one behind the other.
+    let segments: Vec<usize> = (0..kernel_rows).map(|row| row * line).collect();
+    let cut = Cut { columns: outputs };
+    let pack = |index: usize, panel: &mut [f32]| {
+        filter.pack(cut.start(index), cut.used(index), cut.width(index), panel);
+    };
+    let left = Left { values: &padded, rows: &patches, segments: &segments, depth: kernel_columns * inputs };
+    let mut out = vec![0.0; output.pixels() * outputs];
+    multiply(left, cut, &pack, added, &mut out);
+    out
+}
+
+/// The pictures with zeros around them, and the length of one of their lines.
+fn padded(input: &[f32], size: Pictures, channels: usize, [top, left, bottom, right]: [usize; 4]) -> (Vec<f32>, usize) {
+    let line = (size.columns + left + right) * channels;
+    let rows = size.rows + top + bottom;
+    let mut out = vec![0.0; size.batch * rows * line];
+    out.par_chunks_mut(line.max(1)).with_min_len(8).enumerate().for_each(|(index, out)| {
+        let (batch, row) = (index / rows, index % rows);
+        if (top..top + size.rows).contains(&row) {
+            let from = (batch * size.rows + row - top) * size.columns * channels;
+            out[left * channels..][..size.columns * channels]
+                .copy_from_slice(&input[from..][..size.columns * channels]);
+        }
+    });
+    (out, line)
+}
+
+/// Every pixel `stride` pixels from the next, with zeros between them.
+fn spread_out(gradient: &[f32], from: Pictures, to: Pictures, channels: usize, stride: usize) -> Vec<f32> {
+    let mut out = vec![0.0; to.pixels() * channels];
+    for (pixel, values) in gradient.chunks_exact(channels).enumerate() {
+        let (row, column) = (pixel / from.columns % from.rows, pixel % from.columns);
+        let batch = pixel / (from.columns * from.rows);
+        let at = ((batch * to.rows + row * stride) * to.columns + column * stride) * channels;
+        out[at..at + channels].copy_from_slice(values);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, dot, random};
+
+    fn definition(conv: &Conv2d<'_>, input: &[f32], size: Pictures) -> Vec<f32> {
+        let output = conv.output(size);
+        let mut out = Vec::new();
+        for pixel in 0..output.pixels() {
+            let (row, column) = (pixel / output.columns % output.rows, pixel % output.columns);
+            let batch = pixel / (output.columns * output.rows);
+            for channel in 0..conv.outputs {
+                let mut sum = 0.0_f64;
+                for (tap_row, tap_column) in (0..conv.kernel[0]).flat_map(|r| (0..conv.kernel[1]).map(move |c| (r, c)))
+                {
+                    let at = (row * conv.stride + tap_row).checked_sub(conv.padding[0]).filter(|row| *row < size.rows);
+                    let beside =
+                        (column * conv.stride + tap_column).checked_sub(conv.padding[1]).filter(|c| *c < size.columns);
+                    let (Some(at), Some(beside)) = (at, beside) else { continue };
+                    for k in 0..conv.inputs {
+                        let value = input[((batch * size.rows + at) * size.columns + beside) * conv.inputs + k];
+                        let tap =
+                            ((channel * conv.inputs + k) * conv.kernel[0] + tap_row) * conv.kernel[1] + tap_column;
+                        sum += f64::from(value) * f64::from(conv.weight[tap]);
+                    }
+                }
+                out.push(sum as f32);
+            }
+        }
+        out
+    }
+
+    /// Inputs, outputs, kernel, stride, padding, rows, columns. Small ones are direct, larger ones Winograd's.
+    const CASES: [(usize, usize, [usize; 2], usize, [usize; 4], usize, usize); 10] = [
+        (3, 5, [3, 3], 1, [1; 4], 6, 7),
+        (4, 7, [1, 1], 1, [0; 4], 9, 4),
+        (20, 40, [3, 3], 1, [1; 4], 13, 11),
+        (33, 17, [3, 3], 1, [1; 4], 9, 18),
+        (48, 100, [3, 3], 1, [1; 4], 16, 16),
+        (16, 16, [3, 3], 1, [1; 4], 5, 30),
+        (20, 18, [3, 3], 2, [1; 4], 13, 16),
+        (6, 4, [3, 3], 2, [0, 0, 1, 1], 8, 10),
+        (5, 6, [5, 3], 1, [2, 1, 2, 1], 7, 9),
+        (320, 320, [3, 3], 1, [1; 4], 8, 8),
+    ];
+
+    fn with_cases(check: impl Fn(&Conv2d<'_>, Pictures)) {
+        for (inputs, outputs, kernel, stride, padding, rows, columns) in CASES {
+            let weight = random(outputs * inputs * kernel[0] * kernel[1], 7);
+            let conv = Conv2d { weight: &weight, outputs, inputs, kernel, stride, padding };
+            check(&conv, Pictures { batch: 2, rows, columns });
+        }
+    }
+
+    #[test]
+    fn it_is_the_definition() {
+        with_cases(|conv, size| {
+            let input = random(size.pixels() * conv.inputs, 8);
+            let (bias, residual) = (random(conv.outputs, 9), random(conv.output(size).pixels() * conv.outputs, 10));
+            let mut expected = definition(conv, &input, size);
+            for (i, value) in expected.iter_mut().enumerate() {
+                *value += bias[i % conv.outputs] + residual[i];
+            }
+            assert_close(&conv.forward(&input, size, Some(&bias), Some(&residual)), &expected, 1e-5);
+        });
+    }
+
+    /// A convolution is linear: the product of its output with a gradient is that of its input with what the gradient
+    /// becomes, for any input and any gradient.
+    #[test]
+    fn the_gradient_is_the_transposed_convolution() {
+        with_cases(|conv, size| {
+            if !(conv.has_same_padding()) {
+                return;
+            }
+            let output = conv.output(size);
+            let gradient = random(output.pixels() * conv.outputs, 12);
+            let by_input = conv.input_gradient(&gradient, size);
+            for seed in 20..24 {
+                let input = random(size.pixels() * conv.inputs, seed);
+                let (forwards, backwards) = (dot(&definition(conv, &input, size), &gradient), dot(&input, &by_input));
+                let scale = dot(&input, &input).sqrt() * dot(&by_input, &by_input).sqrt();
+                assert!((forwards - backwards).abs() < 1e-6 * scale, "{forwards} against {backwards} of {scale}");
+            }
+        });
+    }
+
+    /// The error of Winograd's algorithm is of the size of that of the plain sum in single precision.
+    #[test]
+    fn winograd_is_about_as_exact_as_a_plain_sum() {
+        let (inputs, outputs, size) = (320, 16, Pictures { batch: 1, rows: 16, columns: 16 });
+        let (input, weight) = (random(size.pixels() * inputs, 1), random(outputs * inputs * 9, 2));
+        let conv = Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4] };
+        let filter = Filter { weight: &weight, inputs, outputs, kernel: [3, 3], is_gradient: false };
+        let expected = definition(&conv, &input, size);
+        let error = |actual: Vec<f32>| {
+            let difference: Vec<f32> = actual.iter().zip(&expected).map(|(a, b)| a - b).collect();
+            (dot(&difference, &difference) / dot(&expected, &expected)).sqrt()
+        };
+        let plain = error(direct(&input, size, size, filter, 1, [1; 4], Added::default()));
+        let winograd = error(winograd::convolve(&input, size, filter, Added::default()));
+        assert!(winograd < 3e-6 && winograd < 8.0 * plain, "{winograd:e} against {plain:e}");
+    }
+}

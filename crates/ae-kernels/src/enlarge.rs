@@ -1,0 +1,87 @@
+use crate::Pictures;
+use crate::parallel::for_rows;
+
+/// An enlargement by nearest neighbours: pixel `i` of `n` is pixel `i * m / n`, rounded down, of the `m` there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enlargement {
+    /// What is enlarged.
+    pub from: Pictures,
+    /// Rows of the result.
+    pub rows: usize,
+    /// Columns of the result.
+    pub columns: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+impl Enlargement {
+    /// # Shapes
+    /// - input: `[batch, from.rows, from.columns, channels]`
+    /// - output: `[batch, rows, columns, channels]`
+    ///
+    /// # Panics
+    ///
+    /// When the input has another size.
+    pub fn forward(&self, input: &[f32]) -> Vec<f32> {
+        let Self { from, rows, columns, channels } = *self;
+        assert_eq!(input.len(), from.pixels() * channels, "enlargement of {from:?}");
+        let mut out = vec![0.0; from.batch * rows * columns * channels];
+        for_rows(&mut out, columns * channels, |first, lines| {
+            for (line, out) in lines.chunks_exact_mut(columns * channels).enumerate() {
+                let line = first + line;
+                let source = line / rows * from.rows + line % rows * from.rows / rows;
+                for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+                    let pixel = source * from.columns + column * from.columns / columns;
+                    out.copy_from_slice(&input[pixel * channels..][..channels]);
+                }
+            }
+        });
+        out
+    }
+
+    /// The gradient of a loss by the input, from that by the output.
+    ///
+    /// # Shapes
+    /// - gradient: `[batch, rows, columns, channels]`
+    /// - output: `[batch, from.rows, from.columns, channels]`
+    ///
+    /// # Panics
+    ///
+    /// When the gradient has another size.
+    pub fn input_gradient(&self, gradient: &[f32]) -> Vec<f32> {
+        let Self { from, rows, columns, channels } = *self;
+        assert_eq!(gradient.len(), from.batch * rows * columns * channels, "enlargement: gradient");
+        let mut out = vec![0.0; from.pixels() * channels];
+        for (pixel, values) in gradient.chunks_exact(channels).enumerate() {
+            let (line, column) = (pixel / columns, pixel % columns);
+            let source = line / rows * from.rows + line % rows * from.rows / rows;
+            let at = source * from.columns + column * from.columns / columns;
+            out[at * channels..][..channels].iter_mut().zip(values).for_each(|(out, value)| *out += value);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{dot, random};
+
+    /// `torch.nn.functional.interpolate(torch.arange(6.).reshape(1, 1, 2, 3), size=(3, 5))`
+    #[test]
+    fn it_is_torchs() {
+        let from = Pictures { batch: 1, rows: 2, columns: 3 };
+        let enlargement = Enlargement { from, rows: 3, columns: 5, channels: 1 };
+        let expected = [0.0, 0.0, 1.0, 1.0, 2.0, 0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0];
+        assert_eq!(enlargement.forward(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), expected);
+    }
+
+    #[test]
+    fn the_gradient_is_the_transposed_enlargement() {
+        let from = Pictures { batch: 2, rows: 3, columns: 4 };
+        let enlargement = Enlargement { from, rows: 6, columns: 7, channels: 5 };
+        let (input, gradient) = (random(2 * 3 * 4 * 5, 1), random(2 * 6 * 7 * 5, 2));
+        let forwards = dot(&enlargement.forward(&input), &gradient);
+        assert!((forwards - dot(&input, &enlargement.input_gradient(&gradient))).abs() < 1e-4);
+    }
+}

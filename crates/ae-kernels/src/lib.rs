@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod activation;
+mod attention;
+mod conv;
+mod enlarge;
+mod functions;
+mod group_norm;
+mod layer_norm;
+mod linear;
+mod multiply;
+mod panel;
+mod parallel;
+mod product;
+#[cfg(test)]
+mod testing;
+mod vector;
+mod winograd;
+
+pub use activation::{geglu, geglu_gradient, silu};
+pub use attention::{Attention, AttentionGradient};
+pub use conv::{Conv2d, Pictures};
+pub use enlarge::Enlargement;
+pub use group_norm::{GroupNorm, Statistics};
+pub use layer_norm::{layer_norm, layer_norm_gradient};
+pub use linear::{WeightOrder, linear};

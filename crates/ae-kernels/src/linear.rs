@@ -1,0 +1,84 @@
+use crate::multiply::{Added, Left, multiply};
+use crate::panel::{Cut, Strided};
+
+/// How the weights of a [`linear`] layer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightOrder {
+    /// `[inputs, outputs]`, as burn keeps them.
+    InputsFirst,
+    /// `[outputs, inputs]`, as torch keeps them; the gradient by the input of a layer with the other order is a layer
+    /// with this one.
+    OutputsFirst,
+}
+
+/// `input * weight + bias + residual`, row by row.
+///
+/// # Shapes
+/// - input: `[rows, inputs]`
+/// - weight: `[inputs, outputs]` or `[outputs, inputs]`
+/// - bias: `[outputs]`
+/// - residual and output: `[rows, outputs]`
+///
+/// # Panics
+///
+/// When the sizes do not fit together.
+pub fn linear(
+    input: &[f32],
+    weight: &[f32],
+    order: WeightOrder,
+    outputs: usize,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+) -> Vec<f32> {
+    let inputs = weight.len() / outputs;
+    assert_eq!(weight.len(), inputs * outputs, "linear: weight of {inputs} by {outputs}");
+    let rows = input.len() / inputs;
+    assert_eq!(input.len(), rows * inputs, "linear: rows of {inputs}");
+    let strides = match order {
+        WeightOrder::InputsFirst => (outputs, 1),
+        WeightOrder::OutputsFirst => (1, inputs),
+    };
+    let right = Strided { values: weight, start: 0, row_stride: strides.0, column_stride: strides.1 };
+    let cut = Cut { columns: outputs };
+    let offsets: Vec<usize> = (0..rows).map(|row| row * inputs).collect();
+    let left = Left { values: input, rows: &offsets, segments: &[0], depth: inputs };
+    let mut out = vec![0.0; rows * outputs];
+    let pack = |index: usize, panel: &mut [f32]| {
+        right.pack(inputs, cut.start(index), cut.used(index), cut.width(index), panel)
+    };
+    multiply(left, cut, &pack, Added { bias, residual }, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, random};
+
+    #[test]
+    fn it_is_the_definition_for_few_and_for_many_rows() {
+        for (rows, inputs, outputs) in [(1, 3, 5), (13, 40, 77), (77, 96, 320), (1030, 64, 100), (700, 33, 24)] {
+            let (input, weight) = (random(rows * inputs, 1), random(inputs * outputs, 2));
+            let (bias, residual) = (random(outputs, 3), random(rows * outputs, 4));
+            let expected: Vec<f32> = (0..rows * outputs)
+                .map(|i| {
+                    let (row, column) = (i / outputs, i % outputs);
+                    let products = (0..inputs)
+                        .map(|k| f64::from(input[row * inputs + k]) * f64::from(weight[k * outputs + column]));
+                    (products.sum::<f64>() + f64::from(bias[column]) + f64::from(residual[i])) as f32
+                })
+                .collect();
+            let transposed: Vec<f32> =
+                (0..inputs * outputs).map(|i| weight[i % inputs * outputs + i / inputs]).collect();
+            for (weight, order) in [(&weight, WeightOrder::InputsFirst), (&transposed, WeightOrder::OutputsFirst)] {
+                let actual = linear(&input, weight, order, outputs, Some(&bias), Some(&residual));
+                assert_close(&actual, &expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_give_no_rows() {
+        assert!(linear(&[], &[1.0; 6], WeightOrder::InputsFirst, 2, None, None).is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! The matrix product that all other kernels are made of.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::panel::{Panel, WIDTH};
+
+/// `out[m][n] = sum over s and k of a[rows[m] + segments[s] + k * step] * panel[s * depth + k][n]`
+///
+/// The left matrix is given by where its rows begin, so that the rows of an implicit one, such as the patches of a
+/// convolution, need not be written out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product<'a> {
+    /// What holds the left matrix.
+    pub(crate) a: &'a [f32],
+    /// First element of each row.
+    pub(crate) rows: &'a [usize],
+    /// Offsets of the pieces of a row.
+    pub(crate) segments: &'a [usize],
+    /// Elements of a piece.
+    pub(crate) depth: usize,
+    /// From one element of a piece to the next.
+    pub(crate) step: usize,
+    /// Columns of the right matrix.
+    pub(crate) panel: Panel<'a>,
+}
+
+impl Product<'_> {
+    /// Writes `[rows, panel.width]`, or adds to it.
+    ///
+    /// # Panics
+    ///
+    /// When a row reaches beyond `a`, or `out` has another size.
+    pub(crate) fn compute(self, out: &mut [f32], accumulate: bool) {
+        assert_eq!(self.panel.values.len(), self.segments.len() * self.depth * self.panel.width, "size of the panel");
+        assert_eq!(out.len(), self.rows.len() * self.panel.width, "size of the output");
+        Arch::new().dispatch(Dispatched { product: self, out, accumulate });
+    }
+}
+
+struct Dispatched<'a, 'b> {
+    product: Product<'a>,
+    out: &'b mut [f32],
+    accumulate: bool,
+}
+
+impl WithSimd for Dispatched<'_, '_> {
+    type Output = ();
+
+    /// Tiles of as many rows as the registers hold beside a row of the panel.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { product, out, accumulate } = self;
+        match (S::F32_LANES, product.panel.width) {
+            (16, WIDTH) => tiles::<S, 12, 2>(simd, product, out, accumulate),
+            (16, _) => tiles::<S, 12, 1>(simd, product, out, accumulate),
+            (8, WIDTH) => tiles::<S, 3, 4>(simd, product, out, accumulate),
+            (8, _) => tiles::<S, 6, 2>(simd, product, out, accumulate),
+            (4, WIDTH) => tiles::<S, 3, 8>(simd, product, out, accumulate),
+            (4, _) => tiles::<S, 6, 4>(simd, product, out, accumulate),
+            (_, WIDTH) => tiles::<S, 1, 32>(simd, product, out, accumulate),
+            (..) => tiles::<S, 1, 16>(simd, product, out, accumulate),
+        }
+    }
+}
+
+#[inline(always)]
+fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    product: Product<'_>,
+    mut out: &mut [f32],
+    accumulate: bool,
+) {
+    let width = product.panel.width;
+    let mut rows = product.rows;
+    while !rows.is_empty() {
+        let take = match rows.len() {
+            left if left >= ROWS => ROWS,
+            left if ROWS > 8 && left >= 8 => 8,
+            left if ROWS > 4 && left >= 4 => 4,
+            _ => 1,
+        };
+        let (these, others) = rows.split_at(take);
+        let (tile, rest) = out.split_at_mut(take * width);
+        match take {
+            8 => tile_of::<S, 8, VECTORS>(simd, product, these, tile, accumulate),
+            4 => tile_of::<S, 4, VECTORS>(simd, product, these, tile, accumulate),
+            1 => tile_of::<S, 1, VECTORS>(simd, product, these, tile, accumulate),
+            _ => tile_of::<S, ROWS, VECTORS>(simd, product, these, tile, accumulate),
+        }
+        (rows, out) = (others, rest);
+    }
+}
+
+#[inline(always)]
+fn tile_of<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    product: Product<'_>,
+    rows: &[usize],
+    out: &mut [f32],
+    accumulate: bool,
+) {
+    let rows: &[usize; ROWS] = rows.try_into().expect("as many rows as the tile has");
+    if product.step == 1 {
+        tile::<S, ROWS, VECTORS, true>(simd, product, rows, out, accumulate);
+    } else {
+        tile::<S, ROWS, VECTORS, false>(simd, product, rows, out, accumulate);
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const DENSE: bool>(
+    simd: S,
+    product: Product<'_>,
+    rows: &[usize; ROWS],
+    out: &mut [f32],
+    accumulate: bool,
+) {
+    let Product { a, segments, depth, step, panel, .. } = product;
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    let (vectors, _) = S::as_simd_f32s(panel.values);
+    for (segment, right) in segments.iter().zip(vectors.chunks_exact(depth * VECTORS)) {
+        let last = (depth - 1) * if DENSE { 1 } else { step };
+        // A closure here would be compiled without the instructions that `with_simd` enables.
+        let mut left = [&a[..0]; ROWS];
+        for (left, row) in left.iter_mut().zip(rows) {
+            *left = &a[row + segment..][..=last];
+        }
+        for (k, right) in right.chunks_exact(VECTORS).enumerate() {
+            let at = if DENSE { k } else { k * step };
+            for (sums, left) in sums.iter_mut().zip(&left) {
+                let left = simd.splat_f32s(left[at]);
+                for (sum, right) in sums.iter_mut().zip(right) {
+                    *sum = simd.mul_add_e_f32s(left, *right, *sum);
+                }
+            }
+        }
+    }
+    let (out, _) = S::as_mut_simd_f32s(out);
+    for (out, sums) in out.chunks_exact_mut(VECTORS).zip(&sums) {
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = if accumulate { simd.add_f32s(*out, *sum) } else { *sum };
+        }
+    }
+}

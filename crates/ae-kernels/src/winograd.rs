@@ -1,0 +1,434 @@
+//! Convolutions of 3x3 by Winograd's minimal filtering `F(4x4, 3x3)`.
+//!
+//! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016): a patch of 6x6 pixels and the kernel are
+//! transformed, multiplied element by element and transformed back to 4x4 pixels of the output, 36 multiplications
+//! instead of 144. The interpolation points are 0, +-5/8, +-3/2 and infinity. With the usual 0, +-1, +-2 the error in
+//! single precision is three times that of the plain sum, with these it is about one and a half times (the influence of
+//! the points: Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural
+//! Networks", 2020); and every constant of the transformations but those of the weights is exact.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::conv::{Filter, Pictures};
+use crate::multiply::Added;
+use crate::panel::{Cut, Panel, WIDTH};
+use crate::product::Product;
+use crate::vector::{load, store};
+
+/// Pixels of the output, a side of a tile.
+const TILE: usize = 4;
+/// Pixels of the input, a side of what a tile needs.
+const PATCH: usize = 6;
+/// Elements of a transformed patch.
+const TAPS: usize = PATCH * PATCH;
+
+/// The points, their squares and cubes.
+const A: f32 = 0.625;
+const B: f32 = 1.5;
+const A2: f32 = A * A;
+const B2: f32 = B * B;
+const A3: f32 = A2 * A;
+const B3: f32 = B2 * B;
+
+/// Tiles whose products stay in the second-level cache.
+const GROUP: usize = 64;
+/// What separates the elements of a transformed patch, beside their values: sizes are powers of two so often that all 36
+/// would otherwise fall on the same lines of the cache.
+const GAP: usize = 16;
+/// Inputs whose transformed weights for one panel stay in the second-level cache.
+const BLOCK: usize = 96;
+/// Elements of the transformed input that exist at a time.
+const TRANSFORMED: usize = 8 << 20;
+
+/// `input` convolved with a 3x3 filter under one pixel of zeros all around.
+pub(crate) fn convolve(input: &[f32], size: Pictures, filter: Filter<'_>, added: Added<'_>) -> Vec<f32> {
+    let Pictures { batch, rows, columns } = size;
+    let (inputs, outputs) = (filter.inputs, filter.outputs);
+    let across = columns.div_ceil(TILE);
+    let down = rows.div_ceil(TILE);
+    let mut out = vec![0.0; size.pixels() * outputs];
+    let zeros = vec![0.0; inputs];
+
+    // Some lines of tiles at a time.
+    let most = (TRANSFORMED / (TAPS * inputs * across)).max(1);
+    let mut lines = 0..batch * down;
+    let mut rest = out.as_mut_slice();
+    let mut first_pixel = 0;
+    while !lines.is_empty() {
+        let these = lines.start..lines.end.min(lines.start + most);
+        lines.start = these.end;
+        let line_rows = |line: usize| TILE.min(rows - line % down * TILE);
+        let pixels = these.clone().map(line_rows).sum::<usize>() * columns;
+        let (part, others) = rest.split_at_mut(pixels * outputs);
+        rest = others;
+        let added = Added {
+            residual: added.residual.map(|residual| &residual[first_pixel * outputs..][..pixels * outputs]),
+            ..added
+        };
+        first_pixel += pixels;
+
+        let tiles: Vec<Tile> = these
+            .clone()
+            .flat_map(|line| (0..across).map(move |column| Tile { batch: line / down, row: line % down, column }))
+            .collect();
+        let transformed = transform_input(input, size, inputs, &tiles, &zeros);
+        let products = multiply(&transformed, tiles.len(), filter);
+        let layout = Layout { across, columns, cut: Cut { columns: outputs }, tiles: tiles.len() };
+        let heights: Vec<usize> = these.map(line_rows).collect();
+        unite(&products, layout, &heights, added, part);
+    }
+    out
+}
+
+/// The place of a tile in the output.
+#[derive(Clone, Copy, Debug)]
+struct Tile {
+    batch: usize,
+    row: usize,
+    column: usize,
+}
+
+/// Elements of a group of transformed patches: `[taps, tiles, inputs]`, with a gap after every tap.
+fn group_size(tiles: usize, inputs: usize) -> usize {
+    TAPS * (tiles * inputs + GAP)
+}
+
+/// The transformed patches in groups, see [`group_size`].
+fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile], zeros: &[f32]) -> Vec<f32> {
+    let sizes = tiles.chunks(GROUP).map(|tiles| group_size(tiles.len(), inputs));
+    let mut transformed = vec![0.0; sizes.sum()];
+    let groups = transformed.par_chunks_mut(group_size(GROUP, inputs)).zip(tiles.par_chunks(GROUP));
+    groups.for_each(|(group, tiles)| {
+        for (index, tile) in tiles.iter().enumerate() {
+            let patch: [&[f32]; TAPS] = std::array::from_fn(|tap| {
+                let row = (tile.row * TILE + tap / PATCH).checked_sub(1).filter(|row| *row < size.rows);
+                let column = (tile.column * TILE + tap % PATCH).checked_sub(1).filter(|column| *column < size.columns);
+                match (row, column) {
+                    (Some(row), Some(column)) => {
+                        &input[((tile.batch * size.rows + row) * size.columns + column) * inputs..][..inputs]
+                    }
+                    _ => zeros,
+                }
+            });
+            let out = &mut group[index * inputs..];
+            Arch::new().dispatch(Patch { patch, out, stride: tiles.len() * inputs + GAP });
+        }
+    });
+    transformed
+}
+
+/// One patch and where its transform goes: element `[tap, channel]` to `tap * stride + channel`.
+struct Patch<'a, 'b> {
+    patch: [&'a [f32]; TAPS],
+    out: &'b mut [f32],
+    stride: usize,
+}
+
+impl WithSimd for Patch<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { patch, out, stride } = self;
+        let channels = patch[0].len();
+        let whole = channels / S::F32_LANES * S::F32_LANES;
+        let mut values = [[simd.splat_f32s(0.0); PATCH]; PATCH];
+        for first in (0..whole).step_by(S::F32_LANES) {
+            for tap in 0..TAPS {
+                values[tap / PATCH][tap % PATCH] = load::<S>(patch[tap], first);
+            }
+            values = transform_patch(simd, values);
+            for tap in 0..TAPS {
+                store::<S>(out, tap * stride + first, values[tap / PATCH][tap % PATCH]);
+            }
+        }
+        if whole < channels {
+            for tap in 0..TAPS {
+                values[tap / PATCH][tap % PATCH] = simd.partial_load_f32s(&patch[tap][whole..]);
+            }
+            values = transform_patch(simd, values);
+            for tap in 0..TAPS {
+                let out = &mut out[tap * stride + whole..tap * stride + channels];
+                simd.partial_store_f32s(out, values[tap / PATCH][tap % PATCH]);
+            }
+        }
+    }
+}
+
+// Below only loops and functions that are always inlined: a closure, or `array::from_fn`, would be compiled without the
+// instructions that `with_simd` enables, and every operation would become a call.
+
+/// The transformation of a patch of the input.
+#[inline(always)]
+fn transform_patch<S: Simd>(simd: S, mut values: [[S::f32s; PATCH]; PATCH]) -> [[S::f32s; PATCH]; PATCH] {
+    for line in &mut values {
+        *line = input_line(simd, *line);
+    }
+    for column in 0..PATCH {
+        let mut line = values[0];
+        for row in 0..PATCH {
+            line[row] = values[row][column];
+        }
+        let line = input_line(simd, line);
+        for row in 0..PATCH {
+            values[row][column] = line[row];
+        }
+    }
+    values
+}
+
+#[inline(always)]
+fn times<S: Simd>(simd: S, factor: f32, value: S::f32s) -> S::f32s {
+    simd.mul_f32s(simd.splat_f32s(factor), value)
+}
+
+/// `value + factor * other`
+#[inline(always)]
+fn plus<S: Simd>(simd: S, value: S::f32s, factor: f32, other: S::f32s) -> S::f32s {
+    simd.mul_add_e_f32s(simd.splat_f32s(factor), other, value)
+}
+
+/// The transformation of a line of the input.
+#[inline(always)]
+fn input_line<S: Simd>(simd: S, [x0, x1, x2, x3, x4, x5]: [S::f32s; PATCH]) -> [S::f32s; PATCH] {
+    let even_a = plus(simd, x4, -B2, x2);
+    let odd_a = times(simd, A, plus(simd, x3, -B2, x1));
+    let even_b = plus(simd, x4, -A2, x2);
+    let odd_b = times(simd, B, plus(simd, x3, -A2, x1));
+    [
+        plus(simd, plus(simd, x4, -(A2 + B2), x2), A2 * B2, x0),
+        simd.add_f32s(even_a, odd_a),
+        simd.sub_f32s(even_a, odd_a),
+        simd.add_f32s(even_b, odd_b),
+        simd.sub_f32s(even_b, odd_b),
+        plus(simd, plus(simd, x5, -(A2 + B2), x3), A2 * B2, x1),
+    ]
+}
+
+/// The transformation of a line of the kernel.
+#[inline(always)]
+fn weight_line<S: Simd>(simd: S, [g0, g1, g2]: [S::f32s; 3]) -> [S::f32s; PATCH] {
+    const NORM_A: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
+    const NORM_B: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
+    let (even_a, odd_a) = (times(simd, NORM_A, plus(simd, g0, A2, g2)), times(simd, NORM_A * A, g1));
+    let (even_b, odd_b) = (times(simd, NORM_B, plus(simd, g0, B2, g2)), times(simd, NORM_B * B, g1));
+    [
+        times(simd, 1.0 / (A2 * B2), g0),
+        simd.add_f32s(even_a, odd_a),
+        simd.sub_f32s(even_a, odd_a),
+        simd.add_f32s(even_b, odd_b),
+        simd.sub_f32s(even_b, odd_b),
+        g2,
+    ]
+}
+
+/// The transformation of a line of products back to the output.
+#[inline(always)]
+fn output_line<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; PATCH]) -> [S::f32s; TILE] {
+    let (even_a, odd_a) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
+    let (even_b, odd_b) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
+    [
+        simd.add_f32s(m0, simd.add_f32s(even_a, even_b)),
+        plus(simd, times(simd, A, odd_a), B, odd_b),
+        plus(simd, times(simd, A2, even_a), B2, even_b),
+        plus(simd, plus(simd, m5, A3, odd_a), B3, odd_b),
+    ]
+}
+
+/// The output in tiles: `[panel, tile, pixel of the tile, column of the panel]`.
+///
+/// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back.
+fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Vec<f32> {
+    let cut = Cut { columns: filter.outputs };
+    let groups = tiles.div_ceil(GROUP);
+    let share = groups.div_ceil((4 * rayon::current_num_threads()).div_ceil(cut.count()).min(groups));
+    let mut out = vec![0.0; tiles * TILE * TILE * cut.padded()];
+    let mut rest = out.as_mut_slice();
+    let mut tasks = Vec::new();
+    for panel in 0..cut.count() {
+        for first in (0..tiles).step_by(share * GROUP) {
+            let count = (share * GROUP).min(tiles - first);
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(count * TILE * TILE * cut.width(panel));
+            rest = others;
+            tasks.push((panel, first, part));
+        }
+    }
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (panel, first, out)| {
+        let (inputs, width) = (filter.inputs, cut.width(panel));
+        let groups = transformed[first / GROUP * group_size(GROUP, inputs)..].chunks(group_size(GROUP, inputs));
+        let mut groups: Vec<_> = groups.zip(out.chunks_mut(GROUP * TILE * TILE * width)).collect();
+        // Weights that are used once go from cache to cache, some inputs at a time.
+        let block = if groups.len() == 1 { BLOCK.min(inputs) } else { inputs };
+        for start in (0..inputs).step_by(block) {
+            let depth = block.min(inputs - start);
+            transform_weights(filter, start, depth, cut, panel, scratch);
+            let Scratch { weights, products, .. } = &mut *scratch;
+            for (group, out) in &mut groups {
+                let tiles = out.len() / (TILE * TILE * width);
+                let rows: Vec<usize> = (0..tiles).map(|tile| tile * inputs + start).collect();
+                let stride = tiles * width + GAP;
+                products.resize(TAPS * stride, 0.0);
+                for tap in 0..TAPS {
+                    let product = Product {
+                        a: &group[tap * (tiles * inputs + GAP)..][..tiles * inputs],
+                        rows: &rows,
+                        segments: &[0],
+                        depth,
+                        step: 1,
+                        panel: Panel { values: &weights[tap * (depth * width + GAP)..][..depth * width], width },
+                    };
+                    product.compute(&mut products[tap * stride..][..tiles * width], start > 0);
+                }
+                if start + depth == inputs {
+                    Arch::new().dispatch(Back { products, out, width });
+                }
+            }
+        }
+    });
+    out
+}
+
+/// What a thread works in.
+#[derive(Default)]
+struct Scratch {
+    /// Of some inputs: `[9, inputs, width]`, with a gap after every tap.
+    plain: Vec<f32>,
+    /// `[taps, inputs, width]`, likewise
+    weights: Vec<f32>,
+    /// `[taps, tiles, width]`, likewise
+    products: Vec<f32>,
+}
+
+/// The transformed weights of a panel for `depth` inputs from `start` on: `[taps, depth, width]`, with a gap after every tap.
+fn transform_weights(filter: Filter<'_>, start: usize, depth: usize, cut: Cut, panel: usize, scratch: &mut Scratch) {
+    let (output, used, width) = (cut.start(panel), cut.used(panel), cut.width(panel));
+    scratch.weights.resize(TAPS * (depth * width + GAP), 0.0);
+    for first in (0..depth).step_by(BLOCK) {
+        let count = BLOCK.min(depth - first);
+        let values = count * width;
+        scratch.plain.resize(9 * (values + GAP), 0.0);
+        filter.gather(start + first, count, output, used, width, values + GAP, &mut scratch.plain);
+        let out = &mut scratch.weights[first * width..];
+        Arch::new().dispatch(Weights { plain: &scratch.plain, out, values, stride: depth * width + GAP });
+    }
+}
+
+/// Kernels of 3x3, `[9, values]` with gaps, and where their transforms go: element `[tap, value]` to `tap * stride + value`.
+struct Weights<'a, 'b> {
+    plain: &'a [f32],
+    out: &'b mut [f32],
+    values: usize,
+    stride: usize,
+}
+
+impl WithSimd for Weights<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { plain, out, values, stride } = self;
+        let zero = simd.splat_f32s(0.0);
+        for first in (0..values).step_by(S::F32_LANES) {
+            let mut lines = [[zero; PATCH]; 3];
+            for (row, line) in lines.iter_mut().enumerate() {
+                let mut weights = [zero; 3];
+                for (column, weight) in weights.iter_mut().enumerate() {
+                    *weight = load::<S>(plain, (row * 3 + column) * (values + GAP) + first);
+                }
+                *line = weight_line(simd, weights);
+            }
+            for column in 0..PATCH {
+                let transformed = weight_line(simd, [lines[0][column], lines[1][column], lines[2][column]]);
+                for (row, value) in transformed.into_iter().enumerate() {
+                    store::<S>(out, (row * PATCH + column) * stride + first, value);
+                }
+            }
+        }
+    }
+}
+
+/// From products, `[taps, tiles, width]` with gaps, to the output, `[tiles, pixels, width]`.
+struct Back<'a, 'b> {
+    products: &'a [f32],
+    out: &'b mut [f32],
+    width: usize,
+}
+
+impl WithSimd for Back<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { products, out, width } = self;
+        let stride = products.len() / TAPS;
+        let zero = simd.splat_f32s(0.0);
+        for (tile, out) in out.chunks_exact_mut(TILE * TILE * width).enumerate() {
+            for first in (0..width).step_by(S::F32_LANES) {
+                let mut lines = [[zero; TILE]; PATCH];
+                for (row, line) in lines.iter_mut().enumerate() {
+                    let mut values = [zero; PATCH];
+                    for (column, value) in values.iter_mut().enumerate() {
+                        *value = load::<S>(products, (row * PATCH + column) * stride + tile * width + first);
+                    }
+                    *line = output_line(simd, values);
+                }
+                for column in 0..TILE {
+                    let mut values = [zero; PATCH];
+                    for (value, line) in values.iter_mut().zip(&lines) {
+                        *value = line[column];
+                    }
+                    for (row, value) in output_line(simd, values).into_iter().enumerate() {
+                        store::<S>(out, (row * TILE + column) * width + first, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How tiles make up lines of the output.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// Tiles side by side.
+    across: usize,
+    /// Columns of the output.
+    columns: usize,
+    cut: Cut,
+    /// Tiles of every panel.
+    tiles: usize,
+}
+
+/// Puts tiles and panels beside each other. `heights` are the rows of every line of tiles.
+fn unite(products: &[f32], layout: Layout, heights: &[usize], added: Added<'_>, out: &mut [f32]) {
+    let Layout { across, columns, cut, tiles } = layout;
+    let line = columns * cut.columns;
+    let rows: Vec<(usize, usize)> =
+        heights.iter().enumerate().flat_map(|(tile, height)| (0..*height).map(move |row| (tile, row))).collect();
+    out.par_chunks_mut(line).with_min_len(4).zip(rows).enumerate().for_each(|(index, (out, (tile_line, row)))| {
+        for (column, out) in out.chunks_exact_mut(cut.columns).enumerate() {
+            let tile = tile_line * across + column / TILE;
+            let pixel = row * TILE + column % TILE;
+            let residual =
+                added.residual.map(|residual| &residual[index * line + column * cut.columns..][..cut.columns]);
+            for panel in 0..cut.count() {
+                let (start, width, used) = (cut.start(panel), cut.width(panel), cut.used(panel));
+                let from = &products[(tiles * start + tile * width) * TILE * TILE + pixel * width..][..used];
+                let out = &mut out[start..start + used];
+                match added.bias {
+                    Some(bias) => {
+                        let bias = &bias[start..start + used];
+                        out.iter_mut().zip(from).zip(bias).for_each(|((out, from), bias)| *out = from + bias);
+                    }
+                    None => out.copy_from_slice(from),
+                }
+                if let Some(residual) = residual {
+                    let residual = &residual[start..start + used];
+                    out.iter_mut().zip(residual).for_each(|(out, residual)| *out += residual);
+                }
+            }
+        }
+    });
+}
+
+const _: () = assert!(WIDTH % 16 == 0, "a panel is whole vectors");

@@ -1,0 +1,29 @@
+//! The layers on the CPU in single precision, by the kernels of [`ae_kernels`]; elsewhere they are burn's.
+//!
+//! Every function answers with none where it does not apply, and the caller goes on with burn's operations.
+
+mod attention;
+mod conv;
+mod enlarge;
+mod geglu;
+mod linear;
+mod norms;
+mod operation;
+
+pub(super) use attention::attention;
+pub(super) use conv::conv2d;
+pub(super) use enlarge::enlarge;
+pub(super) use geglu::geglu;
+pub(super) use linear::linear;
+pub(super) use norms::{group_norm, layer_norm};
+
+use ae_kernels::Pictures;
+
+/// The size of a feature map.
+fn pictures(map: &operation::Primitive) -> Pictures {
+    size(operation::sides(map))
+}
+
+fn size([batch, rows, columns, _]: [usize; 4]) -> Pictures {
+    Pictures { batch, rows, columns }
+}
