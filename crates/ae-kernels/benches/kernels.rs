@@ -1,11 +1,12 @@
 //! `cargo bench -p ae-kernels`: the kernels at the sizes of Stable Diffusion 1 at 512x512.
 
-use ae_kernels::{Attention, Conv2d, GroupNorm, Pictures, WeightOrder, geglu, layer_norm, linear};
+use ae_kernels::{Attention, Conv2d, Enlargement, GroupNorm, Pictures, WeightOrder, geglu, geglu_gradient, layer_norm, linear};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
 fn main() {
-    divan::main();
+    // As the pipeline calls them.
+    ae_kernels::in_pool(divan::main);
 }
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -80,4 +81,32 @@ fn layer_norm_of_4096_by_320(bencher: Bencher<'_, '_>) {
 fn geglu_of_4096_by_1280(bencher: Bencher<'_, '_>) {
     let input = numbers(4096 * 2560);
     bencher.counter(BytesCount::new(6 * input.len())).bench(|| geglu(black_box(&input), 1280));
+}
+
+#[divan::bench(sample_count = 20)]
+fn geglu_gradient_of_4096_by_1280(bencher: Bencher<'_, '_>) {
+    let (input, gradient) = (numbers(4096 * 2560), numbers(4096 * 1280));
+    bencher.counter(BytesCount::new(10 * input.len())).bench(|| geglu_gradient(black_box(&input), &gradient, 1280));
+}
+
+/// Channels, and the side of the picture.
+#[divan::bench(args = [(320, 64), (1280, 16), (32, 32)], sample_count = 20)]
+fn group_norm_gradient(bencher: Bencher<'_, '_>, (channels, side): (usize, usize)) {
+    let (input, gamma) = (numbers(side * side * channels), numbers(channels));
+    let norm = GroupNorm { gamma: &gamma, beta: &gamma, groups: 32, epsilon: 1e-5, silu: true };
+    let size = Pictures { batch: 1, rows: side, columns: side };
+    let statistics = norm.statistics(&input, size);
+    let gradient = numbers(input.len());
+    bencher
+        .counter(BytesCount::new(12 * input.len()))
+        .bench(|| norm.input_gradient(black_box(&input), size, &statistics, &gradient));
+}
+
+/// Channels, and the side of the picture that is doubled.
+#[divan::bench(args = [(640, 32), (96, 16)], sample_count = 20)]
+fn enlargement_gradient(bencher: Bencher<'_, '_>, (channels, side): (usize, usize)) {
+    let from = Pictures { batch: 1, rows: side, columns: side };
+    let enlargement = Enlargement { from, rows: 2 * side, columns: 2 * side, channels };
+    let gradient = numbers(4 * side * side * channels);
+    bencher.counter(BytesCount::new(5 * gradient.len())).bench(|| enlargement.input_gradient(black_box(&gradient)));
 }

@@ -1,9 +1,10 @@
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::functions::exp;
 use crate::panel::{Cut, Panel, Strided, WIDTH};
 use crate::product::Product;
+use crate::profile::{Kernel, counted};
+use crate::vector::vectorized;
 
 /// Scaled dot-product attention of several heads whose channels lie beside each other.
 ///
@@ -50,6 +51,10 @@ impl Attention {
     /// When the sizes do not fit together.
     pub fn forward(&self, query: &[f32], key: &[f32], value: &[f32]) -> Vec<f32> {
         self.check(query, key, value);
+        counted(Kernel::Attention, 2 * self.operations(), || self.attend(query, key, value))
+    }
+
+    fn attend(&self, query: &[f32], key: &[f32], value: &[f32]) -> Vec<f32> {
         let Self { batch, heads, queries, head_dim, scale, .. } = *self;
         let channels = heads * head_dim;
         let mut out = vec![0.0; query.len()];
@@ -70,7 +75,7 @@ impl Attention {
                 scratch.weights.resize(count * self.padded_keys(), 0.0);
                 self.scores(query, &rows, &keys[at], &mut scratch.weights);
                 scratch.sums.resize(count, 0.0);
-                Arch::new().dispatch(
+                vectorized(
                     #[inline(always)]
                     || self.exponentials(scale, &mut scratch.weights, &mut scratch.sums),
                 );
@@ -113,6 +118,12 @@ impl Attention {
     ) -> AttentionGradient {
         self.check(query, key, value);
         assert_eq!(query.len(), gradient.len(), "attention: gradient");
+        let products = if by_key_and_value { 5 } else { 3 };
+        let inputs = Inputs { query, key, value, gradient };
+        counted(Kernel::Attention, products * self.operations(), || self.attend_back(inputs, by_key_and_value))
+    }
+
+    fn attend_back(&self, inputs: Inputs<'_>, by_key_and_value: bool) -> AttentionGradient {
         let Self { batch, heads, queries, keys, head_dim, .. } = *self;
         let cut = Cut { columns: head_dim };
         let panels = self.padded_keys() * cut.padded();
@@ -122,7 +133,6 @@ impl Attention {
             .map(|at| {
                 let mut by_query = vec![0.0; queries * cut.padded()];
                 let (mut by_key, mut by_value) = (vec![0.0; empty], vec![0.0; empty]);
-                let inputs = Inputs { query, key, value, gradient };
                 self.gradient_of_head(at, inputs, &mut by_query, &mut by_key, &mut by_value);
                 (by_query, by_key, by_value)
             })
@@ -168,7 +178,7 @@ impl Attention {
             sums.resize(count, 0.0);
             self.scores(query, &rows, keys, &mut weights);
             self.scores(gradient, &rows, values, &mut by_weights);
-            Arch::new().dispatch(
+            vectorized(
                 #[inline(always)]
                 || {
                     self.exponentials(scale, &mut weights, &mut sums);
@@ -256,6 +266,11 @@ impl Attention {
                 line[self.keys - last..].fill(0.0);
             }
         }
+    }
+
+    /// Floating point operations of one product with all scores.
+    fn operations(&self) -> usize {
+        2 * self.batch * self.heads * self.queries * self.keys * self.head_dim
     }
 
     fn padded_keys(&self) -> usize {

@@ -1,8 +1,9 @@
 use rayon::prelude::*;
 
-use crate::linear::{WeightOrder, linear};
+use crate::linear::{WeightOrder, product};
 use crate::multiply::{Added, Left, multiply};
 use crate::panel::Cut;
+use crate::profile::{Kernel, counted};
 use crate::winograd;
 
 /// A two-dimensional convolution, or the gradient of one by its input.
@@ -73,8 +74,12 @@ impl Conv2d<'_> {
     /// When the sizes do not fit together.
     pub fn forward(&self, input: &[f32], size: Pictures, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
         self.check(input, size);
+        counted(Kernel::Convolution, self.operations(size), || self.convolve(input, size, bias, residual))
+    }
+
+    fn convolve(&self, input: &[f32], size: Pictures, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
         if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
-            return linear(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias, residual);
+            return product(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias, residual);
         }
         let added = Added { bias, residual };
         let filter = Filter {
@@ -102,8 +107,13 @@ impl Conv2d<'_> {
     pub fn input_gradient(&self, gradient: &[f32], size: Pictures) -> Vec<f32> {
         let output = self.output(size);
         assert_eq!(gradient.len(), output.pixels() * self.outputs, "conv2d: gradient of {output:?}");
+        counted(Kernel::Convolution, self.operations(size), || self.convolve_back(gradient, size))
+    }
+
+    fn convolve_back(&self, gradient: &[f32], size: Pictures) -> Vec<f32> {
+        let output = self.output(size);
         if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
-            return linear(gradient, self.weight, WeightOrder::InputsFirst, self.inputs, None, None);
+            return product(gradient, self.weight, WeightOrder::InputsFirst, self.inputs, None, None);
         }
         assert!(self.has_same_padding(), "conv2d: the gradient knows kernels with a pixel in their centre");
         let spread;
@@ -124,6 +134,11 @@ impl Conv2d<'_> {
             return winograd::convolve(gradient, size, filter, Added::default());
         }
         direct(gradient, size, size, filter, 1, self.padding, Added::default())
+    }
+
+    /// Floating point operations of the plain sum, in either direction.
+    fn operations(&self, size: Pictures) -> usize {
+        2 * self.output(size).pixels() * self.weight.len()
     }
 
     fn has_same_padding(&self) -> bool {

@@ -1,5 +1,6 @@
 use crate::Pictures;
 use crate::parallel::for_rows;
+use crate::profile::{Kernel, counted};
 
 /// An enlargement by nearest neighbours: pixel `i` of `n` is pixel `i * m / n`, rounded down, of the `m` there were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +26,18 @@ impl Enlargement {
     pub fn forward(&self, input: &[f32]) -> Vec<f32> {
         let Self { from, rows, columns, channels } = *self;
         assert_eq!(input.len(), from.pixels() * channels, "enlargement of {from:?}");
-        let mut out = vec![0.0; from.batch * rows * columns * channels];
-        for_rows(&mut out, columns * channels, |first, lines| {
-            for (line, out) in lines.chunks_exact_mut(columns * channels).enumerate() {
-                let line = first + line;
-                let source = line / rows * from.rows + line % rows * from.rows / rows;
-                for (column, out) in out.chunks_exact_mut(channels).enumerate() {
-                    let pixel = source * from.columns + column * from.columns / columns;
-                    out.copy_from_slice(&input[pixel * channels..][..channels]);
+        counted(Kernel::Elementwise, 0, || {
+            let mut out = vec![0.0; from.batch * rows * columns * channels];
+            for_rows(&mut out, columns * channels, |first, lines| {
+                for (line, out) in lines.chunks_exact_mut(columns * channels).enumerate() {
+                    for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+                        let source = self.source(first + line, column);
+                        out.copy_from_slice(&input[source * channels..][..channels]);
+                    }
                 }
-            }
-        });
-        out
+            });
+            out
+        })
     }
 
     /// The gradient of a loss by the input, from that by the output.
@@ -51,14 +52,21 @@ impl Enlargement {
     pub fn input_gradient(&self, gradient: &[f32]) -> Vec<f32> {
         let Self { from, rows, columns, channels } = *self;
         assert_eq!(gradient.len(), from.batch * rows * columns * channels, "enlargement: gradient");
-        let mut out = vec![0.0; from.pixels() * channels];
-        for (pixel, values) in gradient.chunks_exact(channels).enumerate() {
-            let (line, column) = (pixel / columns, pixel % columns);
-            let source = line / rows * from.rows + line % rows * from.rows / rows;
-            let at = source * from.columns + column * from.columns / columns;
-            out[at * channels..][..channels].iter_mut().zip(values).for_each(|(out, value)| *out += value);
-        }
-        out
+        counted(Kernel::Elementwise, 0, || {
+            let mut out = vec![0.0; from.pixels() * channels];
+            for (pixel, values) in gradient.chunks_exact(channels).enumerate() {
+                let at = self.source(pixel / columns, pixel % columns) * channels;
+                out[at..][..channels].iter_mut().zip(values).for_each(|(out, value)| *out += value);
+            }
+            out
+        })
+    }
+
+    /// The pixel that one of the result repeats; lines are counted over all pictures.
+    fn source(&self, line: usize, column: usize) -> usize {
+        let Self { from, rows, columns, .. } = self;
+        let source = line / rows * from.rows + line % rows * from.rows / rows;
+        source * from.columns + column * from.columns / columns
     }
 }
 

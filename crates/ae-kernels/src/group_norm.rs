@@ -1,10 +1,11 @@
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::Pictures;
 use crate::activation::silu_slope;
 use crate::functions::sigmoid;
 use crate::parallel::for_rows;
+use crate::profile::{Kernel, counted};
+use crate::vector::vectorized;
 
 /// A group normalisation, with or without a SiLU behind it.
 #[derive(Clone, Copy, Debug)]
@@ -44,25 +45,27 @@ impl GroupNorm<'_> {
         let channels = self.gamma.len();
         assert_eq!(input.len(), size.pixels() * channels, "group_norm: {size:?} of {channels} channels");
         assert!(channels.is_multiple_of(self.groups), "group_norm: {channels} channels in {} groups", self.groups);
-        let pixels = size.rows * size.columns;
-        let (mut mean, mut scale) = (Vec::new(), Vec::new());
-        for picture in input.chunks_exact(pixels * channels) {
-            let [sums, squares, spreads] =
-                by_channel(picture.len(), channels, |block, sums| moments(&picture[block], channels, sums));
-            let count = (pixels * channels / self.groups) as f64;
-            for group in 0..self.groups {
-                let of = |values: &[f64]| {
-                    values.chunks_exact(channels / self.groups).nth(group).map(|v| v.iter().sum::<f64>())
-                };
-                let [sum, square, spread] = [&sums, &squares, &spreads].map(|values| of(values).expect("a group"));
-                let centre = sum / count;
-                // The spread within the blocks and that of the blocks' means (Chan et al. 1979).
-                let variance = (spread + (square - sum * centre).max(0.0)) / count;
-                mean.push(centre);
-                scale.push(1.0 / (variance + self.epsilon).sqrt());
+        counted(Kernel::Normalisation, 0, || {
+            let pixels = size.rows * size.columns;
+            let (mut mean, mut scale) = (Vec::new(), Vec::new());
+            for picture in input.chunks_exact(pixels * channels) {
+                let [sums, squares, spreads] =
+                    by_channel(picture.len(), channels, |block, sums| moments(&picture[block], channels, sums));
+                let count = (pixels * channels / self.groups) as f64;
+                for group in 0..self.groups {
+                    let of = |values: &[f64]| {
+                        values.chunks_exact(channels / self.groups).nth(group).map(|v| v.iter().sum::<f64>())
+                    };
+                    let [sum, square, spread] = [&sums, &squares, &spreads].map(|values| of(values).expect("a group"));
+                    let centre = sum / count;
+                    // The spread within the blocks and that of the blocks' means (Chan et al. 1979).
+                    let variance = (spread + (square - sum * centre).max(0.0)) / count;
+                    mean.push(centre);
+                    scale.push(1.0 / (variance + self.epsilon).sqrt());
+                }
             }
-        }
-        Statistics { mean, scale }
+            Statistics { mean, scale }
+        })
     }
 
     /// The normalised input.
@@ -74,34 +77,36 @@ impl GroupNorm<'_> {
     ///
     /// When the sizes do not fit together.
     pub fn forward(&self, input: &[f32], size: Pictures, statistics: &Statistics) -> Vec<f32> {
-        let channels = self.gamma.len();
-        let pixels = size.rows * size.columns;
-        let mut out = vec![0.0; input.len()];
-        let pictures = out.chunks_exact_mut(pixels * channels).zip(input.chunks_exact(pixels * channels));
-        for (picture, (out, input)) in pictures.enumerate() {
-            let (factor, summand) = self.line(statistics, picture);
-            for_rows(
-                out,
-                channels,
-                #[inline(always)]
-                |first, out| {
-                    let input = input[first * channels..].chunks_exact(channels);
-                    for (out, input) in out.chunks_exact_mut(channels).zip(input) {
-                        let line = factor.iter().zip(&summand);
-                        let values = out.iter_mut().zip(input).zip(line);
-                        if self.silu {
-                            values.for_each(|((out, x), (factor, summand))| {
-                                let normed = x * factor + summand;
-                                *out = normed * sigmoid(normed);
-                            });
-                        } else {
-                            values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
+        counted(Kernel::Normalisation, 0, || {
+            let channels = self.gamma.len();
+            let pixels = size.rows * size.columns;
+            let mut out = vec![0.0; input.len()];
+            let pictures = out.chunks_exact_mut(pixels * channels).zip(input.chunks_exact(pixels * channels));
+            for (picture, (out, input)) in pictures.enumerate() {
+                let (factor, summand) = self.line(statistics, picture);
+                for_rows(
+                    out,
+                    channels,
+                    #[inline(always)]
+                    |first, out| {
+                        let input = input[first * channels..].chunks_exact(channels);
+                        for (out, input) in out.chunks_exact_mut(channels).zip(input) {
+                            let line = factor.iter().zip(&summand);
+                            let values = out.iter_mut().zip(input).zip(line);
+                            if self.silu {
+                                values.for_each(|((out, x), (factor, summand))| {
+                                    let normed = x * factor + summand;
+                                    *out = normed * sigmoid(normed);
+                                });
+                            } else {
+                                values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
+                            }
                         }
-                    }
-                },
-            );
-        }
-        out
+                    },
+                );
+            }
+            out
+        })
     }
 
     /// The gradient of a loss by the input, from that by the output.
@@ -114,70 +119,73 @@ impl GroupNorm<'_> {
     /// When the sizes do not fit together.
     pub fn input_gradient(&self, input: &[f32], size: Pictures, statistics: &Statistics, gradient: &[f32]) -> Vec<f32> {
         assert_eq!(input.len(), gradient.len(), "group_norm: gradient");
-        let channels = self.gamma.len();
-        let width = channels / self.groups;
-        let pixels = size.rows * size.columns;
-        let mut out = vec![0.0; input.len()];
-        let pictures = input.chunks_exact(pixels * channels).zip(gradient.chunks_exact(pixels * channels));
-        for ((picture, (input, gradient)), out) in pictures.enumerate().zip(out.chunks_exact_mut(pixels * channels)) {
-            let (factor, summand) = self.line(statistics, picture);
-            // By what the SiLU takes.
-            for_rows(
-                out,
-                channels,
-                #[inline(always)]
-                |first, out| {
-                    let input = input[first * channels..].chunks_exact(channels);
-                    let gradient = gradient[first * channels..].chunks_exact(channels);
-                    for ((out, input), gradient) in out.chunks_exact_mut(channels).zip(input).zip(gradient) {
-                        if self.silu {
-                            let line = factor.iter().zip(&summand);
-                            for (((out, x), gradient), (factor, summand)) in
-                                out.iter_mut().zip(input).zip(gradient).zip(line)
-                            {
-                                *out = gradient * silu_slope(x * factor + summand);
+        counted(Kernel::Normalisation, 0, || {
+            let channels = self.gamma.len();
+            let width = channels / self.groups;
+            let pixels = size.rows * size.columns;
+            let mut out = vec![0.0; input.len()];
+            let pictures = input.chunks_exact(pixels * channels).zip(gradient.chunks_exact(pixels * channels));
+            for ((picture, (input, gradient)), out) in pictures.enumerate().zip(out.chunks_exact_mut(pixels * channels))
+            {
+                let (factor, summand) = self.line(statistics, picture);
+                // By what the SiLU takes.
+                for_rows(
+                    out,
+                    channels,
+                    #[inline(always)]
+                    |first, out| {
+                        let input = input[first * channels..].chunks_exact(channels);
+                        let gradient = gradient[first * channels..].chunks_exact(channels);
+                        for ((out, input), gradient) in out.chunks_exact_mut(channels).zip(input).zip(gradient) {
+                            if self.silu {
+                                let line = factor.iter().zip(&summand);
+                                for (((out, x), gradient), (factor, summand)) in
+                                    out.iter_mut().zip(input).zip(gradient).zip(line)
+                                {
+                                    *out = gradient * silu_slope(x * factor + summand);
+                                }
+                            } else {
+                                out.copy_from_slice(gradient);
                             }
-                        } else {
-                            out.copy_from_slice(gradient);
                         }
+                    },
+                );
+                let by_normed: &[f32] = out;
+                let [sums, products] = by_channel_of_two(by_normed, input, channels);
+                // d x = scale gamma d y - scale (mean(gamma d y) + normed mean(gamma d y normed))
+                let count = (pixels * width) as f64;
+                let (mut slope, mut shift) = (vec![0.0; channels], vec![0.0; channels]);
+                for group in 0..self.groups {
+                    let at = picture * self.groups + group;
+                    let (mean, scale) = (statistics.mean[at], statistics.scale[at]);
+                    let members = group * width..(group + 1) * width;
+                    let weighted = |values: &[f64]| -> f64 {
+                        members.clone().map(|channel| f64::from(self.gamma[channel]) * values[channel]).sum()
+                    };
+                    let (sum, product) = (weighted(&sums), weighted(&products));
+                    let by_scale = scale * scale * scale * (product - mean * sum) / count;
+                    for channel in members.clone() {
+                        slope[channel] = by_scale as f32;
+                        shift[channel] = (scale * sum / count - by_scale * mean) as f32;
                     }
-                },
-            );
-            let by_normed: &[f32] = out;
-            let [sums, products] = by_channel_of_two(by_normed, input, channels);
-            // d x = scale gamma d y - scale (mean(gamma d y) + normed mean(gamma d y normed))
-            let count = (pixels * width) as f64;
-            let (mut slope, mut shift) = (vec![0.0; channels], vec![0.0; channels]);
-            for group in 0..self.groups {
-                let at = picture * self.groups + group;
-                let (mean, scale) = (statistics.mean[at], statistics.scale[at]);
-                let members = group * width..(group + 1) * width;
-                let weighted = |values: &[f64]| -> f64 {
-                    members.clone().map(|channel| f64::from(self.gamma[channel]) * values[channel]).sum()
-                };
-                let (sum, product) = (weighted(&sums), weighted(&products));
-                let by_scale = scale * scale * scale * (product - mean * sum) / count;
-                for channel in members.clone() {
-                    slope[channel] = by_scale as f32;
-                    shift[channel] = (scale * sum / count - by_scale * mean) as f32;
                 }
-            }
-            for_rows(
-                out,
-                channels,
-                #[inline(always)]
-                |first, out| {
-                    let input = input[first * channels..].chunks_exact(channels);
-                    for (out, input) in out.chunks_exact_mut(channels).zip(input) {
-                        let line = factor.iter().zip(&slope).zip(&shift);
-                        for ((out, x), ((factor, slope), shift)) in out.iter_mut().zip(input).zip(line) {
-                            *out = factor * *out - slope * x - shift;
+                for_rows(
+                    out,
+                    channels,
+                    #[inline(always)]
+                    |first, out| {
+                        let input = input[first * channels..].chunks_exact(channels);
+                        for (out, input) in out.chunks_exact_mut(channels).zip(input) {
+                            let line = factor.iter().zip(&slope).zip(&shift);
+                            for ((out, x), ((factor, slope), shift)) in out.iter_mut().zip(input).zip(line) {
+                                *out = factor * *out - slope * x - shift;
+                            }
                         }
-                    }
-                },
-            );
-        }
-        out
+                    },
+                );
+            }
+            out
+        })
     }
 
     /// Factor and summand of every channel of a picture.
@@ -225,7 +233,7 @@ fn by_channel<const SUMS: usize>(
 fn moments(pixels: &[f32], channels: usize, [sums, squares, spreads]: &mut [Vec<f64>; 3]) {
     let count = (pixels.len() / channels) as f32;
     let (mut sum, mut spread) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
-    Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || {
             for pixel in pixels.chunks_exact(channels) {
@@ -252,7 +260,7 @@ fn by_channel_of_two(a: &[f32], b: &[f32], channels: usize) -> [Vec<f64>; 2] {
     by_channel(a.len(), channels, |block, [sums, products]| {
         let (a, b) = (&a[block.clone()], &b[block]);
         let (mut sum, mut product) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
-        Arch::new().dispatch(
+        vectorized(
             #[inline(always)]
             || {
                 for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {

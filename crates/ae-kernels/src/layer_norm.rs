@@ -1,4 +1,5 @@
 use crate::parallel::for_rows;
+use crate::profile::{Kernel, counted};
 
 /// Every row less its mean, divided by its standard deviation, times `gamma` plus `beta`.
 ///
@@ -12,23 +13,25 @@ pub fn layer_norm(input: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> V
     let width = gamma.len();
     assert_eq!(beta.len(), width, "layer_norm: beta");
     assert!(input.len().is_multiple_of(width), "layer_norm: rows of {width}");
-    let mut out = vec![0.0; input.len()];
-    for_rows(
-        &mut out,
-        width,
-        #[inline(always)]
-        |first, out| {
-            let rows = input[first * width..].chunks_exact(width);
-            for (out, row) in out.chunks_exact_mut(width).zip(rows) {
-                let (mean, scale) = statistics(row, epsilon);
-                let parameters = gamma.iter().zip(beta);
-                for ((out, x), (gamma, beta)) in out.iter_mut().zip(row).zip(parameters) {
-                    *out = (x - mean) * scale * gamma + beta;
+    counted(Kernel::Normalisation, 0, || {
+        let mut out = vec![0.0; input.len()];
+        for_rows(
+            &mut out,
+            width,
+            #[inline(always)]
+            |first, out| {
+                let rows = input[first * width..].chunks_exact(width);
+                for (out, row) in out.chunks_exact_mut(width).zip(rows) {
+                    let (mean, scale) = statistics(row, epsilon);
+                    let parameters = gamma.iter().zip(beta);
+                    for ((out, x), (gamma, beta)) in out.iter_mut().zip(row).zip(parameters) {
+                        *out = (x - mean) * scale * gamma + beta;
+                    }
                 }
-            }
-        },
-    );
-    out
+            },
+        );
+        out
+    })
 }
 
 /// The gradient of a loss by the input of [`layer_norm`], from that by its output.
@@ -42,53 +45,85 @@ pub fn layer_norm(input: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> V
 pub fn layer_norm_gradient(input: &[f32], gamma: &[f32], epsilon: f32, gradient: &[f32]) -> Vec<f32> {
     let width = gamma.len();
     assert_eq!(input.len(), gradient.len(), "layer_norm: gradient");
-    let mut out = vec![0.0; input.len()];
-    for_rows(
-        &mut out,
-        width,
-        #[inline(always)]
-        |first, out| {
-            let rows = input[first * width..].chunks_exact(width);
-            let gradients = gradient[first * width..].chunks_exact(width);
-            for ((out, row), gradient) in out.chunks_exact_mut(width).zip(rows).zip(gradients) {
-                let (mean, scale) = statistics(row, epsilon);
-                for ((out, gamma), gradient) in out.iter_mut().zip(gamma).zip(gradient) {
-                    *out = gamma * gradient;
+    counted(Kernel::Normalisation, 0, || {
+        let mut out = vec![0.0; input.len()];
+        for_rows(
+            &mut out,
+            width,
+            #[inline(always)]
+            |first, out| {
+                let rows = input[first * width..].chunks_exact(width);
+                let gradients = gradient[first * width..].chunks_exact(width);
+                for ((out, row), gradient) in out.chunks_exact_mut(width).zip(rows).zip(gradients) {
+                    let (mean, scale) = statistics(row, epsilon);
+                    for ((out, gamma), gradient) in out.iter_mut().zip(gamma).zip(gradient) {
+                        *out = gamma * gradient;
+                    }
+                    let total = sum(
+                        out,
+                        out,
+                        #[inline(always)]
+                        |by_normed, _| by_normed,
+                    );
+                    let correlated = sum(
+                        row,
+                        out,
+                        #[inline(always)]
+                        |x, by_normed| (x - mean) * by_normed,
+                    );
+                    let (shift, slope) = (total / width as f32, correlated / width as f32 * scale * scale);
+                    for (out, x) in out.iter_mut().zip(row) {
+                        *out = scale * (*out - shift - slope * (x - mean));
+                    }
                 }
-                let sum = sum(out, |_, by_normed| by_normed, row);
-                let correlated = self::sum(out, |x, by_normed| (x - mean) * by_normed, row);
-                let (shift, slope) = (sum / width as f32, correlated / width as f32 * scale * scale);
-                for (out, x) in out.iter_mut().zip(row) {
-                    *out = scale * (*out - shift - slope * (x - mean));
-                }
-            }
-        },
-    );
-    out
+            },
+        );
+        out
+    })
 }
 
 /// Mean and reciprocal standard deviation.
 #[inline(always)]
 fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
-    let mean = sum(row, |x, _| x, row) / count;
-    let variance = sum(row, |x, _| (x - mean) * (x - mean), row) / count;
+    let mean = sum(
+        row,
+        row,
+        #[inline(always)]
+        |x, _| x,
+    ) / count;
+    let variance = sum(
+        row,
+        row,
+        #[inline(always)]
+        |x, _| (x - mean) * (x - mean),
+    ) / count;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
 /// The sum of a function of two rows' elements, in as many parts as a vector has.
 #[inline(always)]
-fn sum(other: &[f32], value: impl Fn(f32, f32) -> f32, row: &[f32]) -> f32 {
-    const PARTS: usize = 16;
+fn sum(row: &[f32], other: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+    const PARTS: usize = 32;
     let mut sums = [0.0_f32; PARTS];
     let (rows, others) = (row.chunks_exact(PARTS), other.chunks_exact(PARTS));
-    let rest = rows.remainder().iter().zip(others.remainder()).map(|(x, y)| value(*x, *y)).sum::<f32>();
-    for (xs, ys) in rows.zip(others) {
-        for ((sum, x), y) in sums.iter_mut().zip(xs).zip(ys) {
-            *sum += value(*x, *y);
+    let (last, other_last) = (rows.remainder(), others.remainder());
+    for (x, y) in rows.zip(others) {
+        for i in 0..PARTS {
+            sums[i] += value(x[i], y[i]);
         }
     }
-    sums.iter().sum::<f32>() + rest
+    for (i, (x, y)) in last.iter().zip(other_last).enumerate() {
+        sums[i] += value(*x, *y);
+    }
+    let mut width = PARTS / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0]
 }
 
 #[cfg(test)]

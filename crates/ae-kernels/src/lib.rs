@@ -11,7 +11,10 @@ mod linear;
 mod multiply;
 mod panel;
 mod parallel;
+mod pool;
 mod product;
+mod profile;
+mod scratch;
 #[cfg(test)]
 mod testing;
 mod vector;
@@ -24,3 +27,5 @@ pub use enlarge::Enlargement;
 pub use group_norm::{GroupNorm, Statistics};
 pub use layer_norm::{layer_norm, layer_norm_gradient};
 pub use linear::{WeightOrder, linear};
+pub use pool::in_pool;
+pub use profile::{Kernel, Profile, Work};

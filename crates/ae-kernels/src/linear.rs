@@ -1,5 +1,6 @@
 use crate::multiply::{Added, Left, multiply};
 use crate::panel::{Cut, Strided};
+use crate::profile::{Kernel, counted};
 
 /// How the weights of a [`linear`] layer lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,19 @@ pub enum WeightOrder {
 ///
 /// When the sizes do not fit together.
 pub fn linear(
+    input: &[f32],
+    weight: &[f32],
+    order: WeightOrder,
+    outputs: usize,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+) -> Vec<f32> {
+    let operations = 2 * input.len() * outputs;
+    counted(Kernel::Linear, operations, || product(input, weight, order, outputs, bias, residual))
+}
+
+/// As [`linear`], without being counted.
+pub(crate) fn product(
     input: &[f32],
     weight: &[f32],
     order: WeightOrder,

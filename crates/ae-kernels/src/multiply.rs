@@ -4,6 +4,8 @@ use rayon::prelude::*;
 
 use crate::panel::{Cut, Panel};
 use crate::product::Product;
+use crate::scratch::Scratch;
+use crate::vector::vectorized;
 
 /// The left matrix: rows of a slice, see [`Product`].
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ pub(crate) fn multiply(
     added: Added<'_>,
     out: &mut [f32],
 ) {
-    let (rows, depth) = (left.rows.len(), left.segments.len() * left.depth);
+    let (rows, depth) = (left.rows.len(), left.depth());
     if rows == 0 {
         return;
     }
@@ -59,31 +61,34 @@ fn by_panels(
     out: &mut [f32],
     threads: usize,
 ) {
-    let (rows, depth) = (left.rows.len(), left.segments.len() * left.depth);
-    let mut products = vec![0.0; rows * cut.padded()];
-    let mut rest = products.as_mut_slice();
-    let tasks: Vec<_> = (0..cut.count())
-        .map(|index| {
-            let (product, others) = std::mem::take(&mut rest).split_at_mut(rows * cut.width(index));
-            rest = others;
-            (index, product)
-        })
-        .collect();
-    let compute = |panel: &mut Vec<f32>, (index, product): (usize, &mut [f32])| {
+    let (rows, depth) = (left.rows.len(), left.depth());
+    let mut products = Scratch::new(rows * cut.padded());
+    let tasks = cut.split(rows, &mut products).into_iter().enumerate();
+    let compute = |(index, product): (usize, &mut [f32])| {
         let width = cut.width(index);
-        panel.resize(depth * width, 0.0);
-        pack(index, panel);
-        left.product(0..rows, Panel { values: panel, width }).compute(product, false);
+        let mut panel = Scratch::new(depth * width);
+        pack(index, &mut panel);
+        left.product(0..rows, Panel { values: &panel, width }).compute(product, false);
     };
     if threads == 1 {
-        let mut panel = Vec::new();
-        tasks.into_iter().for_each(|task| compute(&mut panel, task));
-        return unite(&products, rows, cut, 0, out, added);
+        tasks.for_each(compute);
+    } else {
+        tasks.collect::<Vec<_>>().into_par_iter().for_each(compute);
     }
-    tasks.into_par_iter().for_each_init(Vec::new, compute);
     let lines = rows.div_ceil(4 * threads);
-    let chunks = out.par_chunks_mut(lines * cut.columns).enumerate();
-    chunks.for_each(|(i, chunk)| unite(&products, rows, cut, i * lines, chunk, added));
+    let unite = |(task, out): (usize, &mut [f32])| {
+        let first = task * lines;
+        for index in 0..cut.count() {
+            let width = cut.width(index);
+            let from = &products[rows * cut.start(index) + first * width..];
+            finish(cut, index, Some(Panel { values: from, width }), added.from(first, cut), out);
+        }
+    };
+    if threads == 1 {
+        unite((0, out));
+    } else {
+        out.par_chunks_mut(lines * cut.columns).enumerate().for_each(unite);
+    }
 }
 
 /// The whole right matrix is packed first; every task multiplies some rows by it.
@@ -95,63 +100,73 @@ fn by_rows(
     out: &mut [f32],
     threads: usize,
 ) {
-    let (rows, depth) = (left.rows.len(), left.segments.len() * left.depth);
-    let mut packed = vec![0.0; depth * cut.padded()];
-    let mut rest = packed.as_mut_slice();
-    let panels: Vec<_> = (0..cut.count())
-        .map(|index| {
-            let (panel, others) = std::mem::take(&mut rest).split_at_mut(depth * cut.width(index));
-            rest = others;
-            (index, panel)
-        })
-        .collect();
-    panels.into_par_iter().for_each(|(index, panel)| pack(index, panel));
+    let (rows, depth) = (left.rows.len(), left.depth());
+    let mut packed = Scratch::new(depth * cut.padded());
+    cut.split(depth, &mut packed).into_par_iter().enumerate().for_each(|(index, panel)| pack(index, panel));
 
     let group = rows.div_ceil(4 * threads).next_multiple_of(12).min(GROUP);
-    let compute = |products: &mut Vec<f32>, (task, lines): (usize, &mut [f32])| {
+    out.par_chunks_mut(group * cut.columns).enumerate().for_each(|(task, out)| {
         let first = task * group;
-        let count = lines.len() / cut.columns;
-        products.resize(count * cut.padded(), 0.0);
+        let count = out.len() / cut.columns;
         for index in 0..cut.count() {
             let (start, width) = (cut.start(index), cut.width(index));
             let panel = Panel { values: &packed[depth * start..][..depth * width], width };
-            left.product(first..first + count, panel).compute(&mut products[count * start..][..count * width], false);
+            let product = left.product(first..first + count, panel);
+            if cut.used(index) == width {
+                product.compute_rows(&mut out[start..], cut.columns, false);
+                finish(cut, index, None, added.from(first, cut), out);
+            } else {
+                let mut values = Scratch::new(count * width);
+                product.compute(&mut values, false);
+                finish(cut, index, Some(Panel { values: &values, width }), added.from(first, cut), out);
+            }
         }
-        let added = Added {
-            residual: added.residual.map(|residual| &residual[first * cut.columns..][..count * cut.columns]),
-            ..added
-        };
-        unite(products, count, cut, 0, lines, added);
-    };
-    out.par_chunks_mut(group * cut.columns).enumerate().for_each_init(Vec::new, compute);
+    });
 }
 
 impl<'a> Left<'a> {
+    /// Columns of the matrix.
+    fn depth(&self) -> usize {
+        self.segments.len() * self.depth
+    }
+
     fn product(self, rows: std::ops::Range<usize>, panel: Panel<'a>) -> Product<'a> {
         let Self { values, rows: all, segments, depth } = self;
         Product { a: values, rows: &all[rows], segments, depth, step: 1, panel }
     }
 }
 
-/// Puts the columns of the panels, whose `products` lie one behind the other, beside each other, for the rows from `first` on.
-fn unite(products: &[f32], rows: usize, cut: Cut, first: usize, lines: &mut [f32], added: Added<'_>) {
-    for (line, out) in lines.chunks_exact_mut(cut.columns).enumerate() {
-        let row = first + line;
-        for index in 0..cut.count() {
-            let (start, width, used) = (cut.start(index), cut.width(index), cut.used(index));
-            let from = &products[rows * start + row * width..][..used];
-            let out = &mut out[start..start + used];
-            match added.bias {
-                Some(bias) => {
-                    let bias = &bias[start..start + used];
-                    out.iter_mut().zip(from).zip(bias).for_each(|((out, from), bias)| *out = from + bias);
-                }
-                None => out.copy_from_slice(from),
-            }
-            if let Some(residual) = added.residual {
-                let residual = &residual[row * cut.columns + start..][..used];
-                out.iter_mut().zip(residual).for_each(|(out, residual)| *out += residual);
-            }
-        }
+impl Added<'_> {
+    /// What is added to the rows from `first` on.
+    fn from(self, first: usize, cut: Cut) -> Self {
+        Self { residual: self.residual.map(|residual| &residual[first * cut.columns..]), ..self }
     }
+}
+
+/// Adds to the columns of one panel in `out`, which get their product first if it stands elsewhere.
+fn finish(cut: Cut, index: usize, product: Option<Panel<'_>>, added: Added<'_>, out: &mut [f32]) {
+    let columns = cut.start(index)..cut.start(index) + cut.used(index);
+    let bias = added.bias.map(|bias| &bias[columns.clone()]);
+    vectorized(
+        #[inline(always)]
+        || {
+            for (row, out) in out.chunks_exact_mut(cut.columns).enumerate() {
+                let out = &mut out[columns.clone()];
+                if let Some(Panel { values, width }) = product {
+                    out.copy_from_slice(&values[row * width..][..out.len()]);
+                }
+                if let Some(bias) = bias {
+                    for (out, bias) in out.iter_mut().zip(bias) {
+                        *out += bias;
+                    }
+                }
+                if let Some(residual) = added.residual {
+                    let residual = &residual[row * cut.columns..][columns.clone()];
+                    for (out, residual) in out.iter_mut().zip(residual) {
+                        *out += residual;
+                    }
+                }
+            }
+        },
+    );
 }

@@ -41,6 +41,12 @@ impl Cut {
     pub(crate) fn used(self, panel: usize) -> usize {
         self.width(panel).min(self.columns - self.start(panel))
     }
+
+    /// The panels of `rows` rows that lie one behind the other in `values`.
+    pub(crate) fn split(self, rows: usize, mut values: &mut [f32]) -> Vec<&mut [f32]> {
+        let panel = |panel| values.split_off_mut(..rows * self.width(panel)).expect("room for every panel");
+        (0..self.count()).map(panel).collect()
+    }
 }
 
 /// A matrix in memory: where it begins and how far its rows and columns are apart.

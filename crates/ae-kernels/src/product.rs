@@ -31,15 +31,26 @@ impl Product<'_> {
     ///
     /// When a row reaches beyond `a`, or `out` has another size.
     pub(crate) fn compute(self, out: &mut [f32], accumulate: bool) {
-        assert_eq!(self.panel.values.len(), self.segments.len() * self.depth * self.panel.width, "size of the panel");
         assert_eq!(out.len(), self.rows.len() * self.panel.width, "size of the output");
-        Arch::new().dispatch(Dispatched { product: self, out, accumulate });
+        let stride = self.panel.width;
+        self.compute_rows(out, stride, accumulate);
+    }
+
+    /// Writes to the first `panel.width` columns of rows that begin `stride` elements apart, or adds to them.
+    ///
+    /// # Panics
+    ///
+    /// When a row reaches beyond `a` or `out`.
+    pub(crate) fn compute_rows(self, out: &mut [f32], stride: usize, accumulate: bool) {
+        assert_eq!(self.panel.values.len(), self.segments.len() * self.depth * self.panel.width, "size of the panel");
+        Arch::new().dispatch(Dispatched { product: self, out, stride, accumulate });
     }
 }
 
 struct Dispatched<'a, 'b> {
     product: Product<'a>,
     out: &'b mut [f32],
+    stride: usize,
     accumulate: bool,
 }
 
@@ -49,16 +60,16 @@ impl WithSimd for Dispatched<'_, '_> {
     /// Tiles of as many rows as the registers hold beside a row of the panel.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { product, out, accumulate } = self;
+        let Self { product, out, stride, accumulate } = self;
         match (S::F32_LANES, product.panel.width) {
-            (16, WIDTH) => tiles::<S, 12, 2>(simd, product, out, accumulate),
-            (16, _) => tiles::<S, 12, 1>(simd, product, out, accumulate),
-            (8, WIDTH) => tiles::<S, 3, 4>(simd, product, out, accumulate),
-            (8, _) => tiles::<S, 6, 2>(simd, product, out, accumulate),
-            (4, WIDTH) => tiles::<S, 3, 8>(simd, product, out, accumulate),
-            (4, _) => tiles::<S, 6, 4>(simd, product, out, accumulate),
-            (_, WIDTH) => tiles::<S, 1, 32>(simd, product, out, accumulate),
-            (..) => tiles::<S, 1, 16>(simd, product, out, accumulate),
+            (16, WIDTH) => tiles::<S, 12, 2>(simd, product, out, stride, accumulate),
+            (16, _) => tiles::<S, 12, 1>(simd, product, out, stride, accumulate),
+            (8, WIDTH) => tiles::<S, 3, 4>(simd, product, out, stride, accumulate),
+            (8, _) => tiles::<S, 6, 2>(simd, product, out, stride, accumulate),
+            (4, WIDTH) => tiles::<S, 3, 8>(simd, product, out, stride, accumulate),
+            (4, _) => tiles::<S, 6, 4>(simd, product, out, stride, accumulate),
+            (_, WIDTH) => tiles::<S, 1, 32>(simd, product, out, stride, accumulate),
+            (..) => tiles::<S, 1, 16>(simd, product, out, stride, accumulate),
         }
     }
 }
@@ -68,9 +79,9 @@ fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     product: Product<'_>,
     mut out: &mut [f32],
+    stride: usize,
     accumulate: bool,
 ) {
-    let width = product.panel.width;
     let mut rows = product.rows;
     while !rows.is_empty() {
         let take = match rows.len() {
@@ -80,12 +91,12 @@ fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
             _ => 1,
         };
         let (these, others) = rows.split_at(take);
-        let (tile, rest) = out.split_at_mut(take * width);
+        let (tile, rest) = out.split_at_mut(out.len().min(take * stride));
         match take {
-            8 => tile_of::<S, 8, VECTORS>(simd, product, these, tile, accumulate),
-            4 => tile_of::<S, 4, VECTORS>(simd, product, these, tile, accumulate),
-            1 => tile_of::<S, 1, VECTORS>(simd, product, these, tile, accumulate),
-            _ => tile_of::<S, ROWS, VECTORS>(simd, product, these, tile, accumulate),
+            8 => tile_of::<S, 8, VECTORS>(simd, product, these, tile, stride, accumulate),
+            4 => tile_of::<S, 4, VECTORS>(simd, product, these, tile, stride, accumulate),
+            1 => tile_of::<S, 1, VECTORS>(simd, product, these, tile, stride, accumulate),
+            _ => tile_of::<S, ROWS, VECTORS>(simd, product, these, tile, stride, accumulate),
         }
         (rows, out) = (others, rest);
     }
@@ -97,13 +108,14 @@ fn tile_of<S: Simd, const ROWS: usize, const VECTORS: usize>(
     product: Product<'_>,
     rows: &[usize],
     out: &mut [f32],
+    stride: usize,
     accumulate: bool,
 ) {
     let rows: &[usize; ROWS] = rows.try_into().expect("as many rows as the tile has");
     if product.step == 1 {
-        tile::<S, ROWS, VECTORS, true>(simd, product, rows, out, accumulate);
+        tile::<S, ROWS, VECTORS, true>(simd, product, rows, out, stride, accumulate);
     } else {
-        tile::<S, ROWS, VECTORS, false>(simd, product, rows, out, accumulate);
+        tile::<S, ROWS, VECTORS, false>(simd, product, rows, out, stride, accumulate);
     }
 }
 
@@ -113,6 +125,7 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const DENSE: bool>(
     product: Product<'_>,
     rows: &[usize; ROWS],
     out: &mut [f32],
+    stride: usize,
     accumulate: bool,
 ) {
     let Product { a, segments, depth, step, panel, .. } = product;
@@ -135,8 +148,8 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const DENSE: bool>(
             }
         }
     }
-    let (out, _) = S::as_mut_simd_f32s(out);
-    for (out, sums) in out.chunks_exact_mut(VECTORS).zip(&sums) {
+    for (row, sums) in sums.iter().enumerate() {
+        let (out, _) = S::as_mut_simd_f32s(&mut out[row * stride..][..VECTORS * S::F32_LANES]);
         for (out, sum) in out.iter_mut().zip(sums) {
             *out = if accumulate { simd.add_f32s(*out, *sum) } else { *sum };
         }

@@ -1,6 +1,24 @@
-//! Whole vectors in slices.
+//! Vector instructions, chosen at run time.
 
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Runs `work` compiled for the widest vectors there are.
+///
+/// `work` must be a closure expression with `#[inline(always)]`, and what it calls must be inlined as well; loops instead of
+/// `for_each`, `map` or `array::from_fn`. What is not inlined is compiled without the instructions, and is slow without a
+/// warning. The bound matters too: a closure that is handed to pulp itself gets a shim around it that nobody inlines.
+#[inline(always)]
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    struct Work<F>(F);
+    impl<R, F: FnOnce() -> R> WithSimd for Work<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Work(work))
+}
 
 /// The vector that begins at `at`.
 #[inline(always)]

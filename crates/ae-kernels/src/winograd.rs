@@ -14,6 +14,7 @@ use crate::conv::{Filter, Pictures};
 use crate::multiply::Added;
 use crate::panel::{Cut, Panel, WIDTH};
 use crate::product::Product;
+use crate::scratch::Scratch;
 use crate::vector::{load, store};
 
 /// Pixels of the output, a side of a tile.
@@ -38,8 +39,10 @@ const GROUP: usize = 64;
 const GAP: usize = 16;
 /// Inputs whose transformed weights for one panel stay in the second-level cache.
 const BLOCK: usize = 96;
-/// Elements of the transformed input that exist at a time.
-const TRANSFORMED: usize = 8 << 20;
+/// Elements of the transformed input that exist at a time, so that they stay in the last-level cache...
+const TRANSFORMED: usize = 2 << 20;
+/// ... but for so many tiles, which the transformation of the weights is worth.
+const TILES: usize = 256;
 
 /// `input` convolved with a 3x3 filter under one pixel of zeros all around.
 pub(crate) fn convolve(input: &[f32], size: Pictures, filter: Filter<'_>, added: Added<'_>) -> Vec<f32> {
@@ -51,7 +54,7 @@ pub(crate) fn convolve(input: &[f32], size: Pictures, filter: Filter<'_>, added:
     let zeros = vec![0.0; inputs];
 
     // Some lines of tiles at a time.
-    let most = (TRANSFORMED / (TAPS * inputs * across)).max(1);
+    let most = (TRANSFORMED / (TAPS * inputs)).max(TILES).div_ceil(across);
     let mut lines = 0..batch * down;
     let mut rest = out.as_mut_slice();
     let mut first_pixel = 0;
@@ -95,9 +98,9 @@ fn group_size(tiles: usize, inputs: usize) -> usize {
 }
 
 /// The transformed patches in groups, see [`group_size`].
-fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile], zeros: &[f32]) -> Vec<f32> {
+fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile], zeros: &[f32]) -> Scratch {
     let sizes = tiles.chunks(GROUP).map(|tiles| group_size(tiles.len(), inputs));
-    let mut transformed = vec![0.0; sizes.sum()];
+    let mut transformed = Scratch::new(sizes.sum());
     let groups = transformed.par_chunks_mut(group_size(GROUP, inputs)).zip(tiles.par_chunks(GROUP));
     groups.for_each(|(group, tiles)| {
         for (index, tile) in tiles.iter().enumerate() {
@@ -239,36 +242,32 @@ fn output_line<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; PATCH]) -> 
 /// The output in tiles: `[panel, tile, pixel of the tile, column of the panel]`.
 ///
 /// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back.
-fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Vec<f32> {
+fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Scratch {
     let cut = Cut { columns: filter.outputs };
     let groups = tiles.div_ceil(GROUP);
     let share = groups.div_ceil((4 * rayon::current_num_threads()).div_ceil(cut.count()).min(groups));
-    let mut out = vec![0.0; tiles * TILE * TILE * cut.padded()];
-    let mut rest = out.as_mut_slice();
+    let mut out = Scratch::new(tiles * TILE * TILE * cut.padded());
     let mut tasks = Vec::new();
-    for panel in 0..cut.count() {
-        for first in (0..tiles).step_by(share * GROUP) {
-            let count = (share * GROUP).min(tiles - first);
-            let (part, others) = std::mem::take(&mut rest).split_at_mut(count * TILE * TILE * cut.width(panel));
-            rest = others;
-            tasks.push((panel, first, part));
-        }
+    for (panel, out) in cut.split(tiles * TILE * TILE, &mut out).into_iter().enumerate() {
+        let shares = out.chunks_mut(share * GROUP * TILE * TILE * cut.width(panel)).enumerate();
+        tasks.extend(shares.map(|(index, out)| (panel, index * share * GROUP, out)));
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (panel, first, out)| {
+    tasks.into_par_iter().for_each(|(panel, first, out)| {
         let (inputs, width) = (filter.inputs, cut.width(panel));
         let groups = transformed[first / GROUP * group_size(GROUP, inputs)..].chunks(group_size(GROUP, inputs));
         let mut groups: Vec<_> = groups.zip(out.chunks_mut(GROUP * TILE * TILE * width)).collect();
         // Weights that are used once go from cache to cache, some inputs at a time.
         let block = if groups.len() == 1 { BLOCK.min(inputs) } else { inputs };
+        let mut weights = Scratch::new(TAPS * (block * width + GAP));
+        let mut products = Scratch::new(TAPS * (GROUP.min(tiles) * width + GAP));
         for start in (0..inputs).step_by(block) {
             let depth = block.min(inputs - start);
-            transform_weights(filter, start, depth, cut, panel, scratch);
-            let Scratch { weights, products, .. } = &mut *scratch;
+            transform_weights(filter, start, depth, cut, panel, &mut weights);
             for (group, out) in &mut groups {
                 let tiles = out.len() / (TILE * TILE * width);
                 let rows: Vec<usize> = (0..tiles).map(|tile| tile * inputs + start).collect();
                 let stride = tiles * width + GAP;
-                products.resize(TAPS * stride, 0.0);
+                let products = &mut products[..TAPS * stride];
                 for tap in 0..TAPS {
                     let product = Product {
                         a: &group[tap * (tiles * inputs + GAP)..][..tiles * inputs],
@@ -281,7 +280,7 @@ fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Vec<f32> {
                     product.compute(&mut products[tap * stride..][..tiles * width], start > 0);
                 }
                 if start + depth == inputs {
-                    Arch::new().dispatch(Back { products, out, width });
+                    Arch::new().dispatch(Back { products: &*products, out, width });
                 }
             }
         }
@@ -289,28 +288,18 @@ fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Vec<f32> {
     out
 }
 
-/// What a thread works in.
-#[derive(Default)]
-struct Scratch {
-    /// Of some inputs: `[9, inputs, width]`, with a gap after every tap.
-    plain: Vec<f32>,
-    /// `[taps, inputs, width]`, likewise
-    weights: Vec<f32>,
-    /// `[taps, tiles, width]`, likewise
-    products: Vec<f32>,
-}
-
 /// The transformed weights of a panel for `depth` inputs from `start` on: `[taps, depth, width]`, with a gap after every tap.
-fn transform_weights(filter: Filter<'_>, start: usize, depth: usize, cut: Cut, panel: usize, scratch: &mut Scratch) {
+fn transform_weights(filter: Filter<'_>, start: usize, depth: usize, cut: Cut, panel: usize, weights: &mut [f32]) {
+    /// Inputs whose weights stay in the first-level cache on the way.
+    const SOME: usize = 16;
     let (output, used, width) = (cut.start(panel), cut.used(panel), cut.width(panel));
-    scratch.weights.resize(TAPS * (depth * width + GAP), 0.0);
-    for first in (0..depth).step_by(BLOCK) {
-        let count = BLOCK.min(depth - first);
+    let mut plain = [0.0; 9 * (SOME * WIDTH + GAP)];
+    for first in (0..depth).step_by(SOME) {
+        let count = SOME.min(depth - first);
         let values = count * width;
-        scratch.plain.resize(9 * (values + GAP), 0.0);
-        filter.gather(start + first, count, output, used, width, values + GAP, &mut scratch.plain);
-        let out = &mut scratch.weights[first * width..];
-        Arch::new().dispatch(Weights { plain: &scratch.plain, out, values, stride: depth * width + GAP });
+        filter.gather(start + first, count, output, used, width, values + GAP, &mut plain[..9 * (values + GAP)]);
+        let out = &mut weights[first * width..];
+        Arch::new().dispatch(Weights { plain: &plain, out, values, stride: depth * width + GAP });
     }
 }
 

@@ -1,3 +1,5 @@
+use ae_tensor::compute_on;
+
 use crate::run::{Observer, Run};
 use crate::{Output, Picture, Pipeline, PipelineError, Request, Trace};
 
@@ -12,6 +14,10 @@ impl Pipeline {
     /// When an option is outside its range, a subject is not in the prompt, a result is not finite, the device
     /// fails, or `observe` breaks ([`PipelineError::Interrupted`]).
     pub fn generate(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
+        compute_on(&self.device, || self.generate_here(request, observe))
+    }
+
+    fn generate_here(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
         let mut run = Run::set_up(self, request)?;
         let steps = run.denoise(observe)?;
         let subjects = run.subjects().to_vec();

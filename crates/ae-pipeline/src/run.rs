@@ -18,7 +18,7 @@ use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
 const LARGEST_SIDE: usize = 8192;
 
 /// Who hears of the events of a run, and can end it.
-pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
 
 /// One request on its way from noise to latents.
 pub(crate) struct Run<'a> {

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::read;
+use ae_tensor::{compute_on, read};
 
 use crate::run::Run;
 use crate::{Method, Pipeline, PipelineError, Request};
@@ -30,7 +30,11 @@ impl Pipeline {
             settings.thresholds.clear();
             settings.max_iter_to_alter = settings.max_iter_to_alter.max(1);
         }
-        let run = Run::set_up(self, &request)?;
+        compute_on(&self.device, || self.stages_here(&request))
+    }
+
+    fn stages_here(&self, request: &Request) -> Result<Stages, PipelineError> {
+        let run = Run::set_up(self, request)?;
         let unet = self.unet.get()?;
         let texts = run.read_texts(&unet);
         let noise_prediction = read(run.predict_noise(&unet, &texts, 0))?;

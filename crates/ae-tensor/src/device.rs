@@ -1,6 +1,7 @@
 //! Devices: as people write them, opened, and described.
 
 mod backend;
+mod compute;
 mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -10,6 +11,7 @@ mod opened;
 mod spec;
 
 pub use backend::Backend;
+pub use compute::compute_on;
 pub use error::DeviceError;
 pub use info::{DeviceInfo, devices};
 pub use spec::DeviceSpec;

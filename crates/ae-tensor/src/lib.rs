@@ -33,7 +33,7 @@ mod read;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
 pub use ae_checkpoint::Checkpoint;
-pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, devices};
+pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
 pub use dtype::{FloatType, FloatTypeError};
 pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};

@@ -1,0 +1,14 @@
+use burn::tensor::Device;
+
+/// Runs `work`, whose operations are on `device`, on the thread where they start soonest.
+///
+/// On the CPU that is one of the threads that compute: otherwise each of a network's hundreds of operations is handed over to
+/// them and waited for. On a GPU it is the caller's.
+pub fn compute_on<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "cpu")]
+    if *device == Device::flex() {
+        return ae_kernels::in_pool(work);
+    }
+    let _ = device;
+    work()
+}
