@@ -51,7 +51,9 @@ fn main() {
 fn measure(Arguments { size, batch, rounds, .. }: &Arguments, models: &Models) {
     let rate = product_rate();
     println!("Matrix product: {:.0} GFLOP/s, {} threads\n", rate / 1e9, rayon_threads());
-    println!("| size | batch | stage | seconds | GFLOP | limit, s | convolution | linear | attention | normalisation | elementwise | other | peak MB |");
+    println!(
+        "| size | batch | stage | seconds | GFLOP | limit, s | convolution | linear | attention | normalisation | elementwise | other | peak MB |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let own = [models.unet_config.sample_size * models.vae_config.scale()];
     for &size in if size.is_empty() { &own } else { size.as_slice() } {
@@ -75,9 +77,10 @@ fn measure(Arguments { size, batch, rounds, .. }: &Arguments, models: &Models) {
 }
 
 fn rayon_threads() -> usize {
-    std::env::var("RAYON_NUM_THREADS").ok().and_then(|threads| threads.parse().ok()).unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-    })
+    std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|threads| threads.parse().ok())
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// Floating point operations per second of the better of two products of large matrices: burn's and that of the kernels.
@@ -119,7 +122,8 @@ impl Models {
         };
         let unet_config = UNetConfig::from_json(&config("unet")).expect("a U-Net");
         let vae_config = VaeConfig::from_json(&config("vae")).expect("a VAE");
-        let unet = UNet2DConditionModel::load(&unet_config, &weights("unet"), FloatType::F32, &device).expect("weights");
+        let unet =
+            UNet2DConditionModel::load(&unet_config, &weights("unet"), FloatType::F32, &device).expect("weights");
         let vae = AutoencoderKL::load(&vae_config, &weights("vae"), FloatType::F32, &device).expect("weights");
         Self { pipeline, unet, unet_config, vae, vae_config }
     }
@@ -177,10 +181,10 @@ impl<'a> GuidedPass<'a> {
     /// The losses of tracked latents, and these.
     fn loss(&self, latents: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
         let latents = latents.autodiff().require_grad();
-        let mut maps = Maps { resolution: self.resolution, layers: self.layers, maps: Vec::new() };
+        let mut maps = Maps { resolution: self.resolution, layers: self.layers, seen: Vec::new() };
         let text = self.text.repeat_to(latents.dims()[0]);
         let _ = self.unet.forward_with(latents.clone(), 981.0, &text, &mut maps);
-        let maps = aggregate_attention(maps.maps, self.resolution);
+        let maps = aggregate_attention(maps.seen, self.resolution);
         (self.objective.score(self.objective.subject_maps(maps)).loss, latents)
     }
 }
@@ -188,7 +192,7 @@ impl<'a> GuidedPass<'a> {
 struct Maps {
     resolution: [usize; 2],
     layers: usize,
-    maps: Vec<Tensor<4>>,
+    seen: Vec<Tensor<4>>,
 }
 
 impl AttentionObserver for Maps {
@@ -197,8 +201,8 @@ impl AttentionObserver for Maps {
     }
 
     fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.maps.push(probs);
-        if self.maps.len() == self.layers { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.seen.push(probs);
+        if self.seen.len() == self.layers { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

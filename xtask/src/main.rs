@@ -1,7 +1,8 @@
 //! The tasks of the workspace; `cargo xtask --help` lists them.
 
-#![expect(clippy::print_stderr, reason = "a command line tool")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command line tool")]
 
+mod bench;
 mod check;
 mod failure;
 mod fixtures;
@@ -36,6 +37,7 @@ enum Task {
     /// Verify that the crates depend on each other in one direction only
     Layers,
     Fixtures(fixtures::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Check(arguments) => check::run(&arguments),
         Task::Layers => layers::run(),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 mod values;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ae_pipeline::{EmbeddingChoice, EotNormalization, LoraChoice, PredictionType, SchedulerKind};
@@ -149,6 +150,10 @@ pub(crate) struct GenerateArgs {
     /// Type of weights and activations: f32, f16 or bf16.
     #[arg(long, default_value_t = FloatType::F32)]
     pub(crate) dtype: FloatType,
+
+    /// Pictures of a prompt that are drawn together: faster where one alone does not keep the device busy, for more memory.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(crate) batch_size: NonZeroUsize,
 
     /// Keep a network on the device only while it works; slower, with the same pictures.
     #[arg(long)]

@@ -22,6 +22,8 @@ pub(crate) struct Painter {
 pub(crate) struct Order<'a> {
     pub(crate) request: &'a Request,
     pub(crate) seeds: &'a [u64],
+    /// Pictures drawn together.
+    pub(crate) batch_size: usize,
     /// Also the plain picture of every seed.
     pub(crate) compare: bool,
     pub(crate) quiet: bool,
@@ -84,7 +86,7 @@ fn collect(
 struct Worker<'a> {
     painter: &'a Painter,
     order: &'a Order<'a>,
-    /// The next seed that nobody draws yet.
+    /// The next batch that nobody draws yet.
     next: &'a AtomicUsize,
     /// Set when another has failed.
     stop: &'a AtomicBool,
@@ -95,34 +97,41 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn work(&self) {
         loop {
-            let index = self.next.fetch_add(1, Ordering::SeqCst);
-            let Some(&seed) = self.order.seeds.get(index) else { break };
-            let drawn = self.draw(index, seed);
-            let failed = drawn.is_err();
+            let batch = self.next.fetch_add(1, Ordering::SeqCst);
+            let Some(seeds) = self.order.seeds.chunks(self.order.batch_size).nth(batch) else { break };
             // Nobody listens any more where another has failed.
-            if self.sender.send(drawn).is_err() || failed {
+            let sent = match self.draw(batch * self.order.batch_size, seeds) {
+                Ok(drawn) => drawn.into_iter().all(|drawn| self.sender.send(Ok(drawn)).is_ok()),
+                Err(error) => {
+                    let _ = self.sender.send(Err(error));
+                    false
+                }
+            };
+            if !sent {
                 break;
             }
         }
     }
 
-    fn draw(&self, index: usize, seed: u64) -> Result<Drawn, PipelineError> {
-        let request = Request { seeds: vec![seed], ..self.order.request.clone() };
-        let picture = self.picture(&request)?;
-        let mut plain = None;
+    /// The pictures of seeds of which the first has the place `first`.
+    fn draw(&self, first: usize, seeds: &[u64]) -> Result<Vec<Drawn>, PipelineError> {
+        let request = Request { seeds: seeds.to_vec(), ..self.order.request.clone() };
+        let pictures = self.pictures(&request)?;
+        let mut plain = Vec::new();
         if self.order.compare {
             let request = Request { method: Method::StableDiffusion, ..request };
-            let picture = self.picture(&request)?;
-            plain = Some((request, picture));
+            let pictures = self.pictures(&request)?;
+            plain.extend(pictures.into_iter().map(|picture| (request.clone(), picture)));
         }
-        Ok(Drawn { index, picture, plain })
+        let mut plain = plain.into_iter();
+        let drawn = |(index, picture)| Drawn { index: first + index, picture, plain: plain.next() };
+        Ok(pictures.into_iter().enumerate().map(drawn).collect())
     }
 
-    fn picture(&self, request: &Request) -> Result<Picture, PipelineError> {
+    fn pictures(&self, request: &Request) -> Result<Vec<Picture>, PipelineError> {
         let Order { quiet, verbose, interrupted, bars, .. } = *self.order;
         let place = if self.several { format!(" on {}", self.painter.device) } else { String::new() };
-        let name = format!("seed {}{place}", request.seeds[0]);
-        let mut progress = Progress::new(quiet, verbose, name, bars);
+        let mut progress = Progress::new(quiet, verbose, &request.seeds, &place, bars);
         let mut observe = |event: Event<'_>| {
             progress.show(&event);
             let ends = interrupted.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst);
@@ -130,6 +139,6 @@ impl Worker<'_> {
         };
         let output = self.painter.pipeline.generate(request, &mut observe);
         progress.finish();
-        Ok(output?.pictures.remove(0))
+        Ok(output?.pictures)
     }
 }

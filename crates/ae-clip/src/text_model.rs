@@ -312,7 +312,7 @@ mod tests {
         let model = model();
         let input_ids = model.input_ids(&[[1, 2, 3]]).unwrap();
         let hidden_states = model.encoder.forward(model.embeddings.forward(input_ids), 1);
-        let expected = model.final_layer_norm.forward(hidden_states).into_data();
+        let expected = ae_tensor::nn::layer_norm(&model.final_layer_norm, hidden_states).into_data();
         let skipped = model.encode_with_clip_skip(&[[1, 2, 3]], 1).unwrap().into_data();
         skipped.assert_eq(&expected, true);
         assert_ne!(skipped, model.encode(&[[1, 2, 3]]).unwrap().into_data());

@@ -1,6 +1,9 @@
 //! `cargo bench -p ae-kernels`: the kernels at the sizes of Stable Diffusion 1 at 512x512.
 
-use ae_kernels::{Attention, Conv2d, Enlargement, GroupNorm, Pictures, WeightOrder, geglu, geglu_gradient, layer_norm, linear};
+use ae_kernels::{
+    Attended, Attention, AttentionInputs, Conv2d, Enlargement, GroupNorm, Pictures, WeightOrder, geglu, geglu_gradient,
+    layer_norm, linear,
+};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
@@ -26,7 +29,7 @@ fn linear_layers(bencher: Bencher<'_, '_>, (rows, inputs, outputs): (usize, usiz
 #[divan::bench(args = [(320, 320, 64), (640, 640, 32), (1280, 1280, 16), (1280, 1280, 8), (960, 320, 64), (2560, 1280, 16), (32, 32, 32), (96, 96, 16), (128, 128, 256)], sample_count = 10)]
 fn convolutions_3x3(bencher: Bencher<'_, '_>, (inputs, outputs, side): (usize, usize, usize)) {
     let (input, weight, bias) = (numbers(side * side * inputs), numbers(inputs * outputs * 9), numbers(outputs));
-    let conv = Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4] };
+    let conv = Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4], prepared: None };
     let size = Pictures { batch: 1, rows: side, columns: side };
     bencher
         .counter(ItemsCount::new(2 * 9 * inputs * outputs * side * side))
@@ -52,11 +55,20 @@ fn attention_forward(bencher: Bencher<'_, '_>, size: (usize, usize, usize)) {
 #[divan::bench(args = ATTENTIONS, sample_count = 10)]
 fn attention_gradient(bencher: Bencher<'_, '_>, size: (usize, usize, usize)) {
     let (attention, [query, key, value]) = attention(size);
+    let Attended { output, softmax } = attention.forward(&query, &key, &value);
+    let inputs = AttentionInputs {
+        query: &query,
+        key: &key,
+        value: &value,
+        output: &output,
+        softmax: &softmax,
+        gradient: &query,
+    };
     // The text does not depend on the latents: no gradient by its keys and values.
     let by_key_and_value = size.0 == size.1;
     bencher
         .counter(ItemsCount::new(if by_key_and_value { 10 } else { 6 } * query.len() * size.1))
-        .bench(|| attention.gradient(black_box(&query), &key, &value, &query, by_key_and_value));
+        .bench(|| attention.gradient(black_box(inputs), by_key_and_value));
 }
 
 /// Channels, and the side of the picture. Items are bytes read and written.

@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use crate::linear::{WeightOrder, product};
@@ -21,6 +23,19 @@ pub struct Conv2d<'a> {
     pub stride: usize,
     /// Pixels of zeros around the picture: top, left, bottom, right.
     pub padding: [usize; 4],
+    /// Where to keep the weights in the form that Winograd's algorithm takes.
+    pub prepared: Option<&'a PreparedWeights>,
+}
+
+/// The weights of one convolution in the form that Winograd's algorithm takes, four times as large, for each direction in
+/// which it was computed.
+///
+/// It is worth its memory where a small convolution is computed often: to bring the weights into that form takes as long as a
+/// few hundred pixels. Give it to no convolution with other weights.
+#[derive(Debug, Default)]
+pub struct PreparedWeights {
+    forward: OnceLock<Vec<f32>>,
+    backward: OnceLock<Vec<f32>>,
 }
 
 /// Rows, columns and channels of every picture of a batch that lies pixel by pixel (`NHWC`).
@@ -41,8 +56,10 @@ impl Pictures {
     }
 }
 
-/// Pixels from which on Winograd's algorithm is faster, the transformation of the weights included.
+/// Pixels from which on Winograd's algorithm is faster, the transformation of the weights included...
 const WINOGRAD_PIXELS: usize = 128;
+/// ... and where that is prepared.
+const PREPARED_PIXELS: usize = 32;
 /// Channels below which the transformations cost more than they save.
 const WINOGRAD_CHANNELS: usize = 16;
 
@@ -89,8 +106,9 @@ impl Conv2d<'_> {
             kernel: self.kernel,
             is_gradient: false,
         };
-        if self.keeps_size() && suits_winograd(filter, size) {
-            return winograd::convolve(input, size, filter, added);
+        if self.keeps_size() && self.suits_winograd(size) {
+            let prepared = self.prepared.map(|prepared| prepared.forward.get_or_init(|| winograd::transform(filter)));
+            return winograd::convolve(input, size, filter, prepared.map(Vec::as_slice), added);
         }
         direct(input, size, self.output(size), filter, self.stride, self.padding, added)
     }
@@ -130,8 +148,9 @@ impl Conv2d<'_> {
             kernel: self.kernel,
             is_gradient: true,
         };
-        if suits_winograd(filter, size) {
-            return winograd::convolve(gradient, size, filter, Added::default());
+        if self.suits_winograd(size) {
+            let prepared = self.prepared.map(|prepared| prepared.backward.get_or_init(|| winograd::transform(filter)));
+            return winograd::convolve(gradient, size, filter, prepared.map(Vec::as_slice), Added::default());
         }
         direct(gradient, size, size, filter, 1, self.padding, Added::default())
     }
@@ -146,6 +165,11 @@ impl Conv2d<'_> {
         rows % 2 == 1 && columns % 2 == 1 && self.padding == [rows / 2, columns / 2, rows / 2, columns / 2]
     }
 
+    fn suits_winograd(&self, size: Pictures) -> bool {
+        let pixels = if self.prepared.is_some() { PREPARED_PIXELS } else { WINOGRAD_PIXELS };
+        self.kernel == [3, 3] && self.inputs.min(self.outputs) >= WINOGRAD_CHANNELS && size.pixels() >= pixels
+    }
+
     fn keeps_size(&self) -> bool {
         self.stride == 1 && self.has_same_padding()
     }
@@ -155,12 +179,6 @@ impl Conv2d<'_> {
         assert_eq!(self.weight.len(), self.outputs * self.inputs * rows * columns, "conv2d: size of the weights");
         assert_eq!(input.len(), size.pixels() * self.inputs, "conv2d: {size:?} of {} channels", self.inputs);
     }
-}
-
-fn suits_winograd(filter: Filter<'_>, size: Pictures) -> bool {
-    filter.kernel == [3, 3]
-        && filter.inputs.min(filter.outputs) >= WINOGRAD_CHANNELS
-        && size.pixels() >= WINOGRAD_PIXELS
 }
 
 /// The weights of a convolution, or with `is_gradient` those of the convolution that takes its gradient back: inputs
@@ -329,8 +347,11 @@ mod tests {
         out
     }
 
-    /// Inputs, outputs, kernel, stride, padding, rows, columns. Small ones are direct, larger ones Winograd's.
-    const CASES: [(usize, usize, [usize; 2], usize, [usize; 4], usize, usize); 10] = [
+    /// Inputs, outputs, kernel, stride, padding, rows, columns.
+    type Case = (usize, usize, [usize; 2], usize, [usize; 4], usize, usize);
+
+    /// Small ones are direct, larger ones Winograd's.
+    const CASES: [Case; 10] = [
         (3, 5, [3, 3], 1, [1; 4], 6, 7),
         (4, 7, [1, 1], 1, [0; 4], 9, 4),
         (20, 40, [3, 3], 1, [1; 4], 13, 11),
@@ -346,8 +367,11 @@ mod tests {
     fn with_cases(check: impl Fn(&Conv2d<'_>, Pictures)) {
         for (inputs, outputs, kernel, stride, padding, rows, columns) in CASES {
             let weight = random(outputs * inputs * kernel[0] * kernel[1], 7);
-            let conv = Conv2d { weight: &weight, outputs, inputs, kernel, stride, padding };
-            check(&conv, Pictures { batch: 2, rows, columns });
+            let size = Pictures { batch: 2, rows, columns };
+            let kept = PreparedWeights::default();
+            for prepared in [None, Some(&kept), Some(&kept)] {
+                check(&Conv2d { weight: &weight, outputs, inputs, kernel, stride, padding, prepared }, size);
+            }
         }
     }
 
@@ -389,7 +413,8 @@ mod tests {
     fn winograd_is_about_as_exact_as_a_plain_sum() {
         let (inputs, outputs, size) = (320, 16, Pictures { batch: 1, rows: 16, columns: 16 });
         let (input, weight) = (random(size.pixels() * inputs, 1), random(outputs * inputs * 9, 2));
-        let conv = Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4] };
+        let conv =
+            Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4], prepared: None };
         let filter = Filter { weight: &weight, inputs, outputs, kernel: [3, 3], is_gradient: false };
         let expected = definition(&conv, &input, size);
         let error = |actual: Vec<f32>| {
@@ -397,7 +422,7 @@ mod tests {
             (dot(&difference, &difference) / dot(&expected, &expected)).sqrt()
         };
         let plain = error(direct(&input, size, size, filter, 1, [1; 4], Added::default()));
-        let winograd = error(winograd::convolve(&input, size, filter, Added::default()));
+        let winograd = error(winograd::convolve(&input, size, filter, None, Added::default()));
         assert!(winograd < 3e-6 && winograd < 8.0 * plain, "{winograd:e} against {plain:e}");
     }
 }

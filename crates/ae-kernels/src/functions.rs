@@ -1,5 +1,7 @@
 //! Elementary functions in a form that compilers turn into vector instructions: no branches, no calls.
 
+#![allow(clippy::excessive_precision, reason = "constants as they were published")]
+
 /// The exponential, to about two units in the last place; below -87 it is zero for all purposes, above 88 it stays
 /// at the largest power.
 #[inline(always)]

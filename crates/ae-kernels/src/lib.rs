@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined is compiled without vector instructions, see `vectorized`"
+)]
 
 mod activation;
 mod attention;
@@ -21,8 +25,8 @@ mod vector;
 mod winograd;
 
 pub use activation::{geglu, geglu_gradient, silu};
-pub use attention::{Attention, AttentionGradient};
-pub use conv::{Conv2d, Pictures};
+pub use attention::{Attended, Attention, AttentionGradient, AttentionInputs};
+pub use conv::{Conv2d, Pictures, PreparedWeights};
 pub use enlarge::Enlargement;
 pub use group_norm::{GroupNorm, Statistics};
 pub use layer_norm::{layer_norm, layer_norm_gradient};

@@ -58,7 +58,7 @@ pub(crate) fn product(
     let left = Left { values: input, rows: &offsets, segments: &[0], depth: inputs };
     let mut out = vec![0.0; rows * outputs];
     let pack = |index: usize, panel: &mut [f32]| {
-        right.pack(inputs, cut.start(index), cut.used(index), cut.width(index), panel)
+        right.pack(inputs, cut.start(index), cut.used(index), cut.width(index), panel);
     };
     multiply(left, cut, &pack, Added { bias, residual }, &mut out);
     out

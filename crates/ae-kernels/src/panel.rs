@@ -28,6 +28,7 @@ impl Cut {
     }
 
     /// First column of a panel.
+    #[expect(clippy::unused_self, reason = "reads as its siblings")]
     pub(crate) fn start(self, panel: usize) -> usize {
         panel * WIDTH
     }
@@ -61,6 +62,8 @@ pub(crate) struct Strided<'a> {
 impl Strided<'_> {
     /// Writes `rows` rows of `used` columns from `column` on as a panel; what is not used is zero.
     pub(crate) fn pack(self, rows: usize, column: usize, used: usize, width: usize, panel: &mut [f32]) {
+        /// Lines of the panel that stay in the cache while the rows of what is read, which are its columns, pass by.
+        const LINES: usize = 64;
         let Self { values, start, row_stride, column_stride } = self;
         let start = start + column * column_stride;
         if column_stride == 1 {
@@ -73,8 +76,6 @@ impl Strided<'_> {
         if used < width {
             panel[..rows * width].fill(0.0);
         }
-        // Along the rows of what is read: some lines of the panel at a time stay in the cache.
-        const LINES: usize = 64;
         for first in (0..rows).step_by(LINES) {
             let count = LINES.min(rows - first);
             let lines = &mut panel[first * width..(first + count) * width];

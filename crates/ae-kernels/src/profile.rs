@@ -92,10 +92,26 @@ mod tests {
     fn a_kernel_is_counted_once_with_the_operations_of_its_definition() {
         Profile::take();
         let size = Pictures { batch: 1, rows: 4, columns: 5 };
-        let conv = Conv2d { weight: &[1.0; 54], outputs: 3, inputs: 2, kernel: [3, 3], stride: 1, padding: [1; 4] };
+        let conv = Conv2d {
+            weight: &[1.0; 54],
+            outputs: 3,
+            inputs: 2,
+            kernel: [3, 3],
+            stride: 1,
+            padding: [1; 4],
+            prepared: None,
+        };
         conv.forward(&[1.0; 40], size, None, None);
         // A product inside.
-        let conv = Conv2d { weight: &[1.0; 6], outputs: 3, inputs: 2, kernel: [1, 1], stride: 1, padding: [0; 4] };
+        let conv = Conv2d {
+            weight: &[1.0; 6],
+            outputs: 3,
+            inputs: 2,
+            kernel: [1, 1],
+            stride: 1,
+            padding: [0; 4],
+            prepared: None,
+        };
         conv.input_gradient(&[1.0; 60], size);
         linear(&[1.0; 8], &[1.0; 12], WeightOrder::InputsFirst, 3, None, None);
         let profile = Profile::take();

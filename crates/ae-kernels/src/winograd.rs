@@ -45,7 +45,15 @@ const TRANSFORMED: usize = 2 << 20;
 const TILES: usize = 256;
 
 /// `input` convolved with a 3x3 filter under one pixel of zeros all around.
-pub(crate) fn convolve(input: &[f32], size: Pictures, filter: Filter<'_>, added: Added<'_>) -> Vec<f32> {
+///
+/// `prepared` are the weights by [`transform`], if they are kept.
+pub(crate) fn convolve(
+    input: &[f32],
+    size: Pictures,
+    filter: Filter<'_>,
+    prepared: Option<&[f32]>,
+    added: Added<'_>,
+) -> Vec<f32> {
     let Pictures { batch, rows, columns } = size;
     let (inputs, outputs) = (filter.inputs, filter.outputs);
     let across = columns.div_ceil(TILE);
@@ -76,7 +84,7 @@ pub(crate) fn convolve(input: &[f32], size: Pictures, filter: Filter<'_>, added:
             .flat_map(|line| (0..across).map(move |column| Tile { batch: line / down, row: line % down, column }))
             .collect();
         let transformed = transform_input(input, size, inputs, &tiles, &zeros);
-        let products = multiply(&transformed, tiles.len(), filter);
+        let products = multiply(&transformed, tiles.len(), filter, prepared);
         let layout = Layout { across, columns, cut: Cut { columns: outputs }, tiles: tiles.len() };
         let heights: Vec<usize> = these.map(line_rows).collect();
         unite(&products, layout, &heights, added, part);
@@ -115,7 +123,7 @@ fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile],
                 }
             });
             let out = &mut group[index * inputs..];
-            Arch::new().dispatch(Patch { patch, out, stride: tiles.len() * inputs + GAP });
+            Arch::new().dispatch(Patch { pixels: patch, out, stride: tiles.len() * inputs + GAP });
         }
     });
     transformed
@@ -123,7 +131,7 @@ fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile],
 
 /// One patch and where its transform goes: element `[tap, channel]` to `tap * stride + channel`.
 struct Patch<'a, 'b> {
-    patch: [&'a [f32]; TAPS],
+    pixels: [&'a [f32]; TAPS],
     out: &'b mut [f32],
     stride: usize,
 }
@@ -133,7 +141,7 @@ impl WithSimd for Patch<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { patch, out, stride } = self;
+        let Self { pixels: patch, out, stride } = self;
         let channels = patch[0].len();
         let whole = channels / S::F32_LANES * S::F32_LANES;
         let mut values = [[simd.splat_f32s(0.0); PATCH]; PATCH];
@@ -242,7 +250,7 @@ fn output_line<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; PATCH]) -> 
 /// The output in tiles: `[panel, tile, pixel of the tile, column of the panel]`.
 ///
 /// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back.
-fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Scratch {
+fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>, prepared: Option<&[f32]>) -> Scratch {
     let cut = Cut { columns: filter.outputs };
     let groups = tiles.div_ceil(GROUP);
     let share = groups.div_ceil((4 * rayon::current_num_threads()).div_ceil(cut.count()).min(groups));
@@ -256,13 +264,17 @@ fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Scratch {
         let (inputs, width) = (filter.inputs, cut.width(panel));
         let groups = transformed[first / GROUP * group_size(GROUP, inputs)..].chunks(group_size(GROUP, inputs));
         let mut groups: Vec<_> = groups.zip(out.chunks_mut(GROUP * TILE * TILE * width)).collect();
+        let prepared = prepared.map(|prepared| &prepared[panel_start(cut, panel, inputs)..]);
         // Weights that are used once go from cache to cache, some inputs at a time.
-        let block = if groups.len() == 1 { BLOCK.min(inputs) } else { inputs };
-        let mut weights = Scratch::new(TAPS * (block * width + GAP));
+        let block = if groups.len() == 1 && prepared.is_none() { BLOCK.min(inputs) } else { inputs };
+        let mut scratch = Scratch::new(if prepared.is_none() { TAPS * (block * width + GAP) } else { 0 });
         let mut products = Scratch::new(TAPS * (GROUP.min(tiles) * width + GAP));
         for start in (0..inputs).step_by(block) {
             let depth = block.min(inputs - start);
-            transform_weights(filter, start, depth, cut, panel, &mut weights);
+            let weights = prepared.unwrap_or_else(|| {
+                transform_weights(filter, start, depth, cut, panel, &mut scratch);
+                &scratch
+            });
             for (group, out) in &mut groups {
                 let tiles = out.len() / (TILE * TILE * width);
                 let rows: Vec<usize> = (0..tiles).map(|tile| tile * inputs + start).collect();
@@ -288,12 +300,31 @@ fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>) -> Scratch {
     out
 }
 
+/// The transformed weights of all panels, four times as many as the weights: those of a panel as [`transform_weights`] gives
+/// them for all inputs.
+pub(crate) fn transform(filter: Filter<'_>) -> Vec<f32> {
+    let cut = Cut { columns: filter.outputs };
+    let mut out = vec![0.0; panel_start(cut, cut.count(), filter.inputs)];
+    let mut rest = out.as_mut_slice();
+    for panel in 0..cut.count() {
+        let length = TAPS * (filter.inputs * cut.width(panel) + GAP);
+        let weights = rest.split_off_mut(..length).expect("room for every panel");
+        transform_weights(filter, 0, filter.inputs, cut, panel, weights);
+    }
+    out
+}
+
+/// Where the weights of a panel begin among those of [`transform`].
+fn panel_start(cut: Cut, panel: usize, inputs: usize) -> usize {
+    TAPS * (inputs * cut.start(panel).min(cut.padded()) + panel * GAP)
+}
+
 /// The transformed weights of a panel for `depth` inputs from `start` on: `[taps, depth, width]`, with a gap after every tap.
 fn transform_weights(filter: Filter<'_>, start: usize, depth: usize, cut: Cut, panel: usize, weights: &mut [f32]) {
     /// Inputs whose weights stay in the first-level cache on the way.
     const SOME: usize = 16;
     let (output, used, width) = (cut.start(panel), cut.used(panel), cut.width(panel));
-    let mut plain = [0.0; 9 * (SOME * WIDTH + GAP)];
+    let mut plain = Scratch::new(9 * (SOME * WIDTH + GAP));
     for first in (0..depth).step_by(SOME) {
         let count = SOME.min(depth - first);
         let values = count * width;
@@ -314,6 +345,7 @@ struct Weights<'a, 'b> {
 impl WithSimd for Weights<'_, '_> {
     type Output = ();
 
+    #[expect(clippy::needless_range_loop, reason = "a column of lines, without a closure")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { plain, out, values, stride } = self;
@@ -420,4 +452,4 @@ fn unite(products: &[f32], layout: Layout, heights: &[usize], added: Added<'_>, 
     });
 }
 
-const _: () = assert!(WIDTH % 16 == 0, "a panel is whole vectors");
+const _: () = assert!(WIDTH.is_multiple_of(16), "a panel is whole vectors");

@@ -46,7 +46,7 @@ impl Attention {
     /// - residual and output: the same, or a break where the observer ended the pass
     pub(crate) fn to_itself(
         &self,
-        normed: Tensor<3>,
+        normed: &Tensor<3>,
         residual: Tensor<3>,
         site: &AttentionSite,
         observer: &mut dyn AttentionObserver,

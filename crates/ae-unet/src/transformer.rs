@@ -1,10 +1,7 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{
-    Activation, LAYER_NORM_EPSILON, conv1x1, conv2d, conv2d_plus, group_norm, layer_norm, linear, repeated,
-};
+use ae_tensor::nn::{Activation, Conv2d, LAYER_NORM_EPSILON, group_norm, layer_norm, linear, repeated};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -48,7 +45,7 @@ impl Projection {
         if linear {
             Self::Linear(LinearConfig::new(channels, channels).init(device))
         } else {
-            Self::Conv(conv1x1(channels, channels, device))
+            Self::Conv(Conv2d::new_1x1(channels, channels, device))
         }
     }
 }
@@ -114,7 +111,7 @@ impl Transformer2DModel {
         let residual = repeated(hidden_states.clone(), batch);
         let normed = group_norm(&self.norm, hidden_states, Activation::None);
         let mut patches = match &self.proj_in {
-            Projection::Conv(conv) => to_patches(conv2d(conv, normed)),
+            Projection::Conv(conv) => to_patches(conv.forward(normed)),
             Projection::Linear(layer) => linear(layer, to_patches(normed), None),
         };
         for (depth, (block, text)) in self.transformer_blocks.iter().zip(text).enumerate() {
@@ -122,7 +119,7 @@ impl Transformer2DModel {
             patches = block.forward(patches, text, site, observer)?;
         }
         ControlFlow::Continue(match &self.proj_out {
-            Projection::Conv(conv) => conv2d_plus(conv, to_map(patches), None, Some(residual)),
+            Projection::Conv(conv) => conv.forward_plus(to_map(patches), None, Some(residual)),
             Projection::Linear(layer) => {
                 let residual = residual.reshape([batch, rows * columns, channels]);
                 to_map(linear(layer, patches, Some(residual)))
@@ -166,7 +163,7 @@ impl BasicTransformerBlock {
     ) -> ControlFlow<(), Tensor<3>> {
         let normed = layer_norm(&self.norm1, hidden_states.clone());
         let hidden_states =
-            self.attn1.to_itself(normed, hidden_states, &site(AttentionKind::SelfAttention), observer)?;
+            self.attn1.to_itself(&normed, hidden_states, &site(AttentionKind::SelfAttention), observer)?;
         let hidden_states = repeated(hidden_states, text.key.dims()[0]);
         let normed = layer_norm(&self.norm2, hidden_states.clone());
         let hidden_states = self.attn2.to_text(normed, text, hidden_states, &site(AttentionKind::Cross), observer)?;

@@ -1,9 +1,8 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{Activation, channels_first, channels_last, conv2d, conv3x3, group_norm, repeated};
+use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
 use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
@@ -37,7 +36,7 @@ impl UNet2DConditionModel {
         let time_proj =
             TimeProjection { channels, flip_sin_to_cos: config.flip_sin_to_cos, freq_shift: config.freq_shift };
         Self {
-            conv_in: conv3x3(config.in_channels, channels, device),
+            conv_in: Conv2d::new_3x3(config.in_channels, channels, device),
             time_embedding: TimestepEmbedding::new(channels, config.time_embed_dim(), device),
             down_blocks: config.down_shapes().iter().map(|shape| DownBlock2D::new(shape, device)).collect(),
             mid_block: MidBlock2D::new(&config.mid_shape(), device),
@@ -45,7 +44,7 @@ impl UNet2DConditionModel {
             conv_norm_out: GroupNormConfig::new(config.norm_num_groups, channels)
                 .with_epsilon(config.norm_eps)
                 .init(device),
-            conv_out: conv3x3(channels, config.out_channels, device),
+            conv_out: Conv2d::new_3x3(channels, config.out_channels, device),
             time_proj,
         }
     }
@@ -72,7 +71,7 @@ impl UNet2DConditionModel {
     /// # Shapes
     /// - context: `[batch, tokens, cross_attention_dim]`
     pub fn read_text(&self, context: &Tensor<3>) -> ConditioningText {
-        let context = context.clone().cast(self.conv_in.weight.dtype());
+        let context = context.clone().cast(self.conv_in.dtype());
         let down = self.down_blocks.iter().flat_map(|block| &block.attentions);
         let up = self.up_blocks.iter().flat_map(|block| &block.attentions);
         let transformers = down.chain(&self.mid_block.attentions).chain(up);
@@ -106,13 +105,13 @@ impl UNet2DConditionModel {
     ) -> ControlFlow<(), Tensor<4>> {
         // One row for the whole batch, on the plain device of the weights; activated here, once,
         // rather than in every resnet.
-        let device = self.conv_in.weight.device();
-        let dtype = self.conv_in.weight.dtype();
+        let device = self.conv_in.device();
+        let dtype = self.conv_in.dtype();
         let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device).cast(dtype)));
         let text_batch = text.batch();
         let text = &mut text.layers();
 
-        let mut hidden_states = conv2d(&self.conv_in, channels_last(latents.cast(dtype)));
+        let mut hidden_states = self.conv_in.forward(channels_last(latents.cast(dtype)));
         let mut skips = vec![hidden_states.clone()];
         for (index, block) in self.down_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
@@ -123,7 +122,7 @@ impl UNet2DConditionModel {
         for (index, block) in self.up_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
         }
-        let output = conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
+        let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
         ControlFlow::Continue(channels_first(output).cast(DType::F32))
     }
 

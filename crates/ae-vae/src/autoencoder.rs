@@ -1,7 +1,6 @@
-use ae_tensor::nn::{channels_first, channels_last, conv1x1, conv2d};
+use ae_tensor::nn::{Conv2d, channels_first, channels_last};
 use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::VaeConfig;
@@ -57,8 +56,8 @@ impl AutoencoderKL {
         Self {
             encoder: Encoder::new(config, device),
             decoder: Decoder::new(config, device),
-            quant_conv: config.use_quant_conv.then(|| conv1x1(2 * latents, 2 * latents, device)),
-            post_quant_conv: config.use_post_quant_conv.then(|| conv1x1(latents, latents, device)),
+            quant_conv: config.use_quant_conv.then(|| Conv2d::new_1x1(2 * latents, 2 * latents, device)),
+            post_quant_conv: config.use_post_quant_conv.then(|| Conv2d::new_1x1(latents, latents, device)),
             scaling_factor: config.scaling_factor,
             scale: config.scale(),
         }
@@ -90,7 +89,7 @@ impl AutoencoderKL {
         const LOG_VARIANCE: (f64, f64) = (-30.0, 20.0);
         let mut moments = self.encoder.forward(channels_last(image.cast(self.dtype())));
         if let Some(conv) = &self.quant_conv {
-            moments = conv2d(conv, moments);
+            moments = conv.forward(moments);
         }
         let moments = channels_first(moments).cast(DType::F32);
         let channels = moments.dims()[1] / 2;
@@ -111,7 +110,7 @@ impl AutoencoderKL {
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let mut latents = channels_last((latents / self.scaling_factor).cast(self.dtype()));
         if let Some(conv) = &self.post_quant_conv {
-            latents = conv2d(conv, latents);
+            latents = conv.forward(latents);
         }
         channels_first(self.decoder.forward(latents)).cast(DType::F32)
     }

@@ -1,6 +1,5 @@
-use ae_tensor::nn::{Activation, ResnetBlock2D, Upsample2D, conv2d, conv3x3, group_norm};
+use ae_tensor::nn::{Activation, Conv2d, ResnetBlock2D, Upsample2D, group_norm};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -40,11 +39,11 @@ impl Decoder {
             }
         };
         Self {
-            conv_in: conv3x3(config.latent_channels, levels[last], device),
+            conv_in: Conv2d::new_3x3(config.latent_channels, levels[last], device),
             mid_block: MidBlock2D::new(config, device),
             up_blocks: (0..=last).rev().map(up_block).collect(),
             conv_norm_out: GroupNormConfig::new(config.norm_num_groups, levels[0]).with_epsilon(NORM_EPS).init(device),
-            conv_out: conv3x3(levels[0], config.out_channels, device),
+            conv_out: Conv2d::new_3x3(levels[0], config.out_channels, device),
         }
     }
 
@@ -52,7 +51,7 @@ impl Decoder {
     /// - latents: `[batch, rows, columns, latent_channels]`
     /// - output: `[batch, rows * scale, columns * scale, 3]`
     pub(crate) fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let mut hidden_states = self.mid_block.forward(conv2d(&self.conv_in, latents));
+        let mut hidden_states = self.mid_block.forward(self.conv_in.forward(latents));
         for block in &self.up_blocks {
             for resnet in &block.resnets {
                 hidden_states = resnet.forward(hidden_states, None);
@@ -62,6 +61,6 @@ impl Decoder {
                 hidden_states = upsampler.forward(hidden_states, [2 * rows, 2 * columns]);
             }
         }
-        conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
+        self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
     }
 }

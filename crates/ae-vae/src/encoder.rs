@@ -1,6 +1,5 @@
-use ae_tensor::nn::{Activation, Downsample2D, DownsamplePadding, ResnetBlock2D, conv2d, conv3x3, group_norm};
+use ae_tensor::nn::{Activation, Conv2d, Downsample2D, DownsamplePadding, ResnetBlock2D, group_norm};
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor};
 
@@ -41,26 +40,26 @@ impl Encoder {
             }
         };
         Self {
-            conv_in: conv3x3(config.in_channels, levels[0], device),
+            conv_in: Conv2d::new_3x3(config.in_channels, levels[0], device),
             down_blocks: (0..=last).map(down_block).collect(),
             mid_block: MidBlock2D::new(config, device),
             conv_norm_out: GroupNormConfig::new(config.norm_num_groups, levels[last])
                 .with_epsilon(NORM_EPS)
                 .init(device),
-            conv_out: conv3x3(levels[last], 2 * config.latent_channels, device),
+            conv_out: Conv2d::new_3x3(levels[last], 2 * config.latent_channels, device),
         }
     }
 
     /// The type of the weights.
     pub(crate) fn dtype(&self) -> DType {
-        self.conv_in.weight.dtype()
+        self.conv_in.dtype()
     }
 
     /// # Shapes
     /// - image: `[batch, height, width, 3]`
     /// - output: `[batch, height / scale, width / scale, 2 * latent_channels]`
     pub(crate) fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        let mut hidden_states = conv2d(&self.conv_in, image);
+        let mut hidden_states = self.conv_in.forward(image);
         for block in &self.down_blocks {
             for resnet in &block.resnets {
                 hidden_states = resnet.forward(hidden_states, None);
@@ -70,6 +69,6 @@ impl Encoder {
             }
         }
         let hidden_states = self.mid_block.forward(hidden_states);
-        conv2d(&self.conv_out, group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
+        self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu))
     }
 }

@@ -159,7 +159,8 @@ impl Drawing<'_> {
         let (args, painters, interrupted) = (self.args, self.painters, Arc::clone(&self.interrupted));
         let GenerateArgs { compare, quiet, verbose, .. } = *args;
         let (seeds, bars) = (&args.seeds.0, &MultiProgress::new());
-        let order = Order { request, seeds, compare, quiet, verbose, interrupted: &interrupted, bars };
+        let batch_size = args.batch_size.get();
+        let order = Order { request, seeds, batch_size, compare, quiet, verbose, interrupted: &interrupted, bars };
         // By their place among the seeds: several devices finish them in any order.
         let (mut pictures, mut comparisons) = (BTreeMap::new(), BTreeMap::new());
         let drawn = draw(painters, &order, |Drawn { index, picture, plain }| {

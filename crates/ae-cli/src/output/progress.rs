@@ -8,8 +8,9 @@ use super::say;
 /// Shows how far a picture is: a bar on a terminal, a line now and then elsewhere.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    /// The seed, and the device where there are several.
+    /// The seeds, and the device where there are several.
     name: String,
+    seeds: Vec<u64>,
     quiet: bool,
     verbose: bool,
     loss: Option<f32>,
@@ -19,27 +20,30 @@ pub(crate) struct Progress {
 const STRIDE: usize = 10;
 
 impl Progress {
-    pub(crate) fn new(quiet: bool, verbose: bool, name: String, bars: &MultiProgress) -> Self {
+    /// Of the pictures of `seeds`, which are drawn together; `place` says where, if that is not clear.
+    pub(crate) fn new(quiet: bool, verbose: bool, seeds: &[u64], place: &str, bars: &MultiProgress) -> Self {
+        let list = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let name = format!("seed{} {list}{place}", if seeds.len() > 1 { "s" } else { "" });
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} {eta} left")
                 .expect("a valid template")
                 .progress_chars("=> ");
             bars.add(ProgressBar::new(0).with_style(style)).with_prefix(name.clone())
         });
-        Self { bar, name, quiet, verbose, loss: None }
+        Self { bar, name, seeds: seeds.to_vec(), quiet, verbose, loss: None }
     }
 
     pub(crate) fn show(&mut self, event: &Event<'_>) {
         match event {
-            Event::Evaluated { step, num_steps, iteration, losses, .. } => {
-                self.evaluated(*step, *num_steps, *iteration, losses);
+            Event::Evaluated { step, num_steps, iteration, picture, losses } => {
+                self.evaluated(*step, *num_steps, *iteration, *picture, losses);
             }
             Event::Denoised { step, num_steps, .. } => self.denoised(step + 1, *num_steps),
             _ => {}
         }
     }
 
-    fn evaluated(&mut self, step: usize, num_steps: usize, iteration: usize, losses: &Losses) {
+    fn evaluated(&mut self, step: usize, num_steps: usize, iteration: usize, picture: usize, losses: &Losses) {
         self.loss = Some(losses.loss);
         if let Some(bar) = &self.bar {
             bar.set_length(num_steps as u64);
@@ -48,7 +52,8 @@ impl Progress {
         }
         if self.verbose {
             let each: Vec<_> = losses.subjects.iter().map(|loss| format!("{loss:.4}")).collect();
-            self.line(&format!("step {step}, iteration {iteration}: losses {}", each.join(" ")));
+            let seed = if self.seeds.len() > 1 { format!("seed {}, ", self.seeds[picture]) } else { String::new() };
+            self.line(&format!("{seed}step {step}, iteration {iteration}: losses {}", each.join(" ")));
         }
     }
 

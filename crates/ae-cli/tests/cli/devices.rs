@@ -84,3 +84,28 @@ fn a_damaged_network_is_named_although_it_is_loaded_late() {
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(outcome.stderr.contains("vae") && outcome.stderr.contains("missing"), "{outcome}");
 }
+
+/// Up to rounding: the kernels sum differently for a batch.
+#[test]
+fn pictures_drawn_together_are_those_drawn_alone() {
+    let place = Place::new();
+    let run = |output: &str, more: &[&str]| {
+        let args =
+            ["generate", "--prompt", "a frog", "--seeds", "5-7", "--steps", "2", "--verbose", "--output", output];
+        let outcome = place.run(&[&args[..], more].concat());
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        outcome
+    };
+    run("alone", &[]);
+    let outcome = run("together", &["--batch-size", "2"]);
+    for line in ["seeds 5,6: step 2/2", "seed 7: step 2/2", "seed 6, step 1, iteration 0: losses"] {
+        assert!(outcome.stderr.contains(line), "no {line:?} in {outcome}");
+    }
+    for file in ["a frog/5.png", "a frog/6.png", "a frog/7.png", "a frog.png"] {
+        let read = |output: &str| image::open(place.path().join(output).join(file)).unwrap().into_rgb8();
+        let (alone, together) = (read("alone"), read("together"));
+        assert_eq!(alone.dimensions(), together.dimensions());
+        let difference = alone.iter().zip(together.iter()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(difference <= Some(1), "{file}: {difference:?}");
+    }
+}

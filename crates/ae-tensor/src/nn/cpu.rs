@@ -9,6 +9,7 @@ mod geglu;
 mod linear;
 mod norms;
 mod operation;
+mod prepared;
 
 pub(super) use attention::attention;
 pub(super) use conv::conv2d;
@@ -16,6 +17,7 @@ pub(super) use enlarge::enlarge;
 pub(super) use geglu::geglu;
 pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
+pub(super) use prepared::Prepared;
 
 use ae_kernels::Pictures;
 

@@ -13,7 +13,7 @@ mod precision;
 mod resample;
 mod resnet;
 
-pub use conv::{conv1x1, conv2d, conv2d_plus, conv3x3};
+pub use conv::Conv2d;
 pub use geglu::geglu;
 pub use group_norm::{Activation, group_norm};
 pub use heads::{merge_heads, split_heads};

@@ -1,11 +1,9 @@
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::conv::{conv2d, conv3x3};
+use super::conv::Conv2d;
 use super::maps::{channels_first, channels_last};
 
 /// How [`Downsample2D`] pads before its strided convolution.
@@ -27,12 +25,10 @@ impl Downsample2D {
     /// Initialises the layer.
     pub fn new(channels: usize, padding: DownsamplePadding, device: &Device) -> Self {
         let padding = match padding {
-            DownsamplePadding::Symmetric => PaddingConfig2d::Explicit(1, 1, 1, 1),
-            DownsamplePadding::BottomRight => PaddingConfig2d::Explicit(0, 0, 1, 1),
+            DownsamplePadding::Symmetric => [1; 4],
+            DownsamplePadding::BottomRight => [0, 0, 1, 1],
         };
-        let conv =
-            Conv2dConfig::new([channels, channels], [3, 3]).with_stride([2, 2]).with_padding(padding).init(device);
-        Self { conv }
+        Self { conv: Conv2d::new([channels; 2], 3, 2, padding, device) }
     }
 
     /// # Shapes
@@ -40,7 +36,7 @@ impl Downsample2D {
     /// - output: `[batch, ceil(rows / 2), ceil(columns / 2), channels]`, rounded down for
     ///   [`DownsamplePadding::BottomRight`]
     pub fn forward(&self, hidden_states: Tensor<4>) -> Tensor<4> {
-        conv2d(&self.conv, hidden_states)
+        self.conv.forward(hidden_states)
     }
 }
 
@@ -53,7 +49,7 @@ pub struct Upsample2D {
 impl Upsample2D {
     /// Initialises the layer.
     pub fn new(channels: usize, device: &Device) -> Self {
-        Self { conv: conv3x3(channels, channels, device) }
+        Self { conv: Conv2d::new_3x3(channels, channels, device) }
     }
 
     /// Enlarges to `size` (rows, columns).
@@ -65,7 +61,7 @@ impl Upsample2D {
     /// - input: `[batch, rows, columns, channels]`
     /// - output: `[batch, size[0], size[1], channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        conv2d(&self.conv, enlarged(hidden_states, size))
+        self.conv.forward(enlarged(hidden_states, size))
     }
 }
 

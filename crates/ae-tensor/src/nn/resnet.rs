@@ -1,9 +1,8 @@
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::conv::{conv1x1, conv2d, conv2d_plus, conv3x3};
+use super::conv::Conv2d;
 use super::group_norm::{Activation, group_norm};
 use super::linear::linear;
 
@@ -29,11 +28,11 @@ impl ResnetBlock2DConfig {
         let norm = |channels| GroupNormConfig::new(groups, channels).with_epsilon(eps).init(device);
         ResnetBlock2D {
             norm1: norm(in_channels),
-            conv1: conv3x3(in_channels, out_channels, device),
+            conv1: Conv2d::new_3x3(in_channels, out_channels, device),
             time_emb_proj: temb_channels.map(|channels| LinearConfig::new(channels, out_channels).init(device)),
             norm2: norm(out_channels),
-            conv2: conv3x3(out_channels, out_channels, device),
-            conv_shortcut: (in_channels != out_channels).then(|| conv1x1(in_channels, out_channels, device)),
+            conv2: Conv2d::new_3x3(out_channels, out_channels, device),
+            conv_shortcut: (in_channels != out_channels).then(|| Conv2d::new_1x1(in_channels, out_channels, device)),
         }
     }
 }
@@ -60,14 +59,14 @@ impl ResnetBlock2D {
     /// - output: `[batch, rows, columns, out_channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
         let residual = match &self.conv_shortcut {
-            Some(shortcut) => conv2d(shortcut, hidden_states.clone()),
+            Some(shortcut) => shortcut.forward(hidden_states.clone()),
             None => hidden_states.clone(),
         };
         let shift = match (&self.time_emb_proj, temb) {
             (Some(projection), Some(temb)) => Some(linear(projection, temb.clone(), None).squeeze_dim(0)),
             _ => None,
         };
-        let hidden = conv2d_plus(&self.conv1, group_norm(&self.norm1, hidden_states, Activation::Silu), shift, None);
-        conv2d_plus(&self.conv2, group_norm(&self.norm2, hidden, Activation::Silu), None, Some(residual))
+        let hidden = self.conv1.forward_plus(group_norm(&self.norm1, hidden_states, Activation::Silu), shift, None);
+        self.conv2.forward_plus(group_norm(&self.norm2, hidden, Activation::Silu), None, Some(residual))
     }
 }

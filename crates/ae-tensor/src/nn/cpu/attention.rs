@@ -1,4 +1,6 @@
-use ae_kernels::Attention as Kernel;
+use std::sync::Arc;
+
+use ae_kernels::{Attended, Attention as Kernel, AttentionInputs};
 use burn::tensor::Tensor;
 
 use super::operation::{Input, Operation, Primitive, run, sides, tensor, values};
@@ -11,7 +13,7 @@ pub(in crate::nn) fn attention(
     heads: usize,
 ) -> Option<Tensor<3>> {
     let inputs = [Input::new(query.clone())?, Input::new(key.clone())?, Input::new(value.clone())?];
-    Some(run(Attention { heads }, inputs))
+    Some(run(&Attention { heads }, inputs))
 }
 
 #[derive(Clone, Debug)]
@@ -27,26 +29,39 @@ impl Attention {
     }
 }
 
-impl Operation<3> for Attention {
-    type Saved = [Primitive; 3];
+/// Queries, keys, values, and what became of them.
+#[derive(Clone, Debug)]
+struct Saved {
+    inputs: [Primitive; 3],
+    output: Primitive,
+    softmax: Arc<Vec<f32>>,
+}
 
-    fn forward(&self, inputs: [Primitive; 3], _: bool) -> (Primitive, Option<Self::Saved>) {
+impl Operation<3> for Attention {
+    type Saved = Saved;
+
+    fn forward(&self, inputs: [Primitive; 3], tracked: bool) -> (Primitive, Option<Saved>) {
         let inputs = inputs.map(|input| input.to_contiguous());
         let [query, key, value] = &inputs;
-        let output = self.kernel(query, key).forward(values(query), values(key), values(value));
-        (tensor(output, sides::<3>(query)), Some(inputs))
+        let Attended { output, softmax } = self.kernel(query, key).forward(values(query), values(key), values(value));
+        let output = tensor(output, sides::<3>(query));
+        let saved = tracked.then(|| Saved { inputs, output: output.clone(), softmax: Arc::new(softmax) });
+        (output, saved)
     }
 
-    fn backward(&self, inputs: Self::Saved, gradient: Primitive, wanted: [bool; 3]) -> [Option<Primitive>; 3] {
-        let [query, key, value] = &inputs;
+    fn backward(&self, saved: Saved, gradient: Primitive, wanted: [bool; 3]) -> [Option<Primitive>; 3] {
+        let Saved { inputs: [query, key, value], output, softmax } = &saved;
         let [by_query, by_key, by_value] = wanted;
-        let gradients = self.kernel(query, key).gradient(
-            values(query),
-            values(key),
-            values(value),
-            values(&gradient.to_contiguous()),
-            by_key || by_value,
-        );
+        let gradient = gradient.to_contiguous();
+        let inputs = AttentionInputs {
+            query: values(query),
+            key: values(key),
+            value: values(value),
+            output: values(output),
+            softmax,
+            gradient: values(&gradient),
+        };
+        let gradients = self.kernel(query, key).gradient(inputs, by_key || by_value);
         let (of_key, of_value) = gradients.key_and_value.unzip();
         let gradient = |wanted: bool, values: Option<Vec<f32>>, like: &Primitive| {
             values.filter(|_| wanted).map(|values| tensor(values, sides::<3>(like)))

@@ -1,10 +1,11 @@
-use ae_kernels::Conv2d as Kernel;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2d;
+use std::sync::Arc;
+
+use ae_kernels::{Conv2d as Kernel, PreparedWeights};
 use burn::tensor::Tensor;
 
-use super::operation::{Input, Operation, Primitive, constant, run, sides, tensor, values};
+use super::operation::{Input, Operation, Primitive, constant, is_contiguous, run, sides, tensor, values};
 use super::pictures;
+use crate::nn::Conv2d;
 
 /// A convolution of a feature map, plus a shift by channel and a residual.
 pub(in crate::nn) fn conv2d(
@@ -13,26 +14,24 @@ pub(in crate::nn) fn conv2d(
     shift: Option<&Tensor<1>>,
     residual: Option<&Tensor<4>>,
 ) -> Option<Tensor<4>> {
-    let PaddingConfig2d::Explicit(top, left, bottom, right) = layer.padding else { return None };
-    let stride = layer.stride[0];
-    if layer.groups != 1 || layer.dilation != [1, 1] || layer.stride != [stride; 2] {
-        return None;
-    }
     let bias = match (&layer.bias, shift) {
         (Some(bias), Some(shift)) => Some(constant(bias.val() + shift.clone())?),
         (Some(bias), None) => Some(constant(bias.val())?),
         (None, Some(shift)) => Some(constant(shift.clone())?),
         (None, None) => None,
     };
-    let weight = constant(layer.weight.val())?;
-    let operation = Convolution { weight, bias, stride, padding: [top, left, bottom, right] };
+    let stored = layer.weight.val();
+    let weight = constant(stored.clone())?;
+    // Where the stored weight had to be copied, its copy is another one each time.
+    let prepared = if is_contiguous(stored) { layer.prepared.of(&weight) } else { None };
+    let operation = Convolution { weight, bias, stride: layer.stride, padding: layer.padding, prepared };
     let input = Input::new(input.clone())?;
     if matches!(input, Input::Tracked(_)) && !operation.has_gradient() {
         return None;
     }
     Some(match residual {
-        Some(residual) => run::<_, 2, 4>(operation, [input, Input::new(residual.clone())?]),
-        None => run::<_, 1, 4>(operation, [input]),
+        Some(residual) => run::<_, 2, 4>(&operation, [input, Input::new(residual.clone())?]),
+        None => run::<_, 1, 4>(&operation, [input]),
     })
 }
 
@@ -43,13 +42,15 @@ struct Convolution {
     bias: Option<Primitive>,
     stride: usize,
     padding: [usize; 4],
+    prepared: Option<Arc<PreparedWeights>>,
 }
 
 impl Convolution {
     fn kernel(&self) -> Kernel<'_> {
         let [outputs, inputs, rows, columns] = sides(&self.weight);
         let Self { stride, padding, .. } = *self;
-        Kernel { weight: values(&self.weight), outputs, inputs, kernel: [rows, columns], stride, padding }
+        let prepared = self.prepared.as_deref();
+        Kernel { weight: values(&self.weight), outputs, inputs, kernel: [rows, columns], stride, padding, prepared }
     }
 
     /// Whether the kernel stands in the middle of its padding, as that for the gradient expects.

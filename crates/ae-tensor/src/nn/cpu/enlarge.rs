@@ -6,7 +6,7 @@ use super::pictures;
 
 /// A feature map enlarged to `size` (rows, columns) by nearest neighbours.
 pub(in crate::nn) fn enlarge(input: &Tensor<4>, size: [usize; 2]) -> Option<Tensor<4>> {
-    Some(run(Enlarge { size }, [Input::new(input.clone())?]))
+    Some(run(&Enlarge { size }, [Input::new(input.clone())?]))
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use super::operation::{Input, Operation, Primitive, run, sides, tensor, values};
 
 /// The gated activation of rows.
 pub(in crate::nn) fn geglu(input: &Tensor<3>) -> Option<Tensor<3>> {
-    Some(run(Geglu, [Input::new(input.clone())?]))
+    Some(run(&Geglu, [Input::new(input.clone())?]))
 }
 
 #[derive(Clone, Debug)]

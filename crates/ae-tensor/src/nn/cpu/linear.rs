@@ -18,8 +18,8 @@ pub(in crate::nn) fn linear<const D: usize>(
     let operation = Linear { weight: constant(layer.weight.val())?, bias };
     let input = Input::new(input.clone())?;
     Some(match residual {
-        Some(residual) => run::<_, 2, D>(operation, [input, Input::new(residual.clone())?]),
-        None => run::<_, 1, D>(operation, [input]),
+        Some(residual) => run::<_, 2, D>(&operation, [input, Input::new(residual.clone())?]),
+        None => run::<_, 1, D>(&operation, [input]),
     })
 }
 

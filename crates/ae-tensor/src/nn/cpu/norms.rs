@@ -15,7 +15,7 @@ pub(in crate::nn) fn group_norm(layer: &nn::GroupNorm, input: &Tensor<4>, activa
         epsilon: layer.epsilon,
         silu: activation == Activation::Silu,
     };
-    Some(run(operation, [Input::new(input.clone())?]))
+    Some(run(&operation, [Input::new(input.clone())?]))
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(in crate::nn) fn layer_norm(layer: &nn::LayerNorm, epsilon: f64, input: &Ten
         beta: constant(layer.beta.as_ref()?.val())?,
         epsilon: epsilon as f32,
     };
-    Some(run(operation, [Input::new(input.clone())?]))
+    Some(run(&operation, [Input::new(input.clone())?]))
 }
 
 #[derive(Clone, Debug)]

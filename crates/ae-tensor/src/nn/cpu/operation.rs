@@ -52,7 +52,7 @@ pub(super) fn constant<const D: usize>(tensor: Tensor<D>) -> Option<Primitive> {
 }
 
 /// Runs an operation, and registers its backward pass where an input is tracked.
-pub(super) fn run<O: Operation<N>, const N: usize, const D: usize>(operation: O, inputs: [Input; N]) -> Tensor<D> {
+pub(super) fn run<O: Operation<N>, const N: usize, const D: usize>(operation: &O, inputs: [Input; N]) -> Tensor<D> {
     if inputs.iter().all(|input| matches!(input, Input::Plain(_))) {
         let inputs = inputs.map(|input| match input {
             Input::Plain(tensor) => tensor,
@@ -64,7 +64,7 @@ pub(super) fn run<O: Operation<N>, const N: usize, const D: usize>(operation: O,
         Input::Plain(tensor) => FloatTensor::<Autodiff<Flex>>::new(tensor),
         Input::Tracked(tensor) => tensor,
     });
-    let nodes = inputs.each_ref().map(|input| input.node());
+    let nodes = inputs.each_ref().map(FloatTensor::<Autodiff<Flex>>::node);
     let primitives =
         |inputs: [FloatTensor<Autodiff<Flex>>; N]| inputs.map(FloatTensor::<Autodiff<Flex>>::into_primitive);
     let output = match Step(operation.clone()).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
@@ -109,4 +109,9 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Primitiv
 /// The sides of a tensor of as many dimensions.
 pub(super) fn sides<const D: usize>(tensor: &Primitive) -> [usize; D] {
     tensor.shape().dims()
+}
+
+/// Whether a plain tensor of the CPU lies in its order.
+pub(super) fn is_contiguous<const D: usize>(tensor: Tensor<D>) -> bool {
+    matches!(Input::new(tensor), Some(Input::Plain(tensor)) if tensor.is_contiguous())
 }

@@ -1,0 +1,260 @@
+//! Measurements of the whole program: beside the reference, with and without guidance, in batches, stage by stage.
+
+mod measured;
+mod report;
+mod runs;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::process::{run as run_program, workspace_cargo, workspace_root};
+use crate::python;
+use measured::Measured;
+use report::{bytes, median, ratio, seconds};
+use runs::{Method, Run};
+
+/// Measure time and memory, and print tables for docs/performance.md
+///
+/// What is compared is run by turns, in one go: compare ratios, not seconds of different runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    only: Vec<What>,
+    /// The Python that has torch and diffusers, for `reference`
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Where models of the real size are, or will be [default: target/full-models]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// How often everything is run
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Threads of either program
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The embedded model beside diffusers, whole pictures
+    ReferenceSmall,
+    /// Stable Diffusion 1 at 512x512 beside diffusers, single denoising steps
+    Reference,
+    /// What guidance costs, with the embedded model
+    GuidanceSmall,
+    /// What guidance costs, with Stable Diffusion 1 at 512x512: whole pictures, an hour a round
+    Guidance,
+    /// Pictures drawn together, with the embedded model
+    Batches,
+    /// Every stage beside what the matrix product allows, by size and batch
+    Stages,
+}
+
+impl What {
+    /// All that take minutes.
+    const USUAL: [Self; 5] = [Self::ReferenceSmall, Self::Reference, Self::GuidanceSmall, Self::Batches, Self::Stages];
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let only = if arguments.only.is_empty() { &What::USUAL[..] } else { &arguments.only };
+    let bench = Bench {
+        python: &arguments.python,
+        models: arguments.models.clone().unwrap_or_else(|| workspace_root().join("target/full-models")),
+        rounds: arguments.rounds.max(1),
+        threads: arguments.threads.max(1),
+    };
+    bench.prepare(only)?;
+    for what in only {
+        match what {
+            What::ReferenceSmall => bench.reference_small()?,
+            What::Reference => bench.reference()?,
+            What::GuidanceSmall => bench.guidance("embedded model", &Run::embedded(), bench.rounds)?,
+            What::Guidance => bench.guidance("Stable Diffusion 1, 512x512", &bench.full(), bench.rounds)?,
+            What::Batches => bench.batches()?,
+            What::Stages => bench.stages()?,
+        }
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    python: &'a Path,
+    models: PathBuf,
+    rounds: usize,
+    threads: usize,
+}
+
+impl Bench<'_> {
+    /// Builds what will be measured.
+    fn prepare(&self, only: &[What]) -> Result<(), Failure> {
+        run_program(workspace_cargo().args(["build", "--release", "--package", "ae-cli"]))?;
+        let needs = |what: &[What]| only.iter().any(|one| what.contains(one));
+        if needs(&[What::Reference, What::ReferenceSmall]) {
+            python::check(self.python)?;
+        }
+        if needs(&[What::Reference, What::Guidance, What::Stages]) && !self.full_model().exists() {
+            python::check(self.python)?;
+            let script = workspace_root().join("tests/reference/make_full.py");
+            run_program(Command::new(self.python).arg(script).arg(&self.models).arg("sd1/folder"))?;
+        }
+        Ok(())
+    }
+
+    fn full_model(&self) -> PathBuf {
+        self.models.join("sd1/folder")
+    }
+
+    fn full(&self) -> Run {
+        Run { model: Some(self.full_model()), prompt: "a cat and a dog", token_indices: "2,5", ..Run::embedded() }
+    }
+
+    /// Single steps: the first two are guided, the others not, and of either the last counts.
+    fn reference(&self) -> Result<(), Failure> {
+        let run = Run { steps: Some(3), max_iter_to_alter: 2, thresholds: "none", ..self.full() };
+        let [mut ours, mut theirs] = [(); 2].map(|()| [Vec::new(), Vec::new()]);
+        for _ in 0..self.rounds {
+            for (index, method) in Method::ALL.into_iter().enumerate() {
+                ours[index].push(run.ours(method, self.threads)?);
+                theirs[index].push(run.reference(method, self.python, &self.full_model(), self.threads)?);
+            }
+        }
+        let guided_step = |measured: &Measured| measured.steps[1];
+        let last_step = |measured: &Measured| measured.steps[measured.steps.len() - 1];
+        println!(
+            "\n### Stable Diffusion 1, 512x512, beside diffusers ({} threads, median of {})\n",
+            self.threads, self.rounds
+        );
+        report::head(["", "ours", "diffusers", "ratio"]);
+        let step = |name: &str, index: usize, of: fn(&Measured) -> f64, reference: usize| {
+            let (ours, theirs) = (median(&ours[index], of), median(&theirs[reference], of));
+            report::row([name, &seconds(ours), &seconds(theirs), &ratio(ours, theirs)]);
+        };
+        step("guided step", 0, guided_step, 0);
+        step("unguided step, against the same pipeline", 0, last_step, 0);
+        step("unguided step, against StableDiffusionPipeline", 1, last_step, 1);
+        for (index, method) in Method::ALL.into_iter().enumerate() {
+            let peak = |measured: &Measured| measured.peak as f64;
+            let (ours, theirs) = (median(&ours[index], peak), median(&theirs[index], peak));
+            report::row([&format!("peak memory, {method}"), &bytes(ours), &bytes(theirs), &ratio(ours, theirs)]);
+        }
+        Ok(())
+    }
+
+    /// Whole pictures. Ours is the whole process, the reference the call of the pipeline alone.
+    fn reference_small(&self) -> Result<(), Failure> {
+        let run = Run { thresholds: "none", ..Run::embedded() };
+        let model = workspace_root().join("assets/sprites");
+        println!(
+            "\n### Embedded model, 50 steps, beside diffusers ({} threads, median of {})\n",
+            self.threads, self.rounds
+        );
+        report::head(["", "ours", "diffusers", "ratio"]);
+        for method in Method::ALL {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..self.rounds {
+                ours.push(run.ours(method, self.threads)?);
+                theirs.push(run.reference(method, self.python, &model, self.threads)?);
+            }
+            let of = |what: fn(&Measured) -> f64| (median(&ours, what), median(&theirs, what));
+            let (ours_seconds, their_seconds) = of(|measured| measured.seconds);
+            let (our_peak, their_peak) = of(|measured| measured.peak as f64);
+            report::row([
+                &format!("picture, {method}"),
+                &seconds(ours_seconds),
+                &seconds(their_seconds),
+                &ratio(ours_seconds, their_seconds),
+            ]);
+            report::row([
+                &format!("peak memory, {method}"),
+                &bytes(our_peak),
+                &bytes(their_peak),
+                &ratio(our_peak, their_peak),
+            ]);
+        }
+        Ok(())
+    }
+
+    /// Plain, guided, and guided with the paper's refinement, from the first denoising step to the picture.
+    fn guidance(&self, name: &str, run: &Run, rounds: usize) -> Result<(), Failure> {
+        let guided = Run { thresholds: "none", ..run.clone() };
+        let [mut plain, mut without, mut with] = [const { Vec::new() }; 3];
+        for _ in 0..rounds {
+            plain.push(run.ours(Method::StableDiffusion, self.threads)?);
+            without.push(guided.ours(Method::AttendAndExcite, self.threads)?);
+            with.push(run.ours(Method::AttendAndExcite, self.threads)?);
+        }
+        println!("\n### What guidance costs: {name}, 50 steps ({} threads, median of {rounds})\n", self.threads);
+        report::head(["", "seconds of a picture", "to plain", "peak memory", "to plain", "refinement updates"]);
+        let seconds_of = |measured: &[Measured]| median(measured, |measured| measured.seconds);
+        let peak_of = |measured: &[Measured]| median(measured, |measured| measured.peak as f64);
+        for (name, measured) in [("plain", &plain), ("guided", &without), ("guided, with refinement", &with)] {
+            report::row([
+                name,
+                &seconds(seconds_of(measured)),
+                &ratio(seconds_of(measured), seconds_of(&plain)),
+                &bytes(peak_of(measured)),
+                &ratio(peak_of(measured), peak_of(&plain)),
+                &measured[0].refinement_updates.to_string(),
+            ]);
+        }
+        Ok(())
+    }
+
+    /// Eight pictures, so many at a time.
+    fn batches(&self) -> Result<(), Failure> {
+        const SIZES: [usize; 4] = [1, 2, 4, 8];
+        let mut measured = SIZES.map(|_| Method::ALL.map(|_| Vec::new()));
+        for _ in 0..self.rounds {
+            for (size, measured) in SIZES.into_iter().zip(&mut measured) {
+                for (method, measured) in Method::ALL.into_iter().zip(measured) {
+                    let run = Run { seeds: "0-7", batch_size: size, ..Run::embedded() };
+                    measured.push(run.ours(method, self.threads)?);
+                }
+            }
+        }
+        println!(
+            "\n### Eight pictures of the embedded model, 50 steps, with refinement ({} threads, median of {})\n",
+            self.threads, self.rounds
+        );
+        report::head([
+            "at a time",
+            "guided, seconds",
+            "to one at a time",
+            "plain, seconds",
+            "to one at a time",
+            "refinement updates",
+        ]);
+        let seconds_of = |measured: &[Measured]| median(measured, |measured| measured.seconds);
+        for (size, [guided, plain]) in SIZES.into_iter().zip(&measured) {
+            report::row([
+                &size.to_string(),
+                &seconds(seconds_of(guided)),
+                &ratio(seconds_of(guided), seconds_of(&measured[0][0])),
+                &seconds(seconds_of(plain)),
+                &ratio(seconds_of(plain), seconds_of(&measured[0][1])),
+                &guided[0].refinement_updates.to_string(),
+            ]);
+        }
+        Ok(())
+    }
+
+    fn stages(&self) -> Result<(), Failure> {
+        let model = self.full_model().canonicalize().map_err(|error| Failure::new(format!("{error}")))?;
+        for (name, model, sizes) in
+            [("embedded model", None, "128,256,512"), ("Stable Diffusion 1", Some(&model), "256,512,768,1024")]
+        {
+            for (sizes, batches) in [(sizes, "1"), (&sizes[..3], "2,4")] {
+                println!("\n### Stages: {name}, {sizes} pixels, batches of {batches}\n");
+                let mut bench = workspace_cargo();
+                bench.args(["bench", "--package", "ae-tests", "--bench", "stages", "--"]);
+                bench.args(model).args(["--size", sizes, "--batch", batches]);
+                run_program(bench.env("RAYON_NUM_THREADS", self.threads.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
