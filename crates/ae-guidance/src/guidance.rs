@@ -357,6 +357,32 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_of_a_refinement_has_only_the_images_that_still_need_it() {
+        let batches = RefCell::new(Vec::new());
+        let counting = |latents: Tensor<4>| {
+            batches.borrow_mut().push(latents.dims()[0]);
+            toy(latents)
+        };
+        // The loss of the second image, and a little less than that of the third: one rests, one is done soon, one goes on.
+        let (_, traces) = guide(&guidance(|_| ()), &toy, latents(3), 5).unwrap();
+        let mut losses: Vec<_> = traces.iter().map(|trace| trace.before.loss).collect();
+        losses.sort_by(f32::total_cmp);
+        let guidance = guidance(|s| {
+            s.thresholds = BTreeMap::from([(0, 1.0 - f64::from(losses[1] * 0.99))]);
+            s.max_refinement_steps = 6;
+        });
+        let (_, traces) = guide(&guidance, &counting, latents(3), 0).unwrap();
+        let updates: Vec<_> = traces.iter().map(GuidanceTrace::refinement_steps).collect();
+        let refined = updates.iter().filter(|&&updates| updates > 0).count();
+        let most = *updates.iter().max().unwrap();
+        assert!(refined == 2 && updates.iter().any(|&updates| updates > 0 && updates < most), "{updates:?}");
+        let mut expected = vec![3];
+        expected.extend((1..most).map(|update| updates.iter().filter(|&&updates| updates > update).count()));
+        expected.push(refined);
+        assert_eq!(*batches.borrow(), expected, "{updates:?}");
+    }
+
+    #[test]
     fn refinement_stops_one_update_late_and_runs_the_model_no_more_than_needed() {
         let batches = RefCell::new(Vec::new());
         let counting = |latents: Tensor<4>| {

@@ -1,5 +1,6 @@
 mod gradient;
 mod layout;
+mod probabilities;
 
 use rayon::prelude::*;
 
@@ -240,29 +241,49 @@ mod tests {
         }
     }
 
+    fn gradient(attention: &Attention, [query, key, value]: [&[f32]; 3], gradient: &[f32]) -> [Vec<f32>; 3] {
+        let Attended { output, softmax } = attention.forward(query, key, value);
+        let inputs = AttentionInputs { query, key, value, output: &output, softmax: &softmax, gradient };
+        let actual = attention.gradient(inputs, true);
+        let alone = attention.gradient(inputs, false);
+        assert_eq!((&alone.query, &alone.key_and_value), (&actual.query, &None));
+        let (by_key, by_value) = actual.key_and_value.expect("asked for");
+        [actual.query, by_key, by_value]
+    }
+
     #[test]
     fn the_gradients_are_those_of_differences() {
-        for attention in [CASES[0], CASES[3]] {
-            let [query, key, value] = inputs(&attention);
-            let weights = random(query.len(), 4);
-            let loss =
-                |query: &[f32], key: &[f32], value: &[f32]| dot(&definition(&attention, [query, key, value]), &weights);
-            let Attended { output, softmax } = attention.forward(&query, &key, &value);
-            let inputs = AttentionInputs {
-                query: &query,
-                key: &key,
-                value: &value,
-                output: &output,
-                softmax: &softmax,
-                gradient: &weights,
-            };
-            let actual = attention.gradient(inputs, true);
-            let (by_key, by_value) = actual.key_and_value.expect("asked for");
-            assert_close(&actual.query, &finite_differences(&query, 1e-3, |q| loss(q, &key, &value)), 1e-3);
-            assert_close(&by_key, &finite_differences(&key, 1e-3, |k| loss(&query, k, &value)), 1e-3);
-            assert_close(&by_value, &finite_differences(&value, 1e-3, |v| loss(&query, &key, v)), 1e-3);
-            let alone = attention.gradient(inputs, false);
-            assert_eq!(alone, AttentionGradient { query: actual.query, key_and_value: None });
+        let attention = CASES[0];
+        let [query, key, value] = inputs(&attention);
+        let weights = random(query.len(), 4);
+        let loss =
+            |query: &[f32], key: &[f32], value: &[f32]| dot(&definition(&attention, [query, key, value]), &weights);
+        let [by_query, by_key, by_value] = gradient(&attention, [&query, &key, &value], &weights);
+        assert_close(&by_query, &finite_differences(&query, 1e-3, |q| loss(q, &key, &value)), 1e-3);
+        assert_close(&by_key, &finite_differences(&key, 1e-3, |k| loss(&query, k, &value)), 1e-3);
+        assert_close(&by_value, &finite_differences(&value, 1e-3, |v| loss(&query, &key, v)), 1e-3);
+    }
+
+    /// Along random directions: more queries and keys than a block has.
+    #[test]
+    fn the_gradients_of_many_queries_and_keys_are_those_of_differences() {
+        const STEP: f32 = 1e-2;
+        let large = Attention { batch: 1, heads: 2, queries: 210, keys: 530, head_dim: 24, scale: 0.2 };
+        for attention in [CASES[1], CASES[2], CASES[3], large] {
+            let of = inputs(&attention);
+            let weights = random(of[0].len(), 4);
+            let by = gradient(&attention, of.each_ref().map(Vec::as_slice), &weights);
+            for (index, by) in by.iter().enumerate() {
+                let direction = random(of[index].len(), 5);
+                let [above, below] = [STEP, -STEP].map(|step| {
+                    let mut moved = of.clone();
+                    moved[index].iter_mut().zip(&direction).for_each(|(value, direction)| *value += step * direction);
+                    dot(&definition(&attention, moved.each_ref().map(Vec::as_slice)), &weights)
+                });
+                let (expected, actual) = ((above - below) / (2.0 * f64::from(STEP)), dot(by, &direction));
+                let size = dot(by, by).sqrt() * dot(&direction, &direction).sqrt();
+                assert!((actual - expected).abs() < 2e-4 * size, "{index}: {actual} instead of {expected} of {size}");
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ const B2: f32 = B * B;
 const A3: f32 = A2 * A;
 const B3: f32 = B2 * B;
 
-/// Tiles whose products stay in the second-level cache.
+/// Most tiles of a group: their products stay in the second-level cache.
 const GROUP: usize = 64;
 /// What separates the elements of a transformed patch, beside their values: sizes are powers of two so often that all 36
 /// would otherwise fall on the same lines of the cache.
@@ -83,8 +83,9 @@ pub(crate) fn convolve(
             .clone()
             .flat_map(|line| (0..across).map(move |column| Tile { batch: line / down, row: line % down, column }))
             .collect();
-        let transformed = transform_input(input, size, inputs, &tiles, &zeros);
-        let products = multiply(&transformed, tiles.len(), filter, prepared);
+        let group = group(tiles.len(), outputs, prepared.is_some());
+        let transformed = transform_input(input, size, inputs, &tiles, group, &zeros);
+        let products = multiply(&transformed, tiles.len(), group, filter, prepared);
         let layout = Layout { across, columns, cut: Cut { columns: outputs }, tiles: tiles.len() };
         let heights: Vec<usize> = these.map(line_rows).collect();
         unite(&products, layout, &heights, added, part);
@@ -100,16 +101,33 @@ struct Tile {
     column: usize,
 }
 
+/// Tiles of a group: fewer where tasks would be few and large, and nothing has to be done for every one.
+fn group(tiles: usize, outputs: usize, is_prepared: bool) -> usize {
+    if !is_prepared {
+        return GROUP;
+    }
+    let panels = Cut { columns: outputs }.count();
+    let parts = (4 * rayon::current_num_threads()).div_ceil(panels);
+    tiles.div_ceil(parts).next_multiple_of(12).min(GROUP)
+}
+
 /// Elements of a group of transformed patches: `[taps, tiles, inputs]`, with a gap after every tap.
 fn group_size(tiles: usize, inputs: usize) -> usize {
     TAPS * (tiles * inputs + GAP)
 }
 
 /// The transformed patches in groups, see [`group_size`].
-fn transform_input(input: &[f32], size: Pictures, inputs: usize, tiles: &[Tile], zeros: &[f32]) -> Scratch {
-    let sizes = tiles.chunks(GROUP).map(|tiles| group_size(tiles.len(), inputs));
+fn transform_input(
+    input: &[f32],
+    size: Pictures,
+    inputs: usize,
+    tiles: &[Tile],
+    group: usize,
+    zeros: &[f32],
+) -> Scratch {
+    let sizes = tiles.chunks(group).map(|tiles| group_size(tiles.len(), inputs));
     let mut transformed = Scratch::new(sizes.sum());
-    let groups = transformed.par_chunks_mut(group_size(GROUP, inputs)).zip(tiles.par_chunks(GROUP));
+    let groups = transformed.par_chunks_mut(group_size(group, inputs)).zip(tiles.par_chunks(group));
     groups.for_each(|(group, tiles)| {
         for (index, tile) in tiles.iter().enumerate() {
             let patch: [&[f32]; TAPS] = std::array::from_fn(|tap| {
@@ -250,39 +268,39 @@ fn output_line<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; PATCH]) -> 
 /// The output in tiles: `[panel, tile, pixel of the tile, column of the panel]`.
 ///
 /// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back.
-fn multiply(transformed: &[f32], tiles: usize, filter: Filter<'_>, prepared: Option<&[f32]>) -> Scratch {
+fn multiply(transformed: &[f32], tiles: usize, group: usize, filter: Filter<'_>, prepared: Option<&[f32]>) -> Scratch {
     let cut = Cut { columns: filter.outputs };
-    let groups = tiles.div_ceil(GROUP);
+    let groups = tiles.div_ceil(group);
     let share = groups.div_ceil((4 * rayon::current_num_threads()).div_ceil(cut.count()).min(groups));
     let mut out = Scratch::new(tiles * TILE * TILE * cut.padded());
     let mut tasks = Vec::new();
     for (panel, out) in cut.split(tiles * TILE * TILE, &mut out).into_iter().enumerate() {
-        let shares = out.chunks_mut(share * GROUP * TILE * TILE * cut.width(panel)).enumerate();
-        tasks.extend(shares.map(|(index, out)| (panel, index * share * GROUP, out)));
+        let shares = out.chunks_mut(share * group * TILE * TILE * cut.width(panel)).enumerate();
+        tasks.extend(shares.map(|(index, out)| (panel, index * share, out)));
     }
     tasks.into_par_iter().for_each(|(panel, first, out)| {
         let (inputs, width) = (filter.inputs, cut.width(panel));
-        let groups = transformed[first / GROUP * group_size(GROUP, inputs)..].chunks(group_size(GROUP, inputs));
-        let mut groups: Vec<_> = groups.zip(out.chunks_mut(GROUP * TILE * TILE * width)).collect();
+        let groups = transformed[first * group_size(group, inputs)..].chunks(group_size(group, inputs));
+        let mut groups: Vec<_> = groups.zip(out.chunks_mut(group * TILE * TILE * width)).collect();
         let prepared = prepared.map(|prepared| &prepared[panel_start(cut, panel, inputs)..]);
         // Weights that are used once go from cache to cache, some inputs at a time.
         let block = if groups.len() == 1 && prepared.is_none() { BLOCK.min(inputs) } else { inputs };
         let mut scratch = Scratch::new(if prepared.is_none() { TAPS * (block * width + GAP) } else { 0 });
-        let mut products = Scratch::new(TAPS * (GROUP.min(tiles) * width + GAP));
+        let mut products = Scratch::new(TAPS * (group.min(tiles) * width + GAP));
         for start in (0..inputs).step_by(block) {
             let depth = block.min(inputs - start);
             let weights = prepared.unwrap_or_else(|| {
                 transform_weights(filter, start, depth, cut, panel, &mut scratch);
                 &scratch
             });
-            for (group, out) in &mut groups {
+            for (patches, out) in &mut groups {
                 let tiles = out.len() / (TILE * TILE * width);
                 let rows: Vec<usize> = (0..tiles).map(|tile| tile * inputs + start).collect();
                 let stride = tiles * width + GAP;
                 let products = &mut products[..TAPS * stride];
                 for tap in 0..TAPS {
                     let product = Product {
-                        a: &group[tap * (tiles * inputs + GAP)..][..tiles * inputs],
+                        a: &patches[tap * (tiles * inputs + GAP)..][..tiles * inputs],
                         rows: &rows,
                         segments: &[0],
                         depth,

@@ -90,8 +90,11 @@ const OPERATIONS: [Operation; 14] = [
     Operation { name: "SiLU and GELU", input: [1, 8, 16, 16], run: |x, _| silu(x.clone()) * gelu(x) },
     Operation {
         name: "attention probabilities",
-        input: [1, 2, 64, 16],
-        run: |x, constants| attention_probs(x, constants.next([1, 2, 77, 16])),
+        input: [1, 1, 64, 32],
+        run: |x, constants| {
+            let key: Tensor<4> = constants.next([1, 1, 77, 32]);
+            attention_probs(x.squeeze_dim(0), key.squeeze_dim(0), 2)
+        },
     },
     Operation {
         name: "self-attention",

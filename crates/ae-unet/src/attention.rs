@@ -85,10 +85,9 @@ impl Attention {
         let query = linear(&self.to_q, normed, None);
         let output = if observer.wants(site) {
             let dtype = query.dtype();
-            let heads = |states| split_heads(states, self.heads);
-            let probs = attention_probs(heads(query), heads(key.clone()));
+            let probs = attention_probs(query, key.clone(), self.heads);
             observer.observe(site, probs.clone())?;
-            merge_heads(probs.cast(dtype).matmul(heads(value())))
+            merge_heads(probs.cast(dtype).matmul(split_heads(value(), self.heads)))
         } else {
             attention(query, key.clone(), value(), self.heads)
         };

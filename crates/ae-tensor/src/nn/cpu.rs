@@ -11,7 +11,7 @@ mod norms;
 mod operation;
 mod prepared;
 
-pub(super) use attention::attention;
+pub(super) use attention::{attention, attention_probs};
 pub(super) use conv::conv2d;
 pub(super) use enlarge::enlarge;
 pub(super) use geglu::geglu;

@@ -36,12 +36,20 @@ pub fn layer_norm(norm: &LayerNorm, input: Tensor<3>) -> Tensor<3> {
 /// `upcast_attention`).
 ///
 /// # Shapes
-/// - query: `[batch, heads, queries, head_dim]`
-/// - key: `[batch, heads, keys, head_dim]`
+/// - query: `[batch, queries, heads * head_dim]`
+/// - key: `[batch, keys, heads * head_dim]`
 /// - output: `[batch, heads, queries, keys]`
-pub fn attention_probs(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
+pub fn attention_probs(query: Tensor<3>, key: Tensor<3>, heads: usize) -> Tensor<4> {
+    #[cfg(feature = "cpu")]
+    if let Some(output) = super::cpu::attention_probs(&query, &key, heads) {
+        return output;
+    }
+    let [query, key] = [query, key].map(|tensor| split_heads(tensor, heads).cast(DType::F32));
+    plain_probs(query, key)
+}
+
+fn plain_probs(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     let scale = (query.dims()[3] as f64).sqrt().recip();
-    let (query, key) = (query.cast(DType::F32), key.cast(DType::F32));
     softmax((query * scale).matmul(key.transpose()), 3)
 }
 
@@ -88,9 +96,11 @@ mod tests {
     fn every_path_agrees_in_single_precision() {
         let [query, key, value] = [[1, 9, 16], [1, 7, 16], [1, 7, 16]].map(|shape| random(shape, 1.0));
         let expected = attention(query.clone(), key.clone(), value.clone(), 2).into_data();
+        let probs = attention_probs(query.clone(), key.clone(), 2);
         let [query, key, value] = [query, key, value].map(|tensor| split_heads(tensor, 2));
         let paths = [
-            attention_probs(query.clone(), key.clone()).matmul(value.clone()),
+            probs.matmul(value.clone()),
+            plain_probs(query.clone(), key.clone()).matmul(value.clone()),
             scaled_dot_product_attention(query, key, value),
         ];
         for actual in paths {
