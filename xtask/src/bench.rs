@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::process::{run as run_program, workspace_cargo, workspace_root};
 use crate::python;
 use measured::Measured;
-use report::{bytes, median, ratio, seconds};
+use report::{bytes, compared, median, ratio, seconds};
 use runs::{Method, Run};
 
 /// Measure time and memory, and print tables for docs/performance.md
@@ -46,7 +46,7 @@ enum What {
     Reference,
     /// What guidance costs, with the embedded model
     GuidanceSmall,
-    /// What guidance costs, with Stable Diffusion 1 at 512x512: whole pictures, an hour a round
+    /// What guidance costs, with Stable Diffusion 1 at 512x512: whole pictures, half an hour a round
     Guidance,
     /// Pictures drawn together, with the embedded model
     Batches,
@@ -130,16 +130,14 @@ impl Bench<'_> {
         );
         report::head(["", "ours", "diffusers", "ratio"]);
         let step = |name: &str, index: usize, of: fn(&Measured) -> f64, reference: usize| {
-            let (ours, theirs) = (median(&ours[index], of), median(&theirs[reference], of));
-            report::row([name, &seconds(ours), &seconds(theirs), &ratio(ours, theirs)]);
+            compared(name, [&ours[index], &theirs[reference]], of, seconds);
         };
         step("guided step", 0, guided_step, 0);
         step("unguided step, against the same pipeline", 0, last_step, 0);
         step("unguided step, against StableDiffusionPipeline", 1, last_step, 1);
         for (index, method) in Method::ALL.into_iter().enumerate() {
             let peak = |measured: &Measured| measured.peak as f64;
-            let (ours, theirs) = (median(&ours[index], peak), median(&theirs[index], peak));
-            report::row([&format!("peak memory, {method}"), &bytes(ours), &bytes(theirs), &ratio(ours, theirs)]);
+            compared(&format!("peak memory, {method}"), [&ours[index], &theirs[index]], peak, bytes);
         }
         Ok(())
     }
@@ -159,21 +157,9 @@ impl Bench<'_> {
                 ours.push(run.ours(method, self.threads)?);
                 theirs.push(run.reference(method, self.python, &model, self.threads)?);
             }
-            let of = |what: fn(&Measured) -> f64| (median(&ours, what), median(&theirs, what));
-            let (ours_seconds, their_seconds) = of(|measured| measured.seconds);
-            let (our_peak, their_peak) = of(|measured| measured.peak as f64);
-            report::row([
-                &format!("picture, {method}"),
-                &seconds(ours_seconds),
-                &seconds(their_seconds),
-                &ratio(ours_seconds, their_seconds),
-            ]);
-            report::row([
-                &format!("peak memory, {method}"),
-                &bytes(our_peak),
-                &bytes(their_peak),
-                &ratio(our_peak, their_peak),
-            ]);
+            let both = [ours.as_slice(), theirs.as_slice()];
+            compared(&format!("picture, {method}"), both, |measured| measured.seconds, seconds);
+            compared(&format!("peak memory, {method}"), both, |measured| measured.peak as f64, bytes);
         }
         Ok(())
     }
@@ -244,10 +230,11 @@ impl Bench<'_> {
 
     fn stages(&self) -> Result<(), Failure> {
         let model = self.full_model().canonicalize().map_err(|error| Failure::new(format!("{error}")))?;
-        for (name, model, sizes) in
-            [("embedded model", None, "128,256,512"), ("Stable Diffusion 1", Some(&model), "256,512,768,1024")]
-        {
-            for (sizes, batches) in [(sizes, "1"), (&sizes[..3], "2,4")] {
+        for (name, model, sizes, smallest) in [
+            ("embedded model", None, "128,256,512", "128"),
+            ("Stable Diffusion 1", Some(&model), "256,512,768,1024", "256"),
+        ] {
+            for (sizes, batches) in [(sizes, "1"), (smallest, "2,4")] {
                 println!("\n### Stages: {name}, {sizes} pixels, batches of {batches}\n");
                 let mut bench = workspace_cargo();
                 bench.args(["bench", "--package", "ae-tests", "--bench", "stages", "--"]);

@@ -23,6 +23,17 @@ pub(super) fn ratio(ours: f64, theirs: f64) -> String {
     format!("{:.2}", ours / theirs)
 }
 
+/// A row of ours beside theirs: the medians, and their ratio.
+pub(super) fn compared(
+    name: &str,
+    [ours, theirs]: [&[Measured]; 2],
+    of: impl Fn(&Measured) -> f64,
+    unit: fn(f64) -> String,
+) {
+    let (ours, theirs) = (median(ours, &of), median(theirs, &of));
+    row([name, &unit(ours), &unit(theirs), &ratio(ours, theirs)]);
+}
+
 /// The middle one; of an even number the upper of the two in the middle.
 pub(super) fn median(measured: &[Measured], of: impl Fn(&Measured) -> f64) -> f64 {
     let mut values: Vec<_> = measured.iter().map(of).collect();
