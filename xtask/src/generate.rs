@@ -23,16 +23,33 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let call = Call::parse(&arguments.arguments)?;
+    let call = Call::parse("generate", &arguments.arguments)?;
     if call.is_default_prompt {
         eprintln!("no --prompt given: drawing \"{PROMPT}\"");
     }
     run_instead(&mut call.command())
 }
 
-/// A call of `ae generate`, and the features of the build that can do it.
+/// Open the studio: build `ae` and run `ae serve`
+///
+/// --backend BACKEND compiles a backend in, as for `generate`. All other arguments go to `ae serve`: `cargo xtask studio -- --help`
+/// explains them.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "cargo xtask studio [--backend BACKEND]... [ARGUMENT OF ae serve]...")]
+pub(crate) struct StudioArguments {
+    // As for `generate`.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run_studio(arguments: &StudioArguments) -> Result<(), Failure> {
+    run_instead(&mut Call::parse("serve", &arguments.arguments)?.command())
+}
+
+/// A call of `ae`, and the features of the build that can do it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Call {
+    subcommand: &'static str,
     /// Besides the default features: a build for the CPU is the one that the tests use.
     features: Vec<String>,
     arguments: Vec<String>,
@@ -40,7 +57,7 @@ struct Call {
 }
 
 impl Call {
-    fn parse(arguments: &[String]) -> Result<Self, Failure> {
+    fn parse(subcommand: &'static str, arguments: &[String]) -> Result<Self, Failure> {
         let (backends, mut arguments) = split_backends(arguments)?;
         if let Some(first) = backends.first()
             && !has_option(&arguments, "--device")
@@ -48,12 +65,12 @@ impl Call {
             arguments.splice(0..0, ["--device".to_owned(), first.clone()]);
         }
         let asks_for_help = arguments.iter().any(|argument| argument == "--help" || argument == "-h");
-        let is_default_prompt = !asks_for_help && !has_option(&arguments, "--prompt");
+        let is_default_prompt = subcommand == "generate" && !asks_for_help && !has_option(&arguments, "--prompt");
         if is_default_prompt {
             arguments.splice(0..0, ["--prompt".to_owned(), PROMPT.to_owned()]);
         }
         let features = backends.into_iter().filter(|backend| backend != BACKENDS[0]).collect();
-        Ok(Self { features, arguments, is_default_prompt })
+        Ok(Self { subcommand, features, arguments, is_default_prompt })
     }
 
     fn command(&self) -> Command {
@@ -63,7 +80,7 @@ impl Call {
         if !self.features.is_empty() {
             command.arg("--features").arg(self.features.join(","));
         }
-        command.args(["--", "generate"]).args(&self.arguments);
+        command.args(["--", self.subcommand]).args(&self.arguments);
         command
     }
 }
@@ -104,7 +121,7 @@ mod tests {
 
     fn command_line(arguments: &[&str]) -> Result<String, Failure> {
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let command = Call::parse(&arguments)?.command();
+        let command = Call::parse("generate", &arguments)?.command();
         Ok(command.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "))
     }
 
@@ -138,6 +155,15 @@ mod tests {
             let run = format!("run --release --package ae-cli --features {features} -- generate");
             assert_eq!(command_line(arguments).unwrap(), format!("{run} {expected}"));
         }
+    }
+
+    #[test]
+    fn the_studio_has_no_prompt() {
+        let arguments = ["--backend=wgpu", "--port", "0"].map(str::to_owned);
+        let command = Call::parse("serve", &arguments).unwrap().command();
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        let expected = "run --release --package ae-cli --features wgpu -- serve --device wgpu --port 0";
+        assert_eq!(words.join(" "), expected);
     }
 
     #[test]

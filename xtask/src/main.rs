@@ -32,6 +32,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     Generate(generate::Arguments),
+    Studio(generate::StudioArguments),
     Test(test::Arguments),
     Check(check::Arguments),
     /// Verify that the crates depend on each other in one direction only
@@ -43,6 +44,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Generate(arguments) => generate::run(&arguments),
+        Task::Studio(arguments) => generate::run_studio(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
         Task::Layers => layers::run(),

@@ -23,6 +23,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Draw pictures of a prompt.
     Generate(Box<GenerateArgs>),
+    /// Draw a prompt with and without guidance, and everything that explains the difference.
+    ///
+    /// As `generate --compare --maps --animation --report`.
+    Explain(Box<GenerateArgs>),
+    /// Open the studio: a page in the browser to draw, watch and compare, and its REST API.
+    #[cfg(feature = "serve")]
+    Serve(Box<ServeArgs>),
     /// Show the tokens of a prompt and which of them are subjects.
     Tokens(TokensArgs),
     /// List the models that are compiled in, cached, and known by a short name.
@@ -147,37 +154,20 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value = "cpu", value_delimiter = ',', value_name = "DEVICE,..")]
     pub(crate) device: Vec<DeviceSpec>,
 
-    /// Type of weights and activations: f32, f16 or bf16.
-    #[arg(long, default_value_t = FloatType::F32)]
-    pub(crate) dtype: FloatType,
-
     /// Pictures of a prompt that are drawn together: faster where one alone does not keep the device busy, for more memory.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(crate) batch_size: NonZeroUsize,
 
-    /// Keep a network on the device only while it works; slower, with the same pictures.
-    #[arg(long)]
-    pub(crate) low_memory: bool,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
 
     /// Decode large pictures in overlapping tiles: less memory, slightly different pictures.
     #[arg(long)]
     pub(crate) vae_tiling: bool,
 
-    /// LoRA and its strength [default: 1]. May be given several times.
-    #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = values::lora)]
-    pub(crate) lora: Vec<LoraChoice>,
-
-    /// Another autoencoder: a file, or a folder in diffusers' layout.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) vae: Option<PathBuf>,
-
     /// Layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) clip_skip: usize,
-
-    /// What the U-Net predicts: epsilon, v_prediction or sample [default: as the model says].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) prediction_type: Option<PredictionType>,
 
     /// Picture to start from (PNG, JPEG or WebP).
     #[arg(long, value_name = "FILE")]
@@ -199,6 +189,23 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) compare: bool,
 
+    /// Also draw the cross-attention maps of the subjects, or of all tokens, as heat maps: at the last step, over the steps,
+    /// and the loss of every subject as a chart.
+    #[arg(long, value_enum, value_name = "WHOSE", num_args = 0..=1, default_missing_value = "subjects")]
+    pub(crate) maps: Option<Whose>,
+
+    /// Also write an animated PNG of the steps: the decoded latents beside the maps.
+    #[arg(long)]
+    pub(crate) animation: bool,
+
+    /// Also write a report: one HTML file with pictures, maps, losses and settings, which needs nothing else.
+    #[arg(long)]
+    pub(crate) report: bool,
+
+    /// Steps between two decoded previews in figures, animation and report [default: 1, for pictures above 256 pixels 5].
+    #[arg(long, value_name = "N")]
+    pub(crate) preview_every: Option<NonZeroUsize>,
+
     /// Say nothing but errors and the files written.
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -210,6 +217,46 @@ pub(crate) struct GenerateArgs {
     // Last, because its heading would cover what follows.
     #[command(flatten)]
     pub(crate) guidance: GuidanceArgs,
+}
+
+impl GenerateArgs {
+    /// Whether anything is made of the steps.
+    pub(crate) fn shows_steps(&self) -> bool {
+        self.maps.is_some() || self.animation || self.report
+    }
+}
+
+/// How a model is loaded, and what is added to it.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Type of weights and activations: f32, f16 or bf16.
+    #[arg(long, default_value_t = FloatType::F32)]
+    pub(crate) dtype: FloatType,
+
+    /// Keep a network on the device only while it works; slower, with the same pictures.
+    #[arg(long)]
+    pub(crate) low_memory: bool,
+
+    /// LoRA and its strength [default: 1]. May be given several times.
+    #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = values::lora)]
+    pub(crate) lora: Vec<LoraChoice>,
+
+    /// Another autoencoder: a file, or a folder in diffusers' layout.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) vae: Option<PathBuf>,
+
+    /// What the U-Net predicts: epsilon, v_prediction or sample [default: as the model says].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prediction_type: Option<PredictionType>,
+}
+
+/// Whose attention is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Whose {
+    /// The subjects of the prompt.
+    Subjects,
+    /// Every token of the prompt.
+    All,
 }
 
 /// The parameters of Attend-and-Excite.
@@ -276,4 +323,49 @@ impl From<When> for EotNormalization {
             When::Off => Self::Off,
         }
     }
+}
+
+/// The studio.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A model to choose from, as in `ae generate`; may be given several times, the first is drawn with by default. The
+    /// embedded model and those in the cache of the Hugging Face hub can be chosen too.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(crate) model: Vec<String>,
+
+    /// Devices to choose from [default: all that `ae devices` lists].
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
+    pub(crate) device: Vec<DeviceSpec>,
+
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = ae_server::Config::PORT, value_name = "N")]
+    pub(crate) port: u16,
+
+    /// Address to listen on. On any but a loopback address clients need a token.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::IpAddr,
+
+    /// What clients must know; also read from the variable AE_TOKEN [default: none on loopback, else a random one].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) token: Option<String>,
+
+    /// Folder of the gallery.
+    #[arg(long, default_value = "outputs/studio", value_name = "DIR")]
+    pub(crate) gallery: PathBuf,
+
+    /// Longest side of a picture in pixels that a client may ask for.
+    #[arg(long, default_value_t = ae_server::Limits::default().max_side, value_name = "PIXELS")]
+    pub(crate) max_side: usize,
+
+    /// Most jobs that wait.
+    #[arg(long, default_value_t = ae_server::Limits::default().max_queue, value_name = "N")]
+    pub(crate) max_queue: usize,
+
+    /// Textual inversion for every model, as in `ae generate`.
+    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = values::embedding)]
+    pub(crate) embedding: Vec<EmbeddingChoice>,
+
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
 }

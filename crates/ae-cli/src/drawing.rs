@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use ae_figures::Step;
 use ae_pipeline::{Event, Method, Picture, Pipeline, PipelineError, Request};
 use ae_tensor::DeviceSpec;
 use indicatif::MultiProgress;
 
 use crate::error::CliError;
 use crate::output::Progress;
+use crate::recording::{Previews, Recorder};
 
 /// A model on a device.
 pub(crate) struct Painter {
@@ -26,6 +28,8 @@ pub(crate) struct Order<'a> {
     pub(crate) batch_size: usize,
     /// Also the plain picture of every seed.
     pub(crate) compare: bool,
+    /// Keep the steps for figures.
+    pub(crate) record: Option<Previews>,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
     /// Set when the user wants to stop.
@@ -39,8 +43,18 @@ pub(crate) struct Drawn {
     /// Its place among the seeds.
     pub(crate) index: usize,
     pub(crate) picture: Picture,
+    /// Every step; none unless they are kept.
+    pub(crate) steps: Vec<Step>,
     /// Without guidance, if it was asked for.
-    pub(crate) plain: Option<(Request, Picture)>,
+    pub(crate) plain: Option<Plain>,
+}
+
+/// The plain picture of a seed.
+pub(crate) struct Plain {
+    pub(crate) request: Request,
+    pub(crate) picture: Picture,
+    /// Every step; none unless they are kept.
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Draws every seed once, on whichever device is free, and hands over each as soon as it is there.
@@ -121,24 +135,36 @@ impl Worker<'_> {
         if self.order.compare {
             let request = Request { method: Method::StableDiffusion, ..request };
             let pictures = self.pictures(&request)?;
-            plain.extend(pictures.into_iter().map(|picture| (request.clone(), picture)));
+            plain.extend(pictures.into_iter().map(|(picture, steps)| Plain {
+                request: request.clone(),
+                picture,
+                steps,
+            }));
         }
         let mut plain = plain.into_iter();
-        let drawn = |(index, picture)| Drawn { index: first + index, picture, plain: plain.next() };
+        let drawn = |(index, (picture, steps))| Drawn { index: first + index, picture, steps, plain: plain.next() };
         Ok(pictures.into_iter().enumerate().map(drawn).collect())
     }
 
-    fn pictures(&self, request: &Request) -> Result<Vec<Picture>, PipelineError> {
+    /// The pictures, each with its steps if they are kept.
+    fn pictures(&self, request: &Request) -> Result<Vec<(Picture, Vec<Step>)>, PipelineError> {
         let Order { quiet, verbose, interrupted, bars, .. } = *self.order;
         let place = if self.several { format!(" on {}", self.painter.device) } else { String::new() };
         let mut progress = Progress::new(quiet, verbose, &request.seeds, &place, bars);
+        let record = |previews| Recorder::new(&self.painter.pipeline, request, previews);
+        let mut recorder = self.order.record.map(record).transpose()?;
         let mut observe = |event: Event<'_>| {
             progress.show(&event);
+            if let Some(recorder) = &mut recorder {
+                recorder.observe(&event)?;
+            }
             let ends = interrupted.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst);
             if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let output = self.painter.pipeline.generate(request, &mut observe);
         progress.finish();
-        Ok(output?.pictures)
+        let steps = recorder.map_or(Ok(Vec::new()), Recorder::finish)?;
+        let mut steps = steps.into_iter();
+        Ok(output?.pictures.into_iter().map(|picture| (picture, steps.next().unwrap_or_default())).collect())
     }
 }

@@ -30,6 +30,14 @@ pub(crate) enum CliError {
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("no figure can be drawn: {0}")]
+    Figure(#[from] ae_figures::FigureError),
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Engine(#[from] ae_server::EngineError),
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Server(#[from] ae_server::ServerError),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot start a thread: {0}")]

@@ -6,8 +6,13 @@ mod drawing;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod explanation;
+mod interrupts;
 mod model;
 mod output;
+mod recording;
+#[cfg(feature = "serve")]
+mod studio;
 
 use std::process::ExitCode;
 
@@ -20,6 +25,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Generate(args) => commands::generate(&args),
+        Command::Explain(args) => commands::explain(*args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve(&args),
         Command::Tokens(args) => commands::tokens(&args),
         Command::Models => commands::models(),
         Command::Devices => commands::devices(),

@@ -39,7 +39,7 @@ mod words;
 pub use config::{Activation, ClipTextModelConfig, ConfigError};
 pub use content_words::content_words;
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
-pub use subject::{Subject, SubjectError, find_subjects, subjects_at};
+pub use subject::{Subject, SubjectError, find_subjects, subject_name, subjects_at};
 pub use text_model::{ClipTextModel, EncodeError, TokenEmbeddingError};
 pub use tokenizer::{ClipTokenizer, MAX_PROMPT_BYTES, TokenizerError, TokenizerSettings};
 pub use weighting::{ApplyWeightsError, WeightError, WeightedPrompt, apply_weights, parse_weighted_prompt};

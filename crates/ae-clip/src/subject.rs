@@ -148,6 +148,23 @@ pub fn subjects_at(prompt: &TokenizedPrompt, indices: &[usize]) -> Result<Vec<Su
     indices.iter().map(subject).collect()
 }
 
+/// What names exactly one word of the prompt: its text, with its number where the prompt has it several times (`cat#2`).
+///
+/// [`find_subjects`] gives back the word, unless it did not fit.
+///
+/// # Panics
+///
+/// When `word` is no index into the prompt's words.
+pub fn subject_name(prompt: &TokenizedPrompt, word: usize) -> String {
+    let text = &prompt.words()[word].text;
+    let heads = Query::parse(prompt, text).map(|query| query.heads).unwrap_or_default();
+    match heads.iter().position(|head| *head == word) {
+        // A placeholder may end like a number.
+        Some(place) if heads.len() > 1 || text.contains('#') => format!("{text}#{}", place + 1),
+        _ => text.clone(),
+    }
+}
+
 fn describe(kind: TokenKind, piece: &str) -> String {
     if kind == TokenKind::Padding { "padding".to_owned() } else { piece.to_owned() }
 }
@@ -299,6 +316,17 @@ mod tests {
         assert!(refusal("a red, cat", &["red cat"]).starts_with("'red cat' is not in the prompt"));
         // The words must belong to one row, in this order.
         assert!(refusal("a bear polar", &["polar bear"]).starts_with("'polar bear' is not in the prompt"));
+    }
+
+    #[test]
+    fn every_word_has_a_name_of_its_own() {
+        let prompt = prompt("A cat's zoo and a t-shirt, a red Cat and the cat");
+        let names: Vec<_> = (0..prompt.words().len()).map(|word| subject_name(&prompt, word)).collect();
+        assert_eq!(names[..4], ["A#1", "cat#1", "zoo", "and#1"]);
+        assert_eq!((names[7].as_str(), names[8].as_str()), ("red", "Cat#2"));
+        for (word, name) in prompt.words().iter().zip(&names) {
+            assert_eq!(find_subjects(&prompt, &[name]).unwrap(), [Subject::of(word)], "{name}");
+        }
     }
 
     #[test]

@@ -33,6 +33,18 @@ pub struct CachedModel {
     pub known: Option<&'static KnownModel>,
 }
 
+impl CachedModel {
+    /// What names it: the alias or the repository, with the revision unless that is `main`.
+    pub fn short_name(&self) -> String {
+        match (self.known, self.revisions.first()) {
+            (Some(known), Some(revision)) if revision == "main" => known.alias.to_owned(),
+            (None, Some(revision)) if revision == "main" => self.repo.clone(),
+            (_, Some(revision)) => format!("{}@{revision}", self.repo),
+            (_, None) => format!("{}@{}", self.repo, self.commit),
+        }
+    }
+}
+
 /// The models in a cache, by repository and commit; none when there is no such folder.
 pub(crate) fn list(cache_dir: &Path) -> Result<Vec<CachedModel>, HubError> {
     let entries = match fs::read_dir(cache_dir) {

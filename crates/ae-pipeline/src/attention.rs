@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use ae_guidance::AttentionModel;
+use ae_guidance::{AttentionModel, aggregate_attention};
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::PipelineError;
+use crate::{AttentionMaps, Pipeline, PipelineError};
 
 /// The U-Net at one timestep and for one prompt, as guidance sees it.
 pub(crate) struct GuidedUNet<'a> {
@@ -13,7 +13,7 @@ pub(crate) struct GuidedUNet<'a> {
     pub(crate) timestep: f64,
     /// The prompt alone.
     pub(crate) text: &'a ConditioningText,
-    pub(crate) layers: &'a GuidedLayers,
+    pub(crate) layers: &'a CrossAttentionLayers,
     /// The scheduler's scaling of the model's input.
     pub(crate) scale_input: &'a dyn Fn(Tensor<4>) -> Tensor<4>,
 }
@@ -21,28 +21,32 @@ pub(crate) struct GuidedUNet<'a> {
 impl AttentionModel for GuidedUNet<'_> {
     fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
         let text = self.text.repeat_to(latents.dims()[0]);
-        let mut collector = Collector { layers: self.layers, maps: Vec::with_capacity(self.layers.count) };
         // The pass ends at the last wanted layer; the prediction is not needed.
+        let mut collector = self.layers.collector(true);
         let _ = self.unet.forward_with((self.scale_input)(latents), self.timestep, &text, &mut collector);
         collector.maps
     }
 }
 
-/// The cross-attention layers of one resolution.
+/// The cross-attention layers of one resolution: what guidance reads and what attention maps show.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GuidedLayers {
+pub(crate) struct CrossAttentionLayers {
     pub(crate) resolution: [usize; 2],
     count: usize,
 }
 
-impl GuidedLayers {
-    /// The layers at `resolution` in a pass over latents of `latent_size`.
+impl CrossAttentionLayers {
+    /// The layers in a pass over latents of `latent_size` whose maps are of `resolution`; by default of the model's own.
     pub(crate) fn find(
-        unet: &UNet2DConditionModel,
+        pipeline: &Pipeline,
         latent_size: [usize; 2],
-        resolution: [usize; 2],
+        resolution: Option<[usize; 2]>,
     ) -> Result<Self, PipelineError> {
-        let sites = unet.attention_sites(latent_size);
+        let reduction = pipeline.defaults().attention_reduction;
+        let resolution = resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
+        // The layout alone: parameters of a network that is not loaded take no memory.
+        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
+        let sites = layout.attention_sites(latent_size);
         let cross = || sites.iter().filter(|site| site.kind == AttentionKind::Cross);
         let count = cross().filter(|site| site.resolution == resolution).count();
         if count == 0 {
@@ -53,11 +57,31 @@ impl GuidedLayers {
         }
         Ok(Self { resolution, count })
     }
+
+    /// An observer of these layers, which `ends` the pass at the last of them or lets it go on.
+    pub(crate) fn collector(&self, ends: bool) -> Collector<'_> {
+        Collector { layers: self, ends, maps: Vec::with_capacity(self.count) }
+    }
 }
 
-struct Collector<'a> {
-    layers: &'a GuidedLayers,
+/// Gathers the probabilities of some layers.
+pub(crate) struct Collector<'a> {
+    layers: &'a CrossAttentionLayers,
+    ends: bool,
     maps: Vec<Tensor<4>>,
+}
+
+impl Collector<'_> {
+    /// The maps of the last `pictures` of the batch: in a noise prediction, those with the prompt.
+    pub(crate) fn attention_maps(self, pictures: usize) -> Result<Vec<AttentionMaps>, PipelineError> {
+        let Self { layers: CrossAttentionLayers { resolution, .. }, maps, .. } = self;
+        let maps = maps.into_iter().map(|probs| {
+            let batch = probs.dims()[0];
+            probs.narrow(0, batch - pictures, pictures)
+        });
+        let aggregated = aggregate_attention(maps.collect(), *resolution);
+        aggregated.split(1, 0).into_iter().map(|maps| AttentionMaps::read(maps, *resolution)).collect()
+    }
 }
 
 impl AttentionObserver for Collector<'_> {
@@ -67,6 +91,7 @@ impl AttentionObserver for Collector<'_> {
 
     fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
         self.maps.push(probs);
-        if self.maps.len() == self.layers.count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_last = self.maps.len() == self.layers.count;
+        if self.ends && is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -1,7 +1,7 @@
 use ae_guidance::Losses;
 use burn::tensor::Tensor;
 
-use crate::trace::StepTrace;
+use crate::{AttentionMaps, StepTrace};
 
 /// What happens while a request is drawn.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub enum Event<'a> {
         num_steps: usize,
         /// What happened to each picture.
         traces: &'a [StepTrace],
+        /// The attention of the step's noise prediction, for each picture; empty unless the request asks for it.
+        attention: &'a [AttentionMaps],
         /// The latents after the step, `[pictures, channels, rows, cols]`;
         /// [`Pipeline::decode`](crate::Pipeline::decode) makes pictures of them.
         latents: &'a Tensor<4>,

@@ -1,14 +1,13 @@
 use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Guidance, Subjects};
-use ae_unet::UNet2DConditionModel;
 
-use crate::attention::GuidedLayers;
+use crate::attention::CrossAttentionLayers;
 use crate::{Method, Pipeline, PipelineError, Request};
 
 /// Attend-and-Excite, set up for one request.
 pub(crate) struct GuidedRun {
     pub(crate) guidance: Guidance,
-    pub(crate) layers: GuidedLayers,
+    pub(crate) layers: CrossAttentionLayers,
     pub(crate) subjects: Vec<Subject>,
     /// Steps that image-to-image leaves out: guidance counts them, since its thresholds belong to noise levels.
     pub(crate) first_step: usize,
@@ -28,15 +27,11 @@ impl GuidedRun {
             return Ok(None);
         };
         let subjects = subjects.resolve(prompt)?;
-        let reduction = pipeline.defaults().attention_reduction;
-        let resolution = attention_resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
-        // The layout alone: parameters of a network that is not loaded take no memory.
-        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
-        let layers = GuidedLayers::find(&layout, latent_size, resolution)?;
+        let layers = CrossAttentionLayers::find(pipeline, latent_size, *attention_resolution)?;
         let positions = subjects.iter().map(|subject| subject.positions.clone()).collect();
         let eot = eot_normalization.is_on(pipeline.family).then(|| prompt.end());
         let tokens = Subjects::new(positions, pipeline.tokenizer.max_length(), eot)?;
-        let guidance = Guidance::new(settings.clone(), tokens, resolution)?;
+        let guidance = Guidance::new(settings.clone(), tokens, layers.resolution)?;
         Ok(Some(Self { guidance, layers, subjects, first_step }))
     }
 }

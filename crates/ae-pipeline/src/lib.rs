@@ -20,6 +20,7 @@
 //! ```
 
 mod attention;
+mod attention_maps;
 mod defaults;
 mod error;
 mod event;
@@ -41,6 +42,7 @@ mod stages;
 mod trace;
 mod weight_files;
 
+pub use attention_maps::AttentionMaps;
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
@@ -57,7 +59,9 @@ pub use weight_files::ModelPart;
 
 // What a caller needs to fill in a request or to read an output.
 pub use ae_checkpoint::{Family, Network};
-pub use ae_clip::{Subject, SubjectError, TokenKind, TokenizedPrompt, Truncation};
+pub use ae_clip::{
+    ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
+};
 pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
 pub use ae_scheduler::{PredictionType, SchedulerKind};
 pub use ae_vae::VaeTiling;

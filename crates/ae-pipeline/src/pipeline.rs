@@ -9,6 +9,7 @@ use image::RgbImage;
 
 use crate::output::to_image;
 use crate::residency::Residency;
+use crate::run::Plan;
 use crate::{EotNormalization, Method, ModelDefaults, PipelineError, Request, SubjectChoice};
 
 /// A Stable Diffusion model, ready to draw.
@@ -54,6 +55,11 @@ impl Pipeline {
         [self.unet_config.sample_size * self.vae_config.scale(); 2]
     }
 
+    /// What the sides of a picture are multiples of, in pixels.
+    pub fn size_multiple(&self) -> usize {
+        self.vae_config.scale()
+    }
+
     /// The model's own sampler.
     ///
     /// # Errors
@@ -85,7 +91,18 @@ impl Pipeline {
                 attention_resolution: None,
                 eot_normalization: EotNormalization::Auto,
             },
+            attention_maps: false,
         }
+    }
+
+    /// Checks a request without drawing it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`generate`](Self::generate) that can be known before anything is computed: an option outside its range, a subject
+    /// that is not in the prompt.
+    pub fn check(&self, request: &Request) -> Result<(), PipelineError> {
+        Plan::new(self, request).map(drop)
     }
 
     /// The tokens of a prompt.
@@ -155,11 +172,14 @@ impl Pipeline {
     }
 
     /// The pictures of latents, decoded one at a time, in tiles if there are any.
-    pub(crate) fn decode_with(
-        &self,
-        latents: Tensor<4>,
-        tiling: Option<VaeTiling>,
-    ) -> Result<Vec<RgbImage>, PipelineError> {
+    ///
+    /// # Shapes
+    /// - latents: `[pictures, channels, rows, cols]`
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_with(&self, latents: Tensor<4>, tiling: Option<VaeTiling>) -> Result<Vec<RgbImage>, PipelineError> {
         let vae = self.vae.get()?;
         let decode = |latents| match tiling {
             Some(tiling) => vae.decode_tiled(latents, tiling),

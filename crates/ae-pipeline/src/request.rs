@@ -41,6 +41,8 @@ pub struct Request {
     pub scheduler: Option<SchedulerKind>,
     /// The method.
     pub method: Method,
+    /// Show the observer the attention maps of every step ([`Event::Denoised`](crate::Event::Denoised)).
+    pub attention_maps: bool,
 }
 
 /// How the latents are led.

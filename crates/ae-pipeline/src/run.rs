@@ -1,14 +1,14 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_clip::{Subject, TokenizedPrompt};
+use ae_clip::{Subject, TokenizedPrompt, WeightedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
-use ae_unet::{ConditioningText, UNet2DConditionModel};
+use ae_unet::{AttentionObserver, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::attention::GuidedUNet;
+use crate::attention::{CrossAttentionLayers, GuidedUNet};
 use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
 use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     request: &'a Request,
     scheduler: Box<dyn Scheduler>,
     guided: Option<GuidedRun>,
+    /// Whose attention every step shows to the observer, if it shall.
+    shown: Option<CrossAttentionLayers>,
     /// As the text encoder saw it.
     pub(crate) prompt: TokenizedPrompt,
     /// Of negative prompt and prompt: `[2, tokens, width]`
@@ -35,9 +37,18 @@ pub(crate) struct Run<'a> {
     pub(crate) latents: Tensor<4>,
 }
 
-impl<'a> Run<'a> {
-    /// Checks the request, encodes its prompts and draws its first latents.
-    pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
+/// A request that has been checked: what a run needs, before anything is computed.
+pub(crate) struct Plan {
+    latent_size: [usize; 2],
+    scheduler: Box<dyn Scheduler>,
+    prompt: WeightedPrompt,
+    guided: Option<GuidedRun>,
+    shown: Option<CrossAttentionLayers>,
+}
+
+impl Plan {
+    /// Checks a request.
+    pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
         request.check()?;
         let latent_size = latent_size(pipeline, request)?;
         let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
@@ -45,7 +56,18 @@ impl<'a> Run<'a> {
         let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
         let prompt = pipeline.tokenize_for(request, &request.prompt)?;
         let guided = GuidedRun::set_up(pipeline, request, &prompt.prompt, latent_size, first_step)?;
+        let shown = request.attention_maps.then(|| match &guided {
+            Some(guided) => Ok(guided.layers),
+            None => CrossAttentionLayers::find(pipeline, latent_size, None),
+        });
+        Ok(Self { latent_size, scheduler, prompt, guided, shown: shown.transpose()? })
+    }
+}
 
+impl<'a> Run<'a> {
+    /// Checks the request, encodes its prompts and draws its first latents.
+    pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
+        let Plan { latent_size, scheduler, prompt, guided, shown } = Plan::new(pipeline, request)?;
         let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
         let embeddings = pipeline.encode_for(request, &[&negative, &prompt])?;
         let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
@@ -62,7 +84,7 @@ impl<'a> Run<'a> {
             }
             None => draw() * scheduler.init_noise_sigma(),
         };
-        Ok(Self { pipeline, request, scheduler, guided, prompt: prompt.prompt, embeddings, noise, latents })
+        Ok(Self { pipeline, request, scheduler, guided, shown, prompt: prompt.prompt, embeddings, noise, latents })
     }
 
     /// The subjects that are guided; none for plain sampling.
@@ -84,7 +106,11 @@ impl<'a> Run<'a> {
             if let Some(guided) = &guided {
                 self.latents = guided.latents();
             }
-            let prediction = self.predict_noise(&unet, &texts, step);
+            let mut collector = self.shown.as_ref().map(|layers| layers.collector(false));
+            let prediction = match &mut collector {
+                Some(collector) => self.predict_noise_with(&unet, &texts, step, collector),
+                None => self.predict_noise(&unet, &texts, step),
+            };
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
                 [1, channels, rows, cols]
@@ -92,9 +118,13 @@ impl<'a> Run<'a> {
             let noise = &mut self.noise;
             let mut draw = || draw(noise, shape, &pipeline.device);
             self.latents = self.scheduler.step(prediction, step, self.latents.clone(), &mut draw);
-            // Only now, with the whole step handed to the device, does the host wait for the losses.
+            // Only now, with the whole step handed to the device, does the host wait for losses and maps.
             let traces = match guided {
                 Some(guided) => guided.read_traces(&mut tell(observe, step, num_steps))?,
+                None => Vec::new(),
+            };
+            let attention = match collector {
+                Some(collector) => collector.attention_maps(pictures)?,
                 None => Vec::new(),
             };
 
@@ -102,7 +132,8 @@ impl<'a> Run<'a> {
             let mut traces = traces.into_iter();
             let ended: Vec<_> =
                 (0..pictures).map(|_| StepTrace { timestep, guidance: traces.next(), seconds }).collect();
-            let event = Event::Denoised { step, num_steps, traces: &ended, latents: &self.latents };
+            let event =
+                Event::Denoised { step, num_steps, traces: &ended, attention: &attention, latents: &self.latents };
             if observe(event).is_break() {
                 return Err(PipelineError::Interrupted);
             }
@@ -147,10 +178,23 @@ impl<'a> Run<'a> {
 
     /// The prediction with classifier-free guidance (Ho and Salimans 2022); without it up to a scale of 1.
     pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, texts: &Texts, step: usize) -> Tensor<4> {
+        self.predict_noise_with(unet, texts, step, &mut ())
+    }
+
+    /// As [`predict_noise`](Self::predict_noise), with an observer that does not end the pass.
+    fn predict_noise_with(
+        &self,
+        unet: &UNet2DConditionModel,
+        texts: &Texts,
+        step: usize,
+        observer: &mut dyn AttentionObserver,
+    ) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
         let pictures = input.dims()[0];
-        let predicted = unet.forward(input, timestep, &texts.all);
+        let ControlFlow::Continue(predicted) = unet.forward_with(input, timestep, &texts.all, observer) else {
+            unreachable!("the observer ends no pass")
+        };
         if scale <= 1.0 {
             return predicted;
         }

@@ -21,6 +21,9 @@ pub enum NoiseKind {
 }
 
 impl NoiseKind {
+    /// All of them, the default first.
+    pub const ALL: [Self; 2] = [Self::TorchCpu, Self::TorchCuda];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -45,10 +48,7 @@ impl FromStr for NoiseKind {
     type Err = NoiseKindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::TorchCpu, Self::TorchCuda]
-            .into_iter()
-            .find(|kind| kind.name() == text)
-            .ok_or_else(|| NoiseKindError(text.to_owned()))
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| NoiseKindError(text.to_owned()))
     }
 }
 

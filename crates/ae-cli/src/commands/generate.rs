@@ -1,24 +1,42 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
+use ae_figures::FigureError;
 use ae_pipeline::{
-    GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, Method, Picture, Pipeline, PipelineError, Request,
-    SubjectChoice, VaeTiling,
+    EmbeddingChoice, GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, Method, Picture, Pipeline,
+    PipelineError, Request, SubjectChoice, VaeTiling,
 };
 use ae_tensor::FloatType;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use indicatif::MultiProgress;
 
-use crate::args::{GenerateArgs, MethodName};
-use crate::drawing::{Drawn, Order, Painter, draw};
+use crate::args::{GenerateArgs, LoadArgs, MethodName, Whose};
+use crate::drawing::{Drawn, Order, Painter, Plain, draw};
 use crate::error::CliError;
+use crate::explanation::{command_line, explanation};
+use crate::interrupts::Interrupts;
 use crate::model;
-use crate::output::{Download, Files, Record, grid, print, say, side_by_side, warn_of_truncation};
+use crate::output::{Download, Files, Record, grid, print, say, side_by_side, warn_of_truncation, write_figures};
+use crate::recording::Previews;
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
+
+/// Draws with and without guidance, and everything that explains the difference.
+pub(crate) fn explain(mut args: GenerateArgs) -> Result<(), CliError> {
+    if args.method == MethodName::StableDiffusion {
+        let reason = "`explain` compares a method with plain sampling: use `generate --maps` for plain sampling alone";
+        return Err(CliError::Usage(reason.to_owned()));
+    }
+    args.compare = true;
+    args.maps = args.maps.or(Some(Whose::Subjects));
+    args.animation = true;
+    args.report = true;
+    generate(&args)
+}
 
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
@@ -27,12 +45,12 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let devices = args.device.iter().map(|spec| Ok((*spec, spec.open()?)));
     let devices = devices.collect::<Result<Vec<_>, CliError>>()?;
     let init_image = args.init_image.as_deref().map(read_picture).transpose()?;
-    let interrupted = listen_for_interrupts()?;
+    let interrupted = Interrupts::listen()?.flag();
     let mut download = Download::new(args.quiet).interrupted_by(Arc::clone(&interrupted));
-    let prefer_half = args.dtype != FloatType::F32;
+    let prefer_half = args.load.dtype != FloatType::F32;
     let source = model::source(args.prompts.model.as_deref(), prefer_half, &mut download)?;
     let painters = devices.into_iter().map(|(device, opened)| {
-        let pipeline = Pipeline::load(&source, load_options(args), &opened)?;
+        let pipeline = Pipeline::load(&source, load_options(&args.load, &args.prompts.embedding), &opened)?;
         Ok(Painter { device, pipeline })
     });
     let painters = painters.collect::<Result<Vec<_>, CliError>>()?;
@@ -44,8 +62,8 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, painters: &painters, pipeline, interrupted, finished: 0 };
     for (prompt, choice) in prompts {
-        let request = request(args, pipeline, prompt, choice, init_image.as_ref());
-        drawing.prompt(&request).map_err(|error| match error {
+        let request = request(args, pipeline, prompt, choice.clone(), init_image.as_ref());
+        drawing.prompt(&request, &choice).map_err(|error| match error {
             CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
             other => other,
         })?;
@@ -53,12 +71,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn load_options(args: &GenerateArgs) -> LoadOptions {
+/// How a model is loaded, with textual inversions.
+pub(crate) fn load_options(args: &LoadArgs, embeddings: &[EmbeddingChoice]) -> LoadOptions {
     LoadOptions {
         dtype: args.dtype,
         vae: args.vae.clone(),
         loras: args.lora.clone(),
-        embeddings: args.prompts.embedding.clone(),
+        embeddings: embeddings.to_vec(),
         low_memory: args.low_memory,
         prediction_type: args.prediction_type,
     }
@@ -76,18 +95,6 @@ fn read_picture(path: &Path) -> Result<RgbImage, CliError> {
     read().map_err(|source| CliError::Picture { path: path.to_owned(), source })
 }
 
-/// Sets a flag at the first Ctrl-C, so that the run ends between two steps; the second ends the program.
-fn listen_for_interrupts() -> Result<Arc<AtomicBool>, CliError> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    })?;
-    Ok(flag)
-}
-
 /// The request of one prompt: the command line over the model's defaults.
 fn request(
     args: &GenerateArgs,
@@ -103,6 +110,7 @@ fn request(
     request.init_image = init_image.map(|image| InitImage { image: image.clone(), strength: args.strength });
     request.negative_prompt.clone_from(&args.negative_prompt);
     request.noise = args.rng;
+    request.attention_maps = args.shows_steps();
     request.height = args.height;
     request.width = args.width;
     request.scheduler = args.scheduler;
@@ -153,28 +161,43 @@ struct Drawing<'a> {
 
 impl Drawing<'_> {
     /// Draws the seeds of one prompt, each written as soon as it is there.
-    fn prompt(&mut self, request: &Request) -> Result<(), CliError> {
+    fn prompt(&mut self, request: &Request, choice: &SubjectChoice) -> Result<(), CliError> {
         let files = Files::new(&self.args.output, &request.prompt);
+        if self.args.maps.is_some() || self.args.animation {
+            self.check_maps(request, choice)?;
+        }
         self.announce(request)?;
         let (args, painters, interrupted) = (self.args, self.painters, Arc::clone(&self.interrupted));
         let GenerateArgs { compare, quiet, verbose, .. } = *args;
         let (seeds, bars) = (&args.seeds.0, &MultiProgress::new());
         let batch_size = args.batch_size.get();
-        let order = Order { request, seeds, batch_size, compare, quiet, verbose, interrupted: &interrupted, bars };
+        let record = args.shows_steps().then(|| self.previews(request));
+        let interrupted = &*interrupted;
+        let order = Order { request, seeds, batch_size, compare, record, quiet, verbose, interrupted, bars };
         // By their place among the seeds: several devices finish them in any order.
         let (mut pictures, mut comparisons) = (BTreeMap::new(), BTreeMap::new());
-        let drawn = draw(painters, &order, |Drawn { index, picture, plain }| {
+        let drawn = draw(painters, &order, |Drawn { index, picture, steps, plain }| {
             let seed = picture.seed;
             self.write(&files, &seed.to_string(), &picture.image, request, &picture)?;
             if args.trace {
                 let record = Record::new(self.pipeline, request, &picture);
-                print(&format!("{}\n", files.write_text(&format!("{seed}.json"), &record.trace_json())?.display()));
+                print(&format!(
+                    "{}\n",
+                    files.write(&format!("{seed}.json"), record.trace_json().as_bytes())?.display()
+                ));
             }
-            if let Some((plain_request, plain)) = plain {
-                self.write(&files, &format!("{seed}-plain"), &plain.image, &plain_request, &plain)?;
+            if let Some(Plain { request: plain_request, picture: plain, .. }) = &plain {
+                self.write(&files, &format!("{seed}-plain"), &plain.image, plain_request, plain)?;
                 let both = side_by_side(&plain.image, &picture.image);
                 self.write(&files, &format!("{seed}-compare"), &both, request, &picture)?;
                 comparisons.insert(index, both);
+            }
+            if args.shows_steps() {
+                let guided = (&picture, steps);
+                let plain = plain.map(|Plain { picture, steps, .. }| (picture, steps));
+                let command = command_line(std::env::args().skip(1));
+                let explanation = explanation(self.pipeline, request, choice, guided, plain, command)?;
+                write_figures(args, &files, &explanation)?;
             }
             pictures.insert(index, picture.image);
             for grid in [&mut pictures, &mut comparisons] {
@@ -194,6 +217,28 @@ impl Drawing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// At which steps the latents are decoded, if anything shows them.
+    fn previews(&self, request: &Request) -> Previews {
+        /// Longest side in pixels of pictures that take no time to decode.
+        const SMALL: usize = 256;
+        let [height, width] = self.pipeline.default_size();
+        let longest = request.height.unwrap_or(height).max(request.width.unwrap_or(width));
+        let usual = if longest <= SMALL { 1 } else { 5 };
+        Previews::Every(self.args.preview_every.map_or(usual, NonZeroUsize::get))
+    }
+
+    /// That there is something whose attention can be shown, before anything is drawn.
+    fn check_maps(&self, request: &Request, choice: &SubjectChoice) -> Result<(), CliError> {
+        let prompt = self.pipeline.tokenize_for(request, &request.prompt)?.prompt;
+        match self.args.maps {
+            Some(Whose::All) if prompt.end() > 1 => Ok(()),
+            Some(Whose::All) => Err(FigureError::NoToken.into()),
+            // What guidance cannot find it names itself.
+            _ if request.method != Method::StableDiffusion || choice.resolve(&prompt).is_ok() => Ok(()),
+            _ => Err(FigureError::NoSubject.into()),
+        }
     }
 
     /// Says what will be drawn; the subjects aloud where nobody named them.

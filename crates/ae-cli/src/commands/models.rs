@@ -28,15 +28,9 @@ pub(crate) fn models() -> Result<(), CliError> {
 }
 
 fn cached_row(model: &CachedModel) -> [String; 4] {
-    let name = match (model.known, model.revisions.first()) {
-        (Some(known), Some(revision)) if revision == "main" => known.alias.to_owned(),
-        (None, Some(revision)) if revision == "main" => model.repo.clone(),
-        (_, Some(revision)) => format!("{}@{revision}", model.repo),
-        (_, None) => format!("{}@{}", model.repo, model.commit),
-    };
     let licence = model.known.map_or("see its page on the hub", |known| known.licence);
     let state = if model.complete { "cached" } else { "cached in part" };
-    [name, size(model.bytes), licence.to_owned(), format!("{state}: {}", model.folder.display())]
+    [model.short_name(), size(model.bytes), licence.to_owned(), format!("{state}: {}", model.folder.display())]
 }
 
 fn known_row(known: &KnownModel) -> [String; 4] {

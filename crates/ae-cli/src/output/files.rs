@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
+use image::codecs::png::PngEncoder;
 use tempfile::NamedTempFile;
 
 use super::Record;
@@ -35,9 +36,15 @@ impl Files {
         write_whole(path, |file| encode_png(file, image, record))
     }
 
+    /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.
+    pub(crate) fn write_plain_picture(&self, name: &str, image: &RgbImage) -> Result<PathBuf, CliError> {
+        let path = self.output.join(&self.name).join(format!("{name}.png"));
+        write_whole(path, |file| image.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other))
+    }
+
     /// Writes `OUTPUT/PROMPT/NAME`.
-    pub(crate) fn write_text(&self, name: &str, text: &str) -> Result<PathBuf, CliError> {
-        write_whole(self.output.join(&self.name).join(name), |file| file.write_all(text.as_bytes()))
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, CliError> {
+        write_whole(self.output.join(&self.name).join(name), |file| file.write_all(bytes))
     }
 }
 
@@ -76,7 +83,8 @@ impl LikeANewFile for tempfile::Builder<'_, '_> {
     }
 }
 
-fn encode_png(file: &mut impl Write, image: &RgbImage, record: &Record) -> io::Result<()> {
+/// A picture as a PNG file that carries its record.
+pub(crate) fn encode_png(file: &mut impl Write, image: &RgbImage, record: &Record) -> io::Result<()> {
     let mut encoder = png::Encoder::new(io::BufWriter::new(file), image.width(), image.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);

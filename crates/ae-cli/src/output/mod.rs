@@ -2,6 +2,7 @@
 
 mod compose;
 mod download;
+mod figures;
 mod files;
 mod progress;
 mod record;
@@ -13,7 +14,8 @@ use ae_pipeline::TokenizedPrompt;
 
 pub(crate) use compose::{grid, side_by_side};
 pub(crate) use download::{Download, size};
-pub(crate) use files::Files;
+pub(crate) use figures::write_figures;
+pub(crate) use files::{Files, encode_png};
 pub(crate) use progress::Progress;
 pub(crate) use record::Record;
 pub(crate) use table::{Align, table};

@@ -1,9 +1,11 @@
-use ae_pipeline::{Method, Picture, Pipeline, Request, SchedulerKind};
+use ae_pipeline::{Method, Picture, Pipeline, Request, SchedulerKind, SubjectChoice, subject_name};
 use serde_json::{Value, json};
 
 /// Everything needed to draw a picture again.
 pub(crate) struct Record {
     settings: Value,
+    /// The texts of the subjects.
+    subjects: String,
     trace: Option<Value>,
 }
 
@@ -12,7 +14,8 @@ impl Record {
     pub(crate) fn new(pipeline: &Pipeline, request: &Request, picture: &Picture) -> Self {
         let mut record = Self::of_grid(pipeline, request);
         record.settings["seed"] = json!(picture.seed);
-        record.settings["subjects"] = json!(picture.trace.subjects);
+        let texts = picture.trace.subjects.iter().map(|subject| subject.text.as_str());
+        record.subjects = texts.collect::<Vec<_>>().join(", ");
         record.trace = serde_json::to_value(&picture.trace).ok();
         record
     }
@@ -37,9 +40,13 @@ impl Record {
             "scheduler": scheduler.map(SchedulerKind::name),
             "method": request.method.name(),
         });
-        if let Method::AttendAndExcite { settings: guidance, attention_resolution, eot_normalization, .. } =
+        if let Method::AttendAndExcite { subjects, settings: guidance, attention_resolution, eot_normalization } =
             &request.method
         {
+            match subjects {
+                SubjectChoice::Indices(indices) => settings["token_indices"] = json!(indices),
+                choice => settings["subjects"] = json!(subject_names(pipeline, request, choice)),
+            }
             let smoothing = guidance.smoothing;
             settings["attend_and_excite"] = json!({
                 "max_iter_to_alter": guidance.max_iter_to_alter,
@@ -49,12 +56,30 @@ impl Record {
                 "scale_range": guidance.scale_range,
                 "attention_scale": guidance.attention_scale,
                 "attention_res": attention_resolution,
+                "smoothing": smoothing.is_some(),
                 "sigma": smoothing.map(|smoothing| smoothing.sigma),
                 "kernel_size": smoothing.map(|smoothing| smoothing.kernel_size),
                 "eot_normalization": eot_normalization.name(),
             });
         }
-        Self { settings, trace: None }
+        Self { settings, subjects: String::new(), trace: None }
+    }
+
+    /// By the name under which the model can be asked for again.
+    #[cfg(feature = "serve")]
+    pub(crate) fn of_model(mut self, name: &str) -> Self {
+        self.settings["model"] = json!(name);
+        self
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> &Value {
+        &self.settings
+    }
+
+    /// Losses, refinement and times of every step.
+    pub(crate) fn trace(&self) -> Value {
+        self.trace.clone().unwrap_or_default()
     }
 
     /// The settings on one line.
@@ -74,15 +99,11 @@ impl Record {
             Value::Null => String::new(),
             other => other.to_string(),
         };
-        let subjects = self.settings["subjects"].as_array().map(|subjects| {
-            let name = |subject: &Value| subject["text"].as_str().unwrap_or_default().to_owned();
-            subjects.iter().map(name).collect::<Vec<_>>().join(", ")
-        });
         let chunks = [
             ("Software", format!("attend-and-excite-rs {}", env!("CARGO_PKG_VERSION"))),
             ("prompt", text("prompt")),
             ("negative_prompt", text("negative_prompt")),
-            ("subjects", subjects.unwrap_or_default()),
+            ("subjects", self.subjects.clone()),
             ("seed", text("seed")),
             ("model", text("model")),
             ("settings", self.settings_json()),
@@ -90,4 +111,12 @@ impl Record {
         // A text chunk holds no NUL; the settings escape it.
         chunks.into_iter().map(|(key, text)| (key, text.replace('\0', "\u{fffd}"))).collect()
     }
+}
+
+/// What names the subjects of a choice, so that naming them gives the same ones.
+fn subject_names(pipeline: &Pipeline, request: &Request, choice: &SubjectChoice) -> Option<Vec<String>> {
+    let prompt = pipeline.tokenize_for(request, &request.prompt).ok()?.prompt;
+    let subjects = choice.resolve(&prompt).ok()?;
+    let word = |positions: &[usize]| prompt.words().iter().position(|word| word.positions == positions);
+    subjects.iter().map(|subject| Some(subject_name(&prompt, word(&subject.positions)?))).collect()
 }

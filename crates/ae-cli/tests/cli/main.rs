@@ -3,10 +3,19 @@
 //! Outputs and errors are snapshots (`UPDATE_SNAPSHOTS=1 cargo xtask test -p ae-cli` writes them anew, to
 //! be read before they are committed).
 
+// The client of the server's own tests.
+#[cfg(unix)]
+#[path = "../../../ae-server/tests/server/client.rs"]
+mod client;
+#[cfg(unix)]
+#[path = "../../../ae-server/tests/server/crowd.rs"]
+mod crowd;
 mod devices;
 mod errors;
+mod figures;
 mod files;
 mod interrupt;
 mod run;
+mod serve;
 mod snapshot;
 mod text;

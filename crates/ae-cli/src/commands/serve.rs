@@ -1,0 +1,43 @@
+use std::net::SocketAddr;
+
+use ae_server::{Config, Limits, Server};
+use ae_tensor::{DeviceSpec, FloatType, devices};
+
+use super::generate::load_options;
+use crate::args::ServeArgs;
+use crate::error::CliError;
+use crate::interrupts::Interrupts;
+use crate::output::{Download, print, say};
+use crate::studio::{Catalogue, StudioEngine};
+
+/// Serves the studio until Ctrl-C or SIGTERM.
+pub(crate) fn serve(args: &ServeArgs) -> Result<(), CliError> {
+    let interrupts = Interrupts::listen()?;
+    let mut download = Download::new(false).interrupted_by(interrupts.flag());
+    let prefer_half = args.load.dtype != FloatType::F32;
+    let catalogue = Catalogue::new(&args.model, prefer_half, &mut download)?;
+    let engine = StudioEngine::new(catalogue, listed_devices(&args.device)?, load_options(&args.load, &args.embedding));
+    engine.load_default()?;
+
+    let token = args.token.clone().or_else(|| std::env::var("AE_TOKEN").ok().filter(|token| !token.is_empty()));
+    let limits = Limits { max_side: args.max_side, max_queue: args.max_queue, ..Limits::default() };
+    let address = SocketAddr::new(args.listen, args.port);
+    let config = Config { address, token, gallery: args.gallery.clone(), limits };
+    let server = Server::bind(config, engine)?;
+    let stopper = server.stopper();
+    interrupts.on_first(move || stopper.stop());
+    say(&format!("the studio is open, with its gallery in '{}'; Ctrl-C closes it", args.gallery.display()));
+    print(&format!("{}\n", server.url()));
+    server.run()?;
+    Ok(())
+}
+
+/// The devices that clients can choose, each with its name.
+fn listed_devices(wanted: &[DeviceSpec]) -> Result<Vec<(DeviceSpec, String)>, CliError> {
+    if !wanted.is_empty() {
+        // A device that is not there shall be found out now.
+        return wanted.iter().map(|spec| Ok((*spec, spec.open().map(|_| spec.to_string())?))).collect();
+    }
+    let usable = devices().into_iter().filter_map(|(spec, info)| Some((spec, info.ok()?.name)));
+    Ok(usable.collect())
+}

@@ -1,0 +1,184 @@
+// The loss of every subject over the steps, as an SVG that follows the width of its container.
+
+import { element, svgElement } from "./dom.js";
+
+const HEIGHT = 220;
+const MARGIN = { top: 30, right: 16, bottom: 40, left: 46 };
+/// Lines differ in pattern as well as in colour.
+const DASHES = ["none", "7 4", "2 3", "11 3 2 3", "5 2", "1 4"];
+
+export class LossChart {
+  /// `onPick` gets the index of the step that was clicked.
+  constructor(onPick) {
+    this.onPick = onPick;
+    this.state = null;
+    this.svg = svgElement("svg", { class: "loss-chart", role: "img", height: HEIGHT, "data-testid": "loss-chart" });
+    this.legend = element("ul", { className: "loss-legend" });
+    this.reading = element("p", { className: "loss-reading" });
+    this.root = element(
+      "figure",
+      { className: "loss-figure", hidden: true },
+      element("figcaption", {
+        textContent: "Loss of each subject: 1 minus its largest attention, normalized over the words and smoothed",
+      }),
+      this.svg,
+      this.legend,
+      this.reading,
+    );
+    const pick = (event) => {
+      if (event.buttons & 1) this.onPick(this.stepAt(event.clientX));
+    };
+    this.svg.addEventListener("pointerdown", pick);
+    this.svg.addEventListener("pointermove", pick);
+    new ResizeObserver(() => this.draw()).observe(this.root);
+  }
+
+  /// `steps` is the guided run or `null`, `position` the index of the chosen step.
+  update(steps, subjects, position) {
+    this.state = steps && { steps, subjects, position };
+    this.root.hidden = !steps;
+    this.draw();
+  }
+
+  draw() {
+    const width = this.svg.parentNode.clientWidth;
+    if (!this.state || width === 0) return;
+    const { steps, subjects, position } = this.state;
+    this.last = Math.max(steps.numSteps, steps.losses.length, 2) - 1;
+    this.inner = width - MARGIN.left - MARGIN.right;
+    const rows = Array.from({ length: this.last + 1 }, (_, step) => steps.evaluations(step));
+    const top = Math.max(1, ...rows.flat(2));
+    const x = (step) => MARGIN.left + (step / this.last) * this.inner;
+    const y = (loss) => MARGIN.top + (1 - loss / top) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.svg.setAttribute("aria-label", describeLosses(rows, subjects));
+    this.svg.replaceChildren(
+      ...axes(this.last, top, x, y),
+      ...refinements(rows, x),
+      ...subjects.map((_, index) => line(rows, index, x, y)),
+      cursor(rows[position] ?? [], position, x, y),
+    );
+    this.legend.replaceChildren(...subjects.map((subject, index) => legendEntry(subject, index, rows[position] ?? [])));
+    const updates = (rows[position]?.length ?? 0) - 1;
+    this.reading.textContent =
+      updates < 0
+        ? `Step ${position}: the latents are not altered here.`
+        : `Step ${position}: ${updates === 0 ? "no refinement" : plural(updates, "refinement update")}.`;
+  }
+
+  stepAt(clientX) {
+    const box = this.svg.getBoundingClientRect();
+    const share = (clientX - box.left - MARGIN.left) / this.inner;
+    return Math.max(0, Math.min(this.last, Math.round(share * this.last)));
+  }
+}
+
+function axes(last, top, x, y) {
+  const bottom = HEIGHT - MARGIN.bottom;
+  const every = [1, 2, 5, 10, 20, 50, 100].find((step) => x(step) - x(0) >= 44) ?? last;
+  const across = Array.from({ length: Math.floor(last / every) + 1 }, (_, i) => i * every);
+  const up = Array.from({ length: 5 }, (_, i) => (i / 4) * top);
+  return [
+    ...up.map((loss) => svgElement("line", { class: "grid", x1: x(0), x2: x(last), y1: y(loss), y2: y(loss) })),
+    ...up.map((loss) => label(x(0) - 8, y(loss) + 4, loss.toFixed(2), "end")),
+    ...across.map((step) =>
+      svgElement("line", { class: "axis", x1: x(step), x2: x(step), y1: bottom, y2: bottom + 5 }),
+    ),
+    ...across.map((step) => label(x(step), bottom + 19, step, "middle")),
+    label((x(0) + x(last)) / 2, HEIGHT - 4, "step, counted from 0", "middle"),
+  ];
+}
+
+/// A mark with the number of updates at every step that was refined; numbers that would overlap are left out.
+function refinements(rows, x) {
+  const marks = [];
+  let free = 0;
+  rows.forEach((evaluations, step) => {
+    const updates = evaluations.length - 1;
+    if (updates < 1) return;
+    marks.push(
+      svgElement("line", {
+        class: "refinement",
+        x1: x(step),
+        x2: x(step),
+        y1: MARGIN.top - 8,
+        y2: HEIGHT - MARGIN.bottom,
+      }),
+    );
+    if (x(step) < free) return;
+    free = x(step) + 34;
+    marks.push(
+      svgElement("g", { "data-testid": "refinement" }, label(x(step), MARGIN.top - 13, `${updates}×`, "middle")),
+    );
+  });
+  return marks;
+}
+
+/// At a refined step the line goes straight from the first loss to the last.
+function line(rows, subject, x, y) {
+  const points = rows.flatMap((evaluations, step) => {
+    const losses = evaluations.map((row) => row[subject]);
+    return (losses.length > 1 ? [losses[0], losses.at(-1)] : losses).map((loss) => `${x(step)},${y(loss)}`);
+  });
+  return svgElement("polyline", { ...stroke(subject), points: points.join(" "), "data-testid": "loss-line" });
+}
+
+function cursor(evaluations, position, x, y) {
+  const losses = evaluations.at(-1) ?? [];
+  return svgElement(
+    "g",
+    { class: "cursor", "data-testid": "chart-cursor", "data-step": position },
+    svgElement("line", { x1: x(position), x2: x(position), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
+    ...losses.map((loss, index) => svgElement("circle", { class: series(index), cx: x(position), cy: y(loss), r: 4 })),
+  );
+}
+
+function legendEntry(subject, index, evaluations) {
+  const swatch = svgElement(
+    "svg",
+    { width: 32, height: 10, "aria-hidden": "true" },
+    svgElement("line", { ...stroke(index), x1: 0, x2: 32, y1: 5, y2: 5 }),
+  );
+  const losses = evaluations.map((row) => row[index].toFixed(2));
+  const value = losses.length > 1 ? `${losses[0]} to ${losses.at(-1)}` : (losses[0] ?? "–");
+  return element(
+    "li",
+    {},
+    swatch,
+    element("span", { textContent: subject.text }),
+    element("span", { className: "value", textContent: value }),
+  );
+}
+
+/// Where colours begin anew, patterns are shifted: no pair of both repeats among 36 subjects.
+function stroke(index) {
+  const turn = Math.floor(index / DASHES.length);
+  return { class: `loss-line ${series(index)}`, "stroke-dasharray": DASHES[(index + turn) % DASHES.length] };
+}
+
+function series(index) {
+  return `series-${index % DASHES.length}`;
+}
+
+function label(x, y, text, anchor) {
+  const node = svgElement("text", { x, y, "text-anchor": anchor });
+  node.textContent = text;
+  return node;
+}
+
+function describeLosses(rows, subjects) {
+  const known = rows.filter((evaluations) => evaluations.length > 0);
+  const course = subjects.map(({ text }, index) => {
+    const first = known[0]?.[0][index];
+    const last = known.at(-1)?.at(-1)[index];
+    return first === undefined ? text : `${text} from ${first.toFixed(2)} to ${last.toFixed(2)}`;
+  });
+  const updates = known.reduce((sum, evaluations) => sum + evaluations.length - 1, 0);
+  const steps = plural(known.length, "guided step");
+  return `Loss over ${steps}: ${course.join(", ")}; ${plural(updates, "refinement update")}.`;
+}
+
+function plural(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,45 @@
+//! What an Attend-and-Excite run looks like: attention maps as heat maps, figures, loss charts, animations and reports.
+//!
+//! An [`Explanation`] is one seed: its picture, its tokens and subjects, and of every denoising step the cross-attention maps, the
+//! losses and a preview. It becomes
+//!
+//! - [`maps`](Explanation::maps): the attention of the last step over the picture, plain sampling above guided;
+//! - [`strip`](Explanation::strip): the attention over the steps (paper, Fig. 3);
+//! - [`animation`](Explanation::animation): the same in time, as an animated PNG;
+//! - [`loss_svg`](Explanation::loss_svg) and [`loss_png`](Explanation::loss_png): the loss of every subject;
+//! - [`report`]: one HTML file with all of it under a slider, which needs nothing else.
+//!
+//! Wherever maps are compared they have one scale, and the colours are perceptually uniform (Inferno). The crate knows no model
+//! and no tensor library, and uses no font of the system.
+
+mod animation;
+mod chart;
+mod colors;
+mod data_uri;
+mod error;
+mod explanation;
+mod heat_map;
+mod layers;
+mod map_figures;
+pub mod page;
+mod record;
+mod report;
+mod sheet;
+mod step;
+mod svg;
+mod token_maps;
+
+pub use colors::palette_hex;
+pub use error::FigureError;
+pub use explanation::{Explanation, MapChoice, Run, Subject, Token};
+pub use report::{report, report_of};
+pub use step::{Step, StepGuidance};
+pub use token_maps::TokenMaps;
+
+#[cfg(test)]
+mod testing;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,149 @@
+use image::RgbImage;
+
+use crate::heat_map::{alone, over};
+use crate::layers::{Layer, common_scale, shown_steps, steps_with_maps};
+use crate::sheet::{Cell, Sheet, blank, scaled, tile_size};
+use crate::{Explanation, FigureError, MapChoice, Run, Step};
+
+/// Pictures in a line.
+const MOST_IN_LINE: usize = 6;
+/// Longest side of the pictures in the figure of maps, and in the strip.
+const MAP_TILE: u32 = 224;
+const STRIP_TILE: u32 = 112;
+
+impl Explanation {
+    /// The cross-attention of the last step as heat maps over the picture, on one scale; with two runs plain sampling stands
+    /// above the guided one, as in the official repository's notebook `explain`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no subject or token to show, or no attention was kept.
+    pub fn maps(&self, choice: MapChoice) -> Result<RgbImage, FigureError> {
+        let layers = self.layers(choice)?;
+        let mut shown = Vec::new();
+        for run in self.runs_in_order() {
+            let steps = steps_with_maps(run)?;
+            shown.push((run, steps[steps.len() - 1]));
+        }
+        let scale = common_scale(&layers, shown.iter().map(|(_, step)| *step));
+        let tile = tile_size(self.size(), MAP_TILE);
+        let mut sheet = Sheet::new(tile, scale);
+        for (run, step) in &shown {
+            sheet.heading(format!("{}: “{}”, seed {}", run.title(), self.prompt, self.seed));
+            let picture = scaled(&run.picture, tile);
+            let mut cells = vec![Cell::new("picture", picture.clone())];
+            cells.extend(layers.iter().map(|layer| Cell::new(layer.label, layer.over(&picture, step, scale))));
+            let mut cells = cells.into_iter().peekable();
+            while cells.peek().is_some() {
+                sheet.pictures(cells.by_ref().take(MOST_IN_LINE));
+            }
+        }
+        Ok(sheet.draw())
+    }
+
+    /// The cross-attention over the steps (paper, Fig. 3): in columns some of the steps, the first and the last among them; in
+    /// lines the decoded latents, where they were kept, and every subject. All maps have one scale.
+    ///
+    /// # Errors
+    ///
+    /// When there is no subject or token to show, or no attention was kept.
+    pub fn strip(&self, choice: MapChoice, columns: usize) -> Result<RgbImage, FigureError> {
+        let layers = self.layers(choice)?;
+        let mut shown = Vec::new();
+        for run in self.runs_in_order() {
+            shown.push((run, evenly(&shown_steps(run)?, columns)));
+        }
+        let scale = common_scale(&layers, shown.iter().flat_map(|(_, steps)| steps.iter().copied()));
+        let tile = tile_size(self.size(), STRIP_TILE);
+        let mut sheet = Sheet::new(tile, scale);
+        for (run, steps) in &shown {
+            let mut labels: Vec<_> = steps.iter().map(|step| format!("step {}", step.step)).collect();
+            let mut label = |column: usize| std::mem::take(&mut labels[column]);
+            sheet.heading(format!("{}: “{}”, seed {}", run.title(), self.prompt, self.seed));
+            if steps.iter().any(|step| step.preview.is_some()) {
+                let preview = |step: &Step| step.preview.as_ref().map_or_else(|| blank(tile), |one| scaled(one, tile));
+                let cells = steps.iter().enumerate().map(|(column, step)| Cell::new(label(column), preview(step)));
+                sheet.pictures(cells.collect::<Vec<_>>());
+            }
+            for layer in &layers {
+                sheet.caption(layer.label);
+                let cells = steps.iter().enumerate();
+                let cells = cells.map(|(column, step)| Cell::new(label(column), layer.alone(tile, step, scale)));
+                sheet.pictures(cells.collect::<Vec<_>>());
+            }
+        }
+        Ok(sheet.draw())
+    }
+
+    /// Width and height of the pictures.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        self.runs.first().map_or((1, 1), |run: &Run| run.picture.dimensions())
+    }
+}
+
+impl Layer<'_> {
+    /// Its attention in a step over a picture.
+    pub(crate) fn over(&self, picture: &RgbImage, step: &Step, scale: f32) -> RgbImage {
+        match self.map(step) {
+            Some(map) => over(picture, &map.values, map.resolution, scale),
+            None => blank(picture.dimensions()),
+        }
+    }
+
+    /// Its attention in a step without a picture.
+    fn alone(&self, tile: (u32, u32), step: &Step, scale: f32) -> RgbImage {
+        self.map(step).map_or_else(|| blank(tile), |map| alone(&map.values, map.resolution, tile, scale))
+    }
+}
+
+/// Some of the steps at even distances, the first and the last among them.
+fn evenly<'a>(steps: &[&'a Step], most: usize) -> Vec<&'a Step> {
+    let count = most.clamp(1, steps.len().max(1));
+    if count == 1 || steps.len() == 1 {
+        return steps.last().copied().into_iter().collect();
+    }
+    let last = steps.len() - 1;
+    (0..count).map(|column| steps[(column * last + (count - 1) / 2) / (count - 1)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::explanation;
+
+    #[test]
+    fn steps_are_chosen_evenly() {
+        let explanation = explanation(1);
+        let steps: Vec<_> = explanation.runs[0].steps.iter().collect();
+        let indices = |most| evenly(&steps, most).iter().map(|step| step.step).collect::<Vec<_>>();
+        assert_eq!(indices(5), [0, 12, 25, 37, 49]);
+        assert_eq!((indices(1), indices(500).len()), (vec![49], 50));
+        assert_eq!(evenly(&steps[..1], 10).len(), 1);
+    }
+
+    #[test]
+    fn figures_have_a_tile_for_every_map() {
+        let explanation = explanation(2);
+        let maps = explanation.maps(MapChoice::Subjects).unwrap();
+        // A picture and two subjects, in two lines with headings.
+        assert!(maps.width() > 3 * MAP_TILE && maps.width() < 4 * MAP_TILE, "{}", maps.width());
+        assert!(maps.height() > 2 * MAP_TILE && maps.height() < 3 * MAP_TILE, "{}", maps.height());
+        // Six tokens and the picture take two lines per run.
+        let all = explanation.maps(MapChoice::All).unwrap();
+        assert!(all.height() > 4 * MAP_TILE && all.width() > 6 * MAP_TILE, "{:?}", all.dimensions());
+        let strip = explanation.strip(MapChoice::Subjects, 5).unwrap();
+        assert!(strip.width() > 5 * STRIP_TILE && strip.width() < 7 * STRIP_TILE, "{}", strip.width());
+        assert!(strip.height() > 6 * STRIP_TILE, "{}", strip.height());
+    }
+
+    #[test]
+    fn odd_runs_can_be_shown() {
+        let mut explanation = explanation(1);
+        let run = &mut explanation.runs[0];
+        run.steps.truncate(1);
+        run.steps[0].preview = None;
+        run.picture = RgbImage::new(64, 8);
+        explanation.maps(MapChoice::Subjects).unwrap();
+        explanation.strip(MapChoice::All, 10).unwrap();
+    }
+}

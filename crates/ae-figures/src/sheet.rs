@@ -1,0 +1,211 @@
+//! Pictures in lines, with labels and a scale.
+
+use std::fmt::Write;
+
+use image::imageops::{self, FilterType};
+use image::{Rgb, RgbImage};
+
+use crate::colors::heat;
+use crate::svg::{Anchor, HEADING, LABEL, document, rasterise, shortened, text};
+
+/// Between pictures, in pixels.
+const GAP: u32 = 10;
+/// Around everything.
+const MARGIN: u32 = 14;
+/// Height of a line of labels.
+const LABEL_HEIGHT: u32 = 24;
+/// Height of a heading with the space above it.
+const HEADING_HEIGHT: u32 = 32;
+/// Width of the colour bar with its numbers.
+const BAR: u32 = 14;
+const BAR_NUMBERS: u32 = 46;
+
+/// Lines of pictures of one size.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    /// Width and height of every picture.
+    tile: (u32, u32),
+    lines: Vec<Line>,
+    /// What the last colour of the heat maps stands for.
+    scale: f32,
+}
+
+#[derive(Debug)]
+enum Line {
+    Heading(String),
+    Caption(String),
+    Pictures(Vec<Cell>),
+}
+
+/// A picture with what stands above it.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    label: String,
+    picture: RgbImage,
+}
+
+impl Cell {
+    pub(crate) fn new(label: impl Into<String>, picture: RgbImage) -> Self {
+        Self { label: label.into(), picture }
+    }
+}
+
+impl Sheet {
+    pub(crate) fn new(tile: (u32, u32), scale: f32) -> Self {
+        Self { tile, lines: Vec::new(), scale }
+    }
+
+    pub(crate) fn heading(&mut self, heading: impl Into<String>) {
+        self.lines.push(Line::Heading(heading.into()));
+    }
+
+    /// What the next line of pictures shows.
+    pub(crate) fn caption(&mut self, caption: impl Into<String>) {
+        self.lines.push(Line::Caption(caption.into()));
+    }
+
+    pub(crate) fn pictures(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.lines.push(Line::Pictures(cells.into_iter().collect()));
+    }
+
+    /// The height of a line.
+    fn height(&self, line: &Line) -> u32 {
+        match line {
+            Line::Heading(_) => HEADING_HEIGHT,
+            Line::Caption(_) => LABEL_HEIGHT,
+            Line::Pictures(cells) => labels_height(cells) + self.tile.1 + GAP,
+        }
+    }
+
+    fn columns(&self) -> u32 {
+        let columns = self.lines.iter().map(|line| match line {
+            Line::Heading(_) | Line::Caption(_) => 0,
+            Line::Pictures(cells) => cells.len() as u32,
+        });
+        columns.max().unwrap_or(0)
+    }
+
+    pub(crate) fn draw(&self) -> RgbImage {
+        let pictures_width = self.columns() * (self.tile.0 + GAP) - GAP;
+        let width = MARGIN + pictures_width + GAP + BAR + BAR_NUMBERS + MARGIN;
+        let height = 2 * MARGIN + self.lines.iter().map(|line| self.height(line)).sum::<u32>() - GAP;
+        let mut labels = String::new();
+        let mut pasted = Vec::new();
+        let mut top = MARGIN;
+        let mut first_picture = None;
+        for line in &self.lines {
+            match line {
+                Line::Heading(heading) => {
+                    let heading = shortened(heading, HEADING, pictures_width as f32);
+                    labels += &text(&heading, (MARGIN as f32, (top + 21) as f32), Anchor::Start, HEADING);
+                }
+                Line::Caption(caption) => {
+                    let caption = shortened(caption, LABEL, pictures_width as f32);
+                    labels += &text(&caption, (MARGIN as f32, (top + 16) as f32), Anchor::Start, LABEL);
+                }
+                Line::Pictures(cells) => {
+                    let picture_top = top + labels_height(cells);
+                    first_picture = first_picture.or(Some(picture_top));
+                    for (column, cell) in cells.iter().enumerate() {
+                        let left = MARGIN + column as u32 * (self.tile.0 + GAP);
+                        let label = shortened(&cell.label, LABEL, self.tile.0 as f32);
+                        let middle = left as f32 + self.tile.0 as f32 / 2.0;
+                        labels += &text(&label, (middle, (picture_top - 7) as f32), Anchor::Middle, LABEL);
+                        pasted.push((left, picture_top, &cell.picture));
+                    }
+                }
+            }
+            top += self.height(line);
+        }
+        let bar = (MARGIN + pictures_width + GAP, first_picture.unwrap_or(MARGIN), height - MARGIN);
+        labels += &self.bar_numbers(bar);
+        let mut sheet = rasterise(&document((width, height), &labels), 1.0);
+        for (left, top, picture) in pasted {
+            imageops::replace(&mut sheet, &scaled(picture, self.tile), i64::from(left), i64::from(top));
+        }
+        draw_bar(&mut sheet, bar);
+        sheet
+    }
+
+    /// Numbers at the ends and in the middle of the colour bar.
+    fn bar_numbers(&self, (left, top, bottom): (u32, u32, u32)) -> String {
+        let mut numbers = String::new();
+        let left = (left + BAR + 6) as f32;
+        // The middle of a number stands at its value, but for the outer ones, which stay beside the bar.
+        for (share, down) in [(0.0f32, 0.0), (0.5, 5.0), (1.0, 11.0)] {
+            let y = bottom as f32 - share * (bottom - top) as f32 + down;
+            let mut number = String::new();
+            write!(number, "{:.2}", share * self.scale).expect("a text takes any number");
+            numbers += &text(&number, (left, y), Anchor::Start, LABEL);
+        }
+        numbers
+    }
+}
+
+fn labels_height(cells: &[Cell]) -> u32 {
+    if cells.iter().any(|cell| !cell.label.is_empty()) { LABEL_HEIGHT } else { 0 }
+}
+
+/// The scale from bottom to top.
+fn draw_bar(sheet: &mut RgbImage, (left, top, bottom): (u32, u32, u32)) {
+    let last = bottom.saturating_sub(top + 1).max(1) as f32;
+    for y in top..bottom {
+        let colour = heat((bottom - 1 - y) as f32 / last);
+        for x in left..left + BAR {
+            if x < sheet.width() && y < sheet.height() {
+                sheet.put_pixel(x, y, colour);
+            }
+        }
+    }
+}
+
+/// A picture in the size of a tile: enlarged in whole steps it stays as sharp as it is.
+pub(crate) fn scaled(picture: &RgbImage, (width, height): (u32, u32)) -> RgbImage {
+    if picture.dimensions() == (width, height) {
+        return picture.clone();
+    }
+    imageops::resize(picture, width, height, FilterType::CatmullRom)
+}
+
+/// The size of tiles for pictures of a size, with a longest side in pixels.
+pub(crate) fn tile_size((width, height): (u32, u32), longest: u32) -> (u32, u32) {
+    let side = |side: u32| (side * longest / width.max(height)).max(1);
+    (side(width), side(height))
+}
+
+/// What is shown where there is nothing to show.
+pub(crate) fn blank((width, height): (u32, u32)) -> RgbImage {
+    RgbImage::from_pixel(width, height, Rgb([235; 3]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_stand_in_lines_under_their_labels() {
+        let red = RgbImage::from_pixel(2, 1, Rgb([255, 0, 0]));
+        let mut sheet = Sheet::new((40, 20), 0.5);
+        sheet.heading("Stable Diffusion");
+        sheet.pictures([Cell::new("lion", red.clone()), Cell::new("car", red.clone())]);
+        sheet.pictures([Cell::new("", red)]);
+        let drawn = sheet.draw();
+        let width = MARGIN + 40 + GAP + 40 + GAP + BAR + BAR_NUMBERS + MARGIN;
+        let height = MARGIN + HEADING_HEIGHT + LABEL_HEIGHT + 20 + GAP + 20 + MARGIN;
+        assert_eq!(drawn.dimensions(), (width, height));
+        let second = (MARGIN + 40 + GAP + 5, MARGIN + HEADING_HEIGHT + LABEL_HEIGHT + 5);
+        assert_eq!(drawn.get_pixel(second.0, second.1), &Rgb([255, 0, 0]));
+        assert_eq!(drawn.get_pixel(second.0, height - MARGIN - 5), &Rgb([255; 3]));
+        // The bar runs from the first picture to the last.
+        let bar = MARGIN + 40 + GAP + 40 + GAP + 2;
+        assert_eq!(drawn.get_pixel(bar, height - MARGIN - 1), &heat(0.0));
+        assert_eq!(drawn.get_pixel(bar, MARGIN + HEADING_HEIGHT + LABEL_HEIGHT), &heat(1.0));
+    }
+
+    #[test]
+    fn tiles_keep_the_shape_of_the_pictures() {
+        assert_eq!(tile_size((128, 128), 256), (256, 256));
+        assert_eq!(tile_size((768, 512), 256), (256, 170));
+        assert_eq!(tile_size((8192, 1), 100), (100, 1));
+    }
+}

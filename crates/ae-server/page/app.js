@@ -1,0 +1,157 @@
+// The studio: ties form, jobs, live run and gallery together.
+
+import { api } from "./api.js";
+import { Detail } from "./detail.js";
+import { randomSeed } from "./fields.js";
+import { Form } from "./form.js";
+import { Gallery } from "./gallery.js";
+import { Jobs, isOpen } from "./jobs.js";
+import { Live } from "./live.js";
+import { acceptPictures } from "./restore.js";
+import { createRunView } from "./view.js";
+
+const at = (id) => document.getElementById(id);
+
+const announce = (text) => {
+  at("status").textContent = text;
+};
+
+const onConnection = (connected) => {
+  at("connection").hidden = connected;
+};
+
+let form;
+let live;
+let detail;
+
+const gallery = new Gallery((entry) => detail.open(entry));
+
+const jobs = new Jobs({
+  onConnection,
+  onError: showError,
+  onCancel: cancel,
+  onOpen: openPicture,
+  onEnded: ({ request, error }) => {
+    if (error) showError(new Error(`${request.prompt}: ${error}`));
+    gallery.refresh();
+  },
+  onChange: () => {
+    // A list that is a little older than the last event may still hold the job that has just ended.
+    if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) live.follow(jobs.active);
+  },
+});
+
+async function begin() {
+  const [info, { models }, { devices }] = await Promise.all([api.info(), api.models(), api.devices()]);
+  const { palette } = info;
+  at("version").textContent = info.version;
+  const view = createRunView(at("run"), { palette });
+  live = new Live({ view, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
+  form = new Form({ info, models, devices, onSubmit: generate });
+  detail = new Detail({
+    view: createRunView(at("detail-run"), { palette }),
+    onUse: useSettings,
+    onAgain: (settings) => {
+      useSettings({ ...settings, seeds: [randomSeed()] });
+      form.submit();
+    },
+    onRemoved: (id) => {
+      gallery.remove(id);
+      announce("Deleted.");
+    },
+  });
+  acceptPictures(restoreFrom);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
+    // Otherwise a focused button would be pressed, too.
+    event.preventDefault();
+    form.submit();
+  });
+  // Other pages and programs draw with the same server.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") refresh();
+  });
+  await refresh();
+}
+
+async function refresh() {
+  await Promise.all([gallery.refresh(), jobs.refresh()]);
+}
+
+async function generate(request) {
+  try {
+    jobs.update(await api.generate(request));
+    announce("Added to the queue.");
+    // On a phone the run is far below the form.
+    if (at("run-heading").getBoundingClientRect().top > innerHeight / 2) at("run-heading").scrollIntoView();
+    jobs.refresh();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+async function cancel({ id }) {
+  try {
+    jobs.update(await api.cancel(id));
+  } catch (error) {
+    showError(error);
+  }
+  jobs.refresh();
+}
+
+/// A new state of the job that is followed.
+async function onJob(job) {
+  jobs.update(job);
+  if (job.pictures.length > 0 && job.pictures.at(-1) !== gallery.entries[0]?.id) {
+    await gallery.refresh();
+    await showPictures(gallery.find(job.pictures.at(-1)));
+    if (form.lacksDefaults) form.setModels((await api.models()).models);
+  }
+  if (!isOpen(job)) jobs.refresh();
+}
+
+/// Puts a finished picture into the live view, if that still shows its seed.
+async function showPictures(entry) {
+  const { view } = live;
+  const shown = view.shown.filter(({ seed }) => seed === entry?.settings.seed);
+  if (shown.length === 0) return;
+  if (entry.plain && shown.length < 2) {
+    // A page that came in the middle has seen one of the two runs only.
+    view.setRecord(await api.record(entry.id));
+    return;
+  }
+  const both = shown.length === 2;
+  for (const { run, method } of shown) {
+    view.setPicture(run, both && method === "stable-diffusion" ? api.plainUrl(entry.id) : api.pictureUrl(entry.id));
+  }
+}
+
+async function openPicture(id) {
+  try {
+    detail.open(gallery.find(id) ?? (await api.entry(id)));
+  } catch (error) {
+    showError(error);
+  }
+}
+
+function useSettings(settings) {
+  form.fill(settings);
+  at("prompt").focus();
+  announce("The settings are in the form.");
+}
+
+async function restoreFrom(file) {
+  try {
+    useSettings((await api.readSettings(file)).settings);
+  } catch (error) {
+    showError(new Error(`${file.name}: ${error.message}`));
+  }
+}
+
+/// Below the prompt, where it is seen; also before there is a form.
+function showError({ message }) {
+  at("form-error").textContent = message;
+  at("form-error").hidden = false;
+}
+
+begin().catch(showError);

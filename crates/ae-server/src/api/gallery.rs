@@ -1,0 +1,182 @@
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{App, blocking};
+use crate::GenerateRequest;
+use crate::PICTURE_NAMES;
+use crate::body::PngBody;
+use crate::error::{ApiError, ErrorBody};
+use crate::gallery::Entry;
+use crate::name::Name;
+use crate::png_text::read_settings;
+
+/// Which part of the gallery.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// At most so many entries.
+    #[serde(default = "usual_limit")]
+    limit: usize,
+    /// Only entries older than this one.
+    before: Option<String>,
+}
+
+fn usual_limit() -> usize {
+    50
+}
+
+/// Most entries of one answer.
+const MOST: usize = 200;
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entries {
+    /// How many entries the gallery has.
+    total: usize,
+    /// The newest first.
+    entries: Vec<Entry>,
+}
+
+/// What was made, the newest first.
+#[utoipa::path(get, path = "/api/gallery", params(Page),
+    responses((status = OK, body = Entries), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Entries>, ApiError> {
+    let Query(page) = page.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    let found = blocking(move || {
+        let ids = app.gallery.ids()?;
+        let total = ids.len();
+        let older = ids.iter().filter(|id| page.before.as_ref().is_none_or(|before| *id < before));
+        let entries = older.filter_map(|id| app.gallery.entry(id)).take(page.limit.min(MOST)).collect();
+        Ok(Entries { total, entries })
+    });
+    let found = found.await?;
+    found.map(Json).map_err(|error: std::io::Error| ApiError::Failed(format!("the gallery cannot be read: {error}")))
+}
+
+/// How a picture was made.
+#[utoipa::path(get, path = "/api/gallery/{id}", params(("id" = String, Path, description = "The entry")),
+    responses((status = OK, body = Entry), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn entry(State(app): State<App>, Name(id): Name) -> Result<Json<Entry>, ApiError> {
+    find(id, move |id| app.gallery.entry(id)).await.map(Json)
+}
+
+/// Removes a picture.
+#[utoipa::path(delete, path = "/api/gallery/{id}", params(("id" = String, Path, description = "The entry")),
+    responses((status = NO_CONTENT), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn remove(State(app): State<App>, Name(id): Name) -> Result<StatusCode, ApiError> {
+    let name = id.clone();
+    match blocking(move || app.gallery.remove(&name)).await? {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(unknown(&id)),
+        Err(error) => Err(ApiError::Failed(format!("the picture cannot be removed: {error}"))),
+    }
+}
+
+/// The picture.
+#[utoipa::path(get, path = "/api/gallery/{id}/picture.png", params(("id" = String, Path, description = "The entry")),
+    responses((status = OK, content_type = "image/png", body = Vec<u8>), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn picture(State(app): State<App>, Name(id): Name) -> Result<Response, ApiError> {
+    find(id, move |id| app.gallery.picture(id, PICTURE_NAMES[0])).await.map(png)
+}
+
+/// The plain picture beside it.
+#[utoipa::path(get, path = "/api/gallery/{id}/plain.png", params(("id" = String, Path, description = "The entry")),
+    responses((status = OK, content_type = "image/png", body = Vec<u8>), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn plain(State(app): State<App>, Name(id): Name) -> Result<Response, ApiError> {
+    find(id, move |id| app.gallery.picture(id, PICTURE_NAMES[1])).await.map(png)
+}
+
+/// The run: tokens, subjects, and of every step losses, attention maps and preview.
+#[utoipa::path(get, path = "/api/gallery/{id}/run.json", params(("id" = String, Path, description = "The entry")),
+    responses((status = OK, body = Object), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn record(State(app): State<App>, Name(id): Name) -> Result<Json<Value>, ApiError> {
+    let name = id.clone();
+    let record = find(id, move |id| app.gallery.record(id)).await?;
+    Ok(Json(with_pictures(record, |file| Some(format!("/api/gallery/{name}/{file}")))))
+}
+
+/// The run as one HTML file that needs nothing else.
+#[utoipa::path(get, path = "/api/gallery/{id}/report.html", params(("id" = String, Path, description = "The entry")),
+    responses((status = OK, content_type = "text/html", body = String), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn report(State(app): State<App>, Name(id): Name) -> Result<Response, ApiError> {
+    let name = id.clone();
+    let html = find(id, move |id| {
+        let (record, trace) = (app.gallery.record(id)?, app.gallery.trace(id)?);
+        let record = with_pictures(record, |file| {
+            let name = PICTURE_NAMES.into_iter().find(|name| *name == file)?;
+            let picture = app.gallery.picture(id, name)?;
+            Some(format!("data:image/png;base64,{}", STANDARD.encode(picture)))
+        });
+        Some(ae_figures::report_of(&record, &trace))
+    });
+    let html = html.await?;
+    // A report is made to be opened from disk; its scripts shall not run with the rights of this page.
+    let disposition = format!("attachment; filename=\"{name}.html\"");
+    Ok(([(header::CONTENT_DISPOSITION, disposition)], Html(html)).into_response())
+}
+
+/// Reads the settings of a picture that this program made.
+#[utoipa::path(post, path = "/api/settings", request_body(content_type = "image/png", content = Vec<u8>),
+    responses((status = OK, body = RestoredSettings), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn settings(
+    State(app): State<App>,
+    PngBody(bytes): PngBody,
+) -> Result<Json<RestoredSettings>, ApiError> {
+    let invalid = |error: &dyn std::error::Error| ApiError::Invalid(error.to_string());
+    let info = read_settings(std::io::Cursor::new(bytes)).map_err(|error| invalid(&error))?;
+    let mut settings = GenerateRequest::from_settings(&info.settings).map_err(|error| invalid(&error))?;
+    // Pictures of the command line have the model's title, and its path where it has none.
+    settings.model = settings.model.and_then(|name| {
+        let models = app.engine.models().into_iter();
+        models.filter(|model| model.id == name || model.title == name).map(|model| model.id).next()
+    });
+    Ok(Json(RestoredSettings { settings }))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RestoredSettings {
+    /// What draws the picture again; without a model when it is not here.
+    settings: GenerateRequest,
+}
+
+/// What the gallery has of an entry.
+async fn find<T: Send + 'static>(
+    id: String,
+    read: impl FnOnce(&str) -> Option<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let name = id.clone();
+    blocking(move || read(&name)).await?.ok_or_else(|| unknown(&id))
+}
+
+fn unknown(id: &str) -> ApiError {
+    let id: String = id.chars().take(60).collect();
+    ApiError::NotFound(format!("the gallery has no '{id}'"))
+}
+
+fn png(bytes: Vec<u8>) -> Response {
+    // An entry never changes.
+    let headers =
+        [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];
+    (headers, bytes).into_response()
+}
+
+/// A record in which the names of pictures are replaced by their addresses.
+fn with_pictures(mut record: Value, address: impl Fn(&str) -> Option<String>) -> Value {
+    for run in record["runs"].as_array_mut().into_iter().flatten() {
+        if let Some(address) = run["picture"].as_str().and_then(&address) {
+            run["picture"] = Value::from(address);
+        }
+    }
+    record
+}

@@ -1,0 +1,80 @@
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{App, blocking};
+use crate::body::JsonBody;
+use crate::error::{ApiError, ErrorBody};
+use crate::{Device, EngineError, Limits, Model, Tokens, TokensRequest};
+
+/// What the server can do.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Info {
+    version: &'static str,
+    limits: Limits,
+    samplers: Vec<String>,
+    methods: Vec<String>,
+    rngs: Vec<String>,
+    /// 256 colours of the heat maps, six hexadecimal digits each.
+    palette: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Models {
+    models: Vec<Model>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Devices {
+    devices: Vec<Device>,
+}
+
+/// Version, limits and the names of samplers, methods and generators.
+#[utoipa::path(get, path = "/api/info", responses((status = OK, body = Info)))]
+pub(crate) async fn info(State(app): State<App>) -> Json<Info> {
+    Json(Info {
+        version: env!("CARGO_PKG_VERSION"),
+        limits: (*app.limits).clone(),
+        samplers: app.engine.samplers(),
+        methods: app.engine.methods(),
+        rngs: app.engine.rngs(),
+        palette: ae_figures::palette_hex(),
+    })
+}
+
+/// The models that can be chosen, the default first.
+#[utoipa::path(get, path = "/api/models", responses((status = OK, body = Models)))]
+pub(crate) async fn models(State(app): State<App>) -> Result<Json<Models>, ApiError> {
+    Ok(Json(Models { models: blocking(move || app.engine.models()).await? }))
+}
+
+/// The devices that can be chosen, the default first.
+#[utoipa::path(get, path = "/api/devices", responses((status = OK, body = Devices)))]
+pub(crate) async fn devices(State(app): State<App>) -> Result<Json<Devices>, ApiError> {
+    Ok(Json(Devices { devices: blocking(move || app.engine.devices()).await? }))
+}
+
+/// The tokens of a prompt, its words, and which of them are subjects where nobody names any.
+#[utoipa::path(post, path = "/api/tokens", request_body = TokensRequest,
+    responses((status = OK, body = Tokens), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn tokens(
+    State(app): State<App>,
+    JsonBody(request): JsonBody<TokensRequest>,
+) -> Result<Json<Tokens>, ApiError> {
+    let length = request.prompt.chars().count();
+    if length > app.limits.max_prompt {
+        let most = app.limits.max_prompt;
+        return Err(ApiError::Invalid(format!("prompt is {length} characters long: expected at most {most}")));
+    }
+    Ok(Json(blocking(move || app.engine.tokens(&request)).await??))
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Refused(message) => Self::Invalid(message),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::error::ApiError;
+use crate::name::Name;
+
+/// The page and its files, compiled in.
+const PAGE: &str = include_str!("../page/index.html");
+
+/// Names and contents of files beside the page.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../page/", $name)))),*] };
+}
+
+const FILES: &[(&str, &str)] = files![
+    "api.js",
+    "app.css",
+    "app.js",
+    "detail.js",
+    "fields.js",
+    "form.js",
+    "gallery.js",
+    "icon.svg",
+    "jobs.js",
+    "live.js",
+    "restore.js",
+    "store.js",
+    "words.js",
+];
+
+pub(crate) async fn page() -> Html<&'static str> {
+    Html(PAGE)
+}
+
+pub(crate) async fn file(Name(name): Name) -> Result<Response, ApiError> {
+    // The view of a run is that of the reports.
+    let mut files = FILES.iter().chain(ae_figures::page::VIEW_FILES);
+    let file = files.find(|(known, _)| *known == name);
+    let (name, content) = file.ok_or_else(|| ApiError::NotFound("the page has no such file".to_owned()))?;
+    Ok(([(header::CONTENT_TYPE, content_type(name))], *content).into_response())
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/javascript; charset=utf-8",
+    }
+}

@@ -1,0 +1,184 @@
+//! Who may speak to the server.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use crate::ServerError;
+use crate::api::App;
+use crate::error::ApiError;
+
+/// The cookie that holds the token.
+const COOKIE: &str = "ae_token";
+
+/// How the server knows its clients.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    /// By their address: everybody on this machine.
+    Loopback,
+    /// By a token; kept is its hash, so that a comparison takes the same time whatever is sent.
+    Token([u8; 32]),
+}
+
+impl Access {
+    /// A token of one's own choice, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it is short, or would not pass through an address and a cookie as it is.
+    pub(crate) fn new(token: Option<&str>) -> Result<Self, ServerError> {
+        /// Not to be guessed at the rate that the server answers.
+        const LEAST: usize = 16;
+        let Some(token) = token else { return Ok(Self::Loopback) };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if token.len() < LEAST || !token.bytes().all(is_plain) {
+            return Err(ServerError::Token { least: LEAST });
+        }
+        Ok(Self::Token(Sha256::digest(token).into()))
+    }
+
+    fn knows(&self, token: &str) -> bool {
+        matches!(self, Self::Token(hash) if *hash == <[u8; 32]>::from(Sha256::digest(token)))
+    }
+}
+
+/// Lets a request through, or answers it.
+pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    match check(&app, &request) {
+        Ok(Pass::Through) => {
+            let mut response = next.run(request).await;
+            let headers = response.headers_mut();
+            for (name, value) in HEADERS {
+                headers.entry(name).or_insert(header::HeaderValue::from_static(value));
+            }
+            response
+        }
+        Ok(Pass::WithCookie(token)) => {
+            let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+            (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie.as_str()), (header::LOCATION, "/")]).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What every answer says to a browser: everything comes from here, nobody may show us in a frame.
+const HEADERS: [(header::HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+enum Pass {
+    Through,
+    /// The page was opened with the token in its address.
+    WithCookie(String),
+}
+
+fn check(app: &App, request: &Request) -> Result<Pass, ApiError> {
+    let headers = request.headers();
+    let host = host(headers, request.uri()).unwrap_or_default();
+    match &*app.access {
+        // A name that leads here by somebody else's DNS would make their page ours.
+        Access::Loopback if !is_loopback_name(host) => {
+            let host: String = host.chars().take(60).collect();
+            return Err(ApiError::Forbidden(format!("the Host '{host}' is not this server: open http://127.0.0.1")));
+        }
+        Access::Loopback => {}
+        access @ Access::Token(_) => {
+            if let Some(token) = query_token(request).filter(|token| access.knows(token)) {
+                return Ok(Pass::WithCookie(token.to_owned()));
+            }
+            if !tokens(headers).any(|token| access.knows(token)) {
+                return Err(ApiError::Unauthorized);
+            }
+        }
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
+        if authority != Some(host) {
+            return Err(ApiError::Forbidden("the request comes from a page of another origin".to_owned()));
+        }
+    }
+    // What a browser says of the page behind a request, where it says it.
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok()).unwrap_or("none");
+    if request.method() != Method::GET && !["same-origin", "none"].contains(&site) {
+        return Err(ApiError::Forbidden("the request comes from a page of another site".to_owned()));
+    }
+    Ok(Pass::Through)
+}
+
+/// The token in the address of the page.
+fn query_token(request: &Request) -> Option<&str> {
+    let is_page = request.method() == Method::GET && request.uri().path() == "/";
+    let query = request.uri().query().filter(|_| is_page)?;
+    query.split('&').find_map(|pair| pair.strip_prefix("token="))
+}
+
+/// The tokens that a request carries.
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = cookies.flat_map(|cookies| cookies.split(';'));
+    let named = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    bearer.into_iter().chain(named)
+}
+
+/// Name and port that the client believes to speak to.
+fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
+}
+
+/// Whether a name, with or without a port, can only mean this machine.
+fn is_loopback_name(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A token that nobody guesses.
+pub(crate) fn random_token() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Whether an address is reached from this machine only.
+pub(crate) fn is_private(address: &SocketAddr) -> bool {
+    address.ip().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "127.8.9.1", "[::1]:7860", "[::1]"] {
+            assert!(is_loopback_name(host), "{host}");
+        }
+        for host in ["", "evil.example", "127.0.0.1.evil.example:80", "localhost.evil", "192.168.0.1", "0.0.0.0:7860"] {
+            assert!(!is_loopback_name(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_long_and_plain() {
+        for token in ["", "short", "with space in the middle", "semi;colon-semi;colon", "ümlaut-ümlaut-ümlaut"] {
+            assert!(matches!(Access::new(Some(token)), Err(ServerError::Token { .. })), "{token}");
+        }
+        let access = Access::new(Some(&random_token().unwrap())).unwrap();
+        assert!(!access.knows("") && !access.knows(&random_token().unwrap()));
+        assert!(Access::new(Some("0123456789abcdef")).unwrap().knows("0123456789abcdef"));
+        assert!(!Access::Loopback.knows(""));
+    }
+}

@@ -1,0 +1,48 @@
+//! Attend-and-Excite in the browser: a REST API with a queue and a gallery, and the studio, a page on top of it.
+//!
+//! The crate knows no model. A program gives [`Server::bind`] an [`Engine`] that draws; the server queues what clients ask for,
+//! lets the engine draw it one job after the other, tells who listens of every step, and keeps the pictures in a folder.
+//!
+//! - The API is described by the OpenAPI document at `/api/openapi.json`, which is made from the handlers themselves.
+//! - `/sdapi/v1/txt2img` is as in AUTOMATIC1111's program, so that its clients work here.
+//! - Every error is a JSON object with the key `error`.
+//!
+//! # Security
+//!
+//! The server is for one person or a trusted group. On a loopback address it takes every local client; on another one it
+//! takes only those that know its token ([`Config::token`]). It refuses requests that a page of another origin makes in the
+//! browser of its user, opens no path that a client names, and bounds sizes, steps, seeds, bodies, times and connections
+//! ([`Limits`]).
+
+mod api;
+mod assets;
+mod body;
+mod config;
+mod connections;
+mod engine;
+mod error;
+mod gallery;
+mod guard;
+mod job;
+mod limits;
+mod name;
+mod png_text;
+mod queue;
+mod request;
+mod server;
+mod webui;
+
+pub use config::Config;
+pub use engine::{
+    Device, Drawn, Engine, EngineError, Model, ModelDefaults, PICTURE_NAMES, PromptToken, Tokens, TokensRequest,
+    Truncation, Update, Word,
+};
+pub use error::ServerError;
+pub use limits::Limits;
+pub use request::{GenerateRequest, GuidanceOptions};
+pub use server::{Server, Stopper};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,34 @@
+use std::io::{BufRead, Seek};
+
+use serde_json::Value;
+
+/// What a picture says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PictureInfo {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// Its text chunk `settings`.
+    pub(crate) settings: Value,
+}
+
+/// Why a file says nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PictureError {
+    #[error("this is no whole PNG file ({0})")]
+    Png(#[from] png::DecodingError),
+    #[error("this PNG file has no settings: it was not made by attend-and-excite-rs, or another program removed them")]
+    NoSettings,
+    #[error("the settings in this PNG file cannot be read ({0})")]
+    Settings(#[from] serde_json::Error),
+}
+
+/// Reads the head of a PNG file, without its pixels.
+pub(crate) fn read_settings(file: impl BufRead + Seek) -> Result<PictureInfo, PictureError> {
+    // A text that unpacks to more than this is no settings of ours.
+    let limits = png::Limits { bytes: 16 << 20 };
+    let reader = png::Decoder::new_with_limits(file, limits).read_info()?;
+    let info = reader.info();
+    let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == "settings").ok_or(PictureError::NoSettings)?;
+    let settings = serde_json::from_str(&chunk.get_text()?)?;
+    Ok(PictureInfo { width: info.width, height: info.height, settings })
+}

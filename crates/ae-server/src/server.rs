@@ -1,0 +1,121 @@
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::watch;
+
+use crate::api::{App, router};
+use crate::gallery::Gallery;
+use crate::guard::{Access, is_private, random_token};
+use crate::queue::Queue;
+use crate::{Config, Engine, ServerError, connections};
+
+/// A server that has its address and its gallery, and waits to be run.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    token: Option<String>,
+    app: App,
+    stop: watch::Sender<bool>,
+}
+
+/// Stops a server that runs.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    queue: Arc<Queue>,
+    stop: watch::Sender<bool>,
+}
+
+impl Stopper {
+    /// Cancels what waits and what is drawn, and ends [`Server::run`] once that has come to its end. Pictures that are
+    /// finished stay in the gallery.
+    pub fn stop(&self) {
+        self.queue.close();
+        self.stop.send_replace(true);
+    }
+}
+
+impl Server {
+    /// Takes the address and opens the gallery.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, the gallery cannot be used or belongs to another server, or the token is too simple.
+    pub fn bind(config: Config, engine: impl Engine) -> Result<Self, ServerError> {
+        let Config { address, token, gallery, limits } = config;
+        let failed = |source| ServerError::Bind { address, source };
+        let needs_token = !is_private(&address);
+        let random = || random_token().map_err(|error| ServerError::System(io::Error::other(error)));
+        let token = if needs_token && token.is_none() { Some(random()?) } else { token };
+        let access = Arc::new(Access::new(token.as_deref())?);
+        let gallery = Arc::new(Gallery::open(&gallery)?);
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let queue = Arc::new(Queue::new(limits.max_queue));
+        let app = App { engine: Arc::new(engine), queue, gallery, access, limits: Arc::new(limits) };
+        Ok(Self { listener, address, token, app, stop: watch::Sender::new(false) })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to open in a browser, with the token where there is one.
+    pub fn url(&self) -> String {
+        let token = self.token.as_ref().map(|token| format!("?token={token}")).unwrap_or_default();
+        format!("http://{}/{token}", self.address)
+    }
+
+    /// What stops it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { queue: Arc::clone(&self.app.queue), stop: self.stop.clone() }
+    }
+
+    /// The description of its API, as it is served at `/api/openapi.json`.
+    ///
+    /// # Panics
+    ///
+    /// Never: the description is JSON.
+    pub fn openapi() -> String {
+        crate::api::document().to_pretty_json().expect("an OpenAPI document is JSON")
+    }
+
+    /// Serves until it is [stopped](Stopper::stop).
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no threads.
+    pub fn run(self) -> Result<(), ServerError> {
+        /// As a main thread has; the graphs of a backward pass are deep.
+        const STACK: usize = 8 << 20;
+        let Self { listener, app, stop, .. } = self;
+        let limits = Arc::clone(&app.limits);
+        let worker = {
+            let App { engine, queue, gallery, .. } = app.clone();
+            let work = move || queue.work(&*engine, &gallery);
+            thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work)
+        };
+        let worker = worker.map_err(ServerError::System)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(ServerError::System)?;
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(ServerError::System)?;
+            let stopped = stop.subscribe();
+            connections::serve(listener, router(app.clone()), &limits, stopped).await;
+            Ok(())
+        })?;
+        app.queue.close();
+        // The picture that is being written is finished first.
+        let _ = worker.join();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}

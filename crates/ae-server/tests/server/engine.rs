@@ -1,0 +1,115 @@
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
+
+use ae_figures::{Step, Subject, Token, TokenMaps};
+use ae_server::{
+    Device, Drawn, Engine, EngineError, GenerateRequest, Model, PromptToken, Tokens, TokensRequest, Update, Word,
+};
+use serde_json::json;
+
+/// Paints one colour, in steps of two milliseconds. Prompts make it fail: "fail" returns an error, "panic" panics, and "refuse"
+/// is refused before it is queued.
+pub(crate) struct Painter;
+
+impl Engine for Painter {
+    fn models(&self) -> Vec<Model> {
+        vec![Model { id: "paint".to_owned(), title: "Paint 1".to_owned(), loaded: true, defaults: None }]
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        vec![Device { id: "cpu".to_owned(), title: "CPU".to_owned() }]
+    }
+
+    fn samplers(&self) -> Vec<String> {
+        vec!["pndm".to_owned(), "ddim".to_owned()]
+    }
+
+    fn methods(&self) -> Vec<String> {
+        vec!["attend-and-excite".to_owned(), "stable-diffusion".to_owned()]
+    }
+
+    fn rngs(&self) -> Vec<String> {
+        vec!["torch-cpu".to_owned()]
+    }
+
+    fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {
+        let tokens = request.prompt.split_whitespace().enumerate().map(|(index, word)| PromptToken {
+            index: index + 1,
+            text: word.to_owned(),
+            kind: "text".to_owned(),
+            word: Some(index),
+        });
+        let words = request.prompt.split_whitespace().enumerate().map(|(index, word)| Word {
+            text: word.to_owned(),
+            subject: word.to_owned(),
+            positions: vec![index + 1],
+            automatic: true,
+        });
+        Ok(Tokens { tokens: tokens.collect(), words: words.collect(), truncation: None })
+    }
+
+    fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
+        match request.prompt.as_str() {
+            "refuse" => Err(EngineError::Refused("this prompt is refused".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn draw(
+        &self,
+        request: &GenerateRequest,
+        seed: u64,
+        observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
+    ) -> Result<Drawn, EngineError> {
+        assert!(request.prompt != "panic", "as asked for");
+        if request.prompt == "fail" {
+            return Err(EngineError::Failed("the paint is dry".to_owned()));
+        }
+        let num_steps = request.steps.unwrap_or(5);
+        let token = Token { index: 1, text: "paint".to_owned(), kind: "text".to_owned(), subject: Some(0) };
+        let subject = Subject { text: "paint".to_owned(), positions: vec![1] };
+        let methods = ["attend-and-excite", "stable-diffusion"];
+        for method in &methods[..=usize::from(request.compare)] {
+            let start = Update::Started {
+                method,
+                num_steps,
+                tokens: std::slice::from_ref(&token),
+                subjects: std::slice::from_ref(&subject),
+            };
+            let mut go_on = observe(start);
+            for step in 0..num_steps {
+                if go_on.is_break() {
+                    return Err(EngineError::Interrupted);
+                }
+                thread::sleep(Duration::from_millis(2));
+                let maps = Some(TokenMaps::new(1, 1, vec![1], vec![0.5]));
+                let step = Step { step, num_steps, timestep: 1.0, seconds: 0.002, guidance: None, maps, preview: None };
+                go_on = observe(Update::Loss { step: step.step, iteration: 0, losses: &[0.5] });
+                if go_on.is_continue() {
+                    go_on = observe(Update::Step(&step));
+                }
+            }
+        }
+        let settings =
+            json!({ "version": "0", "model": "Paint 1", "prompt": request.prompt, "seed": seed, "steps": num_steps });
+        let picture = png(&settings.to_string());
+        let runs: Vec<_> = ae_server::PICTURE_NAMES[..=usize::from(request.compare)]
+            .iter()
+            .map(|name| json!({ "method": "attend-and-excite", "picture": name, "steps": [] }))
+            .collect();
+        let record = json!({ "format": 1, "prompt": request.prompt, "seed": seed, "command": "ae", "settings": settings,
+            "tokens": [], "subjects": [], "palette": "", "runs": runs });
+        Ok(Drawn { plain: request.compare.then(|| picture.clone()), picture, record, trace: json!({ "steps": [] }) })
+    }
+}
+
+/// A picture of one pixel with a text chunk.
+pub(crate) fn png(settings: &str) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.add_itxt_chunk("settings".to_owned(), settings.to_owned()).unwrap();
+    encoder.write_header().unwrap().write_image_data(&[1, 2, 3]).unwrap();
+    file
+}

@@ -1,0 +1,92 @@
+//! What was made.
+
+use serde_json::json;
+
+use crate::engine::png;
+use crate::place::Place;
+
+#[test]
+fn an_entry_has_pictures_run_and_report() {
+    let place = Place::new();
+    let job = place.client.submit(&json!({ "compare": true }));
+    let job = place.client.end(&job["id"]);
+    let id = job["pictures"][0].as_str().unwrap();
+    let get = |name: &str| place.client.get(&format!("/api/gallery/{id}{name}"));
+    let entry = get("").json();
+    assert_eq!(
+        (&entry["settings"]["prompt"], &entry["plain"], &entry["width"]),
+        (&json!("paint"), &json!(true), &json!(1))
+    );
+    assert_eq!(entry["created"], job["created"]);
+    for name in ["/picture.png", "/plain.png"] {
+        let picture = get(name);
+        assert_eq!((picture.status, picture.header("content-type").as_str()), (200, "image/png"));
+        assert!(picture.body.starts_with(b"\x89PNG"));
+    }
+    let run = get("/run.json").json();
+    assert_eq!(run["runs"][1]["picture"], format!("/api/gallery/{id}/plain.png"));
+    let report = get("/report.html");
+    assert!(report.header("content-disposition").starts_with("attachment"), "{}", report.head);
+    assert!(report.text().contains("data:image/png;base64,"));
+}
+
+#[test]
+fn pages_go_from_the_newest_to_the_oldest() {
+    let place = Place::new();
+    for _ in 0..3 {
+        let job = place.client.submit(&json!({}));
+        place.client.end(&job["id"]);
+    }
+    let all = place.client.gallery();
+    let first = place.client.get("/api/gallery?limit=2").json();
+    assert_eq!((first["entries"].as_array().unwrap().len(), &first["total"]), (2, &json!(3)));
+    let rest = place.client.get(&format!("/api/gallery?limit=2&before={}", all[1].as_str().unwrap())).json();
+    assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["entries"][0]["id"]), (1, &all[2]));
+}
+
+#[test]
+fn a_removed_entry_is_gone() {
+    let place = Place::new();
+    let job = place.client.submit(&json!({}));
+    let id = place.client.end(&job["id"])["pictures"][0].as_str().unwrap().to_owned();
+    let path = format!("/api/gallery/{id}");
+    assert_eq!(place.client.delete(&path).status, 204);
+    assert_eq!(place.client.delete(&path).status, 404);
+    assert_eq!(place.client.get(&path).error(), format!("the gallery has no '{id}'"));
+    assert_eq!(Place::files(&place.gallery()), [".lock"]);
+}
+
+#[test]
+fn a_picture_gives_its_settings_back_as_a_request() {
+    let place = Place::new();
+    let send = |body: &[u8]| place.client.send("POST", "/api/settings", &[("Content-Type", "image/png")], body);
+    let settings = json!({ "version": "0.1.0", "model": "Paint 1", "prompt": "ein Löwe", "seed": 7, "steps": 3, "strength": null,
+        "subjects": ["Löwe"], "attend_and_excite": { "smoothing": false, "sigma": null, "scale_factor": 2.0 } });
+    let answer = send(&png(&settings.to_string()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let settings = &answer.json()["settings"];
+    assert_eq!((&settings["seeds"], &settings["model"], &settings["steps"]), (&json!([7]), &json!("paint"), &json!(3)));
+    assert_eq!(settings["attend_and_excite"]["smoothing"], false);
+    // They can be asked for as they are.
+    let job = place.client.post("/api/generate", settings);
+    assert_eq!(job.status, 202, "{}", job.text());
+
+    let foreign = send(&png("{}"));
+    assert_eq!((foreign.status, foreign.error().contains("no prompt")), (422, true), "{}", foreign.text());
+    let broken = send(b"no picture");
+    assert_eq!((broken.status, broken.error().contains("no whole PNG file")), (422, true), "{}", broken.text());
+}
+
+#[test]
+fn the_gallery_outlives_the_server() {
+    let mut place = Place::new();
+    let job = place.client.submit(&json!({}));
+    place.client.end(&job["id"]);
+    let before = place.client.gallery();
+    place.stop();
+    let gallery = place.gallery();
+    std::fs::create_dir(gallery.join(".ae-half")).unwrap();
+    let again = Place::with(|config| config.gallery.clone_from(&gallery));
+    assert_eq!(again.client.gallery(), before);
+    assert!(!gallery.join(".ae-half").exists());
+}

@@ -1,0 +1,27 @@
+//! Many clients at once. For two minutes and with a model, `tests/cli/serve.rs` of ae-cli does it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::crowd::{Dice, all_ended, fifty_clients, pictures};
+use crate::place::Place;
+
+/// Every accepted job comes to an end, and the gallery lists exactly what was finished.
+#[test]
+fn fifty_clients_at_random() {
+    let place = Place::with(|config| config.limits.max_queue = 20);
+    let request = |dice: &mut Dice| {
+        json!({ "prompt": if dice.roll(10) == 0 { "fail" } else { "paint" }, "seeds": [dice.roll(99)],
+            "steps": 1 + dice.roll(8), "compare": dice.roll(2) == 0 })
+    };
+    let crowd = fifty_clients(place.client, Duration::from_secs(4), request);
+    assert!(crowd.accepted.len() > 50 && crowd.refused > 0 && crowd.ends.len() > 5, "{crowd:?}");
+    let is_end = |state: &str| ["done", "cancelled", "failed"].contains(&state);
+    assert!(crowd.ends.iter().all(|job| is_end(job["state"].as_str().unwrap())), "{:?}", crowd.ends);
+    // Older jobs are forgotten, but not their pictures.
+    let finished = pictures(&all_ended(place.client));
+    let mut listed = place.client.gallery();
+    listed.truncate(finished.len());
+    assert_eq!(listed, finished);
+}

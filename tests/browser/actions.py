@@ -1,0 +1,65 @@
+"""What several tests do with the pages."""
+
+import re
+
+from playwright.sync_api import expect
+
+TIMEOUT = 60_000
+
+
+def set_field(page, name, value):
+    """Writes a setting; the groups of settings are closed at first."""
+    page.evaluate(
+        """name => {
+          const group = document.getElementById(name).closest("details");
+          if (group) group.open = true;
+        }""",
+        name,
+    )
+    page.fill(f"#{name}", str(value))
+
+
+def generate(page, steps=10, seeds="7"):
+    set_field(page, "steps", steps)
+    page.fill("#seeds", seeds)
+    page.click("#generate")
+
+
+def wait_until_finished(page):
+    expect(page.locator("#progress-text")).to_have_text("Finished.", timeout=TIMEOUT)
+
+
+def wait_for_step(page, least):
+    """Waits until the run has reached a step and returns the step it is at."""
+    texts = page.locator("#progress-text")
+    numbers = "|".join(str(number) for number in range(least, 250))
+    expect(texts).to_have_text(re.compile(rf"^step ({numbers}) of"), timeout=TIMEOUT)
+    return int(re.match(r"step (\d+) of", texts.inner_text())[1])
+
+
+def gallery_size(page, studio):
+    return page.request.get(f"{studio}/api/gallery?limit=1").json()["total"]
+
+
+def is_painted(canvas):
+    """Whether a canvas shows more than one colour."""
+    return canvas.evaluate(
+        """canvas => {
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.some((value, index) => value !== data[index % 4]);
+        }"""
+    )
+
+
+def fits(page):
+    """Whether nothing is wider than the window."""
+    return page.evaluate("document.scrollingElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def tab_to(page, selector, key="Tab"):
+    """Moves the focus by keyboard alone."""
+    for _ in range(150):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"the keyboard does not reach {selector}")

@@ -1,0 +1,152 @@
+"""A studio, a report and a browser whose errors fail the test."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def ae():
+    """The command under test."""
+    path = Path(os.environ.get("AE", ROOT / "target/release/ae"))
+    assert path.is_file(), f"{path} is missing; build it with `cargo build --release -p ae-cli`"
+    return path
+
+
+@pytest.fixture(scope="session")
+def studio(request, tmp_path_factory):
+    """The address of a running studio, with an empty gallery of its own."""
+    if url := os.environ.get("STUDIO_URL"):
+        yield url.rstrip("/")
+        return
+    command = [request.getfixturevalue("ae"), "serve", "--port", "0", "--gallery", tmp_path_factory.mktemp("gallery")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in server.stdout:
+            if match := re.fullmatch(r"(http://127\.0\.0\.1:\d+)/", line.strip()):
+                yield match[1]
+                break
+        else:
+            pytest.fail(f"`ae serve` ended with {server.wait()} before it printed its address")
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def report(request, tmp_path_factory):
+    """The address of a report of a guided and a plain run."""
+    if path := os.environ.get("REPORT_FILE"):
+        return Path(path).resolve().as_uri()
+    output = tmp_path_factory.mktemp("report")
+    command = [request.getfixturevalue("ae"), "generate", "--prompt", "a lion and a red car", "--seeds", "7"]
+    # Thresholds that the first steps do not reach by themselves, so that there is refinement to show.
+    command += ["--steps", "30", "--thresholds", "0:0.7,4:0.9", "--compare", "--report", "--output", output, "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [path] = [line for line in done.stdout.splitlines() if line.endswith(".html")]
+    return (Path.cwd() / path).as_uri()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert path, "no Chromium; name it in CHROMIUM"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What a page did that it should not have done."""
+
+    def __init__(self):
+        self.origins = set()
+        self.expected = []
+        self.faults = []
+        self.requests = []
+
+    def expect(self, text):
+        """Console errors with this text are part of the test."""
+        self.expected.append(text)
+
+    def follow(self, page):
+        page.on("console", lambda message: message.type == "error" and self.fault(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.fault(f"exception: {error}"))
+        page.on("request", lambda request: self.check(request.url))
+
+    def fault(self, text):
+        if not any(expected in text for expected in self.expected):
+            self.faults.append(text)
+
+    def check(self, url):
+        parts = urlsplit(url)
+        if parts.scheme in ("data", "blob"):
+            return
+        self.requests.append(url)
+        if f"{parts.scheme}://{parts.netloc}" not in self.origins:
+            self.faults.append(f"request to {url}")
+
+
+@pytest.fixture
+def watch():
+    watch = Watch()
+    yield watch
+    assert watch.faults == []
+
+
+@pytest.fixture
+def new_page(browser, watch):
+    """Opens pages with a width and a colour scheme."""
+    contexts = []
+
+    def new(width=1280, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, accept_downloads=True
+        )
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        watch.follow(page)
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_studio(new_page, studio, watch):
+    """Opens the studio and waits until its form works; cancels at the end what still runs."""
+    watch.origins.add(studio)
+    pages = []
+
+    def open_page(**options):
+        page = new_page(**options)
+        pages.append(page)
+        page.goto(studio)
+        page.locator("#words button").first.wait_for()
+        return page
+
+    yield open_page
+    for page in pages[:1]:
+        for job in page.request.get(f"{studio}/api/jobs").json()["jobs"]:
+            if job["state"] in ("queued", "running"):
+                page.request.delete(f"{studio}/api/jobs/{job['id']}")

@@ -1,0 +1,143 @@
+"""A report, opened from the disk."""
+
+import json
+import re
+
+import pytest
+from actions import fits, is_painted, tab_to
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def open_report(new_page, report, watch):
+    watch.origins.add("file://")
+
+    def open_page(**options):
+        page = new_page(**options)
+        page.goto(report)
+        page.locator("[data-testid=run-view]").wait_for()
+        return page
+
+    return open_page
+
+
+def test_it_shows_both_runs(open_report):
+    page = open_report()
+    expect(page.locator("h1")).to_contain_text("a lion and a red car")
+    expect(page.locator("#pictures img")).to_have_count(2)
+    for picture in page.locator("#pictures img").all():
+        assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth > 0)")
+    expect(page.locator("[data-testid=stage-picture]")).to_have_count(2)
+    expect(page.locator("[data-testid=subject-map]")).to_have_count(4)
+    for canvas in page.locator("canvas[role=img]").all():
+        assert is_painted(canvas)
+    most = page.locator("[data-testid=colour-scale] .colour-ticks span").last.inner_text()
+    assert 0 < float(most) <= 1
+
+
+def test_it_asks_for_nothing(open_report, report, watch):
+    page = open_report()
+    page.wait_for_load_state("networkidle")
+    assert watch.requests == [report]
+
+
+def test_the_keyboard_moves_maps_and_chart(open_report):
+    page = open_report()
+    tab_to(page, "[data-testid=step-slider]")
+    page.keyboard.press("Home")
+    cursor = page.locator("[data-testid=chart-cursor]")
+    expect(cursor).to_have_attribute("data-step", "0")
+    maps = page.locator("[data-testid=subject-map]").first
+    first = maps.evaluate("canvas => canvas.toDataURL()")
+    for _ in range(7):
+        page.keyboard.press("ArrowRight")
+    expect(cursor).to_have_attribute("data-step", "7")
+    slider = page.locator("[data-testid=step-slider]")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 7 of \d+, timestep \d+$"))
+    expect(maps).to_have_attribute("aria-label", re.compile(r"^Attention to lion at step 7: at most 0\.\d\d, "))
+    assert maps.evaluate("canvas => canvas.toDataURL()") != first
+
+
+def test_chips_choose_whose_map_is_shown(open_report):
+    page = open_report()
+    heat = page.locator("[data-testid=stage-heat]").first
+    expect(heat).to_have_attribute("aria-label", re.compile("^Attention to lion, car at"))
+    lion = page.get_by_role("button", name=re.compile(r"^lion\s+subject\s+1$"))
+    expect(lion).to_have_attribute("aria-pressed", "true")
+    lion.click()
+    expect(lion).to_have_attribute("aria-pressed", "false")
+    expect(heat).to_have_attribute("aria-label", re.compile("^Attention to car at"))
+    page.get_by_role("button", name="red", exact=True).click()
+    expect(heat).to_have_attribute("aria-label", re.compile("^Attention to red, car at"))
+
+
+def test_a_click_into_the_chart_moves_the_cursor(open_report):
+    page = open_report()
+    chart = page.locator("[data-testid=loss-chart]")
+    expect(page.locator("[data-testid=loss-line]")).to_have_count(2)
+    box = chart.bounding_box()
+    chart.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    slider = page.locator("[data-testid=step-slider]")
+    step, last = int(slider.input_value()), int(slider.get_attribute("max"))
+    assert abs(step - last / 2) <= 2
+    expect(page.locator("[data-testid=chart-cursor]")).to_have_attribute("data-step", str(step))
+
+
+def test_it_plays(open_report):
+    page = open_report()
+    play = page.get_by_role("button", name="Play")
+    play.click()
+    expect(page.locator("[data-testid=step-text]")).to_contain_text(re.compile(r"^step [2-6] of"))
+    page.get_by_role("button", name="Pause").click()
+    expect(play).to_be_visible()
+
+
+def test_refinement_is_marked_as_in_the_trace(open_report):
+    page = open_report()
+    record = json.loads(page.locator("#record").text_content())
+    guided = [step["guidance"] for step in record["runs"][0]["steps"] if step["guidance"]]
+    updates = [len(guidance["evaluations"]) - 1 for guidance in guided]
+    shown = [int(text.removesuffix("×")) for text in page.locator("[data-testid=refinement]").all_text_contents()]
+    assert shown == [count for count in updates if count > 0] != []
+
+
+def test_command_and_trace(open_report):
+    page = open_report()
+    command = page.locator("#command")
+    expect(command).to_contain_text(re.compile("^ae generate --prompt"))
+    page.click("#copy-command")
+    expect(page.locator("#copy-status")).to_have_text(re.compile("Copied|Selected"))
+    trace = json.loads(page.locator("#trace").text_content())
+    with page.expect_download() as download:
+        page.click("#save-trace")
+    assert json.loads(download.value.path().read_text()) == trace
+    assert download.value.suggested_filename.endswith(".json")
+    expect(page.locator(".settings-table")).to_contain_text("Thresholds of refinement")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone(open_report, scheme):
+    page = open_report(width=360, scheme=scheme)
+    assert fits(page)
+    tops = [panel.bounding_box()["y"] for panel in page.locator(".run-panel").all()]
+    assert tops[1] > tops[0]  # one below the other
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(part) for part in colour[4:-1].split(",")) / 3
+    assert (brightness < 60) == (scheme == "dark")
+
+
+def test_the_chart_follows_the_window(open_report):
+    page = open_report()
+    chart = page.locator("[data-testid=loss-chart]")
+    wide = chart.get_attribute("viewBox")
+    page.set_viewport_size({"width": 500, "height": 800})
+    expect(chart).not_to_have_attribute("viewBox", wide)
+    assert fits(page)
+
+
+def test_without_javascript_it_says_so(browser, report):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report)
+    expect(page.locator(".notice")).to_be_visible()
+    context.close()

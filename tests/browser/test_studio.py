@@ -1,0 +1,387 @@
+"""The studio, from the prompt to the gallery."""
+
+import base64
+import json
+import re
+
+import pytest
+from actions import (
+    TIMEOUT,
+    fits,
+    gallery_size,
+    generate,
+    is_painted,
+    set_field,
+    tab_to,
+    wait_for_step,
+    wait_until_finished,
+)
+from playwright.sync_api import expect
+
+
+def word(page, text):
+    return page.locator("#words button").filter(has_text=text)
+
+
+def test_chosen_tokens_are_drawn(open_studio, studio):
+    page = open_studio()
+    expect(word(page, "lion")).to_have_attribute("aria-pressed", "true")
+    expect(word(page, "red")).to_have_attribute("aria-pressed", "false")
+    word(page, "red").click()
+    expect(word(page, "red")).to_have_attribute("aria-pressed", "true")
+    before = gallery_size(page, studio)
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        generate(page)
+    assert sent.value.post_data_json["subjects"] == ["lion", "red", "car"]
+    wait_until_finished(page)
+    expect(page.locator("#run [data-testid=subject-map]")).to_have_count(3)
+    picture = page.locator("#run [data-testid=stage-picture]")
+    expect(picture).to_have_attribute("src", f"/api/gallery/{newest(page)}/picture.png")
+    assert gallery_size(page, studio) == before + 1
+
+    page.click("#subjects-automatic")
+    expect(word(page, "red")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#subjects-automatic")).to_be_hidden()
+
+
+def newest(page):
+    return page.locator("#gallery li").first.get_attribute("data-id")
+
+
+def test_words_follow_the_prompt(open_studio):
+    page = open_studio()
+    page.fill("#prompt", "a cat and a cat")
+    expect(word(page, "cat")).to_have_count(2)
+    word(page, "cat").first.click()
+    assert word(page, "cat").nth(1).get_attribute("data-subject") == "cat#2"
+    expect(word(page, "cat").nth(1)).to_have_attribute("aria-pressed", "true")
+    page.fill("#prompt", "a frog")
+    expect(word(page, "not in the prompt")).to_have_count(1)
+
+
+def test_progress_arrives_step_by_step(open_studio):
+    page = open_studio()
+    generate(page, steps=150)
+    first = wait_for_step(page, 3)
+    assert wait_for_step(page, first + 5) > first
+    expect(page.locator("#run [data-testid=stage-picture]")).to_have_attribute("src", re.compile("^data:image/"))
+    assert is_painted(page.locator("#run [data-testid=stage-heat]"))
+    assert is_painted(page.locator("#run [data-testid=subject-map]").first)
+    expect(page.locator("#run [data-testid=loss-line]")).to_have_count(2)
+    expect(page.locator("#cancel")).to_be_visible()  # all this before the end
+
+
+def test_the_view_follows_until_the_slider_is_moved(open_studio):
+    page = open_studio()
+    generate(page, steps=150)
+    wait_for_step(page, 8)
+    slider = page.locator("#run [data-testid=step-slider]")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(slider).to_have_value("0")
+    now = wait_for_step(page, 9)
+    wait_for_step(page, now + 3)
+    expect(slider).to_have_value("0")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 0 of 150, timestep \d+$"))
+
+
+def test_cancel(open_studio, studio):
+    page = open_studio()
+    before = gallery_size(page, studio)
+    generate(page, steps=250)
+    wait_for_step(page, 3)
+    page.click("#cancel")
+    expect(page.locator("#progress-text")).to_have_text("Cancelled.")
+    expect(page.locator("#jobs li").first).to_have_attribute("data-state", "cancelled")
+    assert gallery_size(page, studio) == before
+
+
+def test_a_queued_job_waits_and_can_be_cancelled(open_studio):
+    page = open_studio()
+    generate(page, steps=250)
+    wait_for_step(page, 1)
+    page.click("#generate")
+    waiting = page.locator("#jobs li[data-state=queued]")
+    expect(waiting).to_contain_text("waiting")
+    waiting.get_by_role("button").click()
+    expect(waiting).to_have_count(0)
+    expect(page.locator("#jobs li[data-state=running]")).to_have_count(1)
+
+
+def test_the_next_job_is_followed(open_studio):
+    page = open_studio()
+    generate(page, steps=20, seeds="1")
+    generate(page, steps=20, seeds="2")
+    expect(page.locator("#run .run-name")).to_contain_text("seed 2", timeout=TIMEOUT)
+    wait_until_finished(page)
+
+
+def test_reload_in_the_middle(open_studio):
+    page = open_studio()
+    generate(page, steps=250)
+    before = wait_for_step(page, 8)
+    page.reload()
+    after = wait_for_step(page, before)
+    assert wait_for_step(page, after + 3) > after
+    # The steps before the reload are there again.
+    page.locator("#run [data-testid=step-slider]").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#run [data-testid=step-text]")).to_contain_text("step 0 of 250, timestep")
+    assert is_painted(page.locator("#run [data-testid=stage-heat]"))
+
+
+def test_a_lost_connection_is_shown_and_mended(open_studio, watch):
+    watch.expect("net::ERR_FAILED")
+    page = open_studio()
+    page.route("**/events", lambda route: route.abort())
+    generate(page, steps=250)
+    expect(page.locator("#connection")).to_be_visible()
+    page.unroute("**/events")
+    wait_for_step(page, 1)
+    expect(page.locator("#connection")).to_be_hidden()
+
+
+def test_compare_shows_two_pictures(open_studio):
+    page = open_studio()
+    page.check("#compare")
+    generate(page, steps=12)
+    wait_until_finished(page)
+    pictures = page.locator("#run [data-testid=stage-picture]")
+    expect(pictures).to_have_count(2)
+    expect(pictures.nth(0)).to_have_attribute("src", f"/api/gallery/{newest(page)}/picture.png")
+    expect(pictures.nth(1)).to_have_attribute("src", f"/api/gallery/{newest(page)}/plain.png")
+    page.locator("#gallery button").first.click()
+    expect(page.locator("#detail [data-testid=stage-picture]")).to_have_count(2)
+    # One slider moves both.
+    page.locator("#detail [data-testid=step-slider]").focus()
+    page.keyboard.press("Home")
+    for canvas in page.locator("#detail [data-testid=stage-heat]").all():
+        expect(canvas).to_have_attribute("aria-label", re.compile(r"at step 0\b"))
+
+
+def test_several_seeds(open_studio, studio):
+    page = open_studio()
+    before = gallery_size(page, studio)
+    generate(page, steps=5, seeds="3-4, 9")
+    wait_until_finished(page)
+    assert gallery_size(page, studio) == before + 3
+    expect(page.locator("#gallery li").first).to_contain_text("seed 9")
+
+
+@pytest.mark.parametrize("way", ["drop", "choose"])
+def test_settings_come_back_from_a_picture(open_studio, studio, way):
+    page = open_studio()
+    page.fill("#prompt", "a cat and a frog")
+    expect(word(page, "frog")).to_have_attribute("aria-pressed", "true")
+    word(page, "cat").click()
+    set_field(page, "thresholds", "0:0.1, 5:0.4")
+    generate(page, steps=8, seeds="31")
+    wait_until_finished(page)
+    picture = page.request.get(f"{studio}/api/gallery/{newest(page)}/picture.png").body()
+
+    page.click("#reset")
+    page.fill("#prompt", "something else")
+    expect(page.locator("#steps")).to_have_value("")
+    expect(page.locator("#subjects-automatic")).to_be_hidden()
+    if way == "drop":
+        drop(page, picture)
+    else:
+        with page.expect_file_chooser() as chooser:
+            page.click("#restore")
+        chooser.value.set_files({"name": "31.png", "mimeType": "image/png", "buffer": picture})
+    expect(page.locator("#prompt")).to_have_value("a cat and a frog")
+    expect(page.locator("#steps")).to_have_value("8")
+    expect(page.locator("#seeds")).to_have_value("31")
+    expect(page.locator("#thresholds")).to_have_value("0:0.1, 5:0.4")
+    expect(word(page, "cat")).to_have_attribute("aria-pressed", "false")
+    expect(word(page, "frog")).to_have_attribute("aria-pressed", "true")
+
+
+def drop(page, picture):
+    transfer = page.evaluate_handle(
+        """text => {
+          const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], "31.png", { type: "image/png" }));
+          return transfer;
+        }""",
+        base64.b64encode(picture).decode(),
+    )
+    page.dispatch_event("body", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("#drop-target")).to_be_visible()
+    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+    expect(page.locator("#drop-target")).to_be_hidden()
+
+
+def test_a_file_without_settings_is_refused(open_studio, watch):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    page.locator("#restore-file").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.get_by_role("alert").filter(has_text="notes.png")).to_be_visible()
+
+
+def test_use_settings_and_same_with_new_seed(open_studio, studio):
+    page = open_studio()
+    page.fill("#prompt", "a cat and a frog")
+    generate(page, steps=6, seeds="11")
+    wait_until_finished(page)
+    page.fill("#prompt", "something else")
+    page.click("#reset")
+
+    page.locator("#gallery button").first.click()
+    page.click("#detail-use")
+    expect(page.locator("#detail")).to_be_hidden()
+    expect(page.locator("#prompt")).to_have_value("a cat and a frog")
+    expect(page.locator("#steps")).to_have_value("6")
+    expect(page.locator("#seeds")).to_have_value("11")
+    expect(page.locator("#prompt")).to_be_focused()
+
+    page.locator("#gallery button").first.click()
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        page.click("#detail-again")
+    request = sent.value.post_data_json
+    assert request["prompt"] == "a cat and a frog"
+    assert request["steps"] == 6
+    [seed] = request["seeds"]
+    expect(page.locator("#run .run-name")).to_contain_text(f"seed {seed}", timeout=TIMEOUT)
+    wait_until_finished(page)
+    expect(page.locator("#gallery li").first).to_contain_text(f"seed {seed}")
+
+
+def test_downloads_and_deletion(open_studio, studio):
+    page = open_studio()
+    generate(page, steps=5)
+    wait_until_finished(page)
+    before = gallery_size(page, studio)
+    gone = newest(page)
+    page.locator("#gallery button").first.click()
+    for button, ending in (("#detail-png", ".png"), ("#detail-report", ".html")):
+        with page.expect_download() as download:
+            page.click(button)
+        assert download.value.suggested_filename.endswith(ending)
+        assert download.value.failure() is None
+    page.click("#detail-delete")
+    page.click("#detail-keep")
+    page.click("#detail-delete")
+    page.click("#detail-confirm-delete")
+    expect(page.locator("#detail")).to_be_hidden()
+    expect(page.locator(f"#gallery li[data-id='{gone}']")).to_have_count(0)
+    assert gallery_size(page, studio) == before - 1
+
+
+def test_keyboard_alone(open_studio):
+    page = open_studio()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    tab_to(page, "#prompt")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("a dog and a boat")
+    expect(word(page, "boat")).to_have_attribute("aria-pressed", "true")
+    tab_to(page, "#words button")
+    page.keyboard.press("Space")
+    expect(page.locator("#words button").first).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#words button").first).to_be_focused()
+    tab_to(page, "#subjects-automatic")
+    page.keyboard.press("Enter")
+    tab_to(page, "#group-sampling summary")
+    page.keyboard.press("Enter")
+    tab_to(page, "#steps")
+    page.keyboard.type("8")
+    page.keyboard.press("Control+Enter")
+    wait_until_finished(page)
+
+    tab_to(page, "#gallery button")
+    page.keyboard.press("Enter")
+    dialog = page.locator("#detail")
+    expect(dialog).to_be_visible()
+    tab_to(page, "#detail [data-testid=step-slider]")
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.locator("[data-testid=step-text]")).to_contain_text("step 6 of 8")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#gallery button").first).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone(open_studio, scheme):
+    page = open_studio(width=360, scheme=scheme)
+    page.check("#compare")
+    generate(page, steps=6)
+    wait_until_finished(page)
+    for group in page.locator("form details").all():
+        group.evaluate("group => { group.open = true; }")
+    assert fits(page)
+    page.locator("#gallery button").first.click()
+    expect(page.locator("#detail [data-testid=stage-picture]")).to_have_count(2)
+    expect(page.locator("#detail [data-testid=loss-chart]")).to_be_visible()
+    assert fits(page)
+    assert page.locator("#detail").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(part) for part in colour[4:-1].split(",")) / 3
+    assert (brightness < 60) == (scheme == "dark")
+
+
+def test_an_error_of_the_server_is_an_alert(open_studio, watch):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    word(page, "red").click()
+    page.fill("#prompt", "a lion and a car")
+    expect(word(page, "not in the prompt")).to_have_count(1)
+    page.click("#generate")
+    expect(page.get_by_role("alert").filter(has_text="red")).to_be_visible()
+
+
+def test_a_field_that_cannot_be_read_is_named(open_studio):
+    page = open_studio()
+    page.fill("#seeds", "7-3")
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_have_text("Seeds: the range 7-3 runs backwards.")
+    expect(page.locator("#seeds")).to_be_focused()
+    page.fill("#seeds", "3")
+    set_field(page, "thresholds", "ten")
+    page.locator("#group-guidance").evaluate("group => { group.open = false; }")
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_contain_text("Thresholds of refinement:")
+    expect(page.locator("#thresholds")).to_be_focused()
+
+
+def test_text_stays_text(open_studio):
+    page = open_studio()
+    prompt = '<img src=x onerror="window.broken=1"> a lion & <b>a car</b>'
+    page.fill("#prompt", prompt)
+    expect(word(page, "lion")).to_have_attribute("aria-pressed", "true")
+    set_field(page, "negative_prompt", "<script>window.broken=1</script>")
+    page.locator("#method").select_option("stable-diffusion")
+    generate(page, steps=4)
+    wait_until_finished(page)
+    expect(page.locator("#run-title")).to_have_text(prompt)
+    expect(page.locator("#jobs .job-prompt").first).to_have_text(prompt)
+    expect(page.locator("#gallery .thumbnail-prompt").first).to_have_text(prompt)
+    page.locator("#gallery button").first.click()
+    expect(page.locator("#detail-title")).to_have_text(prompt)
+    expect(page.locator("#detail-settings")).to_contain_text("<script>window.broken=1</script>")
+    expect(page.locator("#detail [data-testid=stage-picture]")).to_be_visible()
+    assert page.locator("img[src=x], #detail b, #run b").count() == 0
+    assert page.evaluate("window.broken === undefined")
+
+
+def test_the_form_is_remembered(open_studio):
+    page = open_studio()
+    page.fill("#prompt", "a cat and a frog")
+    set_field(page, "scale_factor", "15.5")
+    page.check("#compare")
+    page.reload()
+    expect(page.locator("#prompt")).to_have_value("a cat and a frog")
+    expect(page.locator("#scale_factor")).to_have_value("15.5")
+    expect(page.locator("#compare")).to_be_checked()
+
+
+def test_the_form_works_without_storage(open_studio, studio):
+    page = open_studio()
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })")
+    page.reload()
+    expect(word(page, "lion")).to_have_attribute("aria-pressed", "true")
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        generate(page, steps=4)
+    assert json.loads(sent.value.post_data)["steps"] == 4
+    wait_until_finished(page)
