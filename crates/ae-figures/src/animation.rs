@@ -11,7 +11,7 @@ const FRAME: u16 = 120;
 const LAST_FRAME: u16 = 2500;
 
 impl Explanation {
-    /// The steps in time, as an animated PNG: the decoded latents beside the heat maps, on one scale. Where latents were decoded at
+    /// The steps in time, as an animated PNG: the decoded latents beside the attention, on one scale. Where latents were decoded at
     /// some steps only, these are shown. It begins again after the last step has stood for a while.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Explanation {
                 let step = steps[index.min(steps.len() - 1)];
                 let preview = step.preview.as_ref().map_or_else(|| blank(tile), |decoded| scaled(decoded, tile));
                 sheet.heading(format!("{}, step {} of {}", run.title(), step.step, step.num_steps));
-                let maps = layers.iter().map(|layer| Cell::new(layer.label, layer.over(&preview, step, scale)));
+                let maps = layers.iter().map(|layer| Cell::new(layer.label, layer.alone(tile, step, scale)));
                 sheet.pictures(std::iter::once(Cell::new("picture", preview.clone())).chain(maps));
             }
             sheet.draw()

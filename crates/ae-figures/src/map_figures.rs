@@ -91,7 +91,7 @@ impl Layer<'_> {
     }
 
     /// Its attention in a step without a picture.
-    fn alone(&self, tile: (u32, u32), step: &Step, scale: f32) -> RgbImage {
+    pub(crate) fn alone(&self, tile: (u32, u32), step: &Step, scale: f32) -> RgbImage {
         self.map(step).map_or_else(|| blank(tile), |map| alone(&map.values, map.resolution, tile, scale))
     }
 }

@@ -99,7 +99,12 @@ impl Server {
             thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work)
         };
         let worker = worker.map_err(ServerError::System)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            // What they do is short; hundreds, each with memory of its own, would make nothing faster.
+            .max_blocking_threads(8)
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(ServerError::System)?;
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(ServerError::System)?;
