@@ -4,8 +4,6 @@ mod gallery;
 mod info;
 mod jobs;
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
@@ -16,23 +14,10 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::app::App;
 use crate::error::ApiError;
-use crate::gallery::Gallery;
-use crate::guard::{Access, guard};
-use crate::queue::Queue;
-use crate::{Engine, Limits, assets, webui};
-
-pub(crate) use jobs::submit;
-
-/// What every handler shares.
-#[derive(Clone)]
-pub(crate) struct App {
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) gallery: Arc<Gallery>,
-    pub(crate) access: Arc<Access>,
-    pub(crate) limits: Arc<Limits>,
-}
+use crate::guard::guard;
+use crate::{assets, webui};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -93,10 +78,4 @@ async fn unknown(request: Request) -> ApiError {
 async fn wrong_method(State(_): State<App>, method: Method, request: Request) -> ApiError {
     let path: String = request.uri().path().chars().take(80).collect();
     ApiError::Method(format!("{method} {path}"))
-}
-
-/// Runs what reads files or tokenizers beside the threads that answer.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    let result = tokio::task::spawn_blocking(work).await;
-    result.map_err(|_| ApiError::Failed("the program failed; this is a bug".to_owned()))
 }

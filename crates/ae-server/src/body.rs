@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::api::App;
+use crate::app::App;
 use crate::error::ApiError;
 
 /// The body of a request as JSON.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use crate::ServerError;
-use crate::api::App;
+use crate::app::App;
 use crate::error::ApiError;
 
 /// The cookie that holds the token.

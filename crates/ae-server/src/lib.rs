@@ -15,6 +15,7 @@
 //! ([`Limits`]).
 
 mod api;
+mod app;
 mod assets;
 mod body;
 mod config;

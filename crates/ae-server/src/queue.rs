@@ -13,7 +13,9 @@ use crate::error::ApiError;
 use crate::job::{Job, JobState, JobView};
 
 /// Jobs that have ended and can still be asked for; older ones are forgotten.
-const REMEMBERED: usize = 200;
+const REMEMBERED: usize = 2000;
+/// Those of them that the list has.
+const LISTED: usize = 50;
 
 /// All jobs of a server.
 #[derive(Debug)]
@@ -111,7 +113,7 @@ impl Queue {
     /// The job that is drawn, those that wait from first to last, then the latest that have ended.
     pub(crate) fn list(&self) -> Vec<JobView> {
         let state = self.lock();
-        let ids = state.running.iter().chain(&state.waiting).chain(&state.ended);
+        let ids = state.running.iter().chain(&state.waiting).chain(state.ended.iter().take(LISTED));
         ids.filter_map(|id| state.view(id).ok()).collect()
     }
 

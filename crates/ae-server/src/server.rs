@@ -5,7 +5,8 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use crate::api::{App, router};
+use crate::api::router;
+use crate::app::App;
 use crate::gallery::Gallery;
 use crate::guard::{Access, is_private, random_token};
 use crate::queue::Queue;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::api::{App, submit};
+use crate::app::{App, blocking, random_seed};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::job::JobState;
@@ -72,15 +72,16 @@ pub(crate) async fn txt2img(
     JsonBody(request): JsonBody<Txt2Img>,
 ) -> Result<Json<Txt2ImgAnswer>, ApiError> {
     let request = request.translate(&app)?;
-    let job = submit(&app, request).await?;
+    let job = app.submit(request).await?;
     let job = app.queue.wait(&job.id).await?;
     if job.state != JobState::Done {
         let reason = job.error.unwrap_or_else(|| "the job was cancelled".to_owned());
         return Err(ApiError::Failed(reason));
     }
-    let pictures = job.pictures.iter().map(|id| app.gallery.picture(id, PICTURE_NAMES[0]));
-    let pictures = pictures.collect::<Option<Vec<_>>>();
-    let pictures = pictures.ok_or_else(|| ApiError::Failed("the pictures were removed meanwhile".to_owned()))?;
+    let (ids, gallery) = (job.pictures, app.gallery);
+    let read = move || ids.iter().map(|id| gallery.picture(id, PICTURE_NAMES[0])).collect::<Option<Vec<_>>>();
+    let pictures =
+        blocking(read).await?.ok_or_else(|| ApiError::Failed("the pictures were removed meanwhile".to_owned()))?;
     let seeds = &job.request.seeds;
     let info = json!({ "prompt": job.request.prompt, "negative_prompt": job.request.negative_prompt,
         "seed": seeds.first(), "all_seeds": seeds, "steps": job.request.steps, "cfg_scale": job.request.guidance_scale,
@@ -119,9 +120,8 @@ impl Txt2Img {
         if !(1..=app.limits.max_seeds).contains(&count) {
             return refuse(format!("batch_size x n_iter is {count}: expected 1 to {}", app.limits.max_seeds));
         }
-        let random = || getrandom::u32().map_err(|error| ApiError::Failed(format!("no random seed: {error}")));
         let first = match self.seed.unwrap_or(-1) {
-            -1 => u64::from(random()?),
+            -1 => random_seed()?,
             seed => match u64::try_from(seed) {
                 Ok(seed) => seed,
                 Err(_) => return refuse(format!("seed is {seed}: expected -1 for a random one, or 0 and above")),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, blocking};
 use crate::GenerateRequest;
 use crate::PICTURE_NAMES;
+use crate::app::{App, blocking};
 use crate::body::PngBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::gallery::Entry;

@@ -3,7 +3,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, blocking};
+use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::{Device, EngineError, Limits, Model, Tokens, TokensRequest};

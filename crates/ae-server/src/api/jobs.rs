@@ -8,8 +8,8 @@ use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, blocking};
 use crate::GenerateRequest;
+use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::job::JobView;
@@ -27,20 +27,7 @@ pub(crate) async fn generate(
     State(app): State<App>,
     JsonBody(request): JsonBody<GenerateRequest>,
 ) -> Result<(StatusCode, Json<JobView>), ApiError> {
-    Ok((StatusCode::ACCEPTED, Json(submit(&app, request).await?)))
-}
-
-/// Checks a request and puts it into the queue.
-pub(crate) async fn submit(app: &App, mut request: GenerateRequest) -> Result<JobView, ApiError> {
-    request.check(&app.limits)?;
-    if request.seeds.is_empty() {
-        // 32 bits: JavaScript holds them exactly.
-        let seed = getrandom::u32().map_err(|error| ApiError::Failed(format!("no random seed: {error}")))?;
-        request.seeds.push(seed.into());
-    }
-    let engine = app.engine.clone();
-    let request = blocking(move || engine.check(&request).map(|()| request)).await??;
-    app.queue.submit(request)
+    Ok((StatusCode::ACCEPTED, Json(app.submit(request).await?)))
 }
 
 /// The job that is drawn, those that wait, then the latest that have ended.

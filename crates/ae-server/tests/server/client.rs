@@ -117,10 +117,18 @@ impl Client {
         self.wait(id, |job| ["done", "cancelled", "failed"].contains(&job["state"].as_str().unwrap()))
     }
 
-    /// The names of the gallery's entries.
+    /// The names of all entries of the gallery, the newest first.
     pub(crate) fn gallery(self) -> Vec<Value> {
-        let answer = self.get("/api/gallery?limit=200").json();
-        answer["entries"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect()
+        let mut ids: Vec<Value> = Vec::new();
+        loop {
+            let before = ids.last().map_or(String::new(), |id| format!("&before={}", id.as_str().unwrap()));
+            let page = self.get(&format!("/api/gallery?limit=200{before}")).json();
+            let entries = page["entries"].as_array().unwrap();
+            if entries.is_empty() {
+                return ids;
+            }
+            ids.extend(entries.iter().map(|entry| entry["id"].clone()));
+        }
     }
 
     /// Listens to a job; every event with its name and data.
