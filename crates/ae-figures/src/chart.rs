@@ -14,7 +14,8 @@ const LINES: RGBColor = RGBColor(225, 225, 225);
 
 /// A guided step on the axis of steps.
 struct Guided<'a> {
-    step: f64,
+    /// An integer, so that no tick of the axis lies between two steps.
+    step: i32,
     /// The losses of every subject, first and last.
     first: &'a [f32],
     last: &'a [f32],
@@ -60,14 +61,13 @@ impl Explanation {
             .margin_right(24)
             .x_label_area_size(50)
             .y_label_area_size(60)
-            .build_cartesian_2d(first.step..last.step.max(first.step + 1.0), 0.0..highest)?;
+            .build_cartesian_2d(first.step..last.step.max(first.step + 1), 0.0..highest)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(LINES)
             .axis_style(TEXT)
             .x_labels(10)
-            .x_label_formatter(&|step| format!("{step:.0}"))
             .y_labels(6)
             .y_label_formatter(&|loss| format!("{loss:.1}"))
             .x_desc("denoising step")
@@ -113,7 +113,7 @@ impl Explanation {
 fn guided(step: &Step) -> Option<Guided<'_>> {
     let guidance = step.guidance.as_ref()?;
     Some(Guided {
-        step: step.step as f64,
+        step: i32::try_from(step.step).ok()?,
         first: guidance.evaluations.first()?,
         last: guidance.evaluations.last()?,
         refinements: guidance.refinement_steps(),
@@ -155,6 +155,15 @@ mod tests {
         assert_eq!(picture.dimensions(), (2 * SIZE.0, 2 * SIZE.1));
         let blue = picture.pixels().filter(|pixel| pixel.0[2] > 150 && pixel.0[0] < 60).count();
         assert!(blue > 500, "{blue} pixels of the first curve");
+    }
+
+    #[test]
+    fn no_tick_lies_between_two_steps() {
+        let mut explanation = explanation(1);
+        explanation.runs[0].steps.truncate(3);
+        let svg = explanation.loss_svg();
+        let ticks = ["\n0\n", "\n1\n", "\n2\n"].map(|tick| svg.matches(tick).count());
+        assert_eq!(ticks, [1, 1, 1], "{svg}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Pictures in lines, with labels and a scale.
 
-use std::fmt::Write;
-
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
@@ -134,8 +132,9 @@ impl Sheet {
         // The middle of a number stands at its value, but for the outer ones, which stay beside the bar.
         for (share, down) in [(0.0f32, 0.0), (0.5, 5.0), (1.0, 11.0)] {
             let y = bottom as f32 - share * (bottom - top) as f32 + down;
-            let mut number = String::new();
-            write!(number, "{:.2}", share * self.scale).expect("a text takes any number");
+            // Two digits of the middle one at least.
+            let decimals = if self.scale >= 0.2 { 2 } else { 3 };
+            let number = format!("{:.decimals$}", share * self.scale);
             numbers += &text(&number, (left, y), Anchor::Start, LABEL);
         }
         numbers

@@ -27,6 +27,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), CliError> {
     let stopper = server.stopper();
     interrupts.on_first(move || stopper.stop());
     say(&format!("the studio is open, with its gallery in '{}'; Ctrl-C closes it", args.gallery.display()));
+    if server.address().ip().is_unspecified() {
+        say("from other machines, open it with this machine's name or address in place of the one below");
+    }
     print(&format!("{}\n", server.url()));
     server.run()?;
     Ok(())
