@@ -39,7 +39,7 @@ impl Explanation {
                 let preview = step.preview.as_ref().map_or_else(|| blank(tile), |decoded| scaled(decoded, tile));
                 sheet.heading(format!("{}, step {} of {}", run.title(), step.step, step.num_steps));
                 let maps = layers.iter().map(|layer| Cell::new(layer.label, layer.alone(tile, step, scale)));
-                sheet.pictures(std::iter::once(Cell::new("picture", preview.clone())).chain(maps));
+                sheet.wrapped(std::iter::once(Cell::new("picture", preview)).chain(maps));
             }
             sheet.draw()
         });
@@ -86,6 +86,16 @@ mod tests {
             delays.push(reader.info().frame_control.unwrap().delay_num);
         }
         assert_eq!((delays.len(), delays[0], delays[49]), (50, FRAME, LAST_FRAME));
+    }
+
+    #[test]
+    fn many_tokens_take_several_lines() {
+        let mut explanation = explanation(1);
+        explanation.runs[0].steps.truncate(1);
+        let (width, height) = explanation.frames(MapChoice::Subjects).unwrap()[0].dimensions();
+        explanation.subjects = vec![explanation.subjects[0].clone(); 75];
+        let (wide, high) = explanation.frames(MapChoice::Subjects).unwrap()[0].dimensions();
+        assert!(wide < 3 * width && high > 10 * height, "{wide}x{high}");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 use image::RgbImage;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::colors::CURVES;
-use crate::svg::{FAMILY, escaped, rasterise};
+use crate::svg::{FAMILY, LABEL, escaped, printable, rasterise, shortened};
 use crate::{Explanation, Step};
 
 const SIZE: (u32, u32) = (760, 400);
 /// Pixels of the PNG per unit of the SVG, so that its text is sharp.
 const SHARPNESS: f32 = 2.0;
+/// Width of a name in the legend, in pixels.
+const LEGEND: f32 = 300.0;
+/// Length and distance of the dashes of curves whose colour has been used, in pixels.
+const DASHES: (i32, i32) = (6, 4);
 const TEXT: RGBColor = RGBColor(26, 26, 26);
 const LINES: RGBColor = RGBColor(225, 225, 225);
 
@@ -26,7 +31,7 @@ impl Explanation {
     /// The loss of every subject over the steps as an SVG document with real text.
     ///
     /// A curve goes through the last evaluation of every step. Where a step was refined a line leads down from its first one,
-    /// with the number of updates.
+    /// with the number of updates. A loss that is not finite is left out.
     ///
     /// # Panics
     ///
@@ -55,7 +60,10 @@ impl Explanation {
         };
 
         let highest = guided.iter().flat_map(|step| step.first.iter().chain(step.last));
-        let highest = f64::from(highest.copied().fold(0.1, f32::max)) * 1.12;
+        let highest = highest.copied().filter(|loss| loss.is_finite());
+        let highest = f64::from(highest.fold(0.1, f32::max)) * 1.12;
+        // Below this plotters puts the numbers closer than 0.1.
+        let decimals = if highest < 0.3 { 2 } else { 1 };
         let mut chart = ChartBuilder::on(&root)
             .margin(14)
             .margin_right(24)
@@ -69,7 +77,7 @@ impl Explanation {
             .axis_style(TEXT)
             .x_labels(10)
             .y_labels(6)
-            .y_label_formatter(&|loss| format!("{loss:.1}"))
+            .y_label_formatter(&|loss| format!("{loss:.decimals$}"))
             .x_desc("denoising step")
             .y_desc("loss")
             .label_style((FAMILY, 14).into_font().color(&TEXT))
@@ -78,12 +86,22 @@ impl Explanation {
         for (index, subject) in self.subjects.iter().enumerate() {
             let (red, green, blue) = CURVES[index % CURVES.len()];
             let style = RGBColor(red, green, blue).stroke_width(2);
-            let of = |losses: &[f32]| losses.get(index).copied().map(f64::from);
+            let of = |losses: &[f32]| losses.get(index).copied().filter(|loss| loss.is_finite()).map(f64::from);
             let curve = guided.iter().filter_map(|step| Some((step.step, of(step.last)?)));
-            chart
-                .draw_series(LineSeries::new(curve, style))?
-                .label(&subject.text)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+            let is_dashed = index >= CURVES.len();
+            let series = if is_dashed {
+                chart.draw_series(DashedLineSeries::new(curve, DASHES.0, DASHES.1, style))?
+            } else {
+                chart.draw_series(LineSeries::new(curve, style))?
+            };
+            series.label(shortened(&printable(&subject.text), LABEL, LEGEND)).legend(move |(x, y)| {
+                let path = [(x, y), (x + 22, y)];
+                if is_dashed {
+                    DashedPathElement::new(path, DASHES.0, DASHES.1, style).into_dyn()
+                } else {
+                    PathElement::new(path, style).into_dyn()
+                }
+            });
             for step in guided.iter().filter(|step| step.refinements > 0) {
                 let (Some(from), Some(to)) = (of(step.first), of(step.last)) else { continue };
                 let path = [(step.step, from), (step.step, to)];
@@ -92,7 +110,7 @@ impl Explanation {
             }
         }
         for step in guided.iter().filter(|step| step.refinements > 0) {
-            let top = f64::from(step.first.iter().copied().fold(0.0, f32::max));
+            let top = f64::from(step.first.iter().copied().filter(|loss| loss.is_finite()).fold(0.0, f32::max));
             let style = (FAMILY, 13).into_font().color(&TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
             let at = |offset: (i32, i32)| {
                 EmptyElement::at((step.step, top)) + Text::new(format!("×{}", step.refinements), offset, style.clone())
@@ -134,7 +152,13 @@ fn described(svg: &str, prompt: &str, seed: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::explanation;
+    use crate::testing::{self, explanation};
+
+    /// The number of points of a line.
+    fn points(polyline: &str) -> Option<usize> {
+        let (_, points) = polyline.split_once("points=\"")?;
+        Some(points.split('"').next()?.split_whitespace().count())
+    }
 
     #[test]
     fn the_chart_has_a_curve_for_every_subject_and_real_text() {
@@ -145,12 +169,7 @@ mod tests {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }
         // Of 25 guided steps each.
-        let curves = svg.split("<polyline").filter(|line| {
-            line.split("points=\"")
-                .nth(1)
-                .is_some_and(|points| points.split('"').next().unwrap().split_whitespace().count() == 25)
-        });
-        assert_eq!(curves.count(), 2);
+        assert_eq!(svg.split("<polyline").filter(|line| points(line) == Some(25)).count(), 2);
         let picture = explanation.loss_png();
         assert_eq!(picture.dimensions(), (2 * SIZE.0, 2 * SIZE.1));
         let blue = picture.pixels().filter(|pixel| pixel.0[2] > 150 && pixel.0[0] < 60).count();
@@ -175,5 +194,65 @@ mod tests {
         assert!(explanation.loss_svg().contains("no step was guided"));
         explanation.runs.clear();
         explanation.loss_png();
+    }
+
+    /// The labels of the axes, which are numbers.
+    fn numbers(svg: &str) -> Vec<&str> {
+        svg.lines().filter(|line| line.parse::<f64>().is_ok()).collect()
+    }
+
+    #[test]
+    fn no_number_stands_twice_on_an_axis() {
+        for (count, factor) in [(2, 1.0), (5, 1.0), (9, 1.0), (25, 1.0), (25, 0.3), (25, 0.05)] {
+            let mut explanation = explanation(1);
+            explanation.runs[0].steps.truncate(count);
+            for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
+                guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss *= factor);
+            }
+            let svg = explanation.loss_svg();
+            let numbers = numbers(&svg);
+            let (steps, losses): (Vec<&str>, Vec<&str>) =
+                numbers.iter().copied().partition(|number| !number.contains('.'));
+            for mut axis in [steps, losses] {
+                let shown = axis.len();
+                axis.sort_unstable();
+                axis.dedup();
+                assert!(shown > 1 && axis.len() == shown, "{count} steps, losses times {factor}: {numbers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_is_left_out() {
+        for loss in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let mut explanation = explanation(1);
+            explanation.runs[0].steps[3].guidance.as_mut().unwrap().evaluations[0] = vec![loss; 2];
+            let svg = explanation.loss_svg();
+            assert_eq!(numbers(&svg).last(), numbers(&testing::explanation(1).loss_svg()).last());
+            assert_eq!(svg.split("<polyline").filter(|line| points(line) == Some(24)).count(), 2, "{svg}");
+        }
+    }
+
+    #[test]
+    fn any_subject_has_a_place_in_the_legend() {
+        let mut explanation = explanation(1);
+        explanation.subjects[0].text = "a\u{8} lion".to_owned();
+        explanation.subjects[1].text = "very ".repeat(100);
+        let svg = explanation.loss_svg();
+        assert!(svg.contains("\na\u{fffd} lion\n") && svg.contains("…\n"), "{svg}");
+        explanation.loss_png();
+    }
+
+    #[test]
+    fn curves_whose_colours_repeat_are_dashed() {
+        let mut explanation = explanation(1);
+        let many = CURVES.len() + 1;
+        explanation.subjects = vec![explanation.subjects[0].clone(); many];
+        for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
+            guidance.evaluations.iter_mut().for_each(|losses| losses.resize(many, 0.2));
+        }
+        let svg = explanation.loss_svg();
+        let whole = svg.split("<polyline").filter(|line| points(line) == Some(25)).count();
+        assert_eq!(whole, CURVES.len());
     }
 }

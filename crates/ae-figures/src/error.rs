@@ -8,6 +8,9 @@ pub enum FigureError {
         /// Its method.
         method: String,
     },
+    /// Nothing was drawn.
+    #[error("there is no run to show: give the steps of at least one")]
+    NoRun,
     /// A prompt without subjects.
     #[error("there is no subject whose attention could be shown: name subjects, or show all tokens")]
     NoSubject,

@@ -16,6 +16,9 @@ pub(crate) struct Map {
 
 impl Explanation {
     pub(crate) fn layers(&self, choice: MapChoice) -> Result<Vec<Layer<'_>>, FigureError> {
+        if self.runs.is_empty() {
+            return Err(FigureError::NoRun);
+        }
         let layers: Vec<_> = match choice {
             MapChoice::Subjects => {
                 let subjects = self.subjects.iter();
@@ -75,7 +78,7 @@ pub(crate) fn shown_steps(run: &Run) -> Result<Vec<&Step>, FigureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::explanation;
+    use crate::testing::{self, explanation};
 
     #[test]
     fn the_scale_is_that_of_the_largest_map() {
@@ -105,6 +108,10 @@ mod tests {
         explanation.tokens.clear();
         assert_eq!(explanation.layers(MapChoice::All).err(), Some(FigureError::NoToken));
         explanation.runs[0].steps.clear();
+        let without_runs = Explanation { runs: Vec::new(), ..testing::explanation(1) };
+        assert_eq!(without_runs.maps(MapChoice::Subjects), Err(FigureError::NoRun));
+        assert_eq!(without_runs.strip(MapChoice::All, 3), Err(FigureError::NoRun));
+        assert_eq!(without_runs.animation(MapChoice::All), Err(FigureError::NoRun));
         assert!(matches!(steps_with_maps(&explanation.runs[0]), Err(FigureError::NoMaps { .. })));
     }
 }

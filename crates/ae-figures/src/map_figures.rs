@@ -5,8 +5,6 @@ use crate::layers::{Layer, common_scale, shown_steps, steps_with_maps};
 use crate::sheet::{Cell, Sheet, blank, scaled, tile_size};
 use crate::{Explanation, FigureError, MapChoice, Run, Step};
 
-/// Pictures in a line.
-const MOST_IN_LINE: usize = 6;
 /// Longest side of the pictures in the figure of maps, and in the strip.
 const MAP_TILE: u32 = 224;
 const STRIP_TILE: u32 = 112;
@@ -33,10 +31,7 @@ impl Explanation {
             let picture = scaled(&run.picture, tile);
             let mut cells = vec![Cell::new("picture", picture.clone())];
             cells.extend(layers.iter().map(|layer| Cell::new(layer.label, layer.over(&picture, step, scale))));
-            let mut cells = cells.into_iter().peekable();
-            while cells.peek().is_some() {
-                sheet.pictures(cells.by_ref().take(MOST_IN_LINE));
-            }
+            sheet.wrapped(cells);
         }
         Ok(sheet.draw())
     }

@@ -6,6 +6,8 @@ use image::{Rgb, RgbImage};
 use crate::colors::heat;
 use crate::svg::{Anchor, HEADING, LABEL, document, rasterise, shortened, text};
 
+/// Pictures in a line.
+const MOST_IN_LINE: usize = 6;
 /// Between pictures, in pixels.
 const GAP: u32 = 10;
 /// Around everything.
@@ -64,6 +66,14 @@ impl Sheet {
 
     pub(crate) fn pictures(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.lines.push(Line::Pictures(cells.into_iter().collect()));
+    }
+
+    /// As many lines as it takes.
+    pub(crate) fn wrapped(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        let mut cells = cells.into_iter().peekable();
+        while cells.peek().is_some() {
+            self.pictures(cells.by_ref().take(MOST_IN_LINE));
+        }
     }
 
     /// The height of a line.
@@ -199,6 +209,19 @@ mod tests {
         let bar = MARGIN + 40 + GAP + 40 + GAP + 2;
         assert_eq!(drawn.get_pixel(bar, height - MARGIN - 1), &heat(0.0));
         assert_eq!(drawn.get_pixel(bar, MARGIN + HEADING_HEIGHT + LABEL_HEIGHT), &heat(1.0));
+    }
+
+    #[test]
+    fn long_lines_are_wrapped() {
+        let cells = |count| (0..count).map(|_| Cell::new("", blank((1, 1))));
+        let drawn = |count| {
+            let mut sheet = Sheet::new((20, 20), 1.0);
+            sheet.wrapped(cells(count));
+            sheet.draw().dimensions()
+        };
+        let (width, height) = drawn(MOST_IN_LINE);
+        assert_eq!(drawn(MOST_IN_LINE + 1), (width, height + 20 + GAP));
+        assert_eq!(drawn(2 * MOST_IN_LINE), (width, height + 20 + GAP));
     }
 
     #[test]

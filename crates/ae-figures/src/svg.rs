@@ -79,16 +79,21 @@ pub(crate) fn text(text: &str, (x, y): (f32, f32), anchor: Anchor, Style { size,
     )
 }
 
-/// A text as XML has it; what no XML may contain becomes the replacement character.
+/// A text in which the replacement character stands for what no XML may contain.
+pub(crate) fn printable(text: &str) -> String {
+    let is_foreign = |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
+    text.replace(is_foreign, "\u{fffd}")
+}
+
+/// A [`printable`] text as XML has it.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in printable(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            control if control.is_control() || matches!(control, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
@@ -150,6 +155,14 @@ mod tests {
     fn any_text_can_be_drawn() {
         for label in ["<b>&\"", "\0\u{8}\n", "🐱 ライオン", "\u{fffe}", ""] {
             rasterise(&document((50, 20), &text(label, (0.0, 15.0), Anchor::Middle, LABEL)), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_character_that_the_font_lacks_is_a_box() {
+        for label in ["🐱", "ラ", "\u{fffd}"] {
+            let picture = rasterise(&document((40, 24), &text(label, (4.0, 18.0), Anchor::Start, LABEL)), 1.0);
+            assert!(picture.pixels().any(|pixel| pixel.0[0] < 120), "{label} is blank");
         }
     }
 }
