@@ -32,10 +32,8 @@ pub(crate) enum CliError {
     Write { path: PathBuf, source: io::Error },
     #[error("no figure can be drawn: {0}")]
     Figure(#[from] ae_figures::FigureError),
-    #[cfg(feature = "serve")]
     #[error(transparent)]
     Engine(#[from] ae_server::EngineError),
-    #[cfg(feature = "serve")]
     #[error(transparent)]
     Server(#[from] ae_server::ServerError),
     #[error("cannot listen for Ctrl-C: {0}")]

@@ -32,7 +32,6 @@ impl Interrupts {
     }
 
     /// What the first does; at once where it has come already.
-    #[cfg(feature = "serve")]
     pub(crate) fn on_first(&self, action: impl FnOnce() + Send + 'static) {
         let mut place = lock(&self.action);
         if self.seen.load(Ordering::SeqCst) {

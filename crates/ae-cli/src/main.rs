@@ -11,7 +11,6 @@ mod interrupts;
 mod model;
 mod output;
 mod recording;
-#[cfg(feature = "serve")]
 mod studio;
 
 use std::process::ExitCode;
@@ -26,7 +25,6 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Generate(args) => commands::generate(&args),
         Command::Explain(args) => commands::explain(*args),
-        #[cfg(feature = "serve")]
         Command::Serve(args) => commands::serve(&args),
         Command::Tokens(args) => commands::tokens(&args),
         Command::Models => commands::models(),

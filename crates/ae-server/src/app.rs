@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use crate::access::Access;
 use crate::error::ApiError;
 use crate::gallery::Gallery;
-use crate::guard::Access;
 use crate::job::JobView;
 use crate::queue::Queue;
 use crate::{Engine, GenerateRequest, Limits};

@@ -1,50 +1,18 @@
 //! Who may speak to the server.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
-use crate::ServerError;
+use crate::access::Access;
 use crate::app::App;
 use crate::error::ApiError;
 
 /// The cookie that holds the token.
 const COOKIE: &str = "ae_token";
-
-/// How the server knows its clients.
-#[derive(Clone, Debug)]
-pub(crate) enum Access {
-    /// By their address: everybody on this machine.
-    Loopback,
-    /// By a token; kept is its hash, so that a comparison takes the same time whatever is sent.
-    Token([u8; 32]),
-}
-
-impl Access {
-    /// A token of one's own choice, where there is one.
-    ///
-    /// # Errors
-    ///
-    /// When it is short, or would not pass through an address and a cookie as it is.
-    pub(crate) fn new(token: Option<&str>) -> Result<Self, ServerError> {
-        /// Not to be guessed at the rate that the server answers.
-        const LEAST: usize = 16;
-        let Some(token) = token else { return Ok(Self::Loopback) };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if token.len() < LEAST || !token.bytes().all(is_plain) {
-            return Err(ServerError::Token { least: LEAST });
-        }
-        Ok(Self::Token(Sha256::digest(token).into()))
-    }
-
-    fn knows(&self, token: &str) -> bool {
-        matches!(self, Self::Token(hash) if *hash == <[u8; 32]>::from(Sha256::digest(token)))
-    }
-}
 
 /// Lets a request through, or answers it.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -145,18 +113,6 @@ fn is_loopback_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// A token that nobody guesses.
-pub(crate) fn random_token() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
-}
-
-/// Whether an address is reached from this machine only.
-pub(crate) fn is_private(address: &SocketAddr) -> bool {
-    address.ip().is_loopback()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,16 +125,5 @@ mod tests {
         for host in ["", "evil.example", "127.0.0.1.evil.example:80", "localhost.evil", "192.168.0.1", "0.0.0.0:7860"] {
             assert!(!is_loopback_name(host), "{host}");
         }
-    }
-
-    #[test]
-    fn a_token_is_long_and_plain() {
-        for token in ["", "short", "with space in the middle", "semi;colon-semi;colon", "ümlaut-ümlaut-ümlaut"] {
-            assert!(matches!(Access::new(Some(token)), Err(ServerError::Token { .. })), "{token}");
-        }
-        let access = Access::new(Some(&random_token().unwrap())).unwrap();
-        assert!(!access.knows("") && !access.knows(&random_token().unwrap()));
-        assert!(Access::new(Some("0123456789abcdef")).unwrap().knows("0123456789abcdef"));
-        assert!(!Access::Loopback.knows(""));
     }
 }

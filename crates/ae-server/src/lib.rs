@@ -14,6 +14,7 @@
 //! browser of its user, opens no path that a client names, and bounds sizes, steps, seeds, bodies, times and connections
 //! ([`Limits`]).
 
+mod access;
 mod api;
 mod app;
 mod assets;

@@ -5,10 +5,10 @@ use std::thread;
 
 use tokio::sync::watch;
 
+use crate::access::{Access, is_private, random_token};
 use crate::api::router;
 use crate::app::App;
 use crate::gallery::Gallery;
-use crate::guard::{Access, is_private, random_token};
 use crate::queue::Queue;
 use crate::{Config, Engine, ServerError, connections};
 

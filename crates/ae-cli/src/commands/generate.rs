@@ -1,3 +1,5 @@
+mod request;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -5,15 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ae_figures::FigureError;
-use ae_pipeline::{
-    EmbeddingChoice, GaussianSmoothing, GuidanceSettings, InitImage, LoadOptions, Method, Picture, Pipeline,
-    PipelineError, Request, SubjectChoice, VaeTiling,
-};
+use ae_pipeline::{Method, Picture, Pipeline, PipelineError, Request, SubjectChoice};
 use ae_tensor::FloatType;
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use indicatif::MultiProgress;
 
-use crate::args::{GenerateArgs, LoadArgs, MethodName, Whose};
+use crate::args::{GenerateArgs, MethodName, Whose};
 use crate::drawing::{Drawn, Order, Painter, Plain, draw};
 use crate::error::CliError;
 use crate::explanation::{command_line, explanation};
@@ -21,6 +20,8 @@ use crate::interrupts::Interrupts;
 use crate::model;
 use crate::output::{Download, Files, Record, grid, print, say, side_by_side, warn_of_truncation, write_figures};
 use crate::recording::Previews;
+
+pub(super) use request::load_options;
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -62,25 +63,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, painters: &painters, pipeline, interrupted, finished: 0 };
     for (prompt, choice) in prompts {
-        let request = request(args, pipeline, prompt, choice.clone(), init_image.as_ref());
+        let request = request::request(args, pipeline, prompt, choice.clone(), init_image.as_ref());
         drawing.prompt(&request, &choice).map_err(|error| match error {
             CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
             other => other,
         })?;
     }
     Ok(())
-}
-
-/// How a model is loaded, with textual inversions.
-pub(crate) fn load_options(args: &LoadArgs, embeddings: &[EmbeddingChoice]) -> LoadOptions {
-    LoadOptions {
-        dtype: args.dtype,
-        vae: args.vae.clone(),
-        loras: args.lora.clone(),
-        embeddings: embeddings.to_vec(),
-        low_memory: args.low_memory,
-        prediction_type: args.prediction_type,
-    }
 }
 
 /// Reads a picture, turned as its camera says.
@@ -93,55 +82,6 @@ fn read_picture(path: &Path) -> Result<RgbImage, CliError> {
         Ok(image.into_rgb8())
     };
     read().map_err(|source| CliError::Picture { path: path.to_owned(), source })
-}
-
-/// The request of one prompt: the command line over the model's defaults.
-fn request(
-    args: &GenerateArgs,
-    pipeline: &Pipeline,
-    prompt: &str,
-    subjects: SubjectChoice,
-    init_image: Option<&RgbImage>,
-) -> Request {
-    let mut request = pipeline.request(prompt);
-    request.prompt_weighting = args.prompts.prompt_weighting;
-    request.clip_skip = args.clip_skip;
-    request.vae_tiling = args.vae_tiling.then(VaeTiling::default);
-    request.init_image = init_image.map(|image| InitImage { image: image.clone(), strength: args.strength });
-    request.negative_prompt.clone_from(&args.negative_prompt);
-    request.noise = args.rng;
-    request.attention_maps = args.shows_steps();
-    request.height = args.height;
-    request.width = args.width;
-    request.scheduler = args.scheduler;
-    request.num_inference_steps = args.steps.unwrap_or(request.num_inference_steps);
-    request.guidance_scale = args.guidance_scale.unwrap_or(request.guidance_scale);
-    request.method = match args.method {
-        MethodName::StableDiffusion => Method::StableDiffusion,
-        MethodName::AttendAndExcite => {
-            let guidance = &args.guidance;
-            let defaults = pipeline.defaults().guidance();
-            let smoothing = GaussianSmoothing::default();
-            Method::AttendAndExcite {
-                subjects,
-                settings: GuidanceSettings {
-                    max_iter_to_alter: guidance.max_iter_to_alter,
-                    thresholds: guidance.thresholds.0.clone(),
-                    max_refinement_steps: guidance.max_refinement_steps,
-                    scale_factor: guidance.scale_factor.unwrap_or(defaults.scale_factor),
-                    scale_range: (guidance.scale_range.0, guidance.scale_range.1),
-                    attention_scale: guidance.attention_scale.unwrap_or(defaults.attention_scale),
-                    smoothing: (!guidance.no_smoothing).then_some(GaussianSmoothing {
-                        kernel_size: guidance.kernel_size.unwrap_or(smoothing.kernel_size),
-                        sigma: guidance.sigma.unwrap_or(smoothing.sigma),
-                    }),
-                },
-                attention_resolution: guidance.attention_res.map(|resolution| resolution.0),
-                eot_normalization: guidance.eot_normalization.into(),
-            }
-        }
-    };
-    request
 }
 
 /// Whether a prompt looks like one with weights.

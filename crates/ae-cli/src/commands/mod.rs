@@ -4,7 +4,6 @@ mod devices;
 mod generate;
 mod models;
 mod self_test;
-#[cfg(feature = "serve")]
 mod serve;
 mod tokens;
 
@@ -12,6 +11,5 @@ pub(crate) use devices::devices;
 pub(crate) use generate::{explain, generate};
 pub(crate) use models::models;
 pub(crate) use self_test::self_test;
-#[cfg(feature = "serve")]
 pub(crate) use serve::serve;
 pub(crate) use tokens::tokens;

@@ -66,7 +66,6 @@ impl Record {
     }
 
     /// By the name under which the model can be asked for again.
-    #[cfg(feature = "serve")]
     pub(crate) fn of_model(mut self, name: &str) -> Self {
         self.settings["model"] = json!(name);
         self

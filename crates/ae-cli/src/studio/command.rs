@@ -80,7 +80,7 @@ mod tests {
         assert_eq!((args.seeds.0, args.steps, args.guidance_scale), (vec![9], Some(7), Some(2.5)));
         assert!(args.compare && args.prompts.prompt_weighting && args.guidance.no_smoothing);
         assert!(args.guidance.thresholds.0.is_empty());
-        assert_eq!(args.guidance.scale_range, crate::args::ScaleRange(1.0, 0.25));
-        assert_eq!(args.guidance.attention_res, Some(crate::args::Resolution([8, 16])));
+        assert_eq!((args.guidance.scale_range.0, args.guidance.scale_range.1), (1.0, 0.25));
+        assert_eq!(args.guidance.attention_res.map(|resolution| resolution.0), Some([8, 16]));
     }
 }

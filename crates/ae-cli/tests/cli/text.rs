@@ -9,6 +9,7 @@ fn help() {
     assert_snapshot("help", &place.run(&["--help"]));
     assert_snapshot("help_generate", &place.run(&["generate", "--help"]));
     assert_snapshot("help_tokens", &place.run(&["tokens", "--help"]));
+    assert_snapshot("help_serve", &place.run(&["serve", "--help"]));
 }
 
 #[test]

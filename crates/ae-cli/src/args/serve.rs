@@ -1,0 +1,53 @@
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ae_pipeline::EmbeddingChoice;
+use ae_server::{Config, Limits};
+use ae_tensor::DeviceSpec;
+use clap::Args;
+
+use super::{LoadArgs, values};
+
+/// The studio.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A model to choose from, as in `ae generate`; may be given several times, the first is drawn with by default. The
+    /// embedded model and those in the cache of the Hugging Face hub can be chosen too.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(crate) model: Vec<String>,
+
+    /// Devices to choose from [default: all that `ae devices` lists].
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
+    pub(crate) device: Vec<DeviceSpec>,
+
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = Config::PORT, value_name = "N")]
+    pub(crate) port: u16,
+
+    /// Address to listen on. On any but a loopback address clients need a token.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) listen: IpAddr,
+
+    /// What clients must know; also read from the variable AE_TOKEN [default: none on loopback, else a random one].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) token: Option<String>,
+
+    /// Folder of the gallery.
+    #[arg(long, default_value = "outputs/studio", value_name = "DIR")]
+    pub(crate) gallery: PathBuf,
+
+    /// Longest side of a picture in pixels that a client may ask for.
+    #[arg(long, default_value_t = Limits::default().max_side, value_name = "PIXELS")]
+    pub(crate) max_side: usize,
+
+    /// Most jobs that wait.
+    #[arg(long, default_value_t = Limits::default().max_queue, value_name = "N")]
+    pub(crate) max_queue: usize,
+
+    /// Textual inversion for every model, as in `ae generate`.
+    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = values::embedding)]
+    pub(crate) embedding: Vec<EmbeddingChoice>,
+
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
