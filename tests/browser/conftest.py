@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,12 +37,26 @@ def studio(request, tmp_path_factory):
     if url := os.environ.get("STUDIO_URL"):
         yield url.rstrip("/")
         return
-    command = [request.getfixturevalue("ae"), "serve", "--port", "0", "--gallery", tmp_path_factory.mktemp("gallery")]
+    with serving(request.getfixturevalue("ae"), tmp_path_factory.mktemp("gallery")) as address:
+        yield address.rstrip("/")
+
+
+@pytest.fixture
+def guarded_studio(ae, tmp_path):
+    """The address, with its token, of a studio that asks for one."""
+    with serving(ae, tmp_path, "--token", "not-to-be-guessed-0123") as address:
+        yield address
+
+
+@contextmanager
+def serving(ae, gallery, *options):
+    """Runs `ae serve` and gives the address that it prints."""
+    command = [ae, "serve", "--port", "0", "--gallery", gallery, *options]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         for line in server.stdout:
-            if match := re.fullmatch(r"(http://127\.0\.0\.1:\d+)/", line.strip()):
-                yield match[1]
+            if re.fullmatch(r"http://127\.0\.0\.1:\d+/\S*", line.strip()):
+                yield line.strip()
                 break
         else:
             pytest.fail(f"`ae serve` ended with {server.wait()} before it printed its address")

@@ -385,3 +385,21 @@ def test_the_form_works_without_storage(open_studio, studio):
         generate(page, steps=4)
     assert json.loads(sent.value.post_data)["steps"] == 4
     wait_until_finished(page)
+
+
+def test_a_token_opens_the_page(new_page, guarded_studio, watch):
+    address = guarded_studio.split("?")[0]
+    watch.origins.add(address.rstrip("/"))
+    watch.expect("401")
+    page = new_page()
+    assert page.goto(address).status == 401
+    page.goto(guarded_studio)
+    expect(page).to_have_url(address)
+    page.locator("#words button").first.wait_for()
+    generate(page, steps=2)
+    wait_until_finished(page)
+    thumbnail = page.locator("#gallery img").first
+    expect(thumbnail).to_be_visible()
+    thumbnail.scroll_into_view_if_needed()
+    expect(thumbnail).to_have_js_property("complete", True)
+    assert thumbnail.evaluate("image => image.naturalWidth") == 128
