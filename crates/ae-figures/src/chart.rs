@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::colors::CURVES;
-use crate::svg::{FAMILY, LABEL, escaped, printable, rasterise, shortened};
+use crate::svg::{FAMILY, LABEL, escaped, font_style, printable, rasterise, shortened};
 use crate::{Explanation, Step};
 
 const SIZE: (u32, u32) = (760, 400);
@@ -28,7 +28,7 @@ struct Guided<'a> {
 }
 
 impl Explanation {
-    /// The loss of every subject over the steps as an SVG document with real text.
+    /// The loss of every subject over the steps as an SVG document with real text and its font.
     ///
     /// A curve goes through the last evaluation of every step. Where a step was refined a line leads down from its first one,
     /// with the number of updates. A loss that is not finite is left out.
@@ -145,7 +145,8 @@ fn described(svg: &str, prompt: &str, seed: u64) -> String {
     let prompt = escaped(prompt);
     format!(
         "{head}<svg role=\"img\"{attributes}>\n<title>Loss of every subject over the denoising steps</title>\n\
-         <desc>“{prompt}”, seed {seed}; dots and ×N mark refinement by N updates.</desc>{body}"
+         <desc>“{prompt}”, seed {seed}; dots and ×N mark refinement by N updates.</desc>\n{}{body}",
+        font_style()
     )
 }
 
@@ -165,7 +166,7 @@ mod tests {
         let mut explanation = explanation(1);
         explanation.subjects[0].text = "<lion>".to_owned();
         let svg = explanation.loss_svg();
-        for text in ["&lt;lion&gt;", "\ncar\n", "denoising step", "×3", "<title>", FAMILY] {
+        for text in ["&lt;lion&gt;", "\ncar\n", "denoising step", "×3", "<title>", FAMILY, "@font-face"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }
         // Of 25 guided steps each.

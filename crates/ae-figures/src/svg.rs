@@ -7,16 +7,26 @@ use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
 
+use crate::data_uri::base64;
+
 /// The family of the bundled font, and what a viewer without it may take.
 pub(crate) const FAMILY: &str = "Inter, sans-serif";
 
+static REGULAR: &[u8] = include_bytes!("../assets/Inter-Regular.otf");
+
 static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     let mut fonts = Database::new();
-    fonts.load_font_data(include_bytes!("../assets/Inter-Regular.otf").to_vec());
+    fonts.load_font_data(REGULAR.to_vec());
     fonts.load_font_data(include_bytes!("../assets/Inter-SemiBold.otf").to_vec());
     fonts.set_sans_serif_family("Inter");
     Arc::new(fonts)
 });
+
+/// A style that brings the font along, so that a document looks the same everywhere.
+pub(crate) fn font_style() -> String {
+    let font = base64(REGULAR);
+    format!("<style>@font-face{{font-family:Inter;src:url(data:font/otf;base64,{font})}}</style>")
+}
 
 /// How a label looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
