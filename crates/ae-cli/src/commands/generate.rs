@@ -18,7 +18,7 @@ use crate::error::CliError;
 use crate::explanation::{command_line, explanation};
 use crate::interrupts::Interrupts;
 use crate::model;
-use crate::output::{Download, Files, Record, grid, print, say, side_by_side, warn_of_truncation, write_figures};
+use crate::output::{Download, Files, Record, grid, print_path, say, side_by_side, warn_of_truncation, write_figures};
 use crate::recording::Previews;
 
 pub(super) use request::load_options;
@@ -121,10 +121,7 @@ impl Drawing<'_> {
             self.write(&files, &seed.to_string(), &picture.image, request, &picture)?;
             if args.trace {
                 let record = Record::new(self.pipeline, request, &picture);
-                print(&format!(
-                    "{}\n",
-                    files.write(&format!("{seed}.json"), record.trace_json().as_bytes())?.display()
-                ));
+                print_path(&files.write(&format!("{seed}.json"), record.trace_json().as_bytes())?);
             }
             if let Some(Plain { request: plain_request, picture: plain, .. }) = &plain {
                 self.write(&files, &format!("{seed}-plain"), &plain.image, plain_request, plain)?;
@@ -153,7 +150,7 @@ impl Drawing<'_> {
             if pictures.len() > 1 {
                 let pictures: Vec<_> = pictures.into_values().collect();
                 let path = files.write_grid(suffix, &grid(&pictures), &Record::of_grid(self.pipeline, request))?;
-                print(&format!("{}\n", path.display()));
+                print_path(&path);
             }
         }
         Ok(())
@@ -220,7 +217,7 @@ impl Drawing<'_> {
     ) -> Result<(), CliError> {
         let path = files.write_picture(name, image, &Record::new(self.pipeline, request, picture))?;
         self.finished += 1;
-        print(&format!("{}\n", path.display()));
+        print_path(&path);
         Ok(())
     }
 }

@@ -1,9 +1,7 @@
-use std::path::Path;
-
 use ae_figures::{Explanation, MapChoice};
 use image::RgbImage;
 
-use super::{Files, print};
+use super::{Files, print_path};
 use crate::args::{GenerateArgs, Whose};
 use crate::error::CliError;
 
@@ -17,22 +15,21 @@ pub(crate) fn write_figures(args: &GenerateArgs, files: &Files, explanation: &Ex
         Some(Whose::All) => MapChoice::All,
         _ => MapChoice::Subjects,
     };
-    let named = |path: &Path| print(&format!("{}\n", path.display()));
     let picture = |name: &str, image: &RgbImage| {
-        named(&files.write_plain_picture(&format!("{seed}-{name}"), image)?);
+        print_path(&files.write_plain_picture(&format!("{seed}-{name}"), image)?);
         Ok::<_, CliError>(())
     };
     if args.maps.is_some() {
         picture("maps", &explanation.maps(choice)?)?;
         picture("steps", &explanation.strip(choice, COLUMNS)?)?;
         picture("loss", &explanation.loss_png())?;
-        named(&files.write(&format!("{seed}-loss.svg"), explanation.loss_svg().as_bytes())?);
+        print_path(&files.write(&format!("{seed}-loss.svg"), explanation.loss_svg().as_bytes())?);
     }
     if args.animation {
-        named(&files.write(&format!("{seed}-steps.apng"), &explanation.animation(choice)?)?);
+        print_path(&files.write(&format!("{seed}-steps.apng"), &explanation.animation(choice)?)?);
     }
     if args.report {
-        named(&files.write(&format!("{seed}.html"), ae_figures::report(explanation).as_bytes())?);
+        print_path(&files.write(&format!("{seed}.html"), ae_figures::report(explanation).as_bytes())?);
     }
     Ok(())
 }

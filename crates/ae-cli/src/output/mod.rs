@@ -9,6 +9,7 @@ mod record;
 mod table;
 
 use std::io::Write;
+use std::path::Path;
 
 use ae_pipeline::TokenizedPrompt;
 
@@ -36,6 +37,11 @@ pub(crate) fn warn_of_truncation(prompt: &TokenizedPrompt) {
         }
         say(&format!("warning: the prompt is too long, {} tokens were cut: '{text}'", cut.tokens));
     }
+}
+
+/// A file that was written, for the person or the next program.
+pub(crate) fn print_path(path: &Path) {
+    print(&format!("{}\n", path.display()));
 }
 
 /// A result, for the person or the next program.
