@@ -18,10 +18,14 @@ class Budget:
         self.resumed_at, self.started = self.seconds, time.time()
 
     @staticmethod
-    def add_options(parser, minutes):
+    def add_options(parser, minutes, resumes=False):
         group = parser.add_mutually_exclusive_group()
         group.add_argument("--minutes", type=float, default=minutes, help=f"length in minutes (default {minutes})")
         group.add_argument("--steps", type=int, help="length in steps instead")
+        if resumes:
+            parser.add_argument(
+                "--new-schedule", action="store_true", help="a checkpoint's weights go on in a schedule of their own"
+            )
 
     @property
     def fraction(self):

@@ -36,12 +36,9 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     Work.add_option(parser)
     parser.add_argument("--tags", default="train", help="the encoded pictures to train on, with commas (default train)")
-    Budget.add_options(parser, minutes=47)
+    Budget.add_options(parser, minutes=47, resumes=True)
     parser.add_argument("--batch", type=int, default=32, help="pictures a step over all processes (default 32)")
     parser.add_argument("--rate", type=float, default=1e-3, help="the highest learning rate (default 1e-3)")
-    parser.add_argument(
-        "--new-schedule", action="store_true", help="a checkpoint's weights go on in a schedule of their own"
-    )
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the batches and the noise (default 0)")
     return parser.parse_args()
 

@@ -39,15 +39,12 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     Work.add_option(parser)
     parser.add_argument("--tag", default="train", help="the pictures to train on (default train)")
-    Budget.add_options(parser, minutes=10)
+    Budget.add_options(parser, minutes=10, resumes=True)
     parser.add_argument(
         "--batch", type=int, default=16, help="crops a step over all processes; half as many whole pictures"
     )
     parser.add_argument("--rate", type=float, default=2e-3, help="the highest learning rate (default 2e-3)")
     parser.add_argument("--whole", type=float, default=0.15, help="last part of the schedule on whole pictures (0.15)")
-    parser.add_argument(
-        "--new-schedule", action="store_true", help="a checkpoint's weights go on in a schedule of their own"
-    )
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches (default 0)")
     return parser.parse_args()
 

@@ -1,5 +1,3 @@
-use std::net::SocketAddr;
-
 use sha2::{Digest, Sha256};
 
 use crate::ServerError;
@@ -41,11 +39,6 @@ pub(crate) fn random_token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
-}
-
-/// Whether an address is reached from this machine only.
-pub(crate) fn is_private(address: &SocketAddr) -> bool {
-    address.ip().is_loopback()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod gallery;
 mod info;
 mod jobs;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
@@ -75,7 +75,7 @@ async fn unknown(request: Request) -> ApiError {
     ApiError::NotFound(format!("there is nothing at '{path}'; see /api/openapi.json"))
 }
 
-async fn wrong_method(State(_): State<App>, method: Method, request: Request) -> ApiError {
+async fn wrong_method(method: Method, request: Request) -> ApiError {
     let path: String = request.uri().path().chars().take(80).collect();
     ApiError::Method(format!("{method} {path}"))
 }

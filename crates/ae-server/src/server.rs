@@ -5,7 +5,7 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use crate::access::{Access, is_private, random_token};
+use crate::access::{Access, random_token};
 use crate::api::router;
 use crate::app::App;
 use crate::gallery::Gallery;
@@ -46,7 +46,7 @@ impl Server {
     pub fn bind(config: Config, engine: impl Engine) -> Result<Self, ServerError> {
         let Config { address, token, gallery, limits } = config;
         let failed = |source| ServerError::Bind { address, source };
-        let needs_token = !is_private(&address);
+        let needs_token = !address.ip().is_loopback();
         let random = || random_token().map_err(|error| ServerError::System(io::Error::other(error)));
         let token = if needs_token && token.is_none() { Some(random()?) } else { token };
         let access = Arc::new(Access::new(token.as_deref())?);

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use ae_hub::Hub;
-use ae_pipeline::{EmbeddedModel, ModelSource};
+use ae_pipeline::ModelSource;
 
 use crate::error::CliError;
 use crate::model;
@@ -36,7 +36,7 @@ impl Catalogue {
             catalogue.add(id.clone(), id, Some(name.clone()), source);
         }
         if let Some(embedded) = model::embedded_model() {
-            catalogue.add_embedded(embedded);
+            catalogue.add("embedded".to_owned(), embedded.name.to_owned(), None, ModelSource::Embedded(embedded));
         }
         let cached = Hub::from_env()?.cached()?;
         for cached in cached.into_iter().filter(|cached| cached.stable_diffusion && cached.complete) {
@@ -50,10 +50,6 @@ impl Catalogue {
             return Err(CliError::Usage(reason.to_owned()));
         }
         Ok(catalogue)
-    }
-
-    fn add_embedded(&mut self, model: &'static EmbeddedModel) {
-        self.add("embedded".to_owned(), model.name.to_owned(), None, ModelSource::Embedded(model));
     }
 
     fn add(&mut self, id: String, title: String, option: Option<String>, source: ModelSource) {

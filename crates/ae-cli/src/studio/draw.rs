@@ -41,17 +41,13 @@ impl Order<'_> {
             let mut file = Vec::new();
             encode_png(&mut file, image, &record).map(|()| file).map_err(|error| failed(&error))
         };
-        let files = Drawn {
-            picture: encode(&picture.image, guided, &picture)?,
-            plain: plain.as_ref().map(|(plain, _)| encode(&plain.image, &plain_request, plain)).transpose()?,
-            record: serde_json::Value::Null,
-            trace: serde_json::Value::Null,
-        };
+        let picture_file = encode(&picture.image, guided, &picture)?;
+        let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain.image, &plain_request, plain)).transpose()?;
         let command = command(request, *seed, listed.option.as_deref());
         let explanation = explanation(pipeline, guided, &subjects(request), (&picture, steps), plain, command);
         let explanation = explanation.map_err(|error| failed(&error))?;
         let record = explanation.record_with_pictures(&PICTURE_NAMES);
-        Ok(Drawn { record, trace: explanation.trace, ..files })
+        Ok(Drawn { picture: picture_file, plain: plain_file, record, trace: explanation.trace })
     }
 
     /// One run, told to the observer.
