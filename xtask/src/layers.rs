@@ -6,9 +6,9 @@ const LAYERS: [&[&str]; 7] = [
     &["ae-checkpoint", "ae-figures", "ae-hub", "ae-kernels"],
     &["ae-tensor"],
     &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],
-    &["ae-guidance"],
+    &["ae-guidance", "ae-vision"],
     &["ae-pipeline"],
-    &["ae-server"],
+    &["ae-eval", "ae-server"],
     &["ae-cli"],
 ];
 

@@ -1,0 +1,65 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What one scorer says of the pictures of one arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scores {
+    /// Who scores.
+    pub scorer: Scorer,
+    /// One entry per picture.
+    pub pictures: Vec<PictureScore>,
+}
+
+/// Something that scores pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scorer {
+    /// Its name, which is also that of its file: `clip`, `blip`, `detector`.
+    pub name: String,
+    /// The model behind it, and how far it can be trusted, in words for the reader of a table.
+    pub about: String,
+    /// What it measures.
+    pub metrics: Vec<Metric>,
+}
+
+/// A number per picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Its key in the values: `both_subjects`, `clip_full`.
+    pub key: String,
+    /// Its name for a reader: "Both subjects".
+    pub title: String,
+    /// What kind of number it is.
+    pub kind: MetricKind,
+}
+
+/// What kind of number a metric is. More is better in either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// 1 where something holds and 0 where it does not: its mean is a share.
+    Share,
+    /// A cosine similarity.
+    Similarity,
+}
+
+/// The scores of a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureScore {
+    /// Its prompt.
+    pub prompt: String,
+    /// Its seed.
+    pub seed: u64,
+    /// SHA-256 of its file: a picture that was drawn anew is scored anew.
+    pub sha256: String,
+    /// The metrics that apply to it; one that does not, such as colours where the prompt names none, is missing.
+    pub values: BTreeMap<String, f64>,
+    /// What the scorer saw, for the reader: the caption, the subjects found.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub detail: Value,
+}

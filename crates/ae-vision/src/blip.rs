@@ -1,0 +1,1 @@
+//! The BLIP captioner: transformers' `BlipForConditionalGeneration`.

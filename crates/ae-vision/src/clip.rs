@@ -1,0 +1,1 @@
+//! CLIP with both towers: transformers' `CLIPModel`.

@@ -1,0 +1,5 @@
+//! Models that look at pictures: CLIP's image and text features, the BLIP captioner, and the scores that the
+//! Attend-and-Excite paper makes of them.
+
+mod blip;
+mod clip;
