@@ -1,6 +1,9 @@
 //! The command line, as clap reads it.
 
 mod generate;
+mod guidance;
+mod load;
+mod sampling;
 mod serve;
 mod values;
 
@@ -8,7 +11,10 @@ use ae_pipeline::EmbeddingChoice;
 use ae_tensor::{DeviceSpec, FloatType};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use generate::{GenerateArgs, LoadArgs, MethodName, Whose};
+pub(crate) use generate::{GenerateArgs, MethodName, Whose};
+pub(crate) use guidance::GuidanceArgs;
+pub(crate) use load::{DeviceArgs, LoadArgs};
+pub(crate) use sampling::SamplingArgs;
 pub(crate) use serve::ServeArgs;
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.

@@ -6,19 +6,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use ae_figures::Step;
-use ae_pipeline::{Event, Method, Picture, Pipeline, PipelineError, Request};
-use ae_tensor::DeviceSpec;
+use ae_pipeline::{Event, Method, Picture, PipelineError, Request};
 use indicatif::MultiProgress;
 
 use crate::error::CliError;
 use crate::output::Progress;
+use crate::painter::Painter;
 use crate::recording::{Previews, Recorder};
-
-/// A model on a device.
-pub(crate) struct Painter {
-    pub(crate) device: DeviceSpec,
-    pub(crate) pipeline: Pipeline,
-}
 
 /// What shall be drawn.
 pub(crate) struct Order<'a> {
@@ -65,15 +59,13 @@ pub(crate) fn draw(
     order: &Order<'_>,
     mut receive: impl FnMut(Drawn) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    /// As the main thread has; the graphs of a backward pass are deep.
-    const STACK: usize = 8 << 20;
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let (sender, receiver) = channel();
         for painter in painters {
             let several = painters.len() > 1;
             let worker = Worker { painter, order, next: &next, stop: &stop, several, sender: sender.clone() };
-            let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || worker.work());
+            let started = thread::Builder::new().stack_size(Painter::STACK).spawn_scoped(scope, move || worker.work());
             if let Err(error) = started {
                 stop.store(true, Ordering::SeqCst);
                 return Err(CliError::Thread(error));

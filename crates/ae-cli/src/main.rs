@@ -10,7 +10,9 @@ mod explanation;
 mod interrupts;
 mod model;
 mod output;
+mod painter;
 mod recording;
+mod requests;
 mod studio;
 
 use std::process::ExitCode;

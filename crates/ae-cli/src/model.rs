@@ -1,9 +1,9 @@
 use std::path::Path;
 
 use ae_hub::{FileChoice, Hub, ModelId, Progress};
-use ae_pipeline::{EmbeddedModel, ModelSource, SubjectChoice};
+use ae_pipeline::{EmbeddedModel, ModelSource, PhraseChoice, SubjectChoice};
 
-use crate::args::PromptArgs;
+use crate::args::{GenerateArgs, PromptArgs};
 use crate::error::CliError;
 use crate::output::say;
 
@@ -42,23 +42,40 @@ pub(crate) fn embedded_model() -> Option<&'static EmbeddedModel> {
     model
 }
 
+/// The choice of every prompt's noun phrases.
+pub(crate) fn phrases(args: &GenerateArgs) -> Result<Vec<PhraseChoice>, CliError> {
+    let prompts = args.prompts.prompt.len();
+    if args.phrases.is_empty() {
+        return Ok(vec![PhraseChoice::Auto; prompts]);
+    }
+    paired(prompts, "--phrases", &args.phrases)?;
+    Ok(args.phrases.iter().map(|list| PhraseChoice::Phrases(listed(list))).collect())
+}
+
+/// That an option is given once per prompt.
+fn paired(prompts: usize, option: &str, values: &[String]) -> Result<(), CliError> {
+    if values.len() == prompts {
+        return Ok(());
+    }
+    let values = values.len();
+    Err(CliError::Usage(format!("{prompts} prompt(s) but {values} times {option}: give it once per prompt")))
+}
+
+/// What commas separate.
+fn listed(list: &str) -> Vec<String> {
+    list.split(',').map(|item| item.trim().to_owned()).collect()
+}
+
 /// Every prompt with the choice of its subjects.
 pub(crate) fn prompts(args: &PromptArgs) -> Result<Vec<(&str, SubjectChoice)>, CliError> {
     let prompts = args.prompt.iter().map(String::as_str);
-    let paired = |option: &str, values: &[String]| {
-        if values.len() == args.prompt.len() {
-            return Ok(());
-        }
-        let (values, prompts) = (values.len(), args.prompt.len());
-        Err(CliError::Usage(format!("{prompts} prompt(s) but {values} times {option}: give it once per prompt")))
-    };
     if !args.subjects.is_empty() {
-        paired("--subjects", &args.subjects)?;
-        let words = |list: &String| SubjectChoice::Words(list.split(',').map(|word| word.trim().to_owned()).collect());
-        return Ok(prompts.zip(args.subjects.iter().map(words)).collect());
+        paired(args.prompt.len(), "--subjects", &args.subjects)?;
+        let words = args.subjects.iter().map(|list| SubjectChoice::Words(listed(list)));
+        return Ok(prompts.zip(words).collect());
     }
     if !args.token_indices.is_empty() {
-        paired("--token-indices", &args.token_indices)?;
+        paired(args.prompt.len(), "--token-indices", &args.token_indices)?;
         let number = |part: &str| {
             part.trim().parse().map_err(|_| {
                 CliError::Usage(format!("'{part}' is no token index: expected numbers like 2,5 (see `ae tokens`)"))

@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use crate::prompt::{TokenKind, TokenizedPrompt};
@@ -112,7 +114,33 @@ fn the_choice(choice: &[(usize, String)]) -> String {
 ///
 /// See [`SubjectError`]; subjects of which only some tokens fit count as cut.
 pub fn find_subjects(prompt: &TokenizedPrompt, subjects: &[impl AsRef<str>]) -> Result<Vec<Subject>, SubjectError> {
-    let queries = subjects.iter().map(|subject| Query::parse(prompt, subject.as_ref()));
+    let found = find_rows(prompt, subjects)?;
+    Ok(found.into_iter().map(|row| Subject::of(&prompt.words()[*row.end()])).collect())
+}
+
+/// Finds each phrase in the prompt as [`find_subjects`] finds subjects, and gives the positions of all its tokens, from those
+/// of the first word to those of the last.
+///
+/// # Errors
+///
+/// See [`SubjectError`].
+pub fn find_phrases(
+    prompt: &TokenizedPrompt,
+    phrases: &[impl AsRef<str>],
+) -> Result<Vec<RangeInclusive<usize>>, SubjectError> {
+    let found = find_rows(prompt, phrases)?;
+    let positions = |word: usize| &prompt.words()[word].positions;
+    let ends = |row: RangeInclusive<usize>| Some(*positions(*row.start()).first()?..=*positions(*row.end()).last()?);
+    // Whole rows of words: none was cut, for a word after it was not.
+    Ok(found.into_iter().filter_map(ends).collect())
+}
+
+/// The words of every phrase, as indices into the prompt's words.
+fn find_rows(
+    prompt: &TokenizedPrompt,
+    phrases: &[impl AsRef<str>],
+) -> Result<Vec<RangeInclusive<usize>>, SubjectError> {
+    let queries = phrases.iter().map(|phrase| Query::parse(prompt, phrase.as_ref()));
     let queries = queries.collect::<Result<Vec<_>, _>>()?;
 
     // Numbered subjects choose first, whatever their place in the list.
@@ -122,7 +150,7 @@ pub fn find_subjects(prompt: &TokenizedPrompt, subjects: &[impl AsRef<str>]) -> 
             chosen[index] = Some(query.choose(prompt, &chosen)?);
         }
     }
-    Ok(chosen.into_iter().flatten().map(|word| Subject::of(&prompt.words()[word])).collect())
+    Ok(chosen.into_iter().flatten().zip(&queries).map(|(head, query)| head - query.modifiers..=head).collect())
 }
 
 /// Takes token positions as they are, one subject each, like `token_indices` of the diffusers pipeline.
@@ -183,6 +211,8 @@ struct Query<'a> {
     ordinal: Option<usize>,
     /// The head words of its occurrences, as indices into the prompt's words.
     heads: Vec<usize>,
+    /// The number of words before the head.
+    modifiers: usize,
 }
 
 impl<'a> Query<'a> {
@@ -197,11 +227,12 @@ impl<'a> Query<'a> {
             row.iter().zip(&keys).all(|(word, key)| is_called(word, key)) && is_phrase(prompt.text(), row)
         });
         let heads: Vec<_> = rows.map(|(first, _)| first + keys.len() - 1).collect();
+        let modifiers = keys.len() - 1;
         if heads.is_empty() {
             let words = prompt.words().iter().filter(|word| !word.is_cut).map(|word| word.text.clone()).collect();
             return Err(SubjectError::NotInPrompt { subject: subject.to_owned(), words });
         }
-        Ok(Self { subject, phrase: phrase.trim(), ordinal, heads })
+        Ok(Self { subject, phrase: phrase.trim(), ordinal, heads, modifiers })
     }
 
     fn choose(&self, prompt: &TokenizedPrompt, taken: &[Option<usize>]) -> Result<usize, SubjectError> {
@@ -316,6 +347,15 @@ mod tests {
         assert!(refusal("a red, cat", &["red cat"]).starts_with("'red cat' is not in the prompt"));
         // The words must belong to one row, in this order.
         assert!(refusal("a bear polar", &["polar bear"]).starts_with("'polar bear' is not in the prompt"));
+    }
+
+    #[test]
+    fn a_phrase_has_the_positions_of_all_its_words() {
+        let prompt = prompt("a red cat and a t-shirt, a red cat");
+        let found = find_phrases(&prompt, &["a red cat", "t-shirt", "red cat"]).unwrap();
+        assert_eq!(found, [1..=3, 6..=12, 15..=16]);
+        let refusal = find_phrases(&prompt, &["a blue cat"]).unwrap_err().to_string();
+        assert!(refusal.starts_with("'a blue cat' is not in the prompt"), "{refusal}");
     }
 
     #[test]

@@ -152,6 +152,20 @@ pub enum PipelineError {
         /// The prompt, shortened.
         prompt: String,
     },
+    /// A prompt that is no composition.
+    #[error("the prompt '{prompt}' is no composition: {reason}")]
+    Composition {
+        /// The prompt, shortened.
+        prompt: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Attention maps of a prompt that the model never reads as a whole.
+    #[error(
+        "composable-diffusion draws the parts of the prompt by themselves: there are no attention maps of the whole; \
+         ask for none, or use another method"
+    )]
+    MapsOfParts,
     /// No cross-attention at the wanted resolution.
     #[error("the U-Net has no cross-attention of {wanted}; at this image size it has {available}")]
     AttentionResolution {

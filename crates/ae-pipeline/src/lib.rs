@@ -21,6 +21,8 @@
 
 mod attention;
 mod attention_maps;
+mod composition;
+mod conditioning;
 mod defaults;
 mod error;
 mod event;
@@ -32,6 +34,7 @@ mod model_files;
 mod model_index;
 mod options;
 mod output;
+mod phrases;
 mod pipeline;
 mod request;
 mod residency;
@@ -43,6 +46,7 @@ mod trace;
 mod weight_files;
 
 pub use attention_maps::AttentionMaps;
+pub use composition::{PromptPart, prompt_parts};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
@@ -50,6 +54,7 @@ pub use init_image::InitImage;
 pub use load::{load_tokenizer, open_network};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
+pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use request::{EotNormalization, Method, Request, SubjectChoice};
 pub use source::{EmbeddedModel, ModelSource};

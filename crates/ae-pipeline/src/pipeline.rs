@@ -7,6 +7,7 @@ use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
+use crate::conditioning::Encodable;
 use crate::output::to_image;
 use crate::residency::Residency;
 use crate::run::Plan;
@@ -141,21 +142,17 @@ impl Pipeline {
         Ok(WeightedPrompt { prompt, weights })
     }
 
-    /// The text embeddings of the prompts of a request.
+    /// The text embeddings of the texts of a request.
     ///
     /// # Shapes
-    /// - output: `[prompts, tokens, width]`
-    pub(crate) fn encode_for(
-        &self,
-        request: &Request,
-        prompts: &[&WeightedPrompt],
-    ) -> Result<Tensor<3>, PipelineError> {
-        let ids: Vec<Vec<u32>> = prompts.iter().map(|weighted| weighted.prompt.ids()).collect();
+    /// - output: `[texts, tokens, width]`
+    pub(crate) fn encode_for(&self, request: &Request, texts: &[Encodable]) -> Result<Tensor<3>, PipelineError> {
+        let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
         let embeddings = self.text_encoder.get()?.encode_with_clip_skip(&ids, request.clip_skip)?;
         if !request.prompt_weighting {
             return Ok(embeddings);
         }
-        let weights: Vec<&[f32]> = prompts.iter().map(|weighted| weighted.weights.as_slice()).collect();
+        let weights: Vec<&[f32]> = texts.iter().map(|text| text.weights.as_slice()).collect();
         Ok(apply_weights(embeddings, &weights)?)
     }
 

@@ -5,7 +5,7 @@ use ae_scheduler::SchedulerKind;
 use ae_tensor::NoiseKind;
 use ae_vae::VaeTiling;
 
-use crate::{InitImage, PipelineError};
+use crate::{InitImage, PhraseChoice, PipelineError};
 
 /// What to draw, and how.
 ///
@@ -61,6 +61,15 @@ pub enum Method {
         /// Leave the end token and the padding out of the softmax.
         eot_normalization: EotNormalization,
     },
+    /// StructureDiffusion (Feng et al. 2022): the noun phrases are also encoded by themselves, and patches find in the text
+    /// what it and its phrases say on average.
+    StructureDiffusion {
+        /// The phrases.
+        phrases: PhraseChoice,
+    },
+    /// Composable Diffusion (Liu et al. 2022): the noise is predicted for every part of the prompt by itself, and the
+    /// differences that they make are added up. [`prompt_parts`](crate::prompt_parts) says what the parts are.
+    ComposableDiffusion,
 }
 
 /// Whether the end token and the padding are left out of the softmax over the tokens (`normalize_eot` in the
@@ -101,6 +110,8 @@ impl Method {
         match self {
             Self::StableDiffusion => "stable-diffusion",
             Self::AttendAndExcite { .. } => "attend-and-excite",
+            Self::StructureDiffusion { .. } => "structure-diffusion",
+            Self::ComposableDiffusion => "composable-diffusion",
         }
     }
 }

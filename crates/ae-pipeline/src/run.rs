@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_clip::{Subject, TokenizedPrompt, WeightedPrompt};
+use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
@@ -9,6 +9,7 @@ use ae_unet::{AttentionObserver, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::attention::{CrossAttentionLayers, GuidedUNet};
+use crate::conditioning::{Conditioning, PromptTexts};
 use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
 use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
@@ -30,8 +31,7 @@ pub(crate) struct Run<'a> {
     shown: Option<CrossAttentionLayers>,
     /// As the text encoder saw it.
     pub(crate) prompt: TokenizedPrompt,
-    /// Of negative prompt and prompt: `[2, tokens, width]`
-    pub(crate) embeddings: Tensor<3>,
+    pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
@@ -41,7 +41,7 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Plan {
     latent_size: [usize; 2],
     scheduler: Box<dyn Scheduler>,
-    prompt: WeightedPrompt,
+    texts: PromptTexts,
     guided: Option<GuidedRun>,
     shown: Option<CrossAttentionLayers>,
 }
@@ -54,22 +54,22 @@ impl Plan {
         let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
         let kind = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
         let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
-        let prompt = pipeline.tokenize_for(request, &request.prompt)?;
-        let guided = GuidedRun::set_up(pipeline, request, &prompt.prompt, latent_size, first_step)?;
+        let texts = PromptTexts::new(pipeline, request)?;
+        let guided = GuidedRun::set_up(pipeline, request, &texts.prompt.prompt, latent_size, first_step)?;
         let shown = request.attention_maps.then(|| match &guided {
             Some(guided) => Ok(guided.layers),
             None => CrossAttentionLayers::find(pipeline, latent_size, None),
         });
-        Ok(Self { latent_size, scheduler, prompt, guided, shown: shown.transpose()? })
+        Ok(Self { latent_size, scheduler, texts, guided, shown: shown.transpose()? })
     }
 }
 
 impl<'a> Run<'a> {
     /// Checks the request, encodes its prompts and draws its first latents.
     pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
-        let Plan { latent_size, scheduler, prompt, guided, shown } = Plan::new(pipeline, request)?;
-        let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
-        let embeddings = pipeline.encode_for(request, &[&negative, &prompt])?;
+        let Plan { latent_size, scheduler, texts, guided, shown } = Plan::new(pipeline, request)?;
+        let conditioning = texts.encode(pipeline, request)?;
+        let prompt = texts.prompt.prompt;
         let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
         let [rows, cols] = latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
             }
             None => draw() * scheduler.init_noise_sigma(),
         };
-        Ok(Self { pipeline, request, scheduler, guided, shown, prompt: prompt.prompt, embeddings, noise, latents })
+        Ok(Self { pipeline, request, scheduler, guided, shown, prompt, conditioning, noise, latents })
     }
 
     /// The subjects that are guided; none for plain sampling.
@@ -146,10 +146,10 @@ impl<'a> Run<'a> {
 
     /// What the U-Net needs of the texts at every step.
     pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
-        let both = unet.read_text(&self.embeddings);
-        let prompt = both.narrow(1, 1);
+        let every = self.conditioning.read(unet);
+        let prompt = every.narrow(1, 1);
         // First the pictures without the prompt, then those with it.
-        let texts = if self.request.guidance_scale > 1.0 { &both } else { &prompt };
+        let texts = if self.conditioning.is_single(self.request.guidance_scale) { &prompt } else { &every };
         let all = texts.repeat_each(self.request.seeds.len());
         Texts { prompt, all }
     }
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         Ok(Some(guidance.guide(&model, self.latents.clone(), step, num_steps, &mut observe)?))
     }
 
-    /// The prediction with classifier-free guidance (Ho and Salimans 2022); without it up to a scale of 1.
+    /// The prediction with classifier-free guidance; without it up to a scale of 1.
     pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, texts: &Texts, step: usize) -> Tensor<4> {
         self.predict_noise_with(unet, texts, step, &mut ())
     }
@@ -195,18 +195,13 @@ impl<'a> Run<'a> {
         let ControlFlow::Continue(predicted) = unet.forward_with(input, timestep, &texts.all, observer) else {
             unreachable!("the observer ends no pass")
         };
-        if scale <= 1.0 {
-            return predicted;
-        }
-        let unconditional = predicted.clone().narrow(0, 0, pictures);
-        let conditional = predicted.narrow(0, pictures, pictures);
-        unconditional.clone() + (conditional - unconditional) * scale
+        self.conditioning.combine(predicted, pictures, scale)
     }
 }
 
 /// The texts of a run, as the U-Net reads them.
 pub(crate) struct Texts {
-    /// The prompt, once.
+    /// The prompt, once; what Attend-and-Excite looks at.
     prompt: ConditioningText,
     /// Those of a noise prediction for all pictures.
     all: ConditioningText,

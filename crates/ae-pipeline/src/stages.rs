@@ -8,7 +8,7 @@ use crate::{Method, Pipeline, PipelineError, Request};
 /// What the stages of the first denoising step compute, for comparing one device with another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stages {
-    /// The text embeddings of negative prompt and prompt.
+    /// The text embeddings of negative prompt and prompt, or its parts.
     pub text_embeddings: Vec<f32>,
     /// The noise prediction with classifier-free guidance, at the first latents.
     pub noise_prediction: Vec<f32>,
@@ -44,6 +44,6 @@ impl Pipeline {
             let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
             losses = traces.into_iter().flat_map(|trace| trace.before.subjects).collect();
         }
-        Ok(Stages { text_embeddings: read(run.embeddings)?, noise_prediction, losses, gradient })
+        Ok(Stages { text_embeddings: read(run.conditioning.keys)?, noise_prediction, losses, gradient })
     }
 }

@@ -31,12 +31,12 @@ impl Attention {
         }
     }
 
-    /// What the queries of every pass attend to.
+    /// What the queries of every pass attend to: keys of one context, values of another or the same.
     ///
     /// # Shapes
-    /// - context: `[batch, tokens, context_dim]`
-    pub(crate) fn attended(&self, context: Tensor<3>) -> Attended {
-        Attended { key: linear(&self.to_k, context.clone(), None), value: linear(&self.to_v, context, None) }
+    /// - key_context, value_context: `[batch, tokens, context_dim]`
+    pub(crate) fn attended(&self, key_context: Tensor<3>, value_context: Tensor<3>) -> Attended {
+        Attended { key: linear(&self.to_k, key_context, None), value: linear(&self.to_v, value_context, None) }
     }
 
     /// Attention to the patches themselves.

@@ -84,12 +84,13 @@ impl Transformer2DModel {
         self.transformer_blocks.len()
     }
 
-    /// Keys and values of every block for a text.
+    /// Keys of one text and values of another, or the same, for every block.
     ///
     /// # Shapes
-    /// - context: `[batch, tokens, cross_attention_dim]`
-    pub(crate) fn attended(&self, context: &Tensor<3>) -> Vec<Attended> {
-        self.transformer_blocks.iter().map(|block| block.attn2.attended(context.clone())).collect()
+    /// - key_context, value_context: `[batch, tokens, cross_attention_dim]`
+    pub(crate) fn attended(&self, key_context: &Tensor<3>, value_context: &Tensor<3>) -> Vec<Attended> {
+        let attended = |attention: &Attention| attention.attended(key_context.clone(), value_context.clone());
+        self.transformer_blocks.iter().map(|block| attended(&block.attn2)).collect()
     }
 
     /// # Shapes

@@ -71,11 +71,21 @@ impl UNet2DConditionModel {
     /// # Shapes
     /// - context: `[batch, tokens, cross_attention_dim]`
     pub fn read_text(&self, context: &Tensor<3>) -> ConditioningText {
-        let context = context.clone().cast(self.conv_in.dtype());
+        self.read_text_with_values(context, context)
+    }
+
+    /// As [`read_text`](Self::read_text), with the values of other text embeddings than the keys: where the patches look is
+    /// then decided by one text, and what they find there by another (StructureDiffusion; Feng et al. 2022, section 3).
+    ///
+    /// # Shapes
+    /// - key_context, value_context: `[batch, tokens, cross_attention_dim]`
+    pub fn read_text_with_values(&self, key_context: &Tensor<3>, value_context: &Tensor<3>) -> ConditioningText {
+        let dtype = self.conv_in.dtype();
+        let (keys, values) = (key_context.clone().cast(dtype), value_context.clone().cast(dtype));
         let down = self.down_blocks.iter().flat_map(|block| &block.attentions);
         let up = self.up_blocks.iter().flat_map(|block| &block.attentions);
         let transformers = down.chain(&self.mid_block.attentions).chain(up);
-        ConditioningText::new(transformers.flat_map(|transformer| transformer.attended(&context)).collect())
+        ConditioningText::new(transformers.flat_map(|transformer| transformer.attended(&keys, &values)).collect())
     }
 
     /// Predicts the noise (or the velocity) in `latents`.

@@ -4,6 +4,7 @@
 //! (`cargo xtask fixtures`).
 
 mod attention;
+mod baselines;
 mod clip;
 mod convenience;
 mod formats;

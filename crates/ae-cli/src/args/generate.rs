@@ -1,12 +1,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use ae_pipeline::{EotNormalization, LoraChoice, PredictionType, SchedulerKind};
-use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use clap::{Args, ValueEnum};
 
-use super::PromptArgs;
-use super::values::{self, Resolution, ScaleRange, Seeds, Thresholds};
+use super::values::Seeds;
+use super::{DeviceArgs, GuidanceArgs, LoadArgs, PromptArgs, SamplingArgs};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MethodName {
@@ -14,6 +12,10 @@ pub(crate) enum MethodName {
     AttendAndExcite,
     /// Plain sampling.
     StableDiffusion,
+    /// Values of the noun phrases besides those of the prompt (Feng et al. 2022).
+    StructureDiffusion,
+    /// The parts of the prompt by themselves, "a cat AND a dog" (Liu et al. 2022).
+    ComposableDiffusion,
 }
 
 #[derive(Debug, Args)]
@@ -26,57 +28,23 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value = "42")]
     pub(crate) seeds: Seeds,
 
-    /// The generator behind a seed: torch-cpu or torch-cuda.
-    #[arg(long, default_value_t = NoiseKind::TorchCpu, value_name = "GENERATOR")]
-    pub(crate) rng: NoiseKind,
-
-    /// Number of denoising steps [default: the model's, or 50].
-    #[arg(long, value_name = "N")]
-    pub(crate) steps: Option<usize>,
-
-    /// Scale of classifier-free guidance [default: the model's, or 7.5].
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) guidance_scale: Option<f64>,
-
-    /// What the picture shall not show.
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    pub(crate) negative_prompt: String,
-
-    /// Height in pixels [default: the model's].
-    #[arg(long, value_name = "PIXELS")]
-    pub(crate) height: Option<usize>,
-
-    /// Width in pixels [default: the model's].
-    #[arg(long, value_name = "PIXELS")]
-    pub(crate) width: Option<usize>,
-
-    /// Sampler: pndm, ddim, euler, euler-a or dpmpp-2m [default: the model's].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) scheduler: Option<SchedulerKind>,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
 
     /// Method.
     #[arg(long, value_enum, default_value = "attend-and-excite")]
     pub(crate) method: MethodName,
 
-    /// Device: cpu, or cuda, rocm, wgpu, vulkan or metal, each with an index if wanted (cuda:1); see `ae devices`.
-    /// Several, as "cuda:0,cuda:1", share the seeds.
-    #[arg(long, default_value = "cpu", value_delimiter = ',', value_name = "DEVICE,..")]
-    pub(crate) device: Vec<DeviceSpec>,
+    /// Noun phrases that structure-diffusion encodes by themselves, "a red car,a white bench". Once per prompt [default: those
+    /// of the prompt].
+    #[arg(long, value_name = "PHRASES")]
+    pub(crate) phrases: Vec<String>,
 
-    /// Pictures of a prompt that are drawn together: faster where one alone does not keep the device busy, for more memory.
-    #[arg(long, default_value = "1", value_name = "N")]
-    pub(crate) batch_size: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
 
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-
-    /// Decode large pictures in overlapping tiles: less memory, slightly different pictures.
-    #[arg(long)]
-    pub(crate) vae_tiling: bool,
-
-    /// Layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) clip_skip: usize,
 
     /// Picture to start from (PNG, JPEG or WebP).
     #[arg(long, value_name = "FILE")]
@@ -135,30 +103,6 @@ impl GenerateArgs {
     }
 }
 
-/// How a model is loaded, and what is added to it.
-#[derive(Debug, Args)]
-pub(crate) struct LoadArgs {
-    /// Type of weights and activations: f32, f16 or bf16.
-    #[arg(long, default_value_t = FloatType::F32)]
-    pub(crate) dtype: FloatType,
-
-    /// Keep a network on the device only while it works; slower, with the same pictures.
-    #[arg(long)]
-    pub(crate) low_memory: bool,
-
-    /// LoRA and its strength [default: 1]. May be given several times.
-    #[arg(long, value_name = "FILE[:STRENGTH]", value_parser = values::lora)]
-    pub(crate) lora: Vec<LoraChoice>,
-
-    /// Another autoencoder: a file, or a folder in diffusers' layout.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) vae: Option<PathBuf>,
-
-    /// What the U-Net predicts: epsilon, v_prediction or sample [default: as the model says].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) prediction_type: Option<PredictionType>,
-}
-
 /// Whose attention is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Whose {
@@ -166,70 +110,4 @@ pub(crate) enum Whose {
     Subjects,
     /// Every token of the prompt.
     All,
-}
-
-/// The parameters of Attend-and-Excite.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Attend-and-Excite")]
-pub(crate) struct GuidanceArgs {
-    /// Latents are updated at the steps below this one.
-    #[arg(long, default_value_t = 25, value_name = "N")]
-    pub(crate) max_iter_to_alter: usize,
-
-    /// Steps with iterative refinement and the attention each subject must reach there, or "none".
-    #[arg(long, default_value = "0:0.05,10:0.5,20:0.8", value_name = "STEP:X,..")]
-    pub(crate) thresholds: Thresholds,
-
-    /// Most updates of one refinement.
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) max_refinement_steps: usize,
-
-    /// Step size of the latent update [default: the model's, or 20].
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) scale_factor: Option<f64>,
-
-    /// The step size shrinks with the root of a line between these two.
-    #[arg(long, default_value = "1.0,0.5", value_name = "FROM,TO", allow_hyphen_values = true)]
-    pub(crate) scale_range: ScaleRange,
-
-    /// Factor before the softmax over tokens [default: the model's, or 100].
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) attention_scale: Option<f64>,
-
-    /// Attention maps to read: "16" or rows x columns, "12x20" [default: by model and picture size].
-    #[arg(long, value_name = "N|RxC")]
-    pub(crate) attention_res: Option<Resolution>,
-
-    /// Do not smooth the maps.
-    #[arg(long, conflicts_with_all = ["sigma", "kernel_size"])]
-    pub(crate) no_smoothing: bool,
-
-    /// Width of the Gaussian [default: 0.5].
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) sigma: Option<f64>,
-
-    /// Side of the Gaussian's kernel, odd [default: 3].
-    #[arg(long, value_name = "N")]
-    pub(crate) kernel_size: Option<usize>,
-
-    /// Leave the end token and the padding out of the softmax; auto does so for Stable Diffusion 2.
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub(crate) eot_normalization: When,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
-    Auto,
-    On,
-    Off,
-}
-
-impl From<When> for EotNormalization {
-    fn from(when: When) -> Self {
-        match when {
-            When::Auto => Self::Auto,
-            When::On => Self::On,
-            When::Off => Self::Off,
-        }
-    }
 }

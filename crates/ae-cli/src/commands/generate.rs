@@ -1,5 +1,3 @@
-mod request;
-
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -7,21 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ae_figures::FigureError;
-use ae_pipeline::{Method, Picture, Pipeline, PipelineError, Request, SubjectChoice};
-use ae_tensor::FloatType;
+use ae_pipeline::{InitImage, Method, Picture, Pipeline, PipelineError, Request, SubjectChoice, prompt_parts};
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use indicatif::MultiProgress;
 
 use crate::args::{GenerateArgs, MethodName, Whose};
-use crate::drawing::{Drawn, Order, Painter, Plain, draw};
+use crate::drawing::{Drawn, Order, Plain, draw};
 use crate::error::CliError;
 use crate::explanation::{command_line, explanation};
 use crate::interrupts::Interrupts;
 use crate::model;
-use crate::output::{Download, Files, Record, grid, print_path, say, side_by_side, warn_of_truncation, write_figures};
+use crate::output::{Files, Record, grid, print_path, say, side_by_side, warn_of_truncation, write_figures};
+use crate::painter::Painter;
 use crate::recording::Previews;
-
-pub(super) use request::load_options;
+use crate::requests::{attend_and_excite, request};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -42,28 +39,28 @@ pub(crate) fn explain(mut args: GenerateArgs) -> Result<(), CliError> {
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
     let prompts = model::prompts(&args.prompts)?;
-    // All of them first: a device that is not there shall not be found out after an hour of loading.
-    let devices = args.device.iter().map(|spec| Ok((*spec, spec.open()?)));
-    let devices = devices.collect::<Result<Vec<_>, CliError>>()?;
+    let phrases = model::phrases(args)?;
     let init_image = args.init_image.as_deref().map(read_picture).transpose()?;
     let interrupted = Interrupts::listen()?.flag();
-    let mut download = Download::new(args.quiet).interrupted_by(Arc::clone(&interrupted));
-    let prefer_half = args.load.dtype != FloatType::F32;
-    let source = model::source(args.prompts.model.as_deref(), prefer_half, &mut download)?;
-    let painters = devices.into_iter().map(|(device, opened)| {
-        let pipeline = Pipeline::load(&source, load_options(&args.load, &args.prompts.embedding), &opened)?;
-        Ok(Painter { device, pipeline })
-    });
-    let painters = painters.collect::<Result<Vec<_>, CliError>>()?;
+    let (model, embeddings) = (args.prompts.model.as_deref(), &args.prompts.embedding);
+    let painters = Painter::load_all(model, embeddings, &args.devices, &args.load, args.quiet, &interrupted)?;
     let pipeline = &painters[0].pipeline;
-    if let Some(notice) = pipeline.notice() {
-        say(&format!("note: {notice}"));
-    }
 
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, painters: &painters, pipeline, interrupted, finished: 0 };
-    for (prompt, choice) in prompts {
-        let request = request::request(args, pipeline, prompt, choice.clone(), init_image.as_ref());
+    for ((prompt, choice), phrases) in prompts.into_iter().zip(phrases) {
+        let method = match args.method {
+            MethodName::StableDiffusion => Method::StableDiffusion,
+            MethodName::AttendAndExcite => attend_and_excite(&args.guidance, pipeline, choice.clone()),
+            MethodName::StructureDiffusion => Method::StructureDiffusion { phrases },
+            MethodName::ComposableDiffusion => Method::ComposableDiffusion,
+        };
+        let request = Request {
+            prompt_weighting: args.prompts.prompt_weighting,
+            attention_maps: args.shows_steps(),
+            init_image: init_image.clone().map(|image| InitImage { image, strength: args.strength }),
+            ..request(&args.sampling, pipeline, prompt, method)
+        };
         drawing.prompt(&request, &choice).map_err(|error| match error {
             CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
             other => other,
@@ -110,7 +107,7 @@ impl Drawing<'_> {
         let (args, painters, interrupted) = (self.args, self.painters, Arc::clone(&self.interrupted));
         let GenerateArgs { compare, quiet, verbose, .. } = *args;
         let (seeds, bars) = (&args.seeds.0, &MultiProgress::new());
-        let batch_size = args.batch_size.get();
+        let batch_size = args.devices.batch_size.get();
         let record = args.shows_steps().then(|| self.previews(request));
         let interrupted = &*interrupted;
         let order = Order { request, seeds, batch_size, compare, record, quiet, verbose, interrupted, bars };
@@ -188,18 +185,35 @@ impl Drawing<'_> {
         if !request.prompt_weighting && has_weights(&request.prompt) {
             say("note: brackets are read as text; --prompt-weighting gives their words weight");
         }
-        if let Method::AttendAndExcite { subjects: choice, .. } = &request.method {
-            let subjects = choice.resolve(&prompt)?;
-            let names: Vec<_> = subjects
-                .iter()
-                .map(|subject| {
-                    let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
-                    format!("{} ({})", subject.text, positions.join("+"))
-                })
-                .collect();
-            let hint =
-                if *choice == SubjectChoice::Auto { ", chosen from the prompt; --subjects names others" } else { "" };
-            say(&format!("subjects: {}{hint}", names.join(", ")));
+        let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
+        match &request.method {
+            Method::StableDiffusion => {}
+            Method::StructureDiffusion { phrases } => {
+                let phrases: Vec<_> = phrases.resolve(&prompt)?.into_iter().map(|phrase| phrase.text).collect();
+                let phrases =
+                    if phrases.is_empty() { "none, as by plain sampling".to_owned() } else { quoted(phrases) };
+                say(&format!("phrases: {phrases}"));
+            }
+            Method::ComposableDiffusion => {
+                let parts = prompt_parts(&request.prompt)?.into_iter().map(|part| part.text).collect();
+                say(&format!("parts: {}", quoted(parts)));
+            }
+            Method::AttendAndExcite { subjects: choice, .. } => {
+                let subjects = choice.resolve(&prompt)?;
+                let names: Vec<_> = subjects
+                    .iter()
+                    .map(|subject| {
+                        let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
+                        format!("{} ({})", subject.text, positions.join("+"))
+                    })
+                    .collect();
+                let hint = if *choice == SubjectChoice::Auto {
+                    ", chosen from the prompt; --subjects names others"
+                } else {
+                    ""
+                };
+                say(&format!("subjects: {}{hint}", names.join(", ")));
+            }
         }
         if self.args.verbose {
             say(&format!("settings: {}", Record::of_grid(self.pipeline, request).settings_json()));

@@ -3,11 +3,11 @@ use std::net::SocketAddr;
 use ae_server::{Config, Limits, Server};
 use ae_tensor::{DeviceSpec, FloatType, devices};
 
-use super::generate::load_options;
 use crate::args::ServeArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::output::{Download, print, say};
+use crate::requests::load_options;
 use crate::studio::{Catalogue, StudioEngine};
 
 /// Serves the studio until Ctrl-C or SIGTERM.

@@ -1,4 +1,4 @@
-use ae_pipeline::{Method, Picture, Pipeline, Request, SchedulerKind, SubjectChoice, subject_name};
+use ae_pipeline::{Method, PhraseChoice, Picture, Pipeline, Request, SchedulerKind, SubjectChoice, subject_name};
 use serde_json::{Value, json};
 
 /// Everything needed to draw a picture again.
@@ -62,6 +62,9 @@ impl Record {
                 "eot_normalization": eot_normalization.name(),
             });
         }
+        if let Method::StructureDiffusion { phrases } = &request.method {
+            settings["phrases"] = json!(phrase_texts(pipeline, request, phrases));
+        }
         Self { settings, subjects: String::new(), trace: None }
     }
 
@@ -110,6 +113,12 @@ impl Record {
         // A text chunk holds no NUL; the settings escape it.
         chunks.into_iter().map(|(key, text)| (key, text.replace('\0', "\u{fffd}"))).collect()
     }
+}
+
+/// The phrases of a choice, as `--phrases` takes them.
+fn phrase_texts(pipeline: &Pipeline, request: &Request, choice: &PhraseChoice) -> Option<Vec<String>> {
+    let prompt = pipeline.tokenize_for(request, &request.prompt).ok()?.prompt;
+    Some(choice.resolve(&prompt).ok()?.into_iter().map(|phrase| phrase.text).collect())
 }
 
 /// What names the subjects of a choice, so that naming them gives the same ones.

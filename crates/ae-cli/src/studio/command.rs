@@ -77,7 +77,7 @@ mod tests {
         let Command::Generate(args) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
         assert_eq!(args.prompts.prompt, ["-a cat's \"nap\" & a frog"]);
         assert_eq!(args.prompts.model.as_deref(), Some("my model"));
-        assert_eq!((args.seeds.0, args.steps, args.guidance_scale), (vec![9], Some(7), Some(2.5)));
+        assert_eq!((args.seeds.0, args.sampling.steps, args.sampling.guidance_scale), (vec![9], Some(7), Some(2.5)));
         assert!(args.compare && args.prompts.prompt_weighting && args.guidance.no_smoothing);
         assert!(args.guidance.thresholds.0.is_empty());
         assert_eq!((args.guidance.scale_range.0, args.guidance.scale_range.1), (1.0, 0.25));

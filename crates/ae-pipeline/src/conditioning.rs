@@ -1,0 +1,163 @@
+use ae_clip::WeightedPrompt;
+use ae_unet::{ConditioningText, UNet2DConditionModel};
+use burn::tensor::Tensor;
+
+use crate::composition::prompt_parts;
+use crate::phrases::Phrase;
+use crate::{Method, Pipeline, PipelineError, Request};
+
+/// The texts of a request, before they are encoded.
+pub(crate) struct PromptTexts {
+    /// The whole prompt.
+    pub(crate) prompt: WeightedPrompt,
+    /// What the noise is predicted for.
+    kind: Kind,
+}
+
+enum Kind {
+    /// The prompt.
+    Prompt,
+    /// The prompt, with values that are also those of its phrases.
+    Phrases(Vec<Phrase>),
+    /// Each part of the prompt, and its weight.
+    Parts(Vec<(WeightedPrompt, f64)>),
+}
+
+impl PromptTexts {
+    /// Reads the prompt of a request as its method does.
+    pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
+        let prompt = pipeline.tokenize_for(request, &request.prompt)?;
+        let kind = match &request.method {
+            Method::StableDiffusion | Method::AttendAndExcite { .. } => Kind::Prompt,
+            Method::StructureDiffusion { phrases } => Kind::Phrases(phrases.resolve(&prompt.prompt)?),
+            Method::ComposableDiffusion if request.attention_maps => return Err(PipelineError::MapsOfParts),
+            Method::ComposableDiffusion => {
+                let parts = prompt_parts(&request.prompt)?.into_iter();
+                let parts = parts.map(|part| Ok((pipeline.tokenize_for(request, &part.text)?, part.weight)));
+                Kind::Parts(parts.collect::<Result<_, PipelineError>>()?)
+            }
+        };
+        Ok(Self { prompt, kind })
+    }
+
+    /// Encodes them, with the negative prompt.
+    pub(crate) fn encode(&self, pipeline: &Pipeline, request: &Request) -> Result<Conditioning, PipelineError> {
+        let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
+        let guided = |texts: &[&WeightedPrompt], weights| {
+            let texts: Vec<_> = std::iter::once(&negative).chain(texts.iter().copied()).map(Encodable::of).collect();
+            let keys = pipeline.encode_for(request, &texts)?;
+            Ok(Conditioning { values: keys.clone(), keys, weights })
+        };
+        match &self.kind {
+            Kind::Prompt => guided(&[&self.prompt], vec![1.0]),
+            Kind::Parts(parts) => {
+                let (texts, weights): (Vec<_>, Vec<_>) = parts.iter().map(|(text, weight)| (text, *weight)).unzip();
+                guided(&texts, weights)
+            }
+            Kind::Phrases(phrases) => {
+                let mut conditioning = guided(&[&self.prompt], vec![1.0])?;
+                let values = self.structured(pipeline, request, phrases, &conditioning.keys)?;
+                conditioning.values = values;
+                Ok(conditioning)
+            }
+        }
+    }
+
+    /// The embeddings of negative prompt and prompt, the latter as the mean over itself and its phrases: each phrase is encoded
+    /// alone, and its tokens take their places among those of the prompt (Feng et al. 2022, section 3.1).
+    ///
+    /// The paper forms values of each of these and takes the mean of what the attention finds. Since the attention is the same
+    /// for all and values are linear in the text, that is the attention to the mean.
+    fn structured(
+        &self,
+        pipeline: &Pipeline,
+        request: &Request,
+        phrases: &[Phrase],
+        keys: &Tensor<3>,
+    ) -> Result<Tensor<3>, PipelineError> {
+        if phrases.is_empty() {
+            return Ok(keys.clone());
+        }
+        let empty = Encodable::of(&pipeline.tokenize_for(request, "")?);
+        let alone: Vec<_> = phrases.iter().map(|phrase| empty.with(&self.prompt, phrase)).collect();
+        let alone = pipeline.encode_for(request, &alone)?;
+        let [_, _, width] = keys.dims();
+        let prompt = keys.clone().narrow(0, 1, 1);
+        let mut sum = prompt.clone();
+        for (index, Phrase { positions, .. }) in phrases.iter().enumerate() {
+            let (start, length) = (*positions.start(), positions.end() - positions.start() + 1);
+            let rows = alone.clone().slice([index..index + 1, 1..1 + length, 0..width]);
+            sum = sum + prompt.clone().slice_assign([0..1, start..start + length, 0..width], rows);
+        }
+        let mean = sum / (phrases.len() + 1) as f64;
+        Ok(Tensor::cat(vec![keys.clone().narrow(0, 0, 1), mean], 0))
+    }
+}
+
+/// A text as the text encoder takes it.
+pub(crate) struct Encodable {
+    pub(crate) ids: Vec<u32>,
+    /// One for every id.
+    pub(crate) weights: Vec<f32>,
+}
+
+impl Encodable {
+    fn of(text: &WeightedPrompt) -> Self {
+        Self { ids: text.prompt.ids(), weights: text.weights.clone() }
+    }
+
+    /// This empty text with a phrase in it, by the tokens that the phrase has in its prompt.
+    fn with(&self, text: &WeightedPrompt, phrase: &Phrase) -> Self {
+        fn insert<T: Copy>(empty: &[T], phrase: &[T]) -> Vec<T> {
+            let (start, rest) = empty.split_at(1);
+            start.iter().chain(phrase).chain(rest).take(empty.len()).copied().collect()
+        }
+        let positions = phrase.positions.clone();
+        let ids = text.prompt.ids();
+        Self {
+            ids: insert(&self.ids, &ids[positions.clone()]),
+            weights: insert(&self.weights, &text.weights[positions]),
+        }
+    }
+}
+
+/// The texts that the noise is predicted for, as embeddings: first the negative prompt, then what guides.
+pub(crate) struct Conditioning {
+    /// What patches look for, `[texts, tokens, width]`.
+    pub(crate) keys: Tensor<3>,
+    /// What they find there, of the same shape.
+    values: Tensor<3>,
+    /// How much each text after the first counts, in units of the guidance scale.
+    weights: Vec<f64>,
+}
+
+impl Conditioning {
+    /// As the U-Net reads it at every step: keys and values of every layer.
+    pub(crate) fn read(&self, unet: &UNet2DConditionModel) -> ConditioningText {
+        unet.read_text_with_values(&self.keys, &self.values)
+    }
+
+    /// Whether the prediction for the only guiding text is all there is at a guidance scale.
+    pub(crate) fn is_single(&self, scale: f64) -> bool {
+        scale <= 1.0 && self.weights == [1.0]
+    }
+
+    /// Classifier-free guidance (Ho and Salimans 2022) by one text, and its sum over several (Liu et al. 2022, equation 11):
+    /// e_0 + sum of w_i (e_i - e_0), where w_i is the weight times the guidance scale.
+    ///
+    /// # Shapes
+    /// - predicted: `[texts * pictures, channels, rows, cols]`, text by text
+    /// - output: `[pictures, channels, rows, cols]`
+    pub(crate) fn combine(&self, predicted: Tensor<4>, pictures: usize, scale: f64) -> Tensor<4> {
+        if self.is_single(scale) {
+            return predicted;
+        }
+        let text = |index: usize| predicted.clone().narrow(0, index * pictures, pictures);
+        let unconditional = text(0);
+        let guided = self.weights.iter().enumerate().map(|(index, weight)| {
+            let difference = text(index + 1) - unconditional.clone();
+            difference * (weight * scale)
+        });
+        guided.fold(unconditional.clone(), |sum, part| sum + part)
+    }
+}

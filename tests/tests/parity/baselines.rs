@@ -1,0 +1,102 @@
+//! StructureDiffusion and Composable Diffusion against their definitions, written out in Python.
+
+use std::ops::ControlFlow;
+
+use ae_pipeline::{Method, ModelSource, PhraseChoice, Pipeline, Request, SchedulerKind};
+use ae_tensor::{FloatType, read};
+use ae_tests::{Tensors, assert_close, device, fixtures, largest_difference, model, tolerances};
+use serde::Deserialize;
+
+/// `case.json` of `make_baselines_fixtures.py`.
+#[derive(Deserialize)]
+struct Case {
+    model: String,
+    prompt: String,
+    negative_prompt: String,
+    phrases: Option<Vec<String>>,
+    seed: u64,
+    guidance_scale: f64,
+    steps: usize,
+    height: usize,
+    width: usize,
+    scheduler: Option<String>,
+}
+
+impl Case {
+    fn request(&self, pipeline: &Pipeline, method: Method) -> Request {
+        let class = |name: &String| SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == name).unwrap();
+        Request {
+            negative_prompt: self.negative_prompt.clone(),
+            seeds: vec![self.seed],
+            height: Some(self.height),
+            width: Some(self.width),
+            num_inference_steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            scheduler: self.scheduler.as_ref().map(class),
+            method,
+            ..pipeline.request(&self.prompt)
+        }
+    }
+}
+
+/// The first noise prediction and the whole run.
+fn equals_the_reference(name: &str) {
+    let folder = fixtures("baselines").join(name);
+    let case: Case = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
+    let expected = Tensors::read(&folder.join("expected.safetensors"));
+    let pipeline = Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &device()).unwrap();
+    let method = match &case.phrases {
+        Some(phrases) => Method::StructureDiffusion { phrases: PhraseChoice::Phrases(phrases.clone()) },
+        None => Method::ComposableDiffusion,
+    };
+    let request = case.request(&pipeline, method);
+    let tolerances = tolerances();
+    let (first, prediction) = (pipeline.stages(&request).unwrap(), expected.values("noise_prediction").0);
+    // Guidance multiplies what the U-Net rounds.
+    let absolute = tolerances.absolute * case.guidance_scale as f32;
+    assert_close(&format!("{name}: noise"), &first.noise_prediction, &prediction, tolerances.relative, absolute);
+
+    let draw = |request: &Request| pipeline.generate(request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let picture = draw(&request).pictures.remove(0);
+    if case.model == "sprites" {
+        let expected = image::open(folder.join("picture.png")).unwrap().into_rgb8();
+        let difference = largest_difference(&picture.image, &expected);
+        assert!(difference <= tolerances.picture, "{name}: the picture differs by {difference}/255");
+    } else {
+        // Rounding grows over the steps of random weights.
+        let (latents, expected) = (read(picture.latents).unwrap(), expected.values("final_latents").0);
+        assert_close(&format!("{name}: final latents"), &latents, &expected, 1e-3, 1e-3);
+    }
+    // A baseline that changed nothing would pass for plain sampling.
+    let plain = draw(&Request { method: Method::StableDiffusion, ..request });
+    assert!(
+        largest_difference(&plain.pictures[0].image, &picture.image) > tolerances.picture,
+        "{name}: as plain sampling"
+    );
+}
+
+macro_rules! cases {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test] fn $test() { equals_the_reference($name); })*
+
+        #[test]
+        fn every_case_is_run() {
+            let entries = std::fs::read_dir(fixtures("baselines")).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            let mut run = vec![$($name,)*];
+            run.sort_unstable();
+            assert_eq!(names, run);
+        }
+    };
+}
+
+cases! {
+    structure_sd1: "structure-sd1",
+    structure_sd2_portrait: "structure-sd2-portrait",
+    structure_three: "structure-three",
+    structure_sprites: "structure-sprites",
+    composable_sd1: "composable-sd1",
+    composable_sd2_weights: "composable-sd2-weights",
+    composable_sprites: "composable-sprites",
+}
