@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Prompt;
+use crate::{Prompt, PromptSet};
 
 /// What an evaluation draws: every prompt with every seed by every arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,4 +27,159 @@ pub struct Arm {
     pub name: String,
     /// All its settings, as they stand in its pictures.
     pub settings: Value,
+}
+
+/// Two plans that cannot be one evaluation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// Different models.
+    #[error("it is of the model '{known}', not of '{new}'")]
+    Model {
+        /// That of the folder.
+        known: String,
+        /// The new one.
+        new: String,
+    },
+    /// An arm with other settings under the same name.
+    #[error("its '{arm}' has {option} {known}, not {new}")]
+    Arm {
+        /// The arm.
+        arm: String,
+        /// The first setting that differs.
+        option: String,
+        /// Its value in the folder.
+        known: Value,
+        /// The new value.
+        new: Value,
+    },
+    /// A prompt with other subjects, or of another set.
+    #[error("its prompt '{prompt}' has other subjects, or belongs to another set")]
+    Prompt {
+        /// The prompt, shortened.
+        prompt: String,
+    },
+}
+
+impl Plan {
+    /// This plan with what another one adds to it: arms, prompts and seeds.
+    ///
+    /// # Errors
+    ///
+    /// When both give different meanings to one name.
+    pub fn united(&self, other: &Self) -> Result<Self, PlanError> {
+        if self.model != other.model {
+            return Err(PlanError::Model { known: self.model.clone(), new: other.model.clone() });
+        }
+        let mut all = self.clone();
+        for arm in &other.arms {
+            match self.arms.iter().find(|known| known.name == arm.name) {
+                None => all.arms.push(arm.clone()),
+                Some(known) => known.must_equal(arm)?,
+            }
+        }
+        let known: BTreeMap<_, _> = self.prompts.iter().map(|prompt| (&prompt.text, prompt)).collect();
+        for prompt in &other.prompts {
+            match known.get(&prompt.text) {
+                None => all.prompts.push(prompt.clone()),
+                Some(known) if *known == prompt => {}
+                Some(_) => return Err(PlanError::Prompt { prompt: prompt.text.chars().take(60).collect() }),
+            }
+        }
+        all.seeds.extend(&other.seeds);
+        all.seeds.sort_unstable();
+        all.seeds.dedup();
+        Ok(all)
+    }
+
+    /// This plan with prompts of the benchmark in the sets they have there, and in its order.
+    pub(crate) fn with_sets_of_the_benchmark(mut self) -> Self {
+        let benchmark: Vec<_> = PromptSet::PAPER.into_iter().flat_map(PromptSet::prompts).collect();
+        // Another draw has other colours and another order inside a pair.
+        let key = |prompt: &Prompt| {
+            let mut nouns: Vec<_> = prompt.things.iter().map(|thing| thing.noun.clone()).collect();
+            nouns.sort();
+            (nouns.len() == 2).then_some(nouns)
+        };
+        let places: BTreeMap<_, _> =
+            benchmark.iter().enumerate().filter_map(|(place, prompt)| Some((key(prompt)?, place))).collect();
+        let place = |prompt: &Prompt| places.get(&key(prompt)?).copied();
+        for prompt in &mut self.prompts {
+            if let Some(place) = place(prompt) {
+                prompt.set.clone_from(&benchmark[place].set);
+            }
+        }
+        self.prompts.sort_by_key(|prompt| place(prompt).unwrap_or(usize::MAX));
+        self
+    }
+}
+
+impl Arm {
+    fn must_equal(&self, other: &Self) -> Result<(), PlanError> {
+        if self.settings == other.settings {
+            return Ok(());
+        }
+        let (option, known, new) = first_difference("", &self.settings, &other.settings);
+        Err(PlanError::Arm { arm: self.name.clone(), option, known, new })
+    }
+}
+
+/// Where two values differ first, by the path to it.
+fn first_difference(path: &str, known: &Value, new: &Value) -> (String, Value, Value) {
+    if let (Value::Object(known), Value::Object(new)) = (known, new) {
+        let keys = known.keys().chain(new.keys());
+        let of = |map: &serde_json::Map<String, Value>, key: &String| map.get(key).cloned().unwrap_or_default();
+        for key in keys {
+            let (known, new) = (of(known, key), of(new, key));
+            if known != new {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                return first_difference(&path, &known, &new);
+            }
+        }
+    }
+    (path.to_owned(), known.clone(), new.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let arm = |name: &str| Arm { name: name.to_owned(), settings: json!({ "steps": 50, "a": { "b": 1 } }) };
+        Plan {
+            model: "m".to_owned(),
+            arms: vec![arm("plain"), arm("guided")],
+            prompts: vec![Prompt::new("a cat", "s")],
+            seeds: vec![1, 0],
+        }
+    }
+
+    #[test]
+    fn arms_prompts_and_seeds_can_be_added() {
+        let mut more = plan();
+        more.arms[0].name = "other".to_owned();
+        more.prompts[0].text = "a dog".to_owned();
+        more.seeds = vec![7, 1];
+        let all = plan().united(&more).unwrap();
+        let names: Vec<_> = all.arms.iter().map(|arm| arm.name.as_str()).collect();
+        assert_eq!(names, ["plain", "guided", "other"]);
+        assert_eq!((all.prompts.len(), &*all.seeds), (2, [0, 1, 7].as_slice()));
+        assert_eq!(all.united(&plan()).unwrap(), all);
+    }
+
+    #[test]
+    fn one_name_has_one_meaning() {
+        let refusal = |change: &dyn Fn(&mut Plan)| {
+            let mut other = plan();
+            change(&mut other);
+            plan().united(&other).unwrap_err().to_string()
+        };
+        assert_eq!(refusal(&|plan| plan.model = "n".to_owned()), "it is of the model 'm', not of 'n'");
+        assert_eq!(refusal(&|plan| plan.arms[1].settings["a"]["b"] = json!(2)), "its 'guided' has a.b 1, not 2");
+        assert_eq!(refusal(&|plan| plan.arms[0].settings = json!({})), "its 'plain' has a {\"b\":1}, not null");
+        let other_set = "its prompt 'a cat' has other subjects, or belongs to another set";
+        assert_eq!(refusal(&|plan| plan.prompts[0].set = "t".to_owned()), other_set);
+    }
 }

@@ -13,6 +13,9 @@ pub struct Prompt {
     /// What guidance shall make appear, as words of the prompt; without it whatever the guidance chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects: Option<Vec<String>>,
+    /// The same as token positions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_indices: Option<Vec<usize>>,
     /// What the picture shall show, where it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub things: Vec<Thing>,
@@ -29,6 +32,13 @@ pub struct Thing {
     pub colour: Option<String>,
 }
 
-fn of_no_set() -> String {
+impl Prompt {
+    /// A prompt of which nothing more is known.
+    pub fn new(text: impl Into<String>, set: impl Into<String>) -> Self {
+        Self { text: text.into(), set: set.into(), subjects: None, token_indices: None, things: Vec::new() }
+    }
+}
+
+pub(crate) fn of_no_set() -> String {
     "prompts".to_owned()
 }

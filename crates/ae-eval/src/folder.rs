@@ -1,0 +1,316 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::files::{folder_name, remove_unfinished, write_whole};
+use crate::plan::PlanError;
+use crate::{Arm, Plan, Prompt, Scores, ScoresError, things_of};
+
+/// The folder of an evaluation: `ARM/PROMPT/SEED.png`, the layout of the official repository below each arm, with the plan in
+/// `evaluation.json` and scores in `scores/SCORER/ARM.json`.
+///
+/// Every file appears whole or not at all, so that what is there counts, whoever was killed while writing what is not.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    pictures: PathBuf,
+    results: PathBuf,
+    /// Whether prompts lie in the folder itself: those of one arm, as the official repository draws them.
+    is_single: bool,
+}
+
+/// A folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// A file cannot be read.
+    #[error("cannot read '{path}': {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write '{path}': {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that is not of the evaluation's format.
+    #[error("'{path}' is damaged or of another version: {source}; remove it to have it made again", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Scores that cannot be.
+    #[error("'{path}': {source}", path = path.display())]
+    Scores {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ScoresError,
+    },
+    /// Another evaluation is in the folder.
+    #[error("'{path}' holds another evaluation: {source}; choose another folder", path = path.display())]
+    Plan {
+        /// The folder.
+        path: PathBuf,
+        /// How they differ.
+        source: PlanError,
+    },
+    /// There are no pictures.
+    #[error(
+        "'{path}' holds no pictures of an evaluation: expected ARM/PROMPT/SEED.png, or PROMPT/SEED.png of one method alone",
+        path = path.display()
+    )]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Folder {
+    const PLAN: &str = "evaluation.json";
+    const SCORES: &str = "scores";
+    /// What is no arm.
+    const OTHERS: [&str; 2] = [Self::SCORES, "report"];
+
+    /// A folder to draw into; it need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let pictures: PathBuf = path.into();
+        Self { results: pictures.clone(), pictures, is_single: false }
+    }
+
+    /// A folder of pictures, ours or anyone's, with the plan that says or shows what is in it.
+    ///
+    /// Without `evaluation.json` names of folders are arms and prompts, names of files are seeds, and what the prompts ask for is read from
+    /// them where they are of the benchmark's templates.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or holds no pictures.
+    pub fn open(path: impl Into<PathBuf>) -> Result<(Self, Plan), FolderError> {
+        let mut folder = Self::new(path);
+        if let Some(plan) = folder.plan()? {
+            return Ok((folder, plan));
+        }
+        let found = Found::search(&folder.pictures)?;
+        folder.is_single = found.is_single;
+        Ok((folder, found.plan))
+    }
+
+    /// The same pictures, with scores and reports in another place.
+    #[must_use]
+    pub fn with_results_in(self, path: impl Into<PathBuf>) -> Self {
+        Self { results: path.into(), ..self }
+    }
+
+    /// Where scores and reports are.
+    pub fn results(&self) -> &Path {
+        &self.results
+    }
+
+    /// Where the pictures are.
+    pub fn pictures(&self) -> &Path {
+        &self.pictures
+    }
+
+    /// The plan of what has been drawn here so far.
+    ///
+    /// # Errors
+    ///
+    /// When it is there and cannot be read.
+    pub fn plan(&self) -> Result<Option<Plan>, FolderError> {
+        read_json(&self.pictures.join(Self::PLAN))
+    }
+
+    /// Writes down what will be drawn here, besides what has been drawn.
+    ///
+    /// # Errors
+    ///
+    /// When something else has been drawn under the same names, or the folder cannot be written.
+    pub fn begin(&self, plan: &Plan) -> Result<(), FolderError> {
+        let known = self.plan()?;
+        let all = match &known {
+            None => plan.clone(),
+            Some(known) => known.united(plan).map_err(|source| FolderError::Plan { path: self.pictures.clone(), source })?,
+        };
+        if known.as_ref() == Some(&all) {
+            return Ok(());
+        }
+        write_json(&self.pictures.join(Self::PLAN), &all)
+    }
+
+    /// The place of a picture.
+    pub fn picture(&self, arm: &str, prompt: &str, seed: u64) -> PathBuf {
+        self.prompt(arm, prompt).join(format!("{seed}.png"))
+    }
+
+    fn prompt(&self, arm: &str, prompt: &str) -> PathBuf {
+        let arm = if self.is_single { self.pictures.clone() } else { self.pictures.join(arm) };
+        arm.join(folder_name(prompt))
+    }
+
+    /// The seeds of a prompt that an arm has not drawn. What a killed run has left there is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn missing(&self, arm: &str, prompt: &str, seeds: &[u64]) -> Result<Vec<u64>, FolderError> {
+        let folder = self.prompt(arm, prompt);
+        remove_unfinished(&folder).map_err(|source| FolderError::Read { path: folder, source })?;
+        Ok(seeds.iter().copied().filter(|seed| !self.picture(arm, prompt, *seed).exists()).collect())
+    }
+
+    /// Writes the file of a picture.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn write_picture(&self, arm: &str, prompt: &str, seed: u64, png: &[u8]) -> Result<(), FolderError> {
+        let path = self.picture(arm, prompt, seed);
+        write_whole(&path, |file| file.write_all(png)).map_err(|source| FolderError::Write { path, source })
+    }
+
+    fn scores_path(&self, scorer: &str, arm: &str) -> PathBuf {
+        self.results.join(Self::SCORES).join(scorer).join(format!("{arm}.json"))
+    }
+
+    /// The scores that a scorer has given an arm so far.
+    ///
+    /// # Errors
+    ///
+    /// When they are there and cannot be read.
+    pub fn scores(&self, scorer: &str, arm: &str) -> Result<Option<Scores>, FolderError> {
+        let path = self.scores_path(scorer, arm);
+        let scores: Option<Scores> = read_json(&path)?;
+        if let Some(scores) = &scores {
+            scores.check().map_err(|source| FolderError::Scores { path, source })?;
+        }
+        Ok(scores)
+    }
+
+    /// Writes the scores of an arm.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn write_scores(&self, arm: &str, scores: &Scores) -> Result<(), FolderError> {
+        write_json(&self.scores_path(&scores.scorer.name, arm), scores)
+    }
+
+    /// Names of the scorers that have scored anything here.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn scorers(&self) -> Result<Vec<String>, FolderError> {
+        let path = self.results.join(Self::SCORES);
+        if !path.exists() { Ok(Vec::new()) } else { subfolders(&path) }
+    }
+}
+
+/// What is in a folder without a plan.
+struct Found {
+    plan: Plan,
+    is_single: bool,
+}
+
+impl Found {
+    fn search(path: &Path) -> Result<Self, FolderError> {
+        let (mut prompts, mut seeds) = (BTreeSet::new(), BTreeSet::new());
+        let mut has_pictures = |folder: &Path| -> Result<bool, FolderError> {
+            let mut any = false;
+            for prompt in subfolders(folder)? {
+                let found = seeds_in(&folder.join(&prompt))?;
+                if !found.is_empty() {
+                    seeds.extend(found);
+                    prompts.insert(prompt);
+                    any = true;
+                }
+            }
+            Ok(any)
+        };
+        let is_single = has_pictures(path)?;
+        let mut arms = Vec::new();
+        if is_single {
+            let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+            arms.push(name.unwrap_or_else(|| "pictures".to_owned()));
+        } else {
+            for arm in subfolders(path)? {
+                if !Folder::OTHERS.contains(&arm.as_str()) && has_pictures(&path.join(&arm))? {
+                    arms.push(arm);
+                }
+            }
+        }
+        if arms.is_empty() {
+            return Err(FolderError::NoPictures { path: path.to_owned() });
+        }
+        // Plain sampling is what the others are compared with.
+        arms.sort_by_key(|arm| arm != "stable-diffusion");
+        let arms = arms.into_iter().map(|name| Arm { name, settings: serde_json::Value::Null }).collect();
+        let prompts = prompts.into_iter().map(|text| {
+            let things = things_of(&text);
+            Prompt { things, ..Prompt::new(text, crate::prompt::of_no_set()) }
+        });
+        let plan =
+            Plan { model: "unknown".to_owned(), arms, prompts: prompts.collect(), seeds: seeds.into_iter().collect() };
+        Ok(Self { plan: plan.with_sets_of_the_benchmark(), is_single })
+    }
+}
+
+/// The names of the folders in a folder, sorted.
+fn subfolders(path: &Path) -> Result<Vec<String>, FolderError> {
+    let read = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.path().is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort();
+        Ok(names)
+    };
+    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+}
+
+/// The seeds that have a picture in a folder.
+fn seeds_in(path: &Path) -> Result<Vec<u64>, FolderError> {
+    let read = || -> io::Result<Vec<u64>> {
+        let mut seeds = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let name = entry?.file_name();
+            seeds.extend(name.to_str().and_then(|name| name.strip_suffix(".png")?.parse::<u64>().ok()));
+        }
+        Ok(seeds)
+    };
+    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+}
+
+/// A file of JSON, if it is there.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(|source| FolderError::Read { path: path.to_owned(), source })?,
+    };
+    let value = serde_json::from_slice(&bytes);
+    value.map(Some).map_err(|source| FolderError::Json { path: path.to_owned(), source })
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderError> {
+    let write = |file: &mut tempfile::NamedTempFile| {
+        let mut writer = io::BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut writer, value)?;
+        writer.write_all(b"\n")?;
+        writer.flush()
+    };
+    write_whole(path, write).map_err(|source| FolderError::Write { path: path.to_owned(), source })
+}

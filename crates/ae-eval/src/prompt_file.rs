@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::prompt::of_no_set;
+use crate::{Prompt, things_of};
+
+/// A file of prompts that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromptFileError {
+    /// Neither a list nor an object of lists, or a prompt with a field that is not known.
+    #[error(
+        "no prompts: {0}; expected one prompt per line, or JSON: a list of prompts, or an object of one list per set, each prompt \
+         a text or an object with `prompt` and if wanted `subjects` or `token_indices`, `things` and `set`"
+    )]
+    Json(serde_json::Error),
+    /// Nothing to draw.
+    #[error("it holds no prompt")]
+    Empty,
+    /// The same prompt twice.
+    #[error("the prompt '{prompt}' is there twice")]
+    Twice {
+        /// The prompt, shortened.
+        prompt: String,
+    },
+    /// Both kinds of subjects.
+    #[error("the prompt '{prompt}' has both subjects and token_indices: give one of them")]
+    BothSubjects {
+        /// The prompt, shortened.
+        prompt: String,
+    },
+}
+
+/// The prompts of a file: text with one on every line, or JSON.
+///
+/// JSON is a list of prompts, or an object with one list for every set. A prompt is a text or a [`Prompt`]. Where it names no
+/// things and its text is of the benchmark's templates, they are read from the text.
+///
+/// # Errors
+///
+/// See [`PromptFileError`].
+pub fn read_prompts(file: &str) -> Result<Vec<Prompt>, PromptFileError> {
+    let is_json = file.trim_start().starts_with(['[', '{']);
+    let mut prompts = if is_json { from_json(file).map_err(PromptFileError::Json)? } else { from_text(file) };
+    if prompts.is_empty() {
+        return Err(PromptFileError::Empty);
+    }
+    let mut seen = BTreeMap::new();
+    for prompt in &mut prompts {
+        let shortened = || prompt.text.chars().take(60).collect();
+        if seen.insert(prompt.text.clone(), ()).is_some() {
+            return Err(PromptFileError::Twice { prompt: shortened() });
+        }
+        if prompt.subjects.is_some() && prompt.token_indices.is_some() {
+            return Err(PromptFileError::BothSubjects { prompt: shortened() });
+        }
+        if prompt.things.is_empty() {
+            prompt.things = things_of(&prompt.text);
+        }
+    }
+    Ok(prompts)
+}
+
+fn from_text(file: &str) -> Vec<Prompt> {
+    let lines = file.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).map(|line| Prompt::new(line, of_no_set())).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum File {
+    List(Vec<Entry>),
+    Sets(BTreeMap<String, Vec<Entry>>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Text(String),
+    Prompt(Prompt),
+}
+
+impl Entry {
+    fn prompt(self) -> Prompt {
+        match self {
+            Self::Text(text) => Prompt::new(text, of_no_set()),
+            Self::Prompt(prompt) => prompt,
+        }
+    }
+}
+
+fn from_json(file: &str) -> Result<Vec<Prompt>, serde_json::Error> {
+    Ok(match serde_json::from_str(file)? {
+        File::List(entries) => entries.into_iter().map(Entry::prompt).collect(),
+        File::Sets(sets) => {
+            let of_set =
+                |(set, entries): (String, Vec<Entry>)| entries.into_iter().map(move |entry| (set.clone(), entry));
+            sets.into_iter().flat_map(of_set).map(|(set, entry)| Prompt { set, ..entry.prompt() }).collect()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Thing;
+
+    #[test]
+    fn text_has_a_prompt_on_every_line() {
+        let prompts = read_prompts("\u{feff}a cat and a red car\r\n\n  two dogs  \n").unwrap();
+        let texts: Vec<_> = prompts.iter().map(|prompt| (prompt.text.as_str(), prompt.set.as_str())).collect();
+        assert_eq!(texts, [("a cat and a red car", "prompts"), ("two dogs", "prompts")]);
+        assert_eq!(prompts[0].things[1], Thing { noun: "car".to_owned(), colour: Some("red".to_owned()) });
+        assert_eq!(prompts[1].things, []);
+    }
+
+    #[test]
+    fn json_has_sets_subjects_and_indices() {
+        let file = r#"{"b": [{"prompt": "a cat and a dog", "token_indices": [2, 5]}],
+                       "a": ["a hat", {"prompt": "wolves", "subjects": ["wolves"], "things": [{"noun": "wolf"}]}]}"#;
+        let prompts = read_prompts(file).unwrap();
+        let sets: Vec<_> = prompts.iter().map(|prompt| prompt.set.as_str()).collect();
+        assert_eq!(sets, ["a", "a", "b"]);
+        assert_eq!(prompts[1].things[0].noun, "wolf");
+        assert_eq!(prompts[2].token_indices, Some(vec![2, 5]));
+        assert_eq!(read_prompts(r#"["a", {"prompt": "b", "set": "c"}]"#).unwrap()[1].set, "c");
+    }
+
+    #[test]
+    fn what_is_no_list_of_prompts_is_refused() {
+        let refusal = |file: &str| read_prompts(file).unwrap_err().to_string();
+        assert_eq!(refusal(" \n\n"), "it holds no prompt");
+        assert_eq!(refusal("[]"), "it holds no prompt");
+        assert_eq!(refusal("a cat\na cat"), "the prompt 'a cat' is there twice");
+        let both = r#"[{"prompt": "a cat", "subjects": ["cat"], "token_indices": [2]}]"#;
+        assert_eq!(refusal(both), "the prompt 'a cat' has both subjects and token_indices: give one of them");
+        for file in ["{", "[1]", r#"[{"prompt": "a", "subject": "b"}]"#, r#"{"a": "b"}"#] {
+            assert!(refusal(file).starts_with("no prompts: "), "{file}");
+        }
+    }
+}
