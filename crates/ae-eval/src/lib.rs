@@ -5,8 +5,15 @@
 
 mod plan;
 mod prompt;
+mod published;
 mod scores;
+mod statistics;
 
 pub use plan::{Arm, Plan};
 pub use prompt::{Prompt, Thing};
-pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores};
+pub use published::{SOURCE as PUBLISHED_SOURCE, published, published_claim};
+pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores, ScoresError};
+pub use statistics::{
+    Changes, Comparison, Estimate, FLIPS, Interval, LEVEL, PromptValues, RESAMPLES, SEED, Statistics, mcnemar_p,
+    sign_flip_p,
+};
