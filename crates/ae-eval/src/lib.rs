@@ -1,8 +1,9 @@
 //! The evaluation of text-to-image methods: prompts, a folder of pictures, scores, statistics and a report.
 //!
 //! A [`Plan`] says which [`Arm`]s (methods, or one method with different settings) draw which [`Prompt`]s with which seeds.
-//! [`PromptSet`] is the benchmark of the Attend-and-Excite paper, [`read_prompts`] any other. A [`Folder`] holds the pictures, whole files only,
-//! so that work can be interrupted; a [`Shard`] is one machine's part of it. [`Scores`] hold what a scorer says of every picture of an arm.
+//! [`PromptSet`] is the benchmark of the Attend-and-Excite paper, [`read_prompts`] any other. A [`Folder`] holds the pictures, whole
+//! files only, so that work can be interrupted; a [`Shard`] is one machine's part of it. [`Scores`] hold what a scorer says of every
+//! picture of an arm.
 
 mod benchmark;
 mod files;
@@ -10,8 +11,10 @@ mod folder;
 mod plan;
 mod prompt;
 mod prompt_file;
+mod published;
 mod scores;
 mod shard;
+mod statistics;
 
 pub use benchmark::{ANIMALS, COLOURS, OBJECTS, PromptSet, things_of};
 pub use files::{folder_name, write_whole};
@@ -19,5 +22,10 @@ pub use folder::{Folder, FolderError};
 pub use plan::{Arm, Plan, PlanError};
 pub use prompt::{Prompt, Thing};
 pub use prompt_file::{PromptFileError, read_prompts};
-pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores};
+pub use published::{SOURCE as PUBLISHED_SOURCE, published, published_claim};
+pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores, ScoresError};
 pub use shard::{Shard, ShardEnvironmentError, ShardError};
+pub use statistics::{
+    Changes, Comparison, Estimate, FLIPS, Interval, LEVEL, PromptValues, RESAMPLES, SEED, Statistics, mcnemar_p,
+    sign_flip_p,
+};

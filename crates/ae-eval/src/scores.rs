@@ -1,7 +1,13 @@
+//! What scorers say of pictures.
+
+mod check;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use check::ScoresError;
 
 /// What one scorer says of the pictures of one arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,8 @@
 //! - [`loss_svg`](Explanation::loss_svg) and [`loss_png`](Explanation::loss_png): the loss of every subject;
 //! - [`report`]: one HTML file with all of it under a slider, which needs nothing else.
 //!
+//! Of several methods a [`picture_table`] shows pictures side by side, and an [`IntervalChart`] numbers with their intervals.
+//!
 //! Wherever maps are compared they have one scale, and the colours are perceptually uniform (Inferno). The crate knows no model
 //! and no tensor library, and uses no font of the system.
 
@@ -19,9 +21,12 @@ mod data_uri;
 mod error;
 mod explanation;
 mod heat_map;
+mod interval_axis;
+mod interval_chart;
 mod layers;
 mod map_figures;
 pub mod page;
+mod picture_table;
 mod record;
 mod report;
 mod sheet;
@@ -32,6 +37,8 @@ mod token_maps;
 pub use colors::palette_hex;
 pub use error::FigureError;
 pub use explanation::{Explanation, MapChoice, Run, Subject, Token};
+pub use interval_chart::{ChartScale, IntervalChart, IntervalGroup, IntervalPoint};
+pub use picture_table::{PictureRow, picture_table};
 pub use report::{report, report_of};
 pub use step::{Step, StepGuidance};
 pub use token_maps::TokenMaps;

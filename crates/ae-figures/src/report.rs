@@ -1,8 +1,7 @@
 use serde_json::Value;
 
 use crate::Explanation;
-use crate::page::{REPORT, joined};
-use crate::svg::escaped;
+use crate::page::{REPORT, escaped, filled, joined};
 
 /// A report: one HTML file that needs no other and no network, with pictures, maps, losses, settings, and the trace as JSON.
 pub fn report(explanation: &Explanation) -> String {
@@ -26,18 +25,6 @@ pub fn report_of(record: &Value, trace: &Value) -> String {
 /// JSON that no text in it can end early.
 fn in_script(json: &Value) -> String {
     json.to_string().replace('<', "\\u003c")
-}
-
-/// A template with the contents of its `{{NAMES}}`; what looks like a name in the contents stays as it is.
-fn filled(template: &str, content: impl Fn(&str) -> String) -> String {
-    let mut parts = template.split("{{");
-    let mut filled = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").expect("a name ends");
-        filled += &content(name);
-        filled += rest;
-    }
-    filled
 }
 
 #[cfg(test)]

@@ -26,14 +26,16 @@ pub(crate) struct Sheet {
     /// Width and height of every picture.
     tile: (u32, u32),
     lines: Vec<Line>,
-    /// What the last colour of the heat maps stands for.
-    scale: f32,
+    /// What the last colour of the heat maps stands for, if there are any.
+    scale: Option<f32>,
 }
 
 #[derive(Debug)]
 enum Line {
     Heading(String),
     Caption(String),
+    /// What the columns below show.
+    Labels(Vec<String>),
     Pictures(Vec<Cell>),
 }
 
@@ -52,7 +54,12 @@ impl Cell {
 
 impl Sheet {
     pub(crate) fn new(tile: (u32, u32), scale: f32) -> Self {
-        Self { tile, lines: Vec::new(), scale }
+        Self { tile, lines: Vec::new(), scale: Some(scale) }
+    }
+
+    /// One of plain pictures, which has no colour bar.
+    pub(crate) fn without_scale(tile: (u32, u32)) -> Self {
+        Self { tile, lines: Vec::new(), scale: None }
     }
 
     pub(crate) fn heading(&mut self, heading: impl Into<String>) {
@@ -62,6 +69,11 @@ impl Sheet {
     /// What the next line of pictures shows.
     pub(crate) fn caption(&mut self, caption: impl Into<String>) {
         self.lines.push(Line::Caption(caption.into()));
+    }
+
+    /// What the columns of the next lines show.
+    pub(crate) fn labels(&mut self, labels: impl IntoIterator<Item = String>) {
+        self.lines.push(Line::Labels(labels.into_iter().collect()));
     }
 
     pub(crate) fn pictures(&mut self, cells: impl IntoIterator<Item = Cell>) {
@@ -80,7 +92,7 @@ impl Sheet {
     fn height(&self, line: &Line) -> u32 {
         match line {
             Line::Heading(_) => HEADING_HEIGHT,
-            Line::Caption(_) => LABEL_HEIGHT,
+            Line::Caption(_) | Line::Labels(_) => LABEL_HEIGHT,
             Line::Pictures(cells) => labels_height(cells) + self.tile.1 + GAP,
         }
     }
@@ -88,15 +100,17 @@ impl Sheet {
     fn columns(&self) -> u32 {
         let columns = self.lines.iter().map(|line| match line {
             Line::Heading(_) | Line::Caption(_) => 0,
+            Line::Labels(labels) => labels.len() as u32,
             Line::Pictures(cells) => cells.len() as u32,
         });
         columns.max().unwrap_or(0)
     }
 
     pub(crate) fn draw(&self) -> RgbImage {
-        let pictures_width = self.columns() * (self.tile.0 + GAP) - GAP;
-        let width = MARGIN + pictures_width + GAP + BAR + BAR_NUMBERS + MARGIN;
-        let height = 2 * MARGIN + self.lines.iter().map(|line| self.height(line)).sum::<u32>() - GAP;
+        let pictures_width = (self.columns() * (self.tile.0 + GAP)).saturating_sub(GAP);
+        let bar_width = if self.scale.is_some() { GAP + BAR + BAR_NUMBERS } else { 0 };
+        let width = MARGIN + pictures_width + bar_width + MARGIN;
+        let height = 2 * MARGIN + self.lines.iter().map(|line| self.height(line)).sum::<u32>().saturating_sub(GAP);
         let mut labels = String::new();
         let mut pasted = Vec::new();
         let mut top = MARGIN;
@@ -110,6 +124,13 @@ impl Sheet {
                 Line::Caption(caption) => {
                     let caption = shortened(caption, LABEL, pictures_width as f32);
                     labels += &text(&caption, (MARGIN as f32, (top + 16) as f32), Anchor::Start, LABEL);
+                }
+                Line::Labels(columns) => {
+                    for (column, label) in columns.iter().enumerate() {
+                        let middle = (MARGIN + column as u32 * (self.tile.0 + GAP)) as f32 + self.tile.0 as f32 / 2.0;
+                        let label = shortened(label, HEADING, self.tile.0 as f32);
+                        labels += &text(&label, (middle, (top + 15) as f32), Anchor::Middle, HEADING);
+                    }
                 }
                 Line::Pictures(cells) => {
                     let picture_top = top + labels_height(cells);
@@ -126,29 +147,33 @@ impl Sheet {
             top += self.height(line);
         }
         let bar = (MARGIN + pictures_width + GAP, first_picture.unwrap_or(MARGIN), height - MARGIN);
-        labels += &self.bar_numbers(bar);
+        if let Some(scale) = self.scale {
+            labels += &bar_numbers(bar, scale);
+        }
         let mut sheet = rasterise(&document((width, height), &labels), 1.0);
         for (left, top, picture) in pasted {
             imageops::replace(&mut sheet, &scaled(picture, self.tile), i64::from(left), i64::from(top));
         }
-        draw_bar(&mut sheet, bar);
+        if self.scale.is_some() {
+            draw_bar(&mut sheet, bar);
+        }
         sheet
     }
+}
 
-    /// Numbers at the ends and in the middle of the colour bar.
-    fn bar_numbers(&self, (left, top, bottom): (u32, u32, u32)) -> String {
-        let mut numbers = String::new();
-        let left = (left + BAR + 6) as f32;
-        // The middle of a number stands at its value, but for the outer ones, which stay beside the bar.
-        for (share, down) in [(0.0f32, 0.0), (0.5, 5.0), (1.0, 11.0)] {
-            let y = bottom as f32 - share * (bottom - top) as f32 + down;
-            // Two digits of the middle one at least.
-            let decimals = if self.scale >= 0.2 { 2 } else { 3 };
-            let number = format!("{:.decimals$}", share * self.scale);
-            numbers += &text(&number, (left, y), Anchor::Start, LABEL);
-        }
-        numbers
+/// Numbers at the ends and in the middle of the colour bar.
+fn bar_numbers((left, top, bottom): (u32, u32, u32), scale: f32) -> String {
+    let mut numbers = String::new();
+    let left = (left + BAR + 6) as f32;
+    // The middle of a number stands at its value, but for the outer ones, which stay beside the bar.
+    for (share, down) in [(0.0f32, 0.0), (0.5, 5.0), (1.0, 11.0)] {
+        let y = bottom as f32 - share * (bottom - top) as f32 + down;
+        // Two digits of the middle one at least.
+        let decimals = if scale >= 0.2 { 2 } else { 3 };
+        let number = format!("{:.decimals$}", share * scale);
+        numbers += &text(&number, (left, y), Anchor::Start, LABEL);
     }
+    numbers
 }
 
 fn labels_height(cells: &[Cell]) -> u32 {

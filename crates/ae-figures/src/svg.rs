@@ -46,6 +46,7 @@ pub(crate) const HEADING: Style = Style { size: 16.0, weight: 600 };
 pub(crate) enum Anchor {
     Start,
     Middle,
+    End,
 }
 
 fn tree(svg: &str) -> Tree {
@@ -82,6 +83,7 @@ pub(crate) fn text(text: &str, (x, y): (f32, f32), anchor: Anchor, Style { size,
     let anchor = match anchor {
         Anchor::Start => "start",
         Anchor::Middle => "middle",
+        Anchor::End => "end",
     };
     let text = escaped(text);
     format!(
@@ -129,6 +131,10 @@ pub(crate) fn shortened(label: &str, style: Style, most: f32) -> String {
         }
         beginning
     };
+    // An ellipsis may be wider than what it stands for.
+    if characters.len() == label.chars().count() && width(label, style) <= most {
+        return label.to_owned();
+    }
     // By halves: each look costs a layout.
     let (mut fits, mut exceeds) = (0, characters.len() + 1);
     while exceeds - fits > 1 {
@@ -155,6 +161,7 @@ mod tests {
     #[test]
     fn labels_fit() {
         assert_eq!(shortened("lion", LABEL, 100.0), "lion");
+        assert_eq!(shortened("lion", LABEL, width("lion", LABEL)), "lion");
         let cut = shortened("a very long description of a lion", LABEL, 100.0);
         assert!(cut.ends_with('…') && cut.starts_with("a very") && width(&cut, LABEL) <= 100.0, "{cut}");
         assert_eq!(shortened("WWWW", LABEL, 1.0), "…");

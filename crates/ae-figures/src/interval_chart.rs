@@ -1,0 +1,294 @@
+use image::RgbImage;
+
+use crate::colors::CURVES;
+use crate::interval_axis::Axis;
+use crate::svg::{Anchor, HEADING, Style, document, escaped, font_style, rasterise, shortened, text, width};
+
+/// Width of a chart that stands alone, in pixels.
+const WIDTH: u32 = 720;
+/// Pixels of the PNG per unit of the SVG, so that its text is sharp.
+const SHARPNESS: f32 = 2.0;
+const MARGIN: f32 = 12.0;
+const TITLE_HEIGHT: f32 = 34.0;
+const GROUP_HEIGHT: f32 = 30.0;
+const ROW_HEIGHT: f32 = 24.0;
+const AXIS_HEIGHT: f32 = 24.0;
+const KEY_HEIGHT: f32 = 24.0;
+const GAP: f32 = 14.0;
+/// The share of the width that names may take.
+const NAMES: f32 = 0.36;
+const RADIUS: f32 = 4.5;
+const LABEL: Style = Style { size: 14.0, weight: 400 };
+const LINES: &str = "#e1e1e1";
+const INK: &str = "#1a1a1a";
+
+/// Numbers with intervals in groups, one to a line: a dot with whiskers.
+///
+/// The colour of a line is that of its place in the group, and its name stands beside it, so that nothing depends on colours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalChart {
+    /// What is shown.
+    pub title: String,
+    /// The same in a sentence, for those who do not see it.
+    pub description: String,
+    /// What kind of numbers they are.
+    pub scale: ChartScale,
+    /// The groups from top to bottom.
+    pub groups: Vec<IntervalGroup>,
+    /// What a [`mark`](IntervalPoint::mark) stands for.
+    pub mark: String,
+}
+
+/// What kind of numbers a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChartScale {
+    /// From 0 to 1, written in percent; the axis has all of it.
+    Share,
+    /// Any; the axis has those that are there.
+    Number,
+}
+
+/// Lines of a chart under one heading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalGroup {
+    /// The heading.
+    pub name: String,
+    /// The lines from top to bottom.
+    pub points: Vec<IntervalPoint>,
+}
+
+/// A line of a chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalPoint {
+    /// What stands beside it.
+    pub name: String,
+    /// The dot; where there is none, or it is not finite, the line says so.
+    pub value: Option<f64>,
+    /// The ends of the whiskers.
+    pub interval: Option<(f64, f64)>,
+    /// Another number to compare with, as a hollow diamond.
+    pub mark: Option<f64>,
+}
+
+impl IntervalChart {
+    /// An SVG document with real text and its font, on white.
+    pub fn svg(&self) -> String {
+        let (height, elements) = self.elements(WIDTH as f32, true);
+        let paper = format!("<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>");
+        let drawn = document((WIDTH, height), &(font_style() + &self.described() + &paper + &elements));
+        drawn.replacen("<svg", "<svg role=\"img\"", 1)
+    }
+
+    /// As [`svg`](Self::svg), in pixels, twice the size.
+    pub fn png(&self) -> RgbImage {
+        rasterise(&self.svg(), SHARPNESS)
+    }
+
+    /// An element of a page, `width` pixels wide at least and without title, font and background. Its class is
+    /// `interval-chart`; the page's style may colour `series-0`, `series-1` …, `grid` and `mark`.
+    pub fn inline_svg(&self, width: u32) -> String {
+        let width = width.max(240);
+        let (height, elements) = self.elements(width as f32, false);
+        let drawn = document((width, height), &(self.described() + &elements));
+        drawn.replacen("<svg", "<svg class=\"interval-chart\" role=\"img\"", 1)
+    }
+
+    fn described(&self) -> String {
+        format!("<title>{}</title><desc>{}</desc>", escaped(&self.title), escaped(&self.description))
+    }
+
+    /// The height of the chart and what is in it.
+    fn elements(&self, width: f32, is_titled: bool) -> (u32, String) {
+        let mut drawn = String::new();
+        let mut top = MARGIN;
+        if is_titled {
+            let title = shortened(&self.title, HEADING, width - 2.0 * MARGIN);
+            drawn += &text(&title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
+            top += TITLE_HEIGHT;
+        }
+        let rows = self.groups.iter().map(|group| GROUP_HEIGHT + group.points.len() as f32 * ROW_HEIGHT).sum::<f32>();
+        let columns = self.columns(width);
+        let axis = Axis::new(self, (columns.plot, columns.end));
+        for tick in axis.ticks() {
+            drawn += &text(&axis.written(tick), (axis.place(tick), top + rows + 18.0), Anchor::Middle, LABEL);
+        }
+        let bottom = top + rows + AXIS_HEIGHT;
+        for group in &self.groups {
+            let name = shortened(&group.name, HEADING, width - 2.0 * MARGIN);
+            drawn += &text(&name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
+            top += GROUP_HEIGHT;
+            for tick in axis.ticks() {
+                let (x, end) = (axis.place(tick), top + group.points.len() as f32 * ROW_HEIGHT);
+                drawn += &line((x, top), (x, end), "grid", LINES, 1.0);
+            }
+            for (place, point) in group.points.iter().enumerate() {
+                drawn += &row(point, place, top + ROW_HEIGHT / 2.0, &columns, &axis);
+                top += ROW_HEIGHT;
+            }
+        }
+        let mut height = bottom + MARGIN;
+        if self.groups.iter().flat_map(|group| &group.points).any(|point| finite(point.mark).is_some()) {
+            drawn += &diamond((MARGIN + 6.0, bottom + 14.0));
+            let meaning = shortened(&self.mark, LABEL, width - 2.0 * MARGIN - 20.0);
+            drawn += &text(&meaning, (MARGIN + 20.0, bottom + 19.0), Anchor::Start, LABEL);
+            height += KEY_HEIGHT;
+        }
+        #[expect(clippy::cast_sign_loss, reason = "a sum of heights")]
+        let height = height.ceil() as u32;
+        (height, drawn)
+    }
+
+    fn columns(&self, width: f32) -> Columns {
+        let names = self.groups.iter().flat_map(|group| &group.points).map(|point| self::width(&point.name, LABEL));
+        let names = names.fold(0.0, f32::max).min(width * NAMES);
+        let plot = MARGIN + names + GAP;
+        let end = width - MARGIN - self::width("100.0 %", LABEL) - GAP;
+        Columns { names, plot, end, numbers: width - MARGIN }
+    }
+}
+
+/// Where things are from left to right, in pixels.
+struct Columns {
+    /// The width of the names.
+    names: f32,
+    /// The ends of the axis.
+    plot: f32,
+    end: f32,
+    /// The right end of the numbers.
+    numbers: f32,
+}
+
+fn row(point: &IntervalPoint, place: usize, middle: f32, columns: &Columns, axis: &Axis) -> String {
+    let baseline = middle + 5.0;
+    let mut drawn = text(&shortened(&point.name, LABEL, columns.names), (MARGIN, baseline), Anchor::Start, LABEL);
+    let (red, green, blue) = CURVES[place % CURVES.len()];
+    let colour = format!("#{red:02x}{green:02x}{blue:02x}");
+    let class = format!("series-{place}");
+    if let Some((low, high)) = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
+        let (low, high) = (axis.place(low), axis.place(high));
+        drawn += &line((low, middle), (high, middle), &class, &colour, 2.0);
+        for end in [low, high] {
+            drawn += &line((end, middle - 5.0), (end, middle + 5.0), &class, &colour, 2.0);
+        }
+    }
+    let value = finite(point.value);
+    if let Some(value) = value {
+        let x = axis.place(value);
+        drawn += &format!(
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{middle}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>"
+        );
+    }
+    if let Some(mark) = finite(point.mark) {
+        drawn += &diamond((axis.place(mark), middle));
+    }
+    let number = value.map_or_else(|| "none".to_owned(), |value| axis.value(value));
+    drawn + &text(&number, (columns.numbers, baseline), Anchor::End, LABEL)
+}
+
+fn line((x1, y1): (f32, f32), (x2, y2): (f32, f32), class: &str, colour: &str, width: f32) -> String {
+    format!(
+        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" stroke=\"{colour}\" \
+         stroke-width=\"{width}\"/>"
+    )
+}
+
+fn diamond((x, y): (f32, f32)) -> String {
+    format!(
+        "<path class=\"mark\" d=\"M{:.1} {y}L{x:.1} {}L{:.1} {y}L{x:.1} {}Z\" fill=\"#ffffff\" stroke=\"{INK}\" \
+         stroke-width=\"1.5\"/>",
+        x - 6.0,
+        y - 6.0,
+        x + 6.0,
+        y + 6.0
+    )
+}
+
+pub(crate) fn finite(number: Option<f64>) -> Option<f64> {
+    number.filter(|number| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(name: &str, value: f64) -> IntervalPoint {
+        let interval = Some((value - 0.1, value + 0.1));
+        IntervalPoint { name: name.to_owned(), value: Some(value), interval, mark: None }
+    }
+
+    fn chart() -> IntervalChart {
+        let group = |name: &str, points| IntervalGroup { name: name.to_owned(), points };
+        IntervalChart {
+            title: "Both <subjects>".to_owned(),
+            description: "The share of pictures.".to_owned(),
+            scale: ChartScale::Share,
+            groups: vec![
+                group("animals", vec![point("plain", 0.4), point("guided", 0.8)]),
+                group("objects", vec![point("plain", 0.5)]),
+            ],
+            mark: "as published".to_owned(),
+        }
+    }
+
+    /// The x of every circle.
+    fn dots(svg: &str) -> Vec<f32> {
+        let parts = svg.split("cx=\"").skip(1);
+        parts.map(|part| part.split('"').next().unwrap().parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_number_has_a_dot_and_whiskers_at_its_place() {
+        let svg = chart().svg();
+        let dots = dots(&svg);
+        assert_eq!(dots.len(), 3);
+        // As far apart as the numbers are: 0.4, 0.8 and 0.5.
+        assert!(((dots[1] - dots[0]) / (dots[2] - dots[0]) - 4.0).abs() < 0.05, "{dots:?}");
+        assert_eq!(svg.matches("<line class=\"series-0\"").count(), 6);
+        for part in ["Both &lt;subjects&gt;", ">animals<", ">guided<", ">40.0 %<", ">100 %<", "@font-face", "<desc>"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!svg.contains("class=\"mark\"") && !svg.contains("as published"));
+    }
+
+    #[test]
+    fn a_mark_is_explained() {
+        let mut chart = chart();
+        chart.groups[0].points[1].mark = Some(0.7);
+        let svg = chart.svg();
+        // One in the plot and one in the key.
+        assert_eq!(svg.matches("class=\"mark\"").count(), 2);
+        assert!(svg.contains("as published"));
+    }
+
+    #[test]
+    fn the_picture_is_the_drawing() {
+        let picture = chart().png();
+        assert_eq!(picture.width(), 2 * WIDTH);
+        let blue = picture.pixels().filter(|pixel| pixel.0[2] > 150 && pixel.0[0] < 60).count();
+        assert!(blue > 200, "{blue} pixels of the first colour");
+    }
+
+    #[test]
+    fn an_element_of_a_page_brings_no_font_and_fits_narrow_screens() {
+        let svg = chart().inline_svg(330);
+        assert!(svg.starts_with("<svg class=\"interval-chart\" role=\"img\"") && svg.contains("viewBox=\"0 0 330 "));
+        assert!(!svg.contains("@font-face") && !svg.contains("<rect"));
+        assert!(dots(&svg).iter().all(|x| (0.0..330.0).contains(x)));
+        chart().inline_svg(0);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let mut chart = chart();
+        for point in chart.groups.iter_mut().flat_map(|group| &mut group.points) {
+            (point.value, point.interval, point.mark) = (Some(f64::NAN), Some((f64::NAN, 1.0)), Some(f64::INFINITY));
+        }
+        for scale in [ChartScale::Share, ChartScale::Number] {
+            chart.scale = scale;
+            let svg = chart.svg();
+            assert!(dots(&svg).is_empty() && svg.matches(">none<").count() == 3 && !svg.contains("NaN"), "{svg}");
+        }
+        chart.groups.clear();
+        chart.png();
+    }
+}
