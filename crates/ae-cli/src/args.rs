@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod eval;
 mod generate;
 mod guidance;
 mod load;
@@ -11,6 +12,7 @@ use ae_pipeline::EmbeddingChoice;
 use ae_tensor::{DeviceSpec, FloatType};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use eval::{Ablation, EvalCommand, EvalRunArgs};
 pub(crate) use generate::{GenerateArgs, MethodName, Whose};
 pub(crate) use guidance::GuidanceArgs;
 pub(crate) use load::{DeviceArgs, LoadArgs};
@@ -35,6 +37,11 @@ pub(crate) enum Command {
     Explain(Box<GenerateArgs>),
     /// Open the studio: a page in the browser to draw, watch and compare, and its REST API.
     Serve(Box<ServeArgs>),
+    /// Evaluate methods: draw the prompts of a benchmark, score the pictures, report.
+    Eval {
+        #[command(subcommand)]
+        command: EvalCommand,
+    },
     /// Show the tokens of a prompt and which of them are subjects.
     Tokens(TokensArgs),
     /// List the models that are compiled in, cached, and known by a short name.

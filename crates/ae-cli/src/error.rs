@@ -1,6 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ae_eval::{FolderError, PromptFileError, ShardEnvironmentError};
 use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
 use ae_tensor::DeviceError;
@@ -30,6 +31,18 @@ pub(crate) enum CliError {
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "--prompts '{name}' is no set (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {source}"
+    )]
+    Prompts { name: String, source: io::Error },
+    #[error("--prompts '{name}': {source}")]
+    PromptFile { name: String, source: PromptFileError },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("{failed} of {pictures} picture(s) could not be drawn; the first: {first}")]
+    NotDrawn { failed: usize, pictures: usize, first: String },
+    #[error(transparent)]
+    Shard(#[from] ShardEnvironmentError),
     #[error("no figure can be drawn: {0}")]
     Figure(#[from] ae_figures::FigureError),
     #[error(transparent)]

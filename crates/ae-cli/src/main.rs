@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate(&args),
         Command::Explain(args) => commands::explain(*args),
         Command::Serve(args) => commands::serve(&args),
+        Command::Eval { command } => commands::eval(command),
         Command::Tokens(args) => commands::tokens(&args),
         Command::Models => commands::models(),
         Command::Devices => commands::devices(),

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -140,7 +140,9 @@ impl Folder {
         let known = self.plan()?;
         let all = match &known {
             None => plan.clone(),
-            Some(known) => known.united(plan).map_err(|source| FolderError::Plan { path: self.pictures.clone(), source })?,
+            Some(known) => {
+                known.united(plan).map_err(|source| FolderError::Plan { path: self.pictures.clone(), source })?
+            }
         };
         if known.as_ref() == Some(&all) {
             return Ok(());

@@ -62,9 +62,7 @@ impl Shard {
     /// # Errors
     ///
     /// See [`ShardEnvironmentError`].
-    pub fn from_environment(
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, ShardEnvironmentError> {
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ShardEnvironmentError> {
         let number = |name: &'static str| {
             let parse = |value: String| {
                 let number = value.trim().parse::<usize>();
@@ -123,7 +121,8 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Result<Option<Shard>, String> {
-        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let value =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Shard::from_environment(value).map_err(|error| error.to_string())
     }
 
@@ -131,7 +130,10 @@ mod tests {
     fn a_shard_is_written_as_a_fraction() {
         assert_eq!("2/8".parse(), Ok(Shard { index: 2, count: 8 }));
         for text in ["8/8", "1", "a/b", "-1/2", "0/0", ""] {
-            assert!(text.parse::<Shard>().unwrap_err().to_string().contains("no shard: expected INDEX/COUNT"), "{text}");
+            assert!(
+                text.parse::<Shard>().unwrap_err().to_string().contains("no shard: expected INDEX/COUNT"),
+                "{text}"
+            );
         }
     }
 
@@ -159,10 +161,7 @@ mod tests {
         let refusal = |variables: &[(&str, &str)]| environment(variables).unwrap_err();
         assert!(refusal(&[("JOB_COMPLETION_INDEX", "0")]).contains("set AE_SHARDS"));
         assert!(refusal(&[("SLURM_ARRAY_TASK_ID", "0")]).contains("set AE_SHARDS"));
-        assert_eq!(
-            refusal(&[("SLURM_ARRAY_TASK_ID", "x")]),
-            "SLURM_ARRAY_TASK_ID is 'x': expected a whole number"
-        );
+        assert_eq!(refusal(&[("SLURM_ARRAY_TASK_ID", "x")]), "SLURM_ARRAY_TASK_ID is 'x': expected a whole number");
         assert_eq!(
             refusal(&[("JOB_COMPLETION_INDEX", "3"), ("AE_SHARDS", "3")]),
             "JOB_COMPLETION_INDEX makes this shard 3 of 3: expected an index from 0 to 2"

@@ -1,11 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, aggregate_attention};
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::{AttentionMaps, Pipeline, PipelineError};
+use crate::run::latent_size;
+use crate::{AttentionMaps, Pipeline, PipelineError, Request};
 
 /// The U-Net at one timestep and for one prompt, as guidance sees it.
 pub(crate) struct GuidedUNet<'a> {
@@ -44,23 +45,42 @@ impl CrossAttentionLayers {
     ) -> Result<Self, PipelineError> {
         let reduction = pipeline.defaults().attention_reduction;
         let resolution = resolution.unwrap_or(latent_size.map(|side| side.div_ceil(reduction)));
-        // The layout alone: parameters of a network that is not loaded take no memory.
-        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
-        let sites = layout.attention_sites(latent_size);
-        let cross = || sites.iter().filter(|site| site.kind == AttentionKind::Cross);
-        let count = cross().filter(|site| site.resolution == resolution).count();
-        if count == 0 {
+        let available = pipeline.cross_attention(latent_size);
+        let Some(&count) = available.get(&resolution) else {
             let show = |[rows, cols]: [usize; 2]| format!("{rows}x{cols}");
-            let available: BTreeSet<_> = cross().map(|site| site.resolution).collect();
-            let available = available.into_iter().rev().map(show).collect::<Vec<_>>().join(", ");
+            let available = available.into_keys().rev().map(show).collect::<Vec<_>>().join(", ");
             return Err(PipelineError::AttentionResolution { wanted: show(resolution), available });
-        }
+        };
         Ok(Self { resolution, count })
     }
 
     /// An observer of these layers, which `ends` the pass at the last of them or lets it go on.
     pub(crate) fn collector(&self, ends: bool) -> Collector<'_> {
         Collector { layers: self, ends, maps: Vec::with_capacity(self.count) }
+    }
+}
+
+impl Pipeline {
+    /// Rows and columns of the attention maps that guidance can read, smallest first.
+    ///
+    /// # Errors
+    ///
+    /// When pictures of the request's size cannot be drawn.
+    pub fn attention_resolutions(&self, request: &Request) -> Result<Vec<[usize; 2]>, PipelineError> {
+        Ok(self.cross_attention(latent_size(self, request)?).into_keys().collect())
+    }
+
+    /// The number of cross-attention layers of every resolution in a pass over latents of `latent_size`.
+    fn cross_attention(&self, latent_size: [usize; 2]) -> BTreeMap<[usize; 2], usize> {
+        // The layout alone: parameters of a network that is not loaded take no memory.
+        let layout = UNet2DConditionModel::new(&self.unet_config, &self.device);
+        let mut layers = BTreeMap::new();
+        for site in layout.attention_sites(latent_size) {
+            if site.kind == AttentionKind::Cross {
+                *layers.entry(site.resolution).or_default() += 1;
+            }
+        }
+        layers
     }
 }
 

@@ -215,7 +215,7 @@ fn tell(observe: &mut Observer<'_>, step: usize, num_steps: usize) -> impl FnMut
 }
 
 /// Rows and columns of the latents of a request.
-fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
+pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
     let scale = pipeline.vae_config.scale();
     let smallest = scale << pipeline.unet_config.reductions();
     let [height, width] = match &request.init_image {

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod devices;
+mod eval;
 mod generate;
 mod models;
 mod self_test;
@@ -8,6 +9,7 @@ mod serve;
 mod tokens;
 
 pub(crate) use devices::devices;
+pub(crate) use eval::eval;
 pub(crate) use generate::{explain, generate};
 pub(crate) use models::models;
 pub(crate) use self_test::self_test;

@@ -68,6 +68,15 @@ impl Record {
         Self { settings, subjects: String::new(), trace: None }
     }
 
+    /// The settings that do not depend on the prompt.
+    pub(crate) fn settings_of_any_prompt(&self) -> Value {
+        let mut settings = self.settings.clone();
+        for key in ["prompt", "subjects", "token_indices", "phrases"] {
+            settings.as_object_mut().expect("an object").remove(key);
+        }
+        settings
+    }
+
     /// By the name under which the model can be asked for again.
     pub(crate) fn of_model(mut self, name: &str) -> Self {
         self.settings["model"] = json!(name);
