@@ -12,6 +12,7 @@ mod plan;
 mod prompt;
 mod prompt_file;
 mod published;
+mod score;
 mod scores;
 mod shard;
 mod statistics;
@@ -23,6 +24,7 @@ pub use plan::{Arm, Plan, PlanError};
 pub use prompt::{Prompt, Thing};
 pub use prompt_file::{PromptFileError, read_prompts};
 pub use published::{SOURCE as PUBLISHED_SOURCE, published, published_claim};
+pub use score::{PictureScorer, Scored, ScorerFailure, ScoringError, Tally};
 pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores, ScoresError};
 pub use shard::{Shard, ShardEnvironmentError, ShardError};
 pub use statistics::{

@@ -4,7 +4,7 @@ mod check;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use check::ScoresError;
@@ -63,9 +63,22 @@ pub struct PictureScore {
     pub seed: u64,
     /// SHA-256 of its file: a picture that was drawn anew is scored anew.
     pub sha256: String,
-    /// The metrics that apply to it; one that does not, such as colours where the prompt names none, is missing.
+    /// The metrics that apply to it; one that does not, such as colours where the prompt names none, is missing. To seven
+    /// decimals, which is what single precision has.
+    #[serde(deserialize_with = "values_of_seven_decimals")]
     pub values: BTreeMap<String, f64>,
     /// What the scorer saw, for the reader: the caption, the subjects found.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub detail: Value,
+}
+
+/// A value as it is kept. Written and read again it stays the same: that of all digits would not, for readers of JSON are
+/// free to be off by the last one.
+pub(crate) fn seven_decimals(value: f64) -> f64 {
+    (value * 1e7).round() / 1e7
+}
+
+fn values_of_seven_decimals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let values = BTreeMap::<String, f64>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|(key, value)| (key, seven_decimals(value))).collect())
 }
