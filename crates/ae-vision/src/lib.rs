@@ -3,3 +3,8 @@
 
 mod blip;
 mod clip;
+mod image_processor;
+mod resample;
+
+pub use image_processor::{ImageProcessor, ImageProcessorError};
+pub use resample::ResampleFilter;
