@@ -30,7 +30,7 @@ enum ResizeTo {
 /// What makes of a picture the input of a model: transformers' `CLIPImageProcessorPil` and `BlipImageProcessorPil`, and
 /// so the preprocessing of the official script: resize as Pillow does, cut out the middle, scale to 0..1, normalise.
 ///
-/// The pixels are those of Pillow bit by bit, the values those of transformers but for the last bit of single precision.
+/// The pixels are those of Pillow and the values those of transformers, bit by bit.
 /// Where an odd number of pixels is cut off, the smaller half goes first as in transformers; the transform of
 /// `clip.load` rounds the half to even. With square pictures there is nothing to cut off.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,11 @@ impl ImageProcessor {
             mean: MEAN,
             std: STD,
         }
+    }
+
+    /// For a network that takes pictures of `size` x `size` with values in -1..=1: bicubic, squashed into the square.
+    pub(crate) fn signed_square(size: u32) -> Self {
+        Self { mean: [0.5; 3], std: [0.5; 3], ..Self::blip(size) }
     }
 
     /// Width and height of what it makes of every picture.
