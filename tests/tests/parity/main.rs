@@ -14,3 +14,4 @@ mod runs;
 mod scheduler;
 mod stages;
 mod tiling;
+mod vision;
