@@ -1,10 +1,11 @@
 """Checks that a model folder is what this recipe makes, as far as that can be checked without training it again.
 
     node sprites.js work/sprites
-    python verify.py --detector work/detector/detector.safetensors
+    python verify.py
 
-Takes a minute or two, most of it for training the text encoder anew. Without --detector and --checkpoints what needs
-them is skipped, and said to be. README.md says what cannot be checked.
+Takes a minute or two, most of it for training the text encoder anew. The detector is the shipped one,
+../assets/detector/detector.safetensors, or the file that --detector names. Without --checkpoints what needs them is
+skipped, and said to be. README.md says what cannot be checked.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from sprites import Sprites
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ASSETS = os.path.join(HERE, "..", "assets", "sprites")
+DETECTOR = os.path.join(HERE, "..", "assets", "detector", "detector.safetensors")
 WEIGHTS = {
     "text_encoder": "text_encoder/model.safetensors",
     "vae": "vae/diffusion_pytorch_model.safetensors",
@@ -186,8 +188,6 @@ def unet_errors(options):
 
 def recognised(options):
     """The detector finds both subjects, and no other, in a picture that the model draws."""
-    if not options.detector:
-        raise Skip("no --detector")
     pipeline = StableDiffusionPipeline.from_pretrained(options.model, safety_checker=None, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(SEED)
@@ -240,7 +240,11 @@ def main():
     parser.add_argument(
         "--model", default=ASSETS, help="the model folder (default: the shipped one, ../assets/sprites)"
     )
-    parser.add_argument("--detector", help="detector.safetensors, for the check that it recognises a picture")
+    parser.add_argument(
+        "--detector",
+        default=DETECTOR,
+        help="the detector's file (default: the shipped one, ../assets/detector/detector.safetensors)",
+    )
     parser.add_argument(
         "--checkpoints", help="the folder of unet.pt and vae.pt, for the check that the weights are theirs"
     )

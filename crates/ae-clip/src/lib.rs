@@ -8,6 +8,7 @@
 //!   [`find_phrases`] does the same for whole phrases, [`content_words`] chooses them, [`subjects_at`] takes positions as the reference pipeline does.
 //! - [`ClipTextModel`] is transformers' `CLIPTextModel`; what it returns is `text_encoder(ids)[0]`, or the
 //!   hidden states some layers before (clip skip).
+//! - [`ClipEncoder`] is what CLIP's text model and its vision model have in common.
 //! - [`ClipTokenizer::add_embedding_tokens`] and [`ClipTextModel::add_token_embeddings`] take in a textual
 //!   inversion, whose placeholder is then a word of the prompt.
 //! - [`ClipTokenizer::tokenize_weighted`] and [`apply_weights`] weight parts of a prompt, as in
@@ -27,6 +28,7 @@
 
 mod config;
 mod content_words;
+mod encoder;
 mod prompt;
 mod subject;
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod words;
 
 pub use config::{Activation, ClipTextModelConfig, ConfigError};
 pub use content_words::content_words;
+pub use encoder::{ClipEncoder, ClipEncoderConfig};
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_phrases, find_subjects, subject_name, subjects_at};
 pub use text_model::{ClipTextModel, EncodeError, TokenEmbeddingError};

@@ -1,7 +1,4 @@
-mod attention;
 mod embeddings;
-mod encoder;
-mod mlp;
 
 use ae_tensor::nn::layer_norm as norm;
 use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
@@ -10,8 +7,8 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::config::ClipTextModelConfig;
+use crate::encoder::{ClipEncoder, ClipEncoderConfig};
 use embeddings::ClipTextEmbeddings;
-use encoder::ClipEncoder;
 
 /// transformers 4 wraps the model in `text_model`, transformers 5 does not. The position ids are a constant
 /// buffer, which old checkpoints hold.
@@ -108,8 +105,8 @@ impl ClipTextModel {
     pub fn new(config: &ClipTextModelConfig, device: &Device) -> Self {
         Self {
             embeddings: ClipTextEmbeddings::new(config, device),
-            encoder: ClipEncoder::new(config, device),
-            final_layer_norm: layer_norm(config, device),
+            encoder: ClipEncoder::new(&ClipEncoderConfig::from(config), device),
+            final_layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
         }
     }
 
@@ -238,10 +235,6 @@ impl ClipTextModel {
         let hidden_states = self.encoder.forward(hidden_states, layers);
         norm(&self.final_layer_norm, hidden_states).cast(DType::F32)
     }
-}
-
-fn layer_norm(config: &ClipTextModelConfig, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device)
 }
 
 #[cfg(test)]

@@ -1,5 +1,27 @@
 //! Models that look at pictures: CLIP's image and text features, the BLIP captioner, and the scores that the
 //! Attend-and-Excite paper makes of them.
+//!
+//! - [`ClipModel`] is transformers' `CLIPModel` with its processors, from a folder as published on Hugging Face.
+//! - [`ClipScorer`] makes the paper's scores of its features: full-prompt, minimum-object and text-text similarity.
+//! - [`ImageProcessor`] brings pictures to a model's size bit by bit as Pillow does.
+//! - [`SubjectDetector`] finds the embedded model's subjects in a picture.
 
 mod blip;
 mod clip;
+mod detector;
+mod image_processor;
+mod resample;
+mod scorer;
+mod templates;
+
+pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
+pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
+pub use image_processor::{ImageProcessor, ImageProcessorError};
+pub use resample::ResampleFilter;
+pub use scorer::ClipScorer;
+pub use templates::IMAGENET_TEMPLATES;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,3 +3,4 @@
 mod formats;
 mod models;
 mod requests;
+mod vision;

@@ -15,3 +15,4 @@ mod runs;
 mod scheduler;
 mod stages;
 mod tiling;
+mod vision;

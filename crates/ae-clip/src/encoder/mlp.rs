@@ -3,7 +3,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
 
-use crate::config::{Activation, ClipTextModelConfig};
+use super::ClipEncoderConfig;
+use crate::config::Activation;
 
 /// The feed-forward block: transformers' `CLIPMLP`.
 #[derive(Module, Debug)]
@@ -15,7 +16,7 @@ pub(super) struct ClipMlp {
 }
 
 impl ClipMlp {
-    pub(super) fn new(config: &ClipTextModelConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &ClipEncoderConfig, device: &Device) -> Self {
         Self {
             fc1: LinearConfig::new(config.hidden_size, config.intermediate_size).init(device),
             fc2: LinearConfig::new(config.intermediate_size, config.hidden_size).init(device),

@@ -5,9 +5,9 @@ use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::config::ClipTextModelConfig;
+use super::ClipEncoderConfig;
 
-/// Causal multi-head self-attention: transformers' `CLIPAttention`.
+/// Multi-head self-attention, causal or not: transformers' `CLIPAttention`.
 #[derive(Module, Debug)]
 pub(super) struct ClipAttention {
     q_proj: Linear,
@@ -15,10 +15,12 @@ pub(super) struct ClipAttention {
     v_proj: Linear,
     out_proj: Linear,
     heads: usize,
+    #[module(skip)]
+    is_causal: bool,
 }
 
 impl ClipAttention {
-    pub(super) fn new(config: &ClipTextModelConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &ClipEncoderConfig, device: &Device) -> Self {
         let projection = || LinearConfig::new(config.hidden_size, config.hidden_size).init(device);
         Self {
             q_proj: projection(),
@@ -26,6 +28,7 @@ impl ClipAttention {
             v_proj: projection(),
             out_proj: projection(),
             heads: config.num_attention_heads,
+            is_causal: config.is_causal,
         }
     }
 
@@ -38,10 +41,10 @@ impl ClipAttention {
         let query = heads(self.q_proj.forward(hidden_states.clone()));
         let key = heads(self.k_proj.forward(hidden_states.clone()));
         let value = heads(self.v_proj.forward(hidden_states));
-        // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a
-        // pass over 77 tokens once per prompt is no place to trade exactness for speed.
+        // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a pass
+        // over some 77 tokens or 200 patches is no place to trade exactness for speed.
         let scale = (query.dims()[3] as f64).sqrt().recip();
-        let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: true };
+        let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: self.is_causal };
         self.out_proj.forward(merge_heads(attention(query, key, value, None, None, options)).cast(dtype))
     }
 }

@@ -1,0 +1,62 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ae_checkpoint::Checkpoint;
+use ae_clip::ClipTokenizer;
+use ae_tensor::{FloatType, KeyRules, load_weights};
+use burn::tensor::Device;
+
+use super::{ClipConfig, ClipError, ClipModel, Networks};
+use crate::image_processor::ImageProcessor;
+
+/// The position ids are a constant buffer, which old checkpoints hold; `logit_scale` makes probabilities of scores.
+const KEY_RULES: KeyRules = KeyRules { prefix: "", renames: &[], ignored: &["embeddings.position_ids", "logit_scale"] };
+
+/// What a folder may hold, the best first.
+const WEIGHTS: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+impl ClipModel {
+    /// Loads a model onto `device` from a folder as published on Hugging Face, such as `openai/clip-vit-base-patch16` with
+    /// which the paper's scores are computed: `config.json`, `preprocessor_config.json`, the tokenizer's files, and the
+    /// weights in `model.safetensors` or `pytorch_model.bin`.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or damaged, the files do not belong together, or the device does not compute in the type
+    /// asked for. The error names the file.
+    pub fn load(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, ClipError> {
+        let folder = folder.as_ref();
+        if !dtype.is_supported_by(device) {
+            return Err(ClipError::Dtype { dtype });
+        }
+        let path = folder.join("config.json");
+        let json = fs::read_to_string(&path).map_err(|source| ClipError::Io {
+            path: path.clone(),
+            source,
+            holds: "config.json, preprocessor_config.json, tokenizer and weights",
+        })?;
+        let config = ClipConfig::from_json(&json).map_err(|source| ClipError::Config { path, source })?;
+        let processor = ImageProcessor::from_folder(folder)?;
+        let (made, model) = (processor.output_size(), config.vision.image_size);
+        if made.iter().any(|&side| side as usize != model) {
+            return Err(ClipError::ImageSize { processor: made, model });
+        }
+        let tokenizer = ClipTokenizer::from_dir(folder)?;
+        let checkpoint = open_weights(folder)?;
+        let mut networks = Networks::new(&config, device);
+        load_weights(&mut networks, &checkpoint, &KEY_RULES, dtype)?;
+        Ok(Self { networks, config, processor, tokenizer, device: device.clone() })
+    }
+}
+
+/// Opens the weights of a folder.
+pub(crate) fn open_weights(folder: &Path) -> Result<Checkpoint, ClipError> {
+    let path: PathBuf = WEIGHTS
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.exists())
+        .ok_or_else(|| ClipError::NoWeights { folder: folder.to_owned() })?;
+    let is_index = path.extension().is_some_and(|extension| extension == "json");
+    Ok(if is_index { Checkpoint::open_sharded(&path)? } else { Checkpoint::open(&path)? })
+}
