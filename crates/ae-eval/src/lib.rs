@@ -6,12 +6,17 @@
 mod plan;
 mod prompt;
 mod published;
+mod report;
 mod scores;
 mod statistics;
 
 pub use plan::{Arm, Plan};
 pub use prompt::{Prompt, Thing};
 pub use published::{SOURCE as PUBLISHED_SOURCE, published, published_claim};
+pub use report::{
+    ArmExamples, ArmFigures, ArmScores, Example, GroupFigures, MetricChart, MetricFigures, PictureFigures, Report,
+    ReportError, ReportPicture,
+};
 pub use scores::{Metric, MetricKind, PictureScore, Scorer, Scores, ScoresError};
 pub use statistics::{
     Changes, Comparison, Estimate, FLIPS, Interval, LEVEL, PromptValues, RESAMPLES, SEED, Statistics, mcnemar_p,
