@@ -90,8 +90,11 @@ fn name(prompt: &Prompt, seed: u64) -> String {
     format!("{}-{seed}", prompt.text.replace(' ', "-"))
 }
 
+/// What a scorer says of a picture.
+type Score<'a> = &'a dyn Fn(&Prompt, u64) -> (BTreeMap<String, f64>, serde_json::Value);
+
 fn scores(plan: &Plan, arm: &str, share: f64) -> ArmScores {
-    let pictures = |score: &dyn Fn(&Prompt, u64) -> (BTreeMap<String, f64>, serde_json::Value)| {
+    let pictures = |score: Score| {
         let pictures = plan.prompts.iter().flat_map(|prompt| plan.seeds.iter().map(move |seed| (prompt, *seed)));
         let score = |(prompt, seed): (&Prompt, u64)| {
             let (values, detail) = score(prompt, seed);

@@ -141,7 +141,7 @@ mod tests {
         let mut statistics = Statistics::default();
         let nothing: [&[Option<f64>]; 2] = [&[], &[None]];
         assert_eq!(statistics.estimate(nothing), None);
-        let apart: [(&[Option<f64>], &[Option<f64>]); 1] = [(&[None, Some(1.0)], &[Some(1.0), None])];
+        let apart: [(PromptValues, PromptValues); 1] = [(&[None, Some(1.0)], &[Some(1.0), None])];
         assert_eq!(statistics.compare(MetricKind::Share, apart), None);
     }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn shares_count_what_was_gained_and_lost() {
         let pair = |first: f64, this: f64| ([Some(first)], [Some(this)]);
-        let alone: (&[Option<f64>], &[Option<f64>]) = (&[Some(1.0), None, None], &[None, Some(1.0), None]);
+        let alone: (PromptValues, PromptValues) = (&[Some(1.0), None, None], &[None, Some(1.0), None]);
         let pairs = [(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)].map(|(a, b)| pair(a, b));
         let prompts = pairs.iter().map(|(first, this)| (&first[..], &this[..])).chain([alone]).collect::<Vec<_>>();
         assert_eq!(unpaired(prompts.iter().copied()), 2);

@@ -12,11 +12,14 @@ const MARGIN: f32 = 12.0;
 const TITLE_HEIGHT: f32 = 34.0;
 const GROUP_HEIGHT: f32 = 30.0;
 const ROW_HEIGHT: f32 = 24.0;
+/// Of a row whose name stands above its dot, which is so in charts narrower than this.
+const STACKED_HEIGHT: f32 = 40.0;
+const STACKED: f32 = 480.0;
 const AXIS_HEIGHT: f32 = 24.0;
 const KEY_HEIGHT: f32 = 24.0;
 const GAP: f32 = 14.0;
 /// The share of the width that names may take.
-const NAMES: f32 = 0.36;
+const NAMES: f32 = 0.4;
 const RADIUS: f32 = 4.5;
 const LABEL: Style = Style { size: 14.0, weight: 400 };
 const LINES: &str = "#e1e1e1";
@@ -106,24 +109,25 @@ impl IntervalChart {
             drawn += &text(&title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
             top += TITLE_HEIGHT;
         }
-        let rows = self.groups.iter().map(|group| GROUP_HEIGHT + group.points.len() as f32 * ROW_HEIGHT).sum::<f32>();
         let columns = self.columns(width);
+        let rows = |group: &IntervalGroup| group.points.len() as f32 * columns.row;
+        let height = self.groups.iter().map(|group| GROUP_HEIGHT + rows(group)).sum::<f32>();
         let axis = Axis::new(self, (columns.plot, columns.end));
         for tick in axis.ticks() {
-            drawn += &text(&axis.written(tick), (axis.place(tick), top + rows + 18.0), Anchor::Middle, LABEL);
+            drawn += &text(&axis.written(tick), (axis.place(tick), top + height + 18.0), Anchor::Middle, LABEL);
         }
-        let bottom = top + rows + AXIS_HEIGHT;
+        let bottom = top + height + AXIS_HEIGHT;
         for group in &self.groups {
             let name = shortened(&group.name, HEADING, width - 2.0 * MARGIN);
             drawn += &text(&name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
             top += GROUP_HEIGHT;
             for tick in axis.ticks() {
-                let (x, end) = (axis.place(tick), top + group.points.len() as f32 * ROW_HEIGHT);
+                let (x, end) = (axis.place(tick), top + rows(group));
                 drawn += &line((x, top), (x, end), "grid", LINES, 1.0);
             }
             for (place, point) in group.points.iter().enumerate() {
-                drawn += &row(point, place, top + ROW_HEIGHT / 2.0, &columns, &axis);
-                top += ROW_HEIGHT;
+                drawn += &row(point, place, top, &columns, &axis);
+                top += columns.row;
             }
         }
         let mut height = bottom + MARGIN;
@@ -139,15 +143,27 @@ impl IntervalChart {
     }
 
     fn columns(&self, width: f32) -> Columns {
+        let numbers = width - MARGIN;
+        let number_width = self::width("100.0 %", LABEL);
+        if width < STACKED {
+            let names = numbers - MARGIN - number_width - GAP;
+            return Columns {
+                names,
+                plot: MARGIN + 16.0,
+                end: numbers - 20.0,
+                numbers,
+                row: STACKED_HEIGHT,
+                middle: 27.0,
+            };
+        }
         let names = self.groups.iter().flat_map(|group| &group.points).map(|point| self::width(&point.name, LABEL));
         let names = names.fold(0.0, f32::max).min(width * NAMES);
-        let plot = MARGIN + names + GAP;
-        let end = width - MARGIN - self::width("100.0 %", LABEL) - GAP;
-        Columns { names, plot, end, numbers: width - MARGIN }
+        let (plot, end) = (MARGIN + names + GAP, numbers - number_width - GAP);
+        Columns { names, plot, end, numbers, row: ROW_HEIGHT, middle: ROW_HEIGHT / 2.0 }
     }
 }
 
-/// Where things are from left to right, in pixels.
+/// Where things are, in pixels: from left to right, and within a row from its top.
 struct Columns {
     /// The width of the names.
     names: f32,
@@ -156,14 +172,22 @@ struct Columns {
     end: f32,
     /// The right end of the numbers.
     numbers: f32,
+    /// The height of a row.
+    row: f32,
+    /// The height of its dot.
+    middle: f32,
 }
 
-fn row(point: &IntervalPoint, place: usize, middle: f32, columns: &Columns, axis: &Axis) -> String {
-    let baseline = middle + 5.0;
+fn row(point: &IntervalPoint, place: usize, top: f32, columns: &Columns, axis: &Axis) -> String {
+    let (middle, baseline) = (top + columns.middle, top + 17.0);
     let mut drawn = text(&shortened(&point.name, LABEL, columns.names), (MARGIN, baseline), Anchor::Start, LABEL);
     let (red, green, blue) = CURVES[place % CURVES.len()];
     let colour = format!("#{red:02x}{green:02x}{blue:02x}");
     let class = format!("series-{place}");
+    // Beneath what it is compared with.
+    if let Some(mark) = finite(point.mark) {
+        drawn += &diamond((axis.place(mark), middle));
+    }
     if let Some((low, high)) = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
         let (low, high) = (axis.place(low), axis.place(high));
         drawn += &line((low, middle), (high, middle), &class, &colour, 2.0);
@@ -173,13 +197,7 @@ fn row(point: &IntervalPoint, place: usize, middle: f32, columns: &Columns, axis
     }
     let value = finite(point.value);
     if let Some(value) = value {
-        let x = axis.place(value);
-        drawn += &format!(
-            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{middle}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>"
-        );
-    }
-    if let Some(mark) = finite(point.mark) {
-        drawn += &diamond((axis.place(mark), middle));
+        drawn += &dot((axis.place(value), middle), &class, &colour);
     }
     let number = value.map_or_else(|| "none".to_owned(), |value| axis.value(value));
     drawn + &text(&number, (columns.numbers, baseline), Anchor::End, LABEL)
@@ -190,6 +208,10 @@ fn line((x1, y1): (f32, f32), (x2, y2): (f32, f32), class: &str, colour: &str, w
         "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" stroke=\"{colour}\" \
          stroke-width=\"{width}\"/>"
     )
+}
+
+fn dot((x, y): (f32, f32), class: &str, colour: &str) -> String {
+    format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>")
 }
 
 fn diamond((x, y): (f32, f32)) -> String {
@@ -274,7 +296,17 @@ mod tests {
         assert!(svg.starts_with("<svg class=\"interval-chart\" role=\"img\"") && svg.contains("viewBox=\"0 0 330 "));
         assert!(!svg.contains("@font-face") && !svg.contains("<rect"));
         assert!(dots(&svg).iter().all(|x| (0.0..330.0).contains(x)));
-        chart().inline_svg(0);
+        // Long names stand above their dots there, and are whole.
+        let mut chart = chart();
+        chart.groups[0].points[0].name = "composable-diffusion".to_owned();
+        let (narrow, wide) = (chart.inline_svg(310), chart.inline_svg(680));
+        assert!(narrow.contains(">composable-diffusion<") && wide.contains(">composable-diffusion<"));
+        let range = |svg: &str| {
+            let dots = dots(svg);
+            dots[1] - dots[0]
+        };
+        assert!(range(&narrow) > 0.4 * 200.0, "{}", range(&narrow));
+        chart.inline_svg(0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use ae_figures::{ChartScale, IntervalChart, IntervalGroup, IntervalPoint};
 
 use super::{MetricFigures, Report};
-use crate::{MetricKind, PUBLISHED_SOURCE};
+use crate::MetricKind;
 
 /// What the group of all sets is called.
 pub(super) const ALL_SETS: &str = "all sets";
@@ -43,7 +43,7 @@ pub(super) fn of(figures: &MetricFigures) -> IntervalChart {
             MetricKind::Similarity => ChartScale::Number,
         },
         groups: groups.collect(),
-        mark: PUBLISHED_SOURCE.to_owned(),
+        mark: "published for Stable Diffusion 1.4".to_owned(),
     }
 }
 

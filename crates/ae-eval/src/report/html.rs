@@ -70,16 +70,15 @@ impl Report {
             MetricKind::Share => ("Gained", "Lost"),
             MetricKind::Similarity => ("Best", "Worst"),
         };
-        let mut section = format!("<section>\n<h3>{}, by {}</h3>\n", escaped(arm), escaped(&metric.title));
-        for (title, examples) in [(gained, best), (lost, worst)] {
-            section += &format!("<h4>{title}</h4>\n");
-            if examples.is_empty() {
-                section += "<p class=\"hint\">There is no such pair of pictures.</p>\n";
+        let sides = [(gained, best), (lost, worst)].map(|(title, examples)| {
+            let pairs: Vec<_> = examples.iter().map(|example| self.example(arm, example, pictures)).collect();
+            if pairs.is_empty() {
+                return format!("<h4>{title}</h4>\n<p class=\"hint\">There is no such pair of pictures.</p>\n");
             }
-            let examples = examples.iter().map(|example| self.example(arm, example, pictures));
-            section += &format!("<div class=\"examples\">{}</div>\n", examples.collect::<String>());
-        }
-        section + "</section>\n"
+            format!("<h4>{title}</h4>\n<div class=\"examples\">{}</div>\n", pairs.concat())
+        });
+        let (arm, metric) = (escaped(arm), escaped(&metric.title));
+        format!("<section>\n<h3>{arm}, by {metric}</h3>\n{}</section>\n", sides.concat())
     }
 
     fn example(
@@ -172,7 +171,8 @@ fn navigation(sections: &[Section], has_examples: bool) -> String {
     let metrics = metrics.map(|(place, section)| (format!("metric-{place}"), section.figures.metric.title.clone()));
     let examples = has_examples.then(|| ("examples".to_owned(), "Best and worst pictures".to_owned()));
     let links = metrics.chain(examples).chain([("settings".to_owned(), "Settings".to_owned())]);
-    links.map(|(id, title)| format!("<li><a href=\"#{id}\">{}</a></li>", escaped(&title))).collect()
+    let links = links.map(|(id, title)| format!("<li><a href=\"#{id}\">{}</a></li>", escaped(&title)));
+    links.collect::<Vec<_>>().concat()
 }
 
 fn metric(place: usize, section: &Section) -> String {
@@ -181,19 +181,22 @@ fn metric(place: usize, section: &Section) -> String {
         .map(|(class, width)| format!("<div class=\"chart {class}\">{}</div>\n", chart.inline_svg(width)));
     let title = &section.figures.metric.title;
     let tables: String = section.tables.iter().map(|part| table(title, part)).collect();
-    let notes: String = section.notes.iter().map(|note| format!("<p class=\"hint\">{}</p>\n", escaped(note))).collect();
+    let notes = section.notes.iter().map(|note| format!("<p class=\"hint\">{}</p>\n", escaped(note)));
+    let notes = notes.collect::<Vec<_>>().concat();
     let title = escaped(title);
     format!("<section id=\"metric-{place}\">\n<h2>{title}</h2>\n{}{tables}{notes}</section>\n", charts.concat())
 }
 
 /// A table that scrolls by itself where the screen is too narrow.
 fn table(title: &str, table: &Table) -> String {
-    let head: String = table.head.iter().map(|name| format!("<th scope=\"col\">{}</th>", escaped(name))).collect();
+    let class = |column: usize| if column < table.names { " class=\"name\"" } else { "" };
+    let head = table.head.iter().enumerate();
+    let head = head.map(|(column, name)| format!("<th scope=\"col\"{}>{}</th>", class(column), escaped(name)));
+    let head: String = head.collect();
     let rows = table.rows.iter().map(|row| {
         let cells = row.iter().enumerate().map(|(column, cell)| match column {
             0 => format!("<th scope=\"row\">{}</th>", escaped(cell)),
-            column if column < table.names => format!("<td class=\"name\">{}</td>", escaped(cell)),
-            _ => format!("<td>{}</td>", escaped(cell)),
+            _ => format!("<td{}>{}</td>", class(column), escaped(cell)),
         });
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     });

@@ -27,7 +27,7 @@ pub(super) fn summary(report: &Report) -> String {
     let plan = report.plan();
     let sets =
         report.figures().first().map_or(1, |figures| figures.groups.iter().filter(|group| group.set.is_some()).count());
-    let mut summary = format!(
+    let summary = format!(
         "Model: {}. {} in {}, {} each; {}, {} planned for each.",
         plan.model,
         count(plan.prompts.len(), "prompt"),
@@ -36,11 +36,12 @@ pub(super) fn summary(report: &Report) -> String {
         count(plan.arms.len(), "arm"),
         count(report.planned(), "picture")
     );
-    if report.unplanned() > 0 {
-        let scores = count(report.unplanned(), "score");
-        summary += &format!(" {scores} of pictures that the plan does not have were left out.");
+    match report.unplanned() {
+        0 => summary,
+        scores => {
+            format!("{summary} {} of pictures that the plan does not have were left out.", count(scores, "score"))
+        }
     }
-    summary
 }
 
 /// How the numbers came about.
@@ -61,7 +62,7 @@ pub(super) fn method(report: &Report) -> String {
 pub(super) fn pictures(report: &Report) -> Table {
     let row = |name: &String| vec![name.clone(), report.scored(name).to_string(), report.planned().to_string()];
     Table {
-        caption: "Pictures".to_owned(),
+        caption: "Pictures of every arm".to_owned(),
         head: ["arm", "scored", "planned"].map(str::to_owned).to_vec(),
         rows: report.plan().arms.iter().map(|arm| row(&arm.name)).collect(),
         names: 1,

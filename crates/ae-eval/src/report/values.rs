@@ -12,7 +12,7 @@ pub(super) struct Values {
     prompts: usize,
     seeds: usize,
     /// Metric by metric, in each arm by arm, prompt by prompt, seed by seed.
-    values: Vec<Option<f64>>,
+    numbers: Vec<Option<f64>>,
     /// Whether any scorer has seen a picture: arm by arm, prompt by prompt, seed by seed.
     scored: Vec<bool>,
     /// What scorers say in words of the pictures, by their names.
@@ -34,7 +34,7 @@ impl Values {
             arms: arms.len(),
             prompts: prompts.len(),
             seeds: seeds.len(),
-            values: vec![None; metrics.len() * pictures],
+            numbers: vec![None; metrics.len() * pictures],
             scored: vec![false; pictures],
             details: HashMap::new(),
             unplanned: 0,
@@ -49,7 +49,7 @@ impl Values {
                     let picture = all.picture(arms[arm], *prompt, *seed);
                     all.scored[picture] = true;
                     for (key, value) in &score.values {
-                        all.values[metrics[key] * pictures + picture] = Some(*value);
+                        all.numbers[metrics[key] * pictures + picture] = Some(*value);
                     }
                     if !score.detail.is_null() {
                         let details = all.details.entry(picture).or_default();
@@ -68,12 +68,12 @@ impl Values {
     /// Those of a metric for the seeds of a prompt.
     pub(super) fn of_prompt(&self, metric: usize, arm: usize, prompt: usize) -> PromptValues<'_> {
         let first = self.picture(metric * self.arms + arm, prompt, 0);
-        &self.values[first..first + self.seeds]
+        &self.numbers[first..first + self.seeds]
     }
 
     /// That of a metric for a picture.
     pub(super) fn get(&self, metric: usize, arm: usize, prompt: usize, seed: usize) -> Option<f64> {
-        self.values[self.picture(metric * self.arms + arm, prompt, seed)]
+        self.numbers[self.picture(metric * self.arms + arm, prompt, seed)]
     }
 
     /// What scorers say in words of a picture.

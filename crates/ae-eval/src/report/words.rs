@@ -24,10 +24,7 @@ pub(super) fn estimate(kind: MetricKind, estimate: &Estimate) -> String {
         MetricKind::Share => format!("{:.1}", 100.0 * number),
         MetricKind::Similarity => signed(&format!("{number:.3}")),
     };
-    let Interval { low, high } = match estimate.interval {
-        Some(interval) => interval,
-        None => return value(kind, estimate.mean),
-    };
+    let Some(Interval { low, high }) = estimate.interval else { return value(kind, estimate.mean) };
     format!("{} ({} to {})", value(kind, estimate.mean), number(low), number(high))
 }
 
@@ -63,7 +60,7 @@ pub(super) fn probability(p: f64) -> String {
 pub(super) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let grouped = digits.chars().enumerate().flat_map(|(place, digit)| {
-        let is_first = place > 0 && (digits.len() - place) % 3 == 0;
+        let is_first = place > 0 && (digits.len() - place).is_multiple_of(3);
         is_first.then_some(' ').into_iter().chain([digit])
     });
     grouped.collect()
