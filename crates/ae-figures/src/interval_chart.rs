@@ -1,29 +1,18 @@
 use image::RgbImage;
 
-use crate::colors::CURVES;
 use crate::interval_axis::Axis;
-use crate::svg::{Anchor, HEADING, Style, document, escaped, font_style, rasterise, shortened, text, width};
+use crate::interval_row::{Columns, LABEL, MARGIN, diamond, line, row};
+use crate::svg::{Anchor, HEADING, document, escaped, font_style, rasterise, shortened, text};
 
 /// Width of a chart that stands alone, in pixels.
 const WIDTH: u32 = 720;
 /// Pixels of the PNG per unit of the SVG, so that its text is sharp.
 const SHARPNESS: f32 = 2.0;
-const MARGIN: f32 = 12.0;
 const TITLE_HEIGHT: f32 = 34.0;
 const GROUP_HEIGHT: f32 = 30.0;
-const ROW_HEIGHT: f32 = 24.0;
-/// Of a row whose name stands above its dot, which is so in charts narrower than this.
-const STACKED_HEIGHT: f32 = 40.0;
-const STACKED: f32 = 480.0;
 const AXIS_HEIGHT: f32 = 24.0;
 const KEY_HEIGHT: f32 = 24.0;
-const GAP: f32 = 14.0;
-/// The share of the width that names may take.
-const NAMES: f32 = 0.4;
-const RADIUS: f32 = 4.5;
-const LABEL: Style = Style { size: 14.0, weight: 400 };
 const LINES: &str = "#e1e1e1";
-const INK: &str = "#1a1a1a";
 
 /// Numbers with intervals in groups, one to a line: a dot with whiskers.
 ///
@@ -87,8 +76,9 @@ impl IntervalChart {
         rasterise(&self.svg(), SHARPNESS)
     }
 
-    /// An element of a page, `width` pixels wide at least and without title, font and background. Its class is
-    /// `interval-chart`; the page's style may colour `series-0`, `series-1` …, `grid` and `mark`.
+    /// An element of a page, drawn for a width in pixels, of which it takes 240 at least; without heading, font and background.
+    /// Where it is narrow, names stand above their dots. Its class is `interval-chart`, and the page's style may colour
+    /// `series-0`, `series-1` …, `grid` and `mark` in it.
     pub fn inline_svg(&self, width: u32) -> String {
         let width = width.max(240);
         let (height, elements) = self.elements(width as f32, false);
@@ -109,7 +99,7 @@ impl IntervalChart {
             drawn += &text(&title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
             top += TITLE_HEIGHT;
         }
-        let columns = self.columns(width);
+        let columns = Columns::new(self, width);
         let rows = |group: &IntervalGroup| group.points.len() as f32 * columns.row;
         let height = self.groups.iter().map(|group| GROUP_HEIGHT + rows(group)).sum::<f32>();
         let axis = Axis::new(self, (columns.plot, columns.end));
@@ -141,88 +131,6 @@ impl IntervalChart {
         let height = height.ceil() as u32;
         (height, drawn)
     }
-
-    fn columns(&self, width: f32) -> Columns {
-        let numbers = width - MARGIN;
-        let number_width = self::width("100.0 %", LABEL);
-        if width < STACKED {
-            let names = numbers - MARGIN - number_width - GAP;
-            return Columns {
-                names,
-                plot: MARGIN + 16.0,
-                end: numbers - 20.0,
-                numbers,
-                row: STACKED_HEIGHT,
-                middle: 27.0,
-            };
-        }
-        let names = self.groups.iter().flat_map(|group| &group.points).map(|point| self::width(&point.name, LABEL));
-        let names = names.fold(0.0, f32::max).min(width * NAMES);
-        let (plot, end) = (MARGIN + names + GAP, numbers - number_width - GAP);
-        Columns { names, plot, end, numbers, row: ROW_HEIGHT, middle: ROW_HEIGHT / 2.0 }
-    }
-}
-
-/// Where things are, in pixels: from left to right, and within a row from its top.
-struct Columns {
-    /// The width of the names.
-    names: f32,
-    /// The ends of the axis.
-    plot: f32,
-    end: f32,
-    /// The right end of the numbers.
-    numbers: f32,
-    /// The height of a row.
-    row: f32,
-    /// The height of its dot.
-    middle: f32,
-}
-
-fn row(point: &IntervalPoint, place: usize, top: f32, columns: &Columns, axis: &Axis) -> String {
-    let (middle, baseline) = (top + columns.middle, top + 17.0);
-    let mut drawn = text(&shortened(&point.name, LABEL, columns.names), (MARGIN, baseline), Anchor::Start, LABEL);
-    let (red, green, blue) = CURVES[place % CURVES.len()];
-    let colour = format!("#{red:02x}{green:02x}{blue:02x}");
-    let class = format!("series-{place}");
-    // Beneath what it is compared with.
-    if let Some(mark) = finite(point.mark) {
-        drawn += &diamond((axis.place(mark), middle));
-    }
-    if let Some((low, high)) = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
-        let (low, high) = (axis.place(low), axis.place(high));
-        drawn += &line((low, middle), (high, middle), &class, &colour, 2.0);
-        for end in [low, high] {
-            drawn += &line((end, middle - 5.0), (end, middle + 5.0), &class, &colour, 2.0);
-        }
-    }
-    let value = finite(point.value);
-    if let Some(value) = value {
-        drawn += &dot((axis.place(value), middle), &class, &colour);
-    }
-    let number = value.map_or_else(|| "none".to_owned(), |value| axis.value(value));
-    drawn + &text(&number, (columns.numbers, baseline), Anchor::End, LABEL)
-}
-
-fn line((x1, y1): (f32, f32), (x2, y2): (f32, f32), class: &str, colour: &str, width: f32) -> String {
-    format!(
-        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" stroke=\"{colour}\" \
-         stroke-width=\"{width}\"/>"
-    )
-}
-
-fn dot((x, y): (f32, f32), class: &str, colour: &str) -> String {
-    format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>")
-}
-
-fn diamond((x, y): (f32, f32)) -> String {
-    format!(
-        "<path class=\"mark\" d=\"M{:.1} {y}L{x:.1} {}L{:.1} {y}L{x:.1} {}Z\" fill=\"#ffffff\" stroke=\"{INK}\" \
-         stroke-width=\"1.5\"/>",
-        x - 6.0,
-        y - 6.0,
-        x + 6.0,
-        y + 6.0
-    )
 }
 
 pub(crate) fn finite(number: Option<f64>) -> Option<f64> {
