@@ -1,8 +1,8 @@
 //! The evaluation of text-to-image methods: prompts, a folder of pictures, scores, statistics and a report.
 //!
 //! A [`Plan`] says which [`Arm`]s (methods, or one method with different settings) draw which [`Prompt`]s with which seeds.
-//! [`Scores`] hold what a scorer says of every picture of an arm. A [`Report`] has the figures of all of them: means with intervals,
-//! comparisons with the first arm, tables, charts and a page.
+//! [`Scores`] hold what a scorer says of every picture of an arm. A [`Report`] has the figures of all of them: means with
+//! intervals, comparisons with the first arm, tables, charts and a page.
 
 mod plan;
 mod prompt;

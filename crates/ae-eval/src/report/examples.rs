@@ -52,9 +52,10 @@ struct Candidate {
 }
 
 impl Report {
-    /// For every arm but the first the pairs that differ most, `count` on either side at most and of a prompt one, by a metric: the
-    /// one of the key, or else the first share, or else the first metric. Among equals the mean difference of the similarities
-    /// decides, then the order of the plan. No arm has any where nothing is scored.
+    /// For every arm but the first the pairs that differ most by a metric, `count` on either side at most and of a prompt one.
+    ///
+    /// The metric is the one of the key, or else the first share, or else the first one. Among equals the mean difference of the
+    /// similarities decides, then the order of the plan. Where nothing is scored there are no arms.
     ///
     /// # Errors
     ///
