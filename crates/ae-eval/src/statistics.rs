@@ -115,6 +115,12 @@ impl Statistics {
     }
 }
 
+/// How many pictures have a value in one of two arms alone, which no pair has.
+pub(crate) fn unpaired<'a>(prompts: impl IntoIterator<Item = (PromptValues<'a>, PromptValues<'a>)>) -> usize {
+    let is_alone = |(first, this): &(&Option<f64>, &Option<f64>)| first.is_some() != this.is_some();
+    prompts.into_iter().map(|(first, this)| first.iter().zip(this).filter(is_alone).count()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +141,7 @@ mod tests {
         let mut statistics = Statistics::default();
         let nothing: [&[Option<f64>]; 2] = [&[], &[None]];
         assert_eq!(statistics.estimate(nothing), None);
-        let apart: [(&[Option<f64>], &[Option<f64>]); 1] = [(&[None, Some(1.0)], &[Some(1.0), None])];
+        let apart: [(PromptValues, PromptValues); 1] = [(&[None, Some(1.0)], &[Some(1.0), None])];
         assert_eq!(statistics.compare(MetricKind::Share, apart), None);
     }
 
@@ -163,8 +169,10 @@ mod tests {
     #[test]
     fn shares_count_what_was_gained_and_lost() {
         let pair = |first: f64, this: f64| ([Some(first)], [Some(this)]);
+        let alone: (PromptValues, PromptValues) = (&[Some(1.0), None, None], &[None, Some(1.0), None]);
         let pairs = [(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)].map(|(a, b)| pair(a, b));
-        let prompts = pairs.iter().map(|(first, this)| (&first[..], &this[..]));
+        let prompts = pairs.iter().map(|(first, this)| (&first[..], &this[..])).chain([alone]).collect::<Vec<_>>();
+        assert_eq!(unpaired(prompts.iter().copied()), 2);
         let comparison = Statistics::default().compare(MetricKind::Share, prompts).unwrap();
         // `scipy.stats.binomtest(3, 4, 0.5).pvalue`
         assert_eq!(comparison.changes, Some(Changes { gained: 3, lost: 1, p: 0.625 }));

@@ -1,26 +1,18 @@
 use image::RgbImage;
 
-use crate::colors::CURVES;
 use crate::interval_axis::Axis;
-use crate::svg::{Anchor, HEADING, Style, document, escaped, font_style, rasterise, shortened, text, width};
+use crate::interval_row::{Columns, LABEL, MARGIN, diamond, line, row};
+use crate::svg::{Anchor, HEADING, document, escaped, font_style, rasterise, shortened, text};
 
 /// Width of a chart that stands alone, in pixels.
 const WIDTH: u32 = 720;
 /// Pixels of the PNG per unit of the SVG, so that its text is sharp.
 const SHARPNESS: f32 = 2.0;
-const MARGIN: f32 = 12.0;
 const TITLE_HEIGHT: f32 = 34.0;
 const GROUP_HEIGHT: f32 = 30.0;
-const ROW_HEIGHT: f32 = 24.0;
 const AXIS_HEIGHT: f32 = 24.0;
 const KEY_HEIGHT: f32 = 24.0;
-const GAP: f32 = 14.0;
-/// The share of the width that names may take.
-const NAMES: f32 = 0.36;
-const RADIUS: f32 = 4.5;
-const LABEL: Style = Style { size: 14.0, weight: 400 };
 const LINES: &str = "#e1e1e1";
-const INK: &str = "#1a1a1a";
 
 /// Numbers with intervals in groups, one to a line: a dot with whiskers.
 ///
@@ -84,8 +76,9 @@ impl IntervalChart {
         rasterise(&self.svg(), SHARPNESS)
     }
 
-    /// An element of a page, `width` pixels wide at least and without title, font and background. Its class is
-    /// `interval-chart`; the page's style may colour `series-0`, `series-1` …, `grid` and `mark`.
+    /// An element of a page, drawn for a width in pixels, of which it takes 240 at least; without heading, font and background.
+    /// Where it is narrow, names stand above their dots. Its class is `interval-chart`, and the page's style may colour
+    /// `series-0`, `series-1` …, `grid` and `mark` in it.
     pub fn inline_svg(&self, width: u32) -> String {
         let width = width.max(240);
         let (height, elements) = self.elements(width as f32, false);
@@ -106,24 +99,25 @@ impl IntervalChart {
             drawn += &text(&title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
             top += TITLE_HEIGHT;
         }
-        let rows = self.groups.iter().map(|group| GROUP_HEIGHT + group.points.len() as f32 * ROW_HEIGHT).sum::<f32>();
-        let columns = self.columns(width);
+        let columns = Columns::new(self, width);
+        let rows = |group: &IntervalGroup| group.points.len() as f32 * columns.row;
+        let height = self.groups.iter().map(|group| GROUP_HEIGHT + rows(group)).sum::<f32>();
         let axis = Axis::new(self, (columns.plot, columns.end));
         for tick in axis.ticks() {
-            drawn += &text(&axis.written(tick), (axis.place(tick), top + rows + 18.0), Anchor::Middle, LABEL);
+            drawn += &text(&axis.written(tick), (axis.place(tick), top + height + 18.0), Anchor::Middle, LABEL);
         }
-        let bottom = top + rows + AXIS_HEIGHT;
+        let bottom = top + height + AXIS_HEIGHT;
         for group in &self.groups {
             let name = shortened(&group.name, HEADING, width - 2.0 * MARGIN);
             drawn += &text(&name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
             top += GROUP_HEIGHT;
             for tick in axis.ticks() {
-                let (x, end) = (axis.place(tick), top + group.points.len() as f32 * ROW_HEIGHT);
+                let (x, end) = (axis.place(tick), top + rows(group));
                 drawn += &line((x, top), (x, end), "grid", LINES, 1.0);
             }
             for (place, point) in group.points.iter().enumerate() {
-                drawn += &row(point, place, top + ROW_HEIGHT / 2.0, &columns, &axis);
-                top += ROW_HEIGHT;
+                drawn += &row(point, place, top, &columns, &axis);
+                top += columns.row;
             }
         }
         let mut height = bottom + MARGIN;
@@ -137,70 +131,6 @@ impl IntervalChart {
         let height = height.ceil() as u32;
         (height, drawn)
     }
-
-    fn columns(&self, width: f32) -> Columns {
-        let names = self.groups.iter().flat_map(|group| &group.points).map(|point| self::width(&point.name, LABEL));
-        let names = names.fold(0.0, f32::max).min(width * NAMES);
-        let plot = MARGIN + names + GAP;
-        let end = width - MARGIN - self::width("100.0 %", LABEL) - GAP;
-        Columns { names, plot, end, numbers: width - MARGIN }
-    }
-}
-
-/// Where things are from left to right, in pixels.
-struct Columns {
-    /// The width of the names.
-    names: f32,
-    /// The ends of the axis.
-    plot: f32,
-    end: f32,
-    /// The right end of the numbers.
-    numbers: f32,
-}
-
-fn row(point: &IntervalPoint, place: usize, middle: f32, columns: &Columns, axis: &Axis) -> String {
-    let baseline = middle + 5.0;
-    let mut drawn = text(&shortened(&point.name, LABEL, columns.names), (MARGIN, baseline), Anchor::Start, LABEL);
-    let (red, green, blue) = CURVES[place % CURVES.len()];
-    let colour = format!("#{red:02x}{green:02x}{blue:02x}");
-    let class = format!("series-{place}");
-    if let Some((low, high)) = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
-        let (low, high) = (axis.place(low), axis.place(high));
-        drawn += &line((low, middle), (high, middle), &class, &colour, 2.0);
-        for end in [low, high] {
-            drawn += &line((end, middle - 5.0), (end, middle + 5.0), &class, &colour, 2.0);
-        }
-    }
-    let value = finite(point.value);
-    if let Some(value) = value {
-        let x = axis.place(value);
-        drawn += &format!(
-            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{middle}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>"
-        );
-    }
-    if let Some(mark) = finite(point.mark) {
-        drawn += &diamond((axis.place(mark), middle));
-    }
-    let number = value.map_or_else(|| "none".to_owned(), |value| axis.value(value));
-    drawn + &text(&number, (columns.numbers, baseline), Anchor::End, LABEL)
-}
-
-fn line((x1, y1): (f32, f32), (x2, y2): (f32, f32), class: &str, colour: &str, width: f32) -> String {
-    format!(
-        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" stroke=\"{colour}\" \
-         stroke-width=\"{width}\"/>"
-    )
-}
-
-fn diamond((x, y): (f32, f32)) -> String {
-    format!(
-        "<path class=\"mark\" d=\"M{:.1} {y}L{x:.1} {}L{:.1} {y}L{x:.1} {}Z\" fill=\"#ffffff\" stroke=\"{INK}\" \
-         stroke-width=\"1.5\"/>",
-        x - 6.0,
-        y - 6.0,
-        x + 6.0,
-        y + 6.0
-    )
 }
 
 pub(crate) fn finite(number: Option<f64>) -> Option<f64> {
@@ -274,7 +204,17 @@ mod tests {
         assert!(svg.starts_with("<svg class=\"interval-chart\" role=\"img\"") && svg.contains("viewBox=\"0 0 330 "));
         assert!(!svg.contains("@font-face") && !svg.contains("<rect"));
         assert!(dots(&svg).iter().all(|x| (0.0..330.0).contains(x)));
-        chart().inline_svg(0);
+        // Long names stand above their dots there, and are whole.
+        let mut chart = chart();
+        chart.groups[0].points[0].name = "composable-diffusion".to_owned();
+        let (narrow, wide) = (chart.inline_svg(310), chart.inline_svg(680));
+        assert!(narrow.contains(">composable-diffusion<") && wide.contains(">composable-diffusion<"));
+        let range = |svg: &str| {
+            let dots = dots(svg);
+            dots[1] - dots[0]
+        };
+        assert!(range(&narrow) > 0.4 * 200.0, "{}", range(&narrow));
+        chart.inline_svg(0);
     }
 
     #[test]

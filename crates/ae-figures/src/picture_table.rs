@@ -59,8 +59,8 @@ mod tests {
         PictureRow { label: "“a cat and a dog”, seed 3".to_owned(), pictures }
     }
 
-    fn red(width: u32, height: u32) -> Option<RgbImage> {
-        Some(RgbImage::from_pixel(width, height, RED))
+    fn red(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_pixel(width, height, RED)
     }
 
     fn count(table: &RgbImage, colour: Rgb<u8>) -> usize {
@@ -70,18 +70,23 @@ mod tests {
     #[test]
     fn pictures_stand_in_rows_and_columns() {
         let columns = ["stable-diffusion", "attend-and-excite"].map(str::to_owned);
-        let table = picture_table(&columns, &[row(vec![red(8, 4), red(8, 4)]), row(vec![None, red(8, 4)])], 80);
+        let table = picture_table(
+            &columns,
+            &[row(vec![Some(red(8, 4)), Some(red(8, 4))]), row(vec![None, Some(red(8, 4))])],
+            80,
+        );
         assert_eq!(count(&table, RED), 3 * 80 * 40);
         assert_eq!(count(&table, Rgb([235; 3])), 80 * 40);
         // No scale: as wide as two pictures with what is between and around them.
         assert_eq!(table.width(), 14 + 80 + 10 + 80 + 14);
-        let taller = picture_table(&columns, &[row(vec![red(8, 4)]), row(vec![]), row(vec![red(8, 4)])], 80);
+        let taller =
+            picture_table(&columns, &[row(vec![Some(red(8, 4))]), row(vec![]), row(vec![Some(red(8, 4))])], 80);
         assert!(taller.height() > table.height());
     }
 
     #[test]
     fn a_picture_of_another_shape_keeps_it() {
-        let table = picture_table(&[], &[row(vec![red(4, 4), red(8, 4), red(4, 8)])], 40);
+        let table = picture_table(&[], &[row(vec![Some(red(4, 4)), Some(red(8, 4)), Some(red(4, 8))])], 40);
         assert_eq!(count(&table, RED), 40 * 40 + 40 * 20 + 20 * 40);
     }
 

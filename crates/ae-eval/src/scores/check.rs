@@ -108,7 +108,7 @@ impl MetricKind {
     /// What was expected in place of a value that cannot be.
     fn lacks(self, value: f64) -> Option<&'static str> {
         match self {
-            Self::Share if value == 0.0 || value == 1.0 => None,
+            Self::Share if [0.0, 1.0].contains(&value) => None,
             Self::Share => Some("0 or 1"),
             // False of NaN.
             Self::Similarity if value.abs() <= MOST_SIMILAR => None,
