@@ -12,7 +12,7 @@ use ae_pipeline::EmbeddingChoice;
 use ae_tensor::{DeviceSpec, FloatType};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use eval::{Ablation, EvalCommand, EvalRunArgs};
+pub(crate) use eval::{Ablation, EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
 pub(crate) use generate::{GenerateArgs, MethodName, Whose};
 pub(crate) use guidance::GuidanceArgs;
 pub(crate) use load::{DeviceArgs, LoadArgs};

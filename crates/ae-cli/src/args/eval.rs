@@ -1,6 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ae_eval::Shard;
+use ae_tensor::DeviceSpec;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::Seeds;
@@ -11,6 +12,10 @@ use super::{DeviceArgs, GuidanceArgs, LoadArgs, MethodName, SamplingArgs};
 pub(crate) enum EvalCommand {
     /// Draw every prompt with every seed by every method; goes on where it was interrupted.
     Run(Box<EvalRunArgs>),
+    /// Score the pictures of a folder, ours or anyone's; each once, whatever interrupts.
+    Score(EvalScoreArgs),
+    /// Make tables, charts and a page of the scores.
+    Report(EvalReportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +68,10 @@ pub(crate) struct EvalRunArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
+    /// Then score the pictures with the detector of the embedded model's subjects, and report.
+    #[arg(long, conflicts_with = "shard")]
+    pub(crate) report: bool,
+
     /// Say nothing but errors.
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -89,4 +98,89 @@ pub(crate) enum Ablation {
     AttentionScale,
     /// Each resolution at which the U-Net has cross-attention.
     AttentionResolution,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalScoreArgs {
+    /// Folder of an evaluation, or any folder of pictures METHOD/PROMPT/SEED.png.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+
+    /// Folder for the scores [default: DIR].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+
+    /// Only these methods, by the names of their folders [default: all].
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    pub(crate) methods: Vec<String>,
+
+    /// CLIP, as a folder of the Hugging Face hub (openai/clip-vit-base-patch16 is the paper's): full prompt and minimum object.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) clip: Option<PathBuf>,
+
+    /// BLIP captioner, as a folder of the Hugging Face hub (Salesforce/blip-image-captioning-base): text-text similarity.
+    #[arg(long, value_name = "FOLDER", requires = "clip")]
+    pub(crate) blip: Option<PathBuf>,
+
+    /// Without the detector of the embedded model's subjects.
+    #[arg(long)]
+    pub(crate) no_detector: bool,
+
+    /// Device of the scorers; see `ae devices`.
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub(crate) device: DeviceSpec,
+
+    /// Say nothing but errors.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalReportArgs {
+    /// Folder of an evaluation that has been scored.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+
+    /// Folder of the scores, and for the report [default: DIR].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+
+    /// Best and worst pictures of every method in the page.
+    #[arg(long, default_value_t = Self::EXAMPLES, value_name = "N")]
+    pub(crate) examples: usize,
+
+    /// What makes pictures best and worst, by its key [default: the first metric].
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) by: Option<String>,
+
+    /// Prompts, evenly chosen, whose first pictures stand side by side in pictures.png.
+    #[arg(long, default_value_t = Self::ROWS, value_name = "N")]
+    pub(crate) rows: usize,
+}
+
+/// As if only the folder was given.
+impl EvalScoreArgs {
+    pub(crate) fn of(folder: &Path, quiet: bool) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            results: None,
+            methods: Vec::new(),
+            clip: None,
+            blip: None,
+            no_detector: false,
+            device: DeviceSpec::CPU,
+            quiet,
+        }
+    }
+}
+
+/// As if only the folder was given.
+impl EvalReportArgs {
+    const EXAMPLES: usize = 6;
+    const ROWS: usize = 6;
+
+    pub(crate) fn of(folder: &Path) -> Self {
+        let (examples, rows) = (Self::EXAMPLES, Self::ROWS);
+        Self { folder: folder.to_owned(), results: None, examples, by: None, rows }
+    }
 }

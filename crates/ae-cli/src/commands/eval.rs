@@ -2,13 +2,27 @@
 
 mod arms;
 mod prompts;
+mod report;
 mod run;
+mod score;
+mod scorers;
 
-use crate::args::EvalCommand;
+use crate::args::{EvalCommand, EvalReportArgs, EvalScoreArgs};
 use crate::error::CliError;
+use crate::interrupts::Interrupts;
 
 pub(crate) fn eval(command: EvalCommand) -> Result<(), CliError> {
+    let interrupts = Interrupts::listen()?;
     match command {
-        EvalCommand::Run(args) => run::run(&args),
+        EvalCommand::Run(args) => {
+            run::run(&args, &interrupts)?;
+            if args.report {
+                score::score(&EvalScoreArgs::of(&args.output, args.quiet), &interrupts)?;
+                report::report(&EvalReportArgs::of(&args.output))?;
+            }
+            Ok(())
+        }
+        EvalCommand::Score(args) => score::score(&args, &interrupts),
+        EvalCommand::Report(args) => report::report(&args),
     }
 }

@@ -22,12 +22,7 @@ const BOTH: [[u8; 12]; 2] = [[0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 
 
 pub(super) fn plan() -> Plan {
     let arm = |name: &str, settings| Arm { name: name.to_owned(), settings };
-    let prompt = |(text, set): (&str, &str)| Prompt {
-        text: text.to_owned(),
-        set: set.to_owned(),
-        subjects: None,
-        things: Vec::new(),
-    };
+    let prompt = |(text, set): (&str, &str)| Prompt::new(text, set);
     Plan {
         model: "a model".to_owned(),
         arms: vec![

@@ -20,13 +20,13 @@ use crate::requests::request;
 const PACE: Duration = Duration::from_secs(30);
 
 /// Draws what is missing of an evaluation.
-pub(super) fn run(args: &EvalRunArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &EvalRunArgs, interrupts: &Interrupts) -> Result<(), CliError> {
     let shard = match args.shard {
         Some(shard) => shard,
         None => Shard::from_environment(|name| std::env::var(name).ok())?.unwrap_or(Shard::WHOLE),
     };
     let prompts = prompts(&args.prompts, args.limit)?;
-    let interrupted = Interrupts::listen()?.flag();
+    let interrupted = interrupts.flag();
     let painters = Painter::load_all(args.model.as_deref(), &[], &args.devices, &args.load, args.quiet, &interrupted)?;
     let arms = arms(args, &painters[0].pipeline)?;
     let folder = Folder::new(&args.output);
