@@ -3,3 +3,8 @@
 
 mod blip;
 mod clip;
+
+pub use blip::{
+    BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig, CaptionError,
+    CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+};
