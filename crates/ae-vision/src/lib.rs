@@ -3,8 +3,12 @@
 
 mod blip;
 mod clip;
+mod image_processor;
+mod resample;
 
 pub use blip::{
     BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig, CaptionError,
     CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
 };
+pub use image_processor::{ImageProcessor, ImageProcessorError};
+pub use resample::ResampleFilter;
