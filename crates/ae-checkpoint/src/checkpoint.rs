@@ -36,6 +36,19 @@ impl Checkpoint {
         self.tensors.get(name)
     }
 
+    /// The same where a model ties two of its parameters: files hold both of them or either one. If one of the names is
+    /// missing, it names the other's tensor.
+    #[must_use]
+    pub fn with_tied(mut self, one: &str, other: &str) -> Self {
+        for (there, missing) in [(one, other), (other, one)] {
+            if let (Some(tensor), false) = (self.tensors.get(there), self.tensors.contains_key(missing)) {
+                let tensor = tensor.clone();
+                self.tensors.insert(missing.to_owned(), tensor);
+            }
+        }
+        self
+    }
+
     /// Whether some tensor's name begins with `prefix`.
     pub fn has_prefix(&self, prefix: &str) -> bool {
         let first = self.tensors.range(prefix.to_owned()..).next();
@@ -59,5 +72,34 @@ impl Checkpoint {
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Checkpoint('{}', {} tensors)", self.name, self.tensors.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ElementType;
+    use crate::tensor::Source;
+
+    fn checkpoint(names: &[(&str, u8)]) -> Checkpoint {
+        let tensor = |byte: u8| StoredTensor::new(ElementType::Other, vec![1], Source::Memory(Bytes::from(vec![byte])));
+        Checkpoint::new("test", names.iter().map(|(name, byte)| ((*name).to_owned(), tensor(*byte))).collect())
+    }
+
+    #[test]
+    fn a_tied_tensor_has_both_names_and_keeps_its_own() {
+        let cases: [(&[(&str, u8)], &[(&str, u8)]); 4] = [
+            (&[("a", 1)], &[("a", 1), ("b", 1)]),
+            (&[("b", 2)], &[("a", 2), ("b", 2)]),
+            (&[("a", 1), ("b", 2)], &[("a", 1), ("b", 2)]),
+            (&[("c", 3)], &[("c", 3)]),
+        ];
+        for (names, expected) in cases {
+            let tied = checkpoint(names).with_tied("a", "b");
+            let found: Vec<_> = tied.tensors().iter().map(|(name, tensor)| (name.as_str(), tensor.bytes()[0])).collect();
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -1,1 +1,21 @@
 //! The BLIP captioner: transformers' `BlipForConditionalGeneration`.
+
+mod captioner;
+mod config;
+mod error;
+mod generate;
+mod layers;
+mod model;
+mod options;
+mod search;
+mod text_decoder;
+mod tokenizer;
+mod vision_model;
+mod weights;
+
+pub use captioner::Captioner;
+pub use config::{BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig};
+pub use error::{CaptionError, CaptionerError};
+pub use model::Blip;
+pub use options::{CaptionOptions, GenerationOptions, OptionsError};
+pub use tokenizer::{BertTokenizer, BertTokenizerError};

@@ -3,6 +3,7 @@
 //!
 //! - [`ClipModel`] is transformers' `CLIPModel` with its processors, from a folder as published on Hugging Face.
 //! - [`ClipScorer`] makes the paper's scores of its features: full-prompt, minimum-object and text-text similarity.
+//! - [`Captioner`] is BLIP: it says in words what a picture shows.
 //! - [`ImageProcessor`] brings pictures to a model's size bit by bit as Pillow does.
 //! - [`SubjectDetector`] finds the embedded model's subjects in a picture.
 
@@ -14,6 +15,10 @@ mod resample;
 mod scorer;
 mod templates;
 
+pub use blip::{
+    BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig, CaptionError,
+    CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+};
 pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
 pub use image_processor::{ImageProcessor, ImageProcessorError};

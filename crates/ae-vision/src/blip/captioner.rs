@@ -1,0 +1,100 @@
+use std::fs;
+use std::path::Path;
+
+use ae_tensor::FloatType;
+use burn::tensor::{Device, Tensor};
+
+use super::config::BlipConfig;
+use super::error::{CaptionError, CaptionerError};
+use super::model::Blip;
+use super::options::{CaptionOptions, OptionsError};
+use super::tokenizer::BertTokenizer;
+use super::weights::open_weights;
+
+/// Pictures in, captions out: BLIP with its tokenizer and image processor.
+///
+/// With [`CaptionOptions::default`] it captions as `generate` of LAVIS' `blip_caption` does, with which the paper's text-text
+/// similarity is measured (`metrics/blip_captioning_and_clip_similarity.py`).
+#[derive(Debug)]
+pub struct Captioner {
+    model: Blip,
+    tokenizer: BertTokenizer,
+}
+
+impl Captioner {
+    /// Loads a folder in transformers' layout, such as a copy of `Salesforce/blip-image-captioning-base`: `config.json`,
+    /// weights as `model.safetensors` or `pytorch_model.bin`, in one file or with an index, and the tokenizer's files.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind, the parts do not fit together, or the device does not compute in
+    /// the type asked for. The error names the file.
+    pub fn load(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CaptionerError> {
+        let folder = folder.as_ref();
+        if !dtype.is_supported_by(device) {
+            return Err(CaptionerError::Dtype { dtype });
+        }
+        let path = folder.join("config.json");
+        let config = fs::read_to_string(&path).map_err(|source| CaptionerError::Io { path, source })?;
+        let config = BlipConfig::from_json(&config)?;
+        let tokenizer = BertTokenizer::from_dir(folder)?;
+        let (largest, vocab_size) = (tokenizer.largest_id(), config.text.vocab_size);
+        if largest as usize >= vocab_size {
+            return Err(CaptionerError::Vocabulary { largest, vocab_size });
+        }
+        let model = Blip::load(&config, open_weights(folder)?, dtype, device)?;
+        Ok(Self { model, tokenizer })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Blip {
+        &self.model
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &BertTokenizer {
+        &self.tokenizer
+    }
+
+    /// Captions of pictures that the image processor has been through.
+    ///
+    /// # Shapes
+    /// - pixels: `[batch, 3, image_size, image_size]`
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::captions_with`].
+    ///
+    /// # Panics
+    ///
+    /// Panics when the pictures are of another size.
+    pub fn captions_of_pixels(
+        &self,
+        pixels: Tensor<4>,
+        options: &CaptionOptions,
+    ) -> Result<Vec<String>, CaptionError> {
+        let prompt = self.prompt_ids(&options.prompt)?;
+        let image_embeds = self.model.image_embeds(pixels);
+        let captions = self.model.generate(image_embeds, &prompt, &options.generation)?;
+        captions.iter().map(|ids| self.text(ids, &options.prompt)).collect()
+    }
+
+    /// The ids of a prompt as `BlipForConditionalGeneration.generate` prepares them: with the model's begin token in place of
+    /// the tokenizer's, and without the end.
+    ///
+    /// # Errors
+    ///
+    /// When the prompt cannot be tokenized.
+    pub fn prompt_ids(&self, prompt: &str) -> Result<Vec<u32>, CaptionError> {
+        let mut ids = self.tokenizer.encode(prompt)?;
+        ids.pop();
+        ids[0] = self.model.config().text.bos_token_id;
+        Ok(ids)
+    }
+
+    /// The text of a caption behind its prompt. Like LAVIS it cuts as many characters as the prompt has, whatever they are.
+    fn text(&self, ids: &[u32], prompt: &str) -> Result<String, CaptionError> {
+        let text = self.tokenizer.decode(ids)?;
+        Ok(text.chars().skip(prompt.chars().count()).collect())
+    }
+}
