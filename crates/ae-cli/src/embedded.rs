@@ -1,5 +1,7 @@
 use ae_pipeline::EmbeddedModel;
 
+use crate::model::DetectorFiles;
+
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
         &[$(($path, include_bytes!(concat!("../../../assets/sprites/", $path)))),*]
@@ -21,6 +23,12 @@ pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
         "vae/config.json",
         "vae/diffusion_pytorch_model.safetensors",
     ],
+};
+
+/// The detector of that model's subjects, `assets/detector`.
+pub(crate) static DETECTOR: DetectorFiles = DetectorFiles {
+    json: include_str!("../../../assets/detector/detector.json"),
+    weights: include_bytes!("../../../assets/detector/detector.safetensors"),
 };
 
 /// The licence notices of what the model was trained on.

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use ae_eval::{FolderError, PromptFileError, ShardEnvironmentError};
+use ae_eval::{FolderError, PromptFileError, ReportError, ScorerFailure, ScoringError, ShardEnvironmentError};
 use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
 use ae_tensor::DeviceError;
@@ -42,6 +42,14 @@ pub(crate) enum CliError {
     #[error("{failed} of {pictures} picture(s) could not be drawn; the first: {first}")]
     NotDrawn { failed: usize, pictures: usize, first: String },
     #[error(transparent)]
+    Scoring(#[from] ScoringError),
+    #[error("cannot score: {0}")]
+    Scorer(ScorerFailure),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("'{path}' has no scores: run `ae eval score` first", path = path.display())]
+    NoScores { path: PathBuf },
+    #[error(transparent)]
     Shard(#[from] ShardEnvironmentError),
     #[error("no figure can be drawn: {0}")]
     Figure(#[from] ae_figures::FigureError),
@@ -55,4 +63,11 @@ pub(crate) enum CliError {
     Thread(io::Error),
     #[error("results on {devices} cannot be trusted; another driver or backend may be right (see docs/gpu.md)")]
     SelfTest { devices: String },
+}
+
+impl CliError {
+    /// A scorer that cannot be loaded.
+    pub(crate) fn scorer(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Scorer(Box::new(error))
+    }
 }

@@ -42,6 +42,21 @@ pub(crate) fn embedded_model() -> Option<&'static EmbeddedModel> {
     model
 }
 
+/// The files of a subject detector.
+pub(crate) struct DetectorFiles {
+    pub(crate) json: &'static str,
+    pub(crate) weights: &'static [u8],
+}
+
+/// The detector of the embedded model's subjects, if it is compiled in.
+pub(crate) fn embedded_detector() -> Option<&'static DetectorFiles> {
+    #[cfg(feature = "embedded")]
+    let files = Some(&crate::embedded::DETECTOR);
+    #[cfg(not(feature = "embedded"))]
+    let files = None;
+    files
+}
+
 /// The choice of every prompt's noun phrases.
 pub(crate) fn phrases(args: &GenerateArgs) -> Result<Vec<PhraseChoice>, CliError> {
     let prompts = args.prompts.prompt.len();

@@ -58,8 +58,7 @@ fn plan() -> Plan {
         .enumerate()
         .flat_map(|(place, one)| SUBJECTS[place + 1..].iter().map(move |other| (one, other)));
     let prompts = SETS.iter().flat_map(|set| pairs.clone().map(move |pair| (set, pair)));
-    let prompts =
-        prompts.map(|(set, (one, other))| Prompt::new(format!("a {one} and a {other} among {set}"), *set));
+    let prompts = prompts.map(|(set, (one, other))| Prompt::new(format!("a {one} and a {other} among {set}"), *set));
     Plan {
         model: "none".to_owned(),
         arms: ARMS

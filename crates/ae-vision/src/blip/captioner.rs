@@ -68,11 +68,7 @@ impl Captioner {
     /// # Panics
     ///
     /// Panics when the pictures are of another size.
-    pub fn captions_of_pixels(
-        &self,
-        pixels: Tensor<4>,
-        options: &CaptionOptions,
-    ) -> Result<Vec<String>, CaptionError> {
+    pub fn captions_of_pixels(&self, pixels: Tensor<4>, options: &CaptionOptions) -> Result<Vec<String>, CaptionError> {
         let prompt = self.prompt_ids(&options.prompt)?;
         let image_embeds = self.model.image_embeds(pixels);
         let captions = self.model.generate(image_embeds, &prompt, &options.generation)?;

@@ -31,7 +31,7 @@ pub(super) fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, C
 }
 
 /// At most `limit` of `count` indices, with equal distances.
-fn evenly(count: usize, limit: usize) -> impl Iterator<Item = usize> {
+pub(super) fn evenly(count: usize, limit: usize) -> impl Iterator<Item = usize> {
     let chosen = limit.min(count);
     (0..chosen).map(move |place| place * count / chosen)
 }

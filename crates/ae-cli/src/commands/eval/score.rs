@@ -1,0 +1,94 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ae_checkpoint::Checkpoint;
+use ae_eval::{Folder, PictureScorer, Plan, Tally};
+use ae_tensor::FloatType;
+use ae_vision::{Captioner, ClipModel, ClipScorer, SubjectDetector};
+
+use super::scorers::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
+use crate::args::EvalScoreArgs;
+use crate::error::CliError;
+use crate::interrupts::Interrupts;
+use crate::model;
+use crate::output::say;
+
+/// Pictures between two lines that say how far it is.
+const STRIDE: usize = 500;
+
+/// Scores the pictures of a folder that are not scored yet.
+pub(super) fn score(args: &EvalScoreArgs, interrupts: &Interrupts) -> Result<(), CliError> {
+    let (mut folder, plan) = Folder::open(&args.folder)?;
+    if let Some(results) = &args.results {
+        folder = folder.with_results_in(results);
+    }
+    let names = arms(&args.methods, &plan)?;
+    let interrupted = interrupts.flag();
+    for mut scorer in scorers(args, &plan)? {
+        let who = scorer.scorer().name.clone();
+        for arm in &names {
+            let mut said = 0;
+            let mut observe = |tally: Tally| {
+                if !args.quiet && tally.scored >= said + STRIDE {
+                    said = tally.scored;
+                    say(&format!("{who} of {arm}: {said} pictures scored so far"));
+                }
+                if interrupted.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let tally = folder.score(&plan, arm, &mut *scorer, &mut observe)?;
+            if !args.quiet {
+                let missing = match tally.missing {
+                    0 => String::new(),
+                    missing => format!(", {missing} not drawn"),
+                };
+                let (scored, known) = (tally.scored, tally.known);
+                say(&format!("{who} of {arm}: {scored} pictures scored, {known} known{missing}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The arms to score, which the plan must have.
+fn arms(wanted: &[String], plan: &Plan) -> Result<Vec<String>, CliError> {
+    let known: Vec<_> = plan.arms.iter().map(|arm| arm.name.clone()).collect();
+    if wanted.is_empty() {
+        return Ok(known);
+    }
+    match wanted.iter().find(|name| !known.contains(name)) {
+        Some(name) => Err(CliError::Usage(format!("no method '{name}' in the folder: it has {}", known.join(", ")))),
+        None => Ok(wanted.to_vec()),
+    }
+}
+
+/// Those that the command line asks for, and the detector where it knows what the prompts ask for.
+fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
+    let device = args.device.open()?;
+    let mut scorers: Vec<Box<dyn PictureScorer>> = Vec::new();
+    if let Some(files) = model::embedded_detector().filter(|_| !args.no_detector) {
+        let weights =
+            Checkpoint::from_bytes("the embedded detector", files.weights.into()).map_err(CliError::scorer)?;
+        let detector = SubjectDetector::from_files(files.json, &weights, &device).map_err(CliError::scorer)?;
+        let detector = DetectorScorer::new(detector);
+        if plan.prompts.iter().any(|prompt| detector.knows(prompt)) {
+            scorers.push(Box::new(detector));
+        }
+    }
+    if let Some(folder) = &args.clip {
+        let clip = ClipModel::load(folder, FloatType::F32, &device).map_err(CliError::scorer)?;
+        let clip = Arc::new(ClipScorer::new(clip));
+        let name = name_of(folder);
+        scorers.push(Box::new(ClipSimilarity::new(Arc::clone(&clip), &name)));
+        if let Some(folder) = &args.blip {
+            let captioner = Captioner::load(folder, FloatType::F32, &device).map_err(CliError::scorer)?;
+            scorers.push(Box::new(CaptionSimilarity::new(captioner, &name_of(folder), clip, &name)));
+        }
+    }
+    if scorers.is_empty() {
+        let reason = "nothing to score with: the detector of the embedded model knows none of the prompts; name a CLIP folder \
+                      with --clip";
+        return Err(CliError::Usage(reason.to_owned()));
+    }
+    Ok(scorers)
+}
