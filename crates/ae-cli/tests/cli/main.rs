@@ -12,6 +12,7 @@ mod client;
 mod crowd;
 mod devices;
 mod errors;
+mod eval;
 mod figures;
 mod files;
 mod interrupt;

@@ -9,6 +9,9 @@ fn help() {
     assert_snapshot("help", &place.run(&["--help"]));
     assert_snapshot("help_generate", &place.run(&["generate", "--help"]));
     assert_snapshot("help_tokens", &place.run(&["tokens", "--help"]));
+    assert_snapshot("help_eval_run", &place.run(&["eval", "run", "--help"]));
+    assert_snapshot("help_eval_score", &place.run(&["eval", "score", "--help"]));
+    assert_snapshot("help_eval_report", &place.run(&["eval", "report", "--help"]));
     assert_snapshot("help_serve", &place.run(&["serve", "--help"]));
 }
 
