@@ -4,7 +4,7 @@
   pip install torch diffusers transformers accelerate safetensors pillow peft
   python tests/reference/make_fixtures.py [GROUP ...]
 
-The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus `clip`, `scheduler`, `formats` and `convenience`, which
+The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus `clip`, `blip`, `scheduler`, `formats` and `convenience`, which
 have scripts of their own. Without a group all are written. CASE=name limits `runs` to one case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
 """
@@ -112,7 +112,7 @@ def script(name):
     return lambda: runpy.run_path(os.path.join(HERE, f"make_{name}_fixtures.py"), run_name="__main__")
 
 
-GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), scheduler=script("scheduler"),
+GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), blip=script("blip"), scheduler=script("scheduler"),
               formats=script("formats"), convenience=script("convenience"))
 
 if __name__ == "__main__":

@@ -98,7 +98,8 @@ mod tests {
         ];
         for (names, expected) in cases {
             let tied = checkpoint(names).with_tied("a", "b");
-            let found: Vec<_> = tied.tensors().iter().map(|(name, tensor)| (name.as_str(), tensor.bytes()[0])).collect();
+            let found: Vec<_> =
+                tied.tensors().iter().map(|(name, tensor)| (name.as_str(), tensor.bytes()[0])).collect();
             assert_eq!(found, expected);
         }
     }

@@ -7,8 +7,8 @@ mod image_processor;
 mod resample;
 
 pub use blip::{
-    BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig, CaptionError,
-    CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+    BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig,
+    CaptionError, CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
 };
 pub use image_processor::{ImageProcessor, ImageProcessorError};
 pub use resample::ResampleFilter;

@@ -4,6 +4,7 @@
 //! (`cargo xtask fixtures`).
 
 mod attention;
+mod blip;
 mod clip;
 mod convenience;
 mod formats;

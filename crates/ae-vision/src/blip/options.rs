@@ -51,7 +51,9 @@ pub enum OptionsError {
         max: usize,
     },
     /// No room behind the prompt, or more than the model has positions.
-    #[error("max_length is {found}; expected {min}..={max}: one more than the prompt's tokens, up to the model's positions")]
+    #[error(
+        "max_length is {found}; expected {min}..={max}: one more than the prompt's tokens, up to the model's positions"
+    )]
     MaxLength {
         /// The length.
         found: usize,

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_tokenizer_json_is_the_same_with_its_added_tokens() {
-        let vocab: serde_json::Map<_, _> = VOCAB.lines().enumerate().map(|(id, token)| (token.into(), id.into())).collect();
+        let vocab: serde_json::Map<_, _> =
+            VOCAB.lines().enumerate().map(|(id, token)| (token.into(), id.into())).collect();
         let json = |added: &str| {
             let vocab = serde_json::Value::from(vocab.clone());
             format!(r#"{{"model": {{"type": "WordPiece", "vocab": {vocab}}}, "added_tokens": {added}}}"#)
