@@ -1,5 +1,6 @@
 //! Damaged models and impossible requests: one typed error that names the thing, never a panic.
 
+mod blip;
 mod formats;
 mod models;
 mod requests;

@@ -5,6 +5,7 @@
 
 mod attention;
 mod baselines;
+mod blip;
 mod clip;
 mod convenience;
 mod formats;

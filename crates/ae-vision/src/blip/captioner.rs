@@ -3,6 +3,7 @@ use std::path::Path;
 
 use ae_tensor::FloatType;
 use burn::tensor::{Device, Tensor};
+use image::RgbImage;
 
 use super::config::BlipConfig;
 use super::error::{CaptionError, CaptionerError};
@@ -10,6 +11,7 @@ use super::model::Blip;
 use super::options::{CaptionOptions, OptionsError};
 use super::tokenizer::BertTokenizer;
 use super::weights::open_weights;
+use crate::ImageProcessor;
 
 /// Pictures in, captions out: BLIP with its tokenizer and image processor.
 ///
@@ -19,11 +21,13 @@ use super::weights::open_weights;
 pub struct Captioner {
     model: Blip,
     tokenizer: BertTokenizer,
+    image_processor: ImageProcessor,
 }
 
 impl Captioner {
     /// Loads a folder in transformers' layout, such as a copy of `Salesforce/blip-image-captioning-base`: `config.json`,
-    /// weights as `model.safetensors` or `pytorch_model.bin`, in one file or with an index, and the tokenizer's files.
+    /// weights as `model.safetensors` or `pytorch_model.bin`, in one file or with an index, `preprocessor_config.json`, and
+    /// the tokenizer's files.
     ///
     /// # Errors
     ///
@@ -42,8 +46,13 @@ impl Captioner {
         if largest as usize >= vocab_size {
             return Err(CaptionerError::Vocabulary { largest, vocab_size });
         }
+        let image_processor = ImageProcessor::from_folder(folder)?;
+        let (found, expected) = (image_processor.output_size(), config.vision.image_size);
+        if found.map(|side| side as usize) != [expected; 2] {
+            return Err(CaptionerError::PictureSize { found, expected });
+        }
         let model = Blip::load(&config, open_weights(folder)?, dtype, device)?;
-        Ok(Self { model, tokenizer })
+        Ok(Self { model, tokenizer, image_processor })
     }
 
     /// The model.
@@ -56,7 +65,39 @@ impl Captioner {
         &self.tokenizer
     }
 
-    /// Captions of pictures that the image processor has been through.
+    /// The image processor.
+    pub fn image_processor(&self) -> &ImageProcessor {
+        &self.image_processor
+    }
+
+    /// A caption of each picture, of any size, with the options of the paper's metric.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::captions_with`].
+    pub fn captions(&self, pictures: &[RgbImage]) -> Result<Vec<String>, CaptionError> {
+        self.captions_with(pictures, &CaptionOptions::default())
+    }
+
+    /// A caption of each picture, of any size; of no pictures none.
+    ///
+    /// # Errors
+    ///
+    /// Options that ask for the impossible, a picture without pixels, a device that failed, and logits that are no numbers.
+    pub fn captions_with(&self, pictures: &[RgbImage], options: &CaptionOptions) -> Result<Vec<String>, CaptionError> {
+        if options.batch_size == 0 {
+            return Err(OptionsError::BatchSize.into());
+        }
+        options.generation.check(&self.prompt_ids(&options.prompt)?, &self.model.config().text)?;
+        let mut captions = Vec::with_capacity(pictures.len());
+        for batch in pictures.chunks(options.batch_size) {
+            let pixels = self.image_processor.pixel_values(batch, &self.model.device())?;
+            captions.extend(self.captions_of_pixels(pixels, options)?);
+        }
+        Ok(captions)
+    }
+
+    /// Captions of pictures that the image processor has been through, all together.
     ///
     /// # Shapes
     /// - pixels: `[batch, 3, image_size, image_size]`

@@ -6,6 +6,7 @@ use ae_tensor::{CheckpointError, ComputeError, FloatType};
 use super::config::BlipConfigError;
 use super::options::OptionsError;
 use super::tokenizer::BertTokenizerError;
+use crate::ImageProcessorError;
 
 /// A folder that holds no BLIP captioner.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,21 @@ pub enum CaptionerError {
         /// The number of the model's tokens.
         vocab_size: usize,
     },
+    /// The image processor's config is not what it should be.
+    #[error(transparent)]
+    ImageProcessor(#[from] ImageProcessorError),
+    /// The image processor makes pictures of another size than the model's.
+    #[error(
+        "preprocessor_config.json makes pictures of {} x {} pixels, config.json expects {expected} x {expected}",
+        found[0],
+        found[1]
+    )]
+    PictureSize {
+        /// Width and height that the image processor makes.
+        found: [u32; 2],
+        /// The side of the model's pictures.
+        expected: usize,
+    },
     /// The weights are not those of the config.
     #[error(transparent)]
     Weights(#[from] CheckpointError),
@@ -61,6 +77,9 @@ pub enum CaptionError {
     /// The prompt cannot be tokenized.
     #[error(transparent)]
     Tokenizer(#[from] BertTokenizerError),
+    /// A picture cannot be brought to the model's size.
+    #[error(transparent)]
+    Picture(#[from] ImageProcessorError),
     /// The device failed.
     #[error(transparent)]
     Compute(#[from] ComputeError),
