@@ -11,7 +11,7 @@ use crate::resample::{ResampleFilter, Side, resample};
 /// The mean of the channels in OpenAI's CLIP (`OPENAI_CLIP_MEAN` of transformers); BLIP has the same.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// The deviation of the channels, `OPENAI_CLIP_STD`.
-const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// To what size a picture is brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ mod tests {
         let values = ImageProcessor::clip(2).pixel_values(&[image.clone(), image], &Device::flex()).unwrap();
         assert_eq!(values.dims(), [2, 3, 2, 2]);
         let values = values.into_data().iter::<f32>().collect::<Vec<_>>();
-        for (channel, expected) in [-1.79226255, 0.168897315, 2.145896911].into_iter().enumerate() {
+        for (channel, expected) in [-1.792_262_6, 0.168_897_32, 2.145_897].into_iter().enumerate() {
             let actual = values[12 + channel * 4];
             assert!((actual - expected).abs() < 2e-7, "channel {channel}: {actual} instead of {expected}");
         }

@@ -17,7 +17,6 @@ mod templates;
 pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
 pub use image_processor::{ImageProcessor, ImageProcessorError};
-pub use resample::ResampleFilter;
 pub use scorer::ClipScorer;
 pub use templates::IMAGENET_TEMPLATES;
 

@@ -12,7 +12,7 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// How a pixel is made of its neighbours, as Pillow's `Image.Resampling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResampleFilter {
+pub(crate) enum ResampleFilter {
     /// `BILINEAR`, number 2: a triangle one pixel wide to each side.
     Bilinear,
     /// `BICUBIC`, number 3: the cubic with `a = -0.5`, two pixels wide to each side.
