@@ -60,8 +60,8 @@ struct Taps {
 /// Resizes a picture to `horizontal.length` x `vertical.length` and cuts out what is wanted of it, without making the
 /// rest: `image.resize(size, filter).crop(box)` of Pillow.
 ///
-/// Pillow 13 passes vertically first where that saves work (its pull request 9549); as in all versions before, the
-/// horizontal pass comes first here. Where the aspect ratio stays or the picture is a square, 13 does the same.
+/// Pillow 13 passes vertically first where the height shrinks much more than the width (its pull request 9549); as before that
+/// change, the horizontal pass always comes first here. For squares, and where the proportions stay, 13 does the same.
 pub(crate) fn resample(image: &RgbImage, horizontal: Side, vertical: Side, filter: ResampleFilter) -> RgbImage {
     let columns = taps(image.width(), horizontal, filter);
     let rows = taps(image.height(), vertical, filter);
@@ -142,7 +142,7 @@ mod tests {
 
     /// ```python
     /// i = np.arange(35); a = ((37 * i + 11 * i * i) % 256).astype(np.uint8).reshape(5, 7)
-    /// image = Image.fromarray(np.stack([a] * 3, 2))  # Pillow 11 to 13
+    /// image = Image.fromarray(np.stack([a] * 3, 2))  # Pillow 13
     /// np.asarray(image.resize(size, filter))[..., 0]
     /// ```
     #[test]
