@@ -30,11 +30,11 @@ enum ResizeTo {
 /// What makes of a picture the input of a model: transformers' `CLIPImageProcessorPil` and `BlipImageProcessorPil`, and
 /// so the preprocessing of the official script: resize as Pillow does, cut out the middle, scale to 0..1, normalise.
 ///
-/// The pixels are those of Pillow and the values those of transformers, bit by bit. One exception: a picture squashed out of its
-/// proportions is resized horizontally first, as by Pillow up to 12; Pillow 13 begins vertically where the height shrinks
-/// much more, such as in large portraits for BLIP (up to 3 of 255 in those measured).
-/// Where an odd number of pixels is cut off, the smaller half goes first as in transformers; the transform of
-/// `clip.load` rounds the half to even. With square pictures there is nothing to cut off.
+/// The pixels are those of Pillow and the values those of transformers, bit by bit. One exception: a picture squashed
+/// out of its proportions is resized horizontally first, as by Pillow up to 12; Pillow 13 begins vertically where the
+/// height shrinks much more, such as in large portraits for BLIP (up to 3 of 255 in those measured). Where an odd
+/// number of pixels is cut off, the smaller half goes first as in transformers; the transform of `clip.load` rounds
+/// the half to even. With square pictures there is nothing to cut off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageProcessor {
     /// The size to resize to.
@@ -52,14 +52,14 @@ pub struct ImageProcessor {
 }
 
 impl ImageProcessor {
-    /// That of `openai/clip-vit-base-patch16` and its like, for a model that takes pictures of `size` x `size`, 224 as a
-    /// rule: bicubic, the shorter side to `size`, the middle cut out.
+    /// That of `openai/clip-vit-base-patch16` and its like, for a model that takes pictures of `size` x `size`, 224
+    /// as a rule: bicubic, the shorter side to `size`, the middle cut out.
     pub fn clip(size: u32) -> Self {
         Self { resize: ResizeTo::ShortestEdge(size), crop: Some([size; 2]), ..Self::blip(size) }
     }
 
-    /// That of `Salesforce/blip-image-captioning-base` and its like, for a model that takes pictures of `size` x `size`,
-    /// 384 as a rule: bicubic, squashed into the square.
+    /// That of `Salesforce/blip-image-captioning-base` and its like, for a model that takes pictures of `size` x
+    /// `size`, 384 as a rule: bicubic, squashed into the square.
     pub fn blip(size: u32) -> Self {
         Self {
             resize: ResizeTo::Exact { width: size, height: size },

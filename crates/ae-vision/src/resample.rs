@@ -1,9 +1,9 @@
 //! Pillow's resampling of 8-bit pictures, bit by bit.
 //!
-//! The models were trained on, and the paper's scores computed from, pictures resized by Pillow. Crates come close but
-//! not to it: in pictures of this repository `fast_image_resize` 6.1 is up to 15 of 255 away, because it resizes
-//! vertically first (2 with the passes in Pillow's order), `image` 0.25 also up to 15. So this is `Resample.c` of Pillow written
-//! anew: coefficients of 22 fractional bits, the horizontal pass first, 8 bits between the passes.
+//! The models were trained on, and the paper's scores computed from, pictures resized by Pillow. Crates come close
+//! but not to it: in pictures of this repository `fast_image_resize` 6.1 is up to 15 of 255 away, because it resizes
+//! vertically first (2 with the passes in Pillow's order), `image` 0.25 also up to 15. So this is `Resample.c` of
+//! Pillow written anew: coefficients of 22 fractional bits, the horizontal pass first, 8 bits between the passes.
 
 use image::RgbImage;
 
@@ -60,8 +60,9 @@ struct Taps {
 /// Resizes a picture to `horizontal.length` x `vertical.length` and cuts out what is wanted of it, without making the
 /// rest: `image.resize(size, filter).crop(box)` of Pillow.
 ///
-/// Pillow 13 passes vertically first where the height shrinks much more than the width (its pull request 9549); as before that
-/// change, the horizontal pass always comes first here. For squares, and where the proportions stay, 13 does the same.
+/// Pillow 13 passes vertically first where the height shrinks much more than the width (its pull request 9549); as
+/// before that change, the horizontal pass always comes first here. For squares, and where the proportions stay, 13
+/// does the same.
 pub(crate) fn resample(image: &RgbImage, horizontal: Side, vertical: Side, filter: ResampleFilter) -> RgbImage {
     let columns = taps(image.width(), horizontal, filter);
     let rows = taps(image.height(), vertical, filter);

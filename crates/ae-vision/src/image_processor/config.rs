@@ -13,8 +13,8 @@ use crate::resample::ResampleFilter;
 const MAX_SIZE: u32 = 2048;
 
 impl ImageProcessor {
-    /// Reads the `preprocessor_config.json` of a model's folder, or the `processor_config.json` that transformers 5 writes
-    /// in its place.
+    /// Reads the `preprocessor_config.json` of a model's folder, or the `processor_config.json` that transformers 5
+    /// writes in its place.
     ///
     /// # Errors
     ///
