@@ -108,7 +108,9 @@ impl ClipModel {
             let places = ids.iter().map(|ids| self.pooled_place(ids)).collect::<Result<Vec<_>, _>>()?;
             // A place does not see what follows: without it the result is the same.
             let needed = places.iter().max().map_or(0, |place| place + 1);
-            ids.iter_mut().for_each(|ids| ids.truncate(needed));
+            for ids in &mut ids {
+                ids.truncate(needed);
+            }
 
             let states = self.networks.text_model.encode(&ids)?;
             let rows =

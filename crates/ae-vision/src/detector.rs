@@ -23,8 +23,8 @@ const PICTURES: usize = 32;
 /// The detector of the embedded model: a small convolutional network that finds its 24 subjects in a picture, and the
 /// colours of objects. `training/detector.py` is its reference, `assets/detector` of the repository holds it.
 ///
-/// It was trained on renderings of the model's sprites, so it counts what the embedded model draws and nothing else; and it
-/// misses malformed subjects that the eye still recognises. [`Self::accuracy`] tells what was measured.
+/// It was trained on renderings of the model's sprites, so it counts what the embedded model draws and nothing else;
+/// and it misses malformed subjects that the eye still recognises. [`Self::accuracy`] tells what was measured.
 #[derive(Debug)]
 pub struct SubjectDetector {
     network: Network,
@@ -80,8 +80,8 @@ impl Network {
 }
 
 impl SubjectDetector {
-    /// Makes a detector of `detector.json` and `detector.safetensors`. The weights, in half precision there, are computed
-    /// with in single precision.
+    /// Makes a detector of `detector.json` and `detector.safetensors`. The weights, in half precision there, are
+    /// computed with in single precision.
     ///
     /// # Errors
     ///
@@ -111,9 +111,9 @@ impl SubjectDetector {
 
     /// Looks at pictures: for each of them, all subjects in the order of [`Self::subjects`], present or not.
     ///
-    /// The detector knows pictures of 128 x 128, the embedded model's own size. Others are resized to that by Pillow's bicubic
-    /// filter, without regard to proportions: the subjects of a picture of twice the size are then as large as those
-    /// it was trained with. The measured accuracy holds for 128 x 128 only.
+    /// The detector knows pictures of 128 x 128, the embedded model's own size. Others are resized to that by
+    /// Pillow's bicubic filter, without regard to proportions: the subjects of a picture of twice the size are then
+    /// as large as those it was trained with. The measured accuracy holds for 128 x 128 only.
     ///
     /// # Errors
     ///

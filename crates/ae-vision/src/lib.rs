@@ -22,7 +22,6 @@ pub use blip::{
 pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
 pub use image_processor::{ImageProcessor, ImageProcessorError};
-pub use resample::ResampleFilter;
 pub use scorer::ClipScorer;
 pub use templates::IMAGENET_TEMPLATES;
 

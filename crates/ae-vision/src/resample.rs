@@ -1,9 +1,9 @@
 //! Pillow's resampling of 8-bit pictures, bit by bit.
 //!
-//! The models were trained on, and the paper's scores computed from, pictures resized by Pillow. Crates come close but
-//! not to it: in pictures of this repository `fast_image_resize` 6.1 is up to 15 of 255 away, because it resizes
-//! vertically first (2 with the passes in Pillow's order), `image` 0.25 also up to 15. So this is `Resample.c` of Pillow written
-//! anew: coefficients of 22 fractional bits, the horizontal pass first, 8 bits between the passes.
+//! The models were trained on, and the paper's scores computed from, pictures resized by Pillow. Crates come close
+//! but not to it: in pictures of this repository `fast_image_resize` 6.1 is up to 15 of 255 away, because it resizes
+//! vertically first (2 with the passes in Pillow's order), `image` 0.25 also up to 15. So this is `Resample.c` of
+//! Pillow written anew: coefficients of 22 fractional bits, the horizontal pass first, 8 bits between the passes.
 
 use image::RgbImage;
 
@@ -12,7 +12,7 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 
 /// How a pixel is made of its neighbours, as Pillow's `Image.Resampling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResampleFilter {
+pub(crate) enum ResampleFilter {
     /// `BILINEAR`, number 2: a triangle one pixel wide to each side.
     Bilinear,
     /// `BICUBIC`, number 3: the cubic with `a = -0.5`, two pixels wide to each side.
@@ -60,8 +60,9 @@ struct Taps {
 /// Resizes a picture to `horizontal.length` x `vertical.length` and cuts out what is wanted of it, without making the
 /// rest: `image.resize(size, filter).crop(box)` of Pillow.
 ///
-/// Pillow 13 passes vertically first where that saves work (its pull request 9549); as in all versions before, the
-/// horizontal pass comes first here. Where the aspect ratio stays or the picture is a square, 13 does the same.
+/// Pillow 13 passes vertically first where the height shrinks much more than the width (its pull request 9549); as
+/// before that change, the horizontal pass always comes first here. For squares, and where the proportions stay, 13
+/// does the same.
 pub(crate) fn resample(image: &RgbImage, horizontal: Side, vertical: Side, filter: ResampleFilter) -> RgbImage {
     let columns = taps(image.width(), horizontal, filter);
     let rows = taps(image.height(), vertical, filter);
@@ -142,7 +143,7 @@ mod tests {
 
     /// ```python
     /// i = np.arange(35); a = ((37 * i + 11 * i * i) % 256).astype(np.uint8).reshape(5, 7)
-    /// image = Image.fromarray(np.stack([a] * 3, 2))  # Pillow 11 to 13
+    /// image = Image.fromarray(np.stack([a] * 3, 2))  # Pillow 13
     /// np.asarray(image.resize(size, filter))[..., 0]
     /// ```
     #[test]

@@ -9,12 +9,12 @@ use crate::templates::in_templates;
 /// The paper's scores: how well pictures, or captions of them, fit a prompt, as cosines of CLIP's features.
 ///
 /// The arithmetic is that of the official scripts `metrics/compute_clip_similarity.py` and
-/// `metrics/blip_captioning_and_clip_similarity.py`, which use ViT-B/16, on a GPU in half precision. A prompt stands in 80
-/// templates ([`IMAGENET_TEMPLATES`](crate::IMAGENET_TEMPLATES)); the features of each sentence are normalised, and so
-/// is their mean.
+/// `metrics/blip_captioning_and_clip_similarity.py`, which use ViT-B/16, on a GPU in half precision. A prompt stands
+/// in 80 templates ([`IMAGENET_TEMPLATES`](crate::IMAGENET_TEMPLATES)); the features of each sentence are normalised,
+/// and so is their mean.
 ///
-/// The features of pictures are computed once, by [`Self::image_features`], and serve every score; those of a prompt are
-/// computed when they are first needed and kept.
+/// The features of pictures are computed once, by [`Self::image_features`], and serve every score; those of a prompt
+/// are computed when they are first needed and kept.
 #[derive(Debug)]
 pub struct ClipScorer {
     clip: ClipModel,

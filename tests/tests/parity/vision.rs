@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use ae_checkpoint::Checkpoint;
 use ae_tensor::FloatType;
 use ae_tests::{Tensors, assert_close, fixtures};
-use ae_vision::{ClipModel, ClipScorer, Features, ImageProcessor, SubjectDetector};
+use ae_vision::{ClipError, ClipModel, ClipScorer, Features, ImageProcessor, SubjectDetector};
 use burn::tensor::Device;
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -166,6 +167,21 @@ fn scores_equal_the_official_scripts() {
             }
         }
     }
+}
+
+#[test]
+fn a_prompt_is_computed_once_and_only_for_its_model() {
+    let folders = MODELS.map(|(model, tokenizer)| folder(model, tokenizer));
+    let [one, other] = folders.each_ref().map(|folder| ClipScorer::new(load(folder.path())));
+    let prompt = || one.prompt_features("a cat and a dog").unwrap();
+    assert!(Arc::ptr_eq(&prompt(), &prompt()));
+    let images = other.image_features(&[RgbImage::new(40, 40)]).unwrap();
+    let error = one.full_prompt(&images, "a cat and a dog").unwrap_err();
+    assert!(matches!(error, ClipError::Width { found: 20, expected: 24 }), "{error}");
+    // Nothing to score is no error.
+    let none = one.image_features(&[]).unwrap();
+    assert!(one.minimum_object(&none, "a cat and a dog").unwrap().is_some_and(|scores| scores.is_empty()));
+    assert!(one.text_texts("a cat", &[] as &[&str]).unwrap().is_empty());
 }
 
 /// Logits from -13 to 12; on flex the largest difference was 8.6e-6.

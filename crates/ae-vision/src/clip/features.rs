@@ -1,4 +1,5 @@
-/// Vectors of pictures or texts, one after another, as [`ClipModel`](crate::ClipModel) computes them: in single precision.
+/// Vectors of pictures or texts, one after another, as [`ClipModel`](crate::ClipModel) computes them: in single
+/// precision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
     width: usize,

@@ -17,9 +17,9 @@ const WEIGHTS: [&str; 4] =
     ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 impl ClipModel {
-    /// Loads a model onto `device` from a folder as published on Hugging Face, such as `openai/clip-vit-base-patch16` with
-    /// which the paper's scores are computed: `config.json`, `preprocessor_config.json`, the tokenizer's files, and the
-    /// weights in `model.safetensors` or `pytorch_model.bin`.
+    /// Loads a model onto `device` from a folder as published on Hugging Face, such as `openai/clip-vit-base-patch16`
+    /// with which the paper's scores are computed: `config.json`, `preprocessor_config.json`, the tokenizer's files,
+    /// and the weights in `model.safetensors` or `pytorch_model.bin`.
     ///
     /// # Errors
     ///

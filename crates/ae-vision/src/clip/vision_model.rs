@@ -18,6 +18,7 @@ pub(super) struct ClipVisionModel {
 
 /// A vector for the whole picture, one for each patch, and their positions: transformers' `CLIPVisionEmbeddings`.
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "transformers' names")]
 struct ClipVisionEmbeddings {
     class_embedding: Param<Tensor<1>>,
     patch_embedding: Conv2d,

@@ -13,8 +13,8 @@ use crate::resample::ResampleFilter;
 const MAX_SIZE: u32 = 2048;
 
 impl ImageProcessor {
-    /// Reads the `preprocessor_config.json` of a model's folder, or the `processor_config.json` that transformers 5 writes
-    /// in its place.
+    /// Reads the `preprocessor_config.json` of a model's folder, or the `processor_config.json` that transformers 5
+    /// writes in its place.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl ImageProcessor {
         let filter = match fields.resample {
             Some(2) => ResampleFilter::Bilinear,
             None | Some(3) => ResampleFilter::Bicubic,
-            Some(other) => return Err(value("resample", other, "2 (bilinear) or 3 (bicubic)")),
+            Some(other) => return Err(value("resample", &other, "2 (bilinear) or 3 (bicubic)")),
         };
         let rescale_factor = match fields.do_rescale {
             Some(false) => 1.0,
@@ -90,7 +90,7 @@ impl ImageProcessor {
         for (field, sides) in [("size", Some(smallest)), ("crop_size", self.crop)] {
             for side in sides.into_iter().flatten() {
                 if !(1..=MAX_SIZE).contains(&side) {
-                    return Err(value(field, side, "1..=2048"));
+                    return Err(value(field, &side, "1..=2048"));
                 }
             }
         }
@@ -106,7 +106,7 @@ impl ImageProcessor {
             _ => {}
         }
         if !(self.rescale_factor > 0.0 && self.rescale_factor <= 1.0) {
-            return Err(value("rescale_factor", self.rescale_factor, "a number above 0 and up to 1"));
+            return Err(value("rescale_factor", &self.rescale_factor, "a number above 0 and up to 1"));
         }
         if let Some(mean) = self.mean.iter().find(|mean| !(-1e3..=1e3).contains(*mean)) {
             return Err(value("image_mean", mean, "numbers from -1000 to 1000"));
@@ -118,7 +118,7 @@ impl ImageProcessor {
     }
 }
 
-fn value(field: &'static str, found: impl ToString, expected: &'static str) -> ImageProcessorError {
+fn value(field: &'static str, found: &impl ToString, expected: &'static str) -> ImageProcessorError {
     ImageProcessorError::Value { field, found: found.to_string(), expected }
 }
 
