@@ -144,7 +144,15 @@ fn report_of(place: &Place) {
     let mut files: Vec<_> = contents(&report).into_keys().collect();
     files.sort_unstable();
     assert_eq!(named, files);
-    for name in ["index.html", "report.md", "results.csv", "results.json", "all_subjects.svg", "all_subjects.png", "pictures.png"] {
+    for name in [
+        "index.html",
+        "report.md",
+        "results.csv",
+        "results.json",
+        "all_subjects.svg",
+        "all_subjects.png",
+        "pictures.png",
+    ] {
         assert!(files.contains(&name.to_owned()), "{name} is not in {files:?}");
     }
     let csv = fs::read_to_string(report.join("results.csv")).unwrap();
@@ -174,7 +182,8 @@ fn an_ablation_is_one_command() {
         ("attention-scale", &["attention-scale-5", "attention-scale-15", "attention-scale-50", "attention-scale-100"]),
         ("attention-resolution", &["maps-8x8", "maps-16x16"]),
     ] {
-        let mut args = vec!["eval", "run", "-q", "--prompts", "animals", "--limit", "1", "--seeds", "0", "--steps", "1"];
+        let mut args =
+            vec!["eval", "run", "-q", "--prompts", "animals", "--limit", "1", "--seeds", "0", "--steps", "1"];
         args.extend(["--max-refinement-steps", "1", "--ablation", ablation, "--output", ablation]);
         succeeds(&place.run(&args));
         let plan: serde_json::Value =
@@ -193,7 +202,8 @@ fn an_ablation_is_one_command() {
 #[test]
 fn prompts_of_a_file_and_pictures_of_anyone_are_scored() {
     let place = Place::new();
-    let prompts = r#"{"a": [{"prompt": "a cat and a dog", "token_indices": [2, 5]}], "b": ["a lion with a crown", "a zebra"]}"#;
+    let prompts =
+        r#"{"a": [{"prompt": "a cat and a dog", "token_indices": [2, 5]}], "b": ["a lion with a crown", "a zebra"]}"#;
     fs::write(place.path().join("prompts.json"), prompts).unwrap();
     let args = ["eval", "run", "-q", "--prompts", "prompts.json", "--seeds", "3", "--methods", "attend-and-excite"];
     succeeds(&place.run(&[args.as_slice(), &QUICK].concat()));
