@@ -5,7 +5,7 @@
 //!   knows each token's place in the text, the prompt's words, and what did not fit. OpenAI's vocabulary is
 //!   built in, for checkpoints without a tokenizer.
 //! - [`find_subjects`] turns subjects (`cat`, `polar bear`, `cat#2`) into token positions,
-//!   [`content_words`] chooses them, [`subjects_at`] takes positions as the reference pipeline does.
+//!   [`subjects_at`] takes positions as the reference pipeline does.
 //! - [`ClipTextModel`] is transformers' `CLIPTextModel`; what it returns is `text_encoder(ids)[0]`, or the
 //!   hidden states some layers before (clip skip).
 //! - [`ClipTokenizer::add_embedding_tokens`] and [`ClipTextModel::add_token_embeddings`] take in a textual
@@ -26,7 +26,6 @@
 //! ```
 
 mod config;
-mod content_words;
 mod prompt;
 mod subject;
 #[cfg(test)]
@@ -37,7 +36,6 @@ mod weighting;
 mod words;
 
 pub use config::{Activation, ClipTextModelConfig, ConfigError};
-pub use content_words::content_words;
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_subjects, subject_name, subjects_at};
 pub use text_model::{ClipTextModel, EncodeError, TokenEmbeddingError};

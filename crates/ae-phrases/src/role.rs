@@ -1,4 +1,5 @@
 use crate::chunk::Chunk;
+use crate::colours::is_colour;
 use crate::words::Token;
 
 /// Whether the picture is to show what a phrase names. The rules are those of [`crate::NounPhrase::is_shown`]; the lists are of
@@ -23,7 +24,9 @@ pub(crate) fn is_shown(tokens: &[Token], chunks: &[Chunk], index: usize) -> bool
     let is_model = before == "of" && index > 0 && chunks[index - 1].end + 1 == start && {
         MANNERS.contains(&tokens[chunks[index - 1].end - 1].text.as_str())
     };
-    !(frames || is_remark || is_setting || is_model || MANNERS.contains(&head))
+    // "a red and a blue": of the colours only some are also fruit and flowers.
+    let is_only_colour = is_colour(head) && !matches!(head, "orange" | "violet");
+    !(frames || is_only_colour || is_remark || is_setting || is_model || MANNERS.contains(&head))
 }
 
 /// Whether a token ends a remark: punctuation.
