@@ -63,7 +63,7 @@ pub(crate) struct PromptArgs {
     pub(crate) prompt: Vec<String>,
 
     /// Words or phrases of the prompt that must appear, e.g. "cat,dog"; `cat#2` is the second cat.
-    /// Once per prompt. Without it: the content words of the prompt.
+    /// Once per prompt. Without it: the nouns of the prompt.
     #[arg(long, value_name = "WORDS", conflicts_with = "token_indices")]
     pub(crate) subjects: Vec<String>,
 

@@ -4,7 +4,7 @@
 //! cargo run --release -p ae-clip --example tokens -- MODEL/tokenizer "a cat and a polar bear" cat "polar bear"
 //! ```
 //!
-//! Without subjects the content words are chosen.
+//! Words after the prompt are marked in it.
 
 #![expect(clippy::print_stdout, reason = "printing is what this example is for")]
 
@@ -12,7 +12,7 @@ use std::env;
 use std::error::Error;
 use std::path::Path;
 
-use ae_clip::{ClipTokenizer, TokenKind, content_words, find_subjects};
+use ae_clip::{ClipTokenizer, TokenKind, find_subjects};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let prompt = ClipTokenizer::from_dir(Path::new(folder))?.tokenize(prompt)?;
-    let subjects = if subjects.is_empty() { content_words(&prompt) } else { find_subjects(&prompt, subjects)? };
+    let subjects = find_subjects(&prompt, subjects)?;
 
     println!("{:>5}  {:<20} {:<20} chosen", "index", "token", "word");
     for token in prompt.tokens().iter().filter(|token| token.kind != TokenKind::Padding) {

@@ -5,7 +5,7 @@
 //!   knows each token's place in the text, the prompt's words, and what did not fit. OpenAI's vocabulary is
 //!   built in, for checkpoints without a tokenizer.
 //! - [`find_subjects`] turns subjects (`cat`, `polar bear`, `cat#2`) into token positions,
-//!   [`find_phrases`] does the same for whole phrases, [`content_words`] chooses them, [`subjects_at`] takes positions as the reference pipeline does.
+//!   [`find_phrases`] whole phrases; [`subjects_at`] takes positions as the reference pipeline does.
 //! - [`ClipTextModel`] is transformers' `CLIPTextModel`; what it returns is `text_encoder(ids)[0]`, or the
 //!   hidden states some layers before (clip skip).
 //! - [`ClipEncoder`] is what CLIP's text model and its vision model have in common.
@@ -27,7 +27,6 @@
 //! ```
 
 mod config;
-mod content_words;
 mod encoder;
 mod prompt;
 mod subject;
@@ -39,7 +38,6 @@ mod weighting;
 mod words;
 
 pub use config::{Activation, ClipTextModelConfig, ConfigError};
-pub use content_words::content_words;
 pub use encoder::{ClipEncoder, ClipEncoderConfig};
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_phrases, find_subjects, subject_name, subjects_at};

@@ -24,6 +24,13 @@ pub struct Word {
     pub(crate) placeholder: Option<String>,
 }
 
+impl Word {
+    /// Whether it is the placeholder of a textual inversion.
+    pub fn is_placeholder(&self) -> bool {
+        self.placeholder.is_some()
+    }
+}
+
 /// Letters, digits and combining marks, joined by single hyphens and apostrophes.
 static WORD: LazyLock<SysRegex> = LazyLock::new(|| {
     SysRegex::new(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*(?:[-'’][\p{L}\p{N}\p{M}]+)*").expect("the pattern is a constant")

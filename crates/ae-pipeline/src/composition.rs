@@ -44,7 +44,7 @@ pub fn prompt_parts(prompt: &str) -> Result<Vec<PromptPart>, PipelineError> {
 }
 
 /// The halves of a prompt around " and ", or else around " with "; as official's `metrics/` has them. Empty ones are left out.
-pub(crate) fn halves(prompt: &str) -> Vec<Range<usize>> {
+fn halves(prompt: &str) -> Vec<Range<usize>> {
     let separator = if prompt.contains(" and ") { " and " } else { " with " };
     let start = |part: &str| part.as_ptr() as usize - prompt.as_ptr() as usize;
     let parts = prompt.split(separator).map(str::trim).filter(|part| !part.is_empty());

@@ -143,7 +143,7 @@ pub enum PipelineError {
     /// A subject that is not in the prompt.
     #[error(transparent)]
     Subject(#[from] SubjectError),
-    /// No subject was given and the prompt has no content word.
+    /// No subject was given and the prompt has no noun that could be one.
     #[error(
         "the prompt '{prompt}' has no word that could be a subject; name subjects or token indices, \
          or use the method stable-diffusion"

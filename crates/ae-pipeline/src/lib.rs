@@ -21,6 +21,7 @@
 
 mod attention;
 mod attention_maps;
+mod automatic_subjects;
 mod composition;
 mod conditioning;
 mod defaults;

@@ -1,9 +1,9 @@
 use std::ops::{Range, RangeInclusive};
 
 use ae_clip::{TokenizedPrompt, find_phrases};
+use ae_phrases::noun_phrases;
 
 use crate::PipelineError;
-use crate::composition::halves;
 
 /// Which noun phrases of the prompt StructureDiffusion encodes by themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,10 @@ impl PhraseChoice {
     pub fn resolve(&self, prompt: &TokenizedPrompt) -> Result<Vec<Phrase>, PipelineError> {
         let positions: Vec<_> = match self {
             Self::Auto => {
-                let spans = halves(prompt.text()).into_iter();
-                spans.filter_map(|span| positions(prompt, &span)).filter(|span| span.start() < span.end()).collect()
+                let phrases = noun_phrases(prompt.text()).into_iter();
+                let phrases = phrases.filter_map(|phrase| positions(prompt, &phrase.span));
+                // What a word says alone it also says in the prompt.
+                phrases.filter(|positions| positions.start() < positions.end()).collect()
             }
             Self::Phrases(phrases) => find_phrases(prompt, phrases)?,
         };
@@ -72,13 +74,15 @@ mod tests {
     fn the_phrases_of_the_benchmark_are_its_halves() {
         let found = phrases(&PhraseChoice::Auto, "a red backpack and a blue chair");
         assert_eq!(found, [("a red backpack".to_owned(), 1..=3), ("a blue chair".to_owned(), 5..=7)]);
+        let found = phrases(&PhraseChoice::Auto, "a dog sleeping on the old sofa, foxes");
+        assert_eq!(found, [("a dog".to_owned(), 1..=2), ("the old sofa".to_owned(), 5..=7)]);
         let found = phrases(&PhraseChoice::Auto, "a frog with a crown");
         assert_eq!(found, [("a frog".to_owned(), 1..=2), ("a crown".to_owned(), 4..=5)]);
     }
 
     #[test]
     fn a_phrase_that_was_cut_is_left_out() {
-        let prompt = format!("a cat and {}dog", "a ".repeat(74));
+        let prompt = format!("a cat {}and a dog", "in bed ".repeat(35));
         assert_eq!(phrases(&PhraseChoice::Auto, &prompt), [("a cat".to_owned(), 1..=2)]);
     }
 

@@ -1,10 +1,11 @@
 use ae_checkpoint::Family;
-use ae_clip::{Subject, TokenizedPrompt, content_words, find_subjects, subjects_at};
+use ae_clip::{Subject, TokenizedPrompt, find_subjects, subjects_at};
 use ae_guidance::GuidanceSettings;
 use ae_scheduler::SchedulerKind;
 use ae_tensor::NoiseKind;
 use ae_vae::VaeTiling;
 
+use crate::automatic_subjects::automatic_subjects;
 use crate::{InitImage, PhraseChoice, PipelineError};
 
 /// What to draw, and how.
@@ -119,7 +120,8 @@ impl Method {
 /// Which tokens of the prompt are subjects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SubjectChoice {
-    /// The content words of the prompt.
+    /// The things of the prompt: the heads of its noun phrases, but not what says how the picture is made (`a photo of`),
+    /// and the placeholders of textual inversions. The rules are those of [`ae_phrases`].
     #[default]
     Auto,
     /// Words or phrases of the prompt.
@@ -133,11 +135,10 @@ impl SubjectChoice {
     ///
     /// # Errors
     ///
-    /// When a subject is not in the prompt, an index is on no word, or there is no content word to
-    /// choose.
+    /// When a subject is not in the prompt, an index is on no word, or there is no noun to choose.
     pub fn resolve(&self, prompt: &TokenizedPrompt) -> Result<Vec<Subject>, PipelineError> {
         let subjects = match self {
-            Self::Auto => content_words(prompt),
+            Self::Auto => automatic_subjects(prompt),
             Self::Words(words) => find_subjects(prompt, words)?,
             Self::Indices(indices) => subjects_at(prompt, indices)?,
         };

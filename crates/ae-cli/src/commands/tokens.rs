@@ -19,7 +19,7 @@ pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
         let tokens = tokens.map_err(PipelineError::from)?;
         let subjects = match choice.resolve(&tokens) {
             Ok(subjects) => subjects,
-            // A prompt without content words still has tokens to show.
+            // A prompt without nouns still has tokens to show.
             Err(_) if choice == SubjectChoice::Auto => Vec::new(),
             Err(error) => return Err(error.into()),
         };

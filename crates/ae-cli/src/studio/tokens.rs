@@ -18,7 +18,7 @@ pub(crate) fn tokenize(
 
 /// The tokens as the API shows them.
 pub(crate) fn describe(prompt: &TokenizedPrompt) -> Tokens {
-    // Without a content word nothing is chosen.
+    // Without a noun nothing is chosen.
     let automatic = SubjectChoice::Auto.resolve(prompt).unwrap_or_default();
     let chosen = |positions: &[usize]| automatic.iter().any(|subject| subject.positions == positions);
     let tokens = prompt.tokens().iter().take(prompt.end() + 1).map(|token| PromptToken {

@@ -44,7 +44,7 @@ fn subjects() {
     fails("index_on_sot", 1, &["--token-indices", "0"]);
     fails("index_on_eot", 1, &["--token-indices", "6"]);
     fails("index_on_padding", 1, &["--token-indices", "40"]);
-    fails_for("no_content_word", 1, "a red and the", &[]);
+    fails_for("no_noun", 1, "a red and the", &[]);
     fails_for("empty_prompt", 1, "", &[]);
     fails_for("emoji_prompt", 1, "🐱🐶", &[]);
     let long = "a cat and ".repeat(125) + "a dog";
