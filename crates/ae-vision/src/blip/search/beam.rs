@@ -68,7 +68,9 @@ impl BeamSearch {
                 ended.for_each(|candidate| self.finish(candidate, length - 1));
                 let is_done = self.cannot_improve(candidates[0].score, length - 1);
                 if is_last && !is_done {
-                    going_on.iter().for_each(|candidate| self.finish(candidate, length));
+                    for candidate in &going_on {
+                        self.finish(candidate, length);
+                    }
                 }
                 is_last || is_done
             }
