@@ -3,6 +3,10 @@
 
   python make_blip_fixtures.py --out ../fixtures/blip
 
+LAVIS runs on transformers before 4.27. What its beam search finds is written only with OLD_TRANSFORMERS=FOLDER, where
+  pip install --no-deps --target FOLDER transformers==4.26.1 tokenizers==0.13.3 huggingface_hub==0.16.4
+has been; else the files stay as they are.
+
 Written with transformers 5.24 and torch 2.15 on the CPU. Two small seeded models, a few steps trained towards sentences:
 
   tied/    as transformers 5 saves it: model.safetensors without the output weights, tokenizer.json
@@ -11,12 +15,14 @@ Written with transformers 5.24 and torch 2.15 on the CPU. Two small seeded model
 
 Each with reference.safetensors: pictures [n, rows, columns, 3] in u8, pixel_values, image_embeds, the forced input_ids and
 their logits; and captions.json: for every set of options the ids without padding, and the texts behind the prompt as LAVIS
-cuts them.
+cuts them, and captions_before_4.27.json, the same by the older beam search.
 """
 
 import argparse
 import json
-import shutil
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -189,7 +195,7 @@ def dump_cases(cases):
 
 def write(out, variant):
     folder = out / variant
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tokens, ids = vocabulary()
     (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     tokenizer = BertTokenizer.from_pretrained(folder, clean_up_tokenization_spaces=True)
@@ -224,8 +230,14 @@ def main():
     arguments.add_argument("--out", type=Path, default=default, help="folder to write; what it held is replaced")
     out = arguments.parse_args().out
     torch.set_num_threads(1)
-    shutil.rmtree(out, ignore_errors=True)
+    old = os.environ.get("OLD_TRANSFORMERS")
+    for file in out.glob("*/*"):
+        if old or file.name != "captions_before_4.27.json":
+            file.unlink()
     check([write(out, variant) for variant in STEPS])
+    if old:
+        script = Path(__file__).parent / "blip_before_4_27.py"
+        subprocess.run([sys.executable, script, out], env={**os.environ, "PYTHONPATH": old}, check=True)
 
 
 if __name__ == "__main__":

@@ -83,14 +83,17 @@ mod tests {
     use crate::ElementType;
     use crate::tensor::Source;
 
-    fn checkpoint(names: &[(&str, u8)]) -> Checkpoint {
+    /// Names, and the one byte of their tensors.
+    type Named<'a> = &'a [(&'a str, u8)];
+
+    fn checkpoint(names: Named<'_>) -> Checkpoint {
         let tensor = |byte: u8| StoredTensor::new(ElementType::Other, vec![1], Source::Memory(Bytes::from(vec![byte])));
         Checkpoint::new("test", names.iter().map(|(name, byte)| ((*name).to_owned(), tensor(*byte))).collect())
     }
 
     #[test]
     fn a_tied_tensor_has_both_names_and_keeps_its_own() {
-        let cases: [(&[(&str, u8)], &[(&str, u8)]); 4] = [
+        let cases: [(Named<'_>, Named<'_>); 4] = [
             (&[("a", 1)], &[("a", 1), ("b", 1)]),
             (&[("b", 2)], &[("a", 2), ("b", 2)]),
             (&[("a", 1), ("b", 2)], &[("a", 1), ("b", 2)]),

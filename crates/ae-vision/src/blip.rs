@@ -17,5 +17,5 @@ pub use captioner::Captioner;
 pub use config::{BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig};
 pub use error::{CaptionError, CaptionerError};
 pub use model::Blip;
-pub use options::{CaptionOptions, GenerationOptions, OptionsError};
+pub use options::{BeamScoring, CaptionOptions, GenerationOptions, OptionsError};
 pub use tokenizer::{BertTokenizer, BertTokenizerError};

@@ -16,8 +16,8 @@ mod scorer;
 mod templates;
 
 pub use blip::{
-    BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig,
-    CaptionError, CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+    BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig,
+    BlipVisionConfig, CaptionError, CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
 };
 pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};

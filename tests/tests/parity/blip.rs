@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ae_tensor::FloatType;
-use ae_vision::{CaptionOptions, Captioner, GenerationOptions};
+use ae_vision::{BeamScoring, CaptionOptions, Captioner, GenerationOptions};
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use image::RgbImage;
 use safetensors::SafeTensors;
@@ -12,6 +12,10 @@ use serde::Deserialize;
 
 /// As transformers 5 saves a model with tied weights, and as transformers 4 saved one with weights of its own.
 const MODELS: [&str; 2] = ["tied", "own"];
+
+/// Whose captions, and the search that finds them.
+const SEARCHES: [(&str, BeamScoring); 2] =
+    [("captions.json", BeamScoring::Generated), ("captions_before_4.27.json", BeamScoring::WholeSequence)];
 
 /// The captions of all pictures with one set of options.
 #[derive(Deserialize)]
@@ -25,13 +29,21 @@ struct Case {
 }
 
 impl Case {
-    fn all(model: &str) -> Vec<Self> {
-        serde_json::from_slice(&fs::read(fixture(model).join("captions.json")).unwrap()).unwrap()
+    /// All cases with their options.
+    fn all(model: &str) -> Vec<(Self, CaptionOptions)> {
+        let cases = SEARCHES.into_iter().flat_map(|(file, scoring)| {
+            let cases: Vec<Self> = serde_json::from_slice(&fs::read(fixture(model).join(file)).unwrap()).unwrap();
+            cases.into_iter().map(move |case| {
+                let options = case.options(scoring);
+                (case, options)
+            })
+        });
+        cases.collect()
     }
 
-    fn options(&self) -> CaptionOptions {
+    fn options(&self, scoring: BeamScoring) -> CaptionOptions {
         let Self { num_beams, max_length, min_length, .. } = *self;
-        let generation = GenerationOptions { num_beams, max_length, min_length };
+        let generation = GenerationOptions { num_beams, max_length, min_length, scoring };
         CaptionOptions { prompt: self.prompt.clone(), generation, ..CaptionOptions::default() }
     }
 }
@@ -82,7 +94,7 @@ fn captioner(model: &str) -> Captioner {
 
 /// Within 1e-5 of the largest value. Embeddings go up to 4.3 and logits to 10.4; on flex the largest differences were 1.9e-6
 /// and 8.6e-6, at most 1.1e-6 of the largest.
-fn assert_close(actual: TensorData, expected: &TensorData) {
+fn assert_close(actual: &TensorData, expected: &TensorData) {
     let largest = expected.iter::<f32>().fold(0.0, |largest: f32, value| largest.max(value.abs()));
     actual.assert_approx_eq(expected, Tolerance::<f32>::absolute(1e-5 * largest));
 }
@@ -92,7 +104,7 @@ fn image_embeddings_equal_transformers() {
     for model in MODELS {
         let reference = Reference::of(model);
         let embeds = captioner(model).model().image_embeds(reference.tensor("pixel_values"));
-        assert_close(embeds.into_data(), &reference.floats("image_embeds"));
+        assert_close(&embeds.into_data(), &reference.floats("image_embeds"));
     }
 }
 
@@ -103,7 +115,7 @@ fn logits_of_a_forced_caption_equal_transformers() {
         let ids = reference.input_ids();
         let embeds = reference.tensor::<3>("image_embeds").narrow(0, 0, ids.len());
         let logits = captioner.model().logits(embeds, &ids);
-        assert_close(logits.into_data(), &reference.floats("logits"));
+        assert_close(&logits.into_data(), &reference.floats("logits"));
     }
 }
 
@@ -112,9 +124,8 @@ fn generated_ids_equal_transformers() {
     for model in MODELS {
         let (reference, captioner) = (Reference::of(model), captioner(model));
         let embeds = captioner.model().image_embeds(reference.tensor("pixel_values"));
-        for case in Case::all(model) {
-            let prompt = captioner.prompt_ids(&case.prompt).unwrap();
-            let options = case.options().generation;
+        for (case, CaptionOptions { prompt, generation: options, .. }) in Case::all(model) {
+            let prompt = captioner.prompt_ids(&prompt).unwrap();
             let captions = captioner.model().generate(embeds.clone(), &prompt, &options).unwrap();
             assert_eq!(captions, case.ids, "{model}: {options:?}");
             // One by one as together.
@@ -128,10 +139,13 @@ fn generated_ids_equal_transformers() {
 fn texts_of_pictures_equal_those_of_lavis() {
     for model in MODELS {
         let (pictures, captioner) = (Reference::of(model).pictures(), captioner(model));
-        for case in Case::all(model) {
-            let texts = captioner.captions_with(&pictures, &case.options()).unwrap();
-            assert_eq!(texts, case.texts, "{model}: {:?}", case.options());
+        let cases = Case::all(model);
+        for (case, options) in &cases {
+            let texts = captioner.captions_with(&pictures, options).unwrap();
+            assert_eq!(texts, case.texts, "{model}: {options:?}");
         }
-        assert_eq!(captioner.captions(&pictures).unwrap(), Case::all(model)[0].texts);
+        assert_eq!(captioner.captions(&pictures).unwrap(), cases[0].0.texts);
+        let of_the_paper = &cases.iter().find(|(_, options)| *options == CaptionOptions::of_the_paper()).unwrap().0;
+        assert_eq!(captioner.captions_with(&pictures, &CaptionOptions::of_the_paper()).unwrap(), of_the_paper.texts);
     }
 }

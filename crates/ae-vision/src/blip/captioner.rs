@@ -15,8 +15,8 @@ use crate::ImageProcessor;
 
 /// Pictures in, captions out: BLIP with its tokenizer and image processor.
 ///
-/// With [`CaptionOptions::default`] it captions as `generate` of LAVIS' `blip_caption` does, with which the paper's text-text
-/// similarity is measured (`metrics/blip_captioning_and_clip_similarity.py`).
+/// With [`CaptionOptions::of_the_paper`] it captions as `generate` of LAVIS' `blip_caption` does, with which the paper's
+/// text-text similarity is measured (`metrics/blip_captioning_and_clip_similarity.py`).
 #[derive(Debug)]
 pub struct Captioner {
     model: Blip,
@@ -70,7 +70,7 @@ impl Captioner {
         &self.image_processor
     }
 
-    /// A caption of each picture, of any size, with the options of the paper's metric.
+    /// A caption of each picture, of any size, with [`CaptionOptions::default`].
     ///
     /// # Errors
     ///

@@ -102,7 +102,7 @@ impl Blip {
     ///
     /// # Panics
     ///
-    /// Panics when there are as many rows as pictures no more, when rows are empty or of several lengths, and when they are
+    /// Panics when there are not as many rows as pictures, when rows are empty or of several lengths, and when they are
     /// longer than the model's positions or have ids beyond its vocabulary.
     pub fn logits(&self, image_embeds: Tensor<3>, ids: &[impl AsRef<[u32]>]) -> Tensor<3> {
         assert_eq!(image_embeds.dims()[0], ids.len(), "a row for each picture");

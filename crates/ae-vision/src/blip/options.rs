@@ -1,9 +1,9 @@
 use super::config::BlipTextConfig;
 
 /// How the ids of a caption are searched for, with the defaults of `BlipCaption.generate` in LAVIS
-/// (`lavis/models/blip_models/blip_caption.py`), which are those of the paper's metric.
+/// (`lavis/models/blip_models/blip_caption.py`) and the beam search of transformers 5.
 ///
-/// Its `repetition_penalty` of 1 is none. Lengths count the begin token, the prompt and the end token.
+/// LAVIS's `repetition_penalty` of 1 is none. Lengths count the begin token, the prompt and the end token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationOptions {
     /// The number of beams; 1 is greedy search.
@@ -12,11 +12,25 @@ pub struct GenerationOptions {
     pub max_length: usize,
     /// The length below which no caption ends.
     pub min_length: usize,
+    /// By what beams of different lengths are compared.
+    pub scoring: BeamScoring,
+}
+
+/// By what captions that are over are compared with each other and with those that go on, when there are several beams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BeamScoring {
+    /// The mean log-probability of the tokens behind the prompt, the end token among them: transformers 5.
+    #[default]
+    Generated,
+    /// The sum of the log-probabilities divided by the length with the prompt and without the end token: transformers before
+    /// 4.27, which LAVIS requires (`lavis/models/blip_models/blip.py`). Of two beams it may prefer the other, shorter one.
+    WholeSequence,
 }
 
 impl Default for GenerationOptions {
     fn default() -> Self {
-        Self { num_beams: 3, max_length: 30, min_length: 10 }
+        Self { num_beams: 3, max_length: 30, min_length: 10, scoring: BeamScoring::default() }
     }
 }
 
@@ -35,6 +49,14 @@ pub struct CaptionOptions {
 impl Default for CaptionOptions {
     fn default() -> Self {
         Self { prompt: "a picture of ".to_owned(), generation: GenerationOptions::default(), batch_size: 4 }
+    }
+}
+
+impl CaptionOptions {
+    /// Those of the paper's metric to the letter: the defaults, with the beam search of the transformers that LAVIS runs on.
+    pub fn of_the_paper() -> Self {
+        let generation = GenerationOptions { scoring: BeamScoring::WholeSequence, ..GenerationOptions::default() };
+        Self { generation, ..Self::default() }
     }
 }
 
@@ -124,7 +146,7 @@ mod tests {
 
     fn refusal(prompt: &[u32], num_beams: usize, max_length: usize, min_length: usize) -> String {
         let config = BlipConfig::from_json("{}").unwrap().text;
-        let options = GenerationOptions { num_beams, max_length, min_length };
+        let options = GenerationOptions { num_beams, max_length, min_length, ..GenerationOptions::default() };
         options.check(prompt, &config).unwrap_err().to_string()
     }
 

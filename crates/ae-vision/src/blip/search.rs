@@ -53,11 +53,11 @@ pub(super) enum Search {
 impl Search {
     /// Behind a prompt of so many ids; `end` is the token a caption ends with.
     pub(super) fn new(prompt: usize, end: u32, options: &GenerationOptions) -> Self {
-        let GenerationOptions { num_beams, max_length, min_length } = *options;
+        let GenerationOptions { num_beams, max_length, min_length, scoring } = *options;
         let limits = Limits { prompt, max_length, min_length, end: end as usize };
         match num_beams {
             1 => Self::Greedy(GreedySearch::new(limits)),
-            _ => Self::Beam(BeamSearch::new(limits, num_beams)),
+            _ => Self::Beam(BeamSearch::new(limits, num_beams, scoring)),
         }
     }
 

@@ -108,7 +108,7 @@ impl BertTokenizer {
 
     /// The largest id there is.
     pub fn largest_id(&self) -> u32 {
-        self.tokenizer.get_vocab(true).into_values().max().expect("special tokens")
+        self.tokenizer.get_vocab(true).into_values().max().unwrap_or(0)
     }
 
     /// The ids of a text between those of `[CLS]` and `[SEP]`: `tokenizer(text).input_ids`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ae_eval::{Metric, MetricKind, PictureScorer, Prompt, Scored, Scorer, ScorerFailure, Thing};
-use ae_vision::{Captioner, ClipScorer, Detection, SubjectDetector};
+use ae_vision::{CaptionOptions, Captioner, ClipScorer, Detection, SubjectDetector};
 use image::RgbImage;
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ impl PictureScorer for CaptionSimilarity {
     }
 
     fn score(&mut self, prompt: &Prompt, pictures: &[RgbImage]) -> Result<Vec<Scored>, ScorerFailure> {
-        let captions = self.captioner.captions(pictures)?;
+        let captions = self.captioner.captions_with(pictures, &CaptionOptions::of_the_paper())?;
         let similarities = self.clip.text_texts(&prompt.text, &captions)?;
         let scored = captions.into_iter().zip(similarities).map(|(caption, similarity)| Scored {
             values: BTreeMap::from([(Self::TEXT_TEXT.to_owned(), f64::from(similarity))]),

@@ -23,9 +23,10 @@ impl GreedySearch {
         let (token, _) = tokens.reduce(|best, next| if next.1 > best.1 { next } else { best }).expect("a vocabulary");
         let id = u32::try_from(token).expect("ids are small");
         self.ids.push(id);
-        Ok(match self.limits.is_over(length + 1, token) {
-            true => Progress::Done(std::mem::take(&mut self.ids)),
-            false => Progress::Continue(vec![(0, id)]),
+        Ok(if self.limits.is_over(length + 1, token) {
+            Progress::Done(std::mem::take(&mut self.ids))
+        } else {
+            Progress::Continue(vec![(0, id)])
         })
     }
 }

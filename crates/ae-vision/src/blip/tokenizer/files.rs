@@ -42,7 +42,6 @@ impl Vocabulary {
 /// What `tokenizer_config.json` says.
 #[derive(Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "the keys of the file")]
 pub(super) struct Settings {
     pub(super) do_lower_case: bool,
     pub(super) strip_accents: Option<bool>,

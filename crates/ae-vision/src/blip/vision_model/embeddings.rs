@@ -8,6 +8,7 @@ use crate::blip::config::BlipVisionConfig;
 /// The patches of a picture behind an embedding of the whole, plus learned positions: transformers'
 /// `BlipVisionEmbeddings`.
 #[derive(Module, Debug)]
+#[expect(clippy::struct_field_names, reason = "transformers' names")]
 pub(super) struct BlipVisionEmbeddings {
     /// `[1, 1, hidden_size]`
     class_embedding: Param<Tensor<3>>,
