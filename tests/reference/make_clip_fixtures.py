@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fixtures of the CLIP tokenizer and text model, from Hugging Face transformers.
 
-  python make_clip_fixtures.py --out ../fixtures/clip
+  python make_clip_fixtures.py
 
 Written with transformers 5.23 and torch 2.15 on the CPU:
 
@@ -210,7 +210,7 @@ def write_text_model(folder, tokenizer, activation):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--out", type=Path, required=True, help="folder to write; what it held is replaced")
+    arguments.add_argument("--out", type=Path, default=Path(__file__).parent / "../fixtures/clip", help="folder to write; what it held is replaced")
     out = arguments.parse_args().out
     torch.set_num_threads(1)
     shutil.rmtree(out, ignore_errors=True)

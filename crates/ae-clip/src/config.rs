@@ -1,5 +1,6 @@
 use std::fmt;
 
+use ae_tensor::nn::LAYER_NORM_EPSILON;
 use serde::Deserialize;
 
 /// The architecture of a [`ClipTextModel`](crate::ClipTextModel), as in the `config.json` of transformers'
@@ -63,8 +64,8 @@ pub enum ConfigError {
     /// An activation this crate does not have.
     #[error("hidden_act is '{0}' in the text encoder's config.json; supported are quick_gelu and gelu")]
     Activation(String),
-    /// An epsilon that is no small positive number.
-    #[error("layer_norm_eps is {0} in the text encoder's config.json; expected a number between 0 and 1")]
+    /// Another epsilon than that of every CLIP, with which the shared layer normalisation computes.
+    #[error("layer_norm_eps is {0} in the text encoder's config.json; supported is {LAYER_NORM_EPSILON}")]
     Epsilon(f64),
 }
 
@@ -114,7 +115,7 @@ impl ClipTextModelConfig {
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(ConfigError::Heads { hidden_size: self.hidden_size, heads: self.num_attention_heads });
         }
-        if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
+        if self.layer_norm_eps.to_bits() != LAYER_NORM_EPSILON.to_bits() {
             return Err(ConfigError::Epsilon(self.layer_norm_eps));
         }
         Ok(())
@@ -204,7 +205,7 @@ mod tests {
         let heads = refusal(r#"{"hidden_size": 100, "num_attention_heads": 8}"#);
         assert!(heads.starts_with("hidden_size 100") && heads.ends_with("num_attention_heads 8"), "{heads}");
         assert!(refusal(r#"{"hidden_act": "swish"}"#).starts_with("hidden_act is 'swish'"));
-        for epsilon in ["0.0", "-1e-5", "2.0"] {
+        for epsilon in ["0.0", "-1e-5", "2.0", "1e-6"] {
             assert!(refusal(&format!(r#"{{"layer_norm_eps": {epsilon}}}"#)).starts_with("layer_norm_eps is"));
         }
     }
