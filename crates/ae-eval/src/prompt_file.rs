@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::prompt::of_no_set;
 use crate::{Prompt, things_of};
@@ -46,10 +46,10 @@ pub fn read_prompts(file: &str) -> Result<Vec<Prompt>, PromptFileError> {
     if prompts.is_empty() {
         return Err(PromptFileError::Empty);
     }
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for prompt in &mut prompts {
         let shortened = || prompt.text.chars().take(60).collect();
-        if seen.insert(prompt.text.clone(), ()).is_some() {
+        if !seen.insert(prompt.text.clone()) {
             return Err(PromptFileError::Twice { prompt: shortened() });
         }
         if prompt.subjects.is_some() && prompt.token_indices.is_some() {
@@ -67,38 +67,27 @@ fn from_text(file: &str) -> Vec<Prompt> {
     lines.filter(|line| !line.is_empty()).map(|line| Prompt::new(line, of_no_set())).collect()
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum File {
-    List(Vec<Entry>),
-    Sets(BTreeMap<String, Vec<Entry>>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Text(String),
-    Prompt(Prompt),
-}
-
-impl Entry {
-    fn prompt(self) -> Prompt {
-        match self {
-            Self::Text(text) => Prompt::new(text, of_no_set()),
-            Self::Prompt(prompt) => prompt,
+fn from_json(file: &str) -> Result<Vec<Prompt>, serde_json::Error> {
+    let list = |entries: Vec<Value>| entries.into_iter().map(prompt).collect::<Result<Vec<_>, _>>();
+    match serde_json::from_str(file)? {
+        Value::Object(sets) => {
+            let mut prompts = Vec::new();
+            for (set, entries) in sets {
+                let of_set = list(serde_json::from_value(entries)?)?.into_iter();
+                prompts.extend(of_set.map(|prompt| Prompt { set: set.clone(), ..prompt }));
+            }
+            Ok(prompts)
         }
+        entries => list(serde_json::from_value(entries)?),
     }
 }
 
-fn from_json(file: &str) -> Result<Vec<Prompt>, serde_json::Error> {
-    Ok(match serde_json::from_str(file)? {
-        File::List(entries) => entries.into_iter().map(Entry::prompt).collect(),
-        File::Sets(sets) => {
-            let of_set =
-                |(set, entries): (String, Vec<Entry>)| entries.into_iter().map(move |entry| (set.clone(), entry));
-            sets.into_iter().flat_map(of_set).map(|(set, entry)| Prompt { set, ..entry.prompt() }).collect()
-        }
-    })
+/// A text or a [`Prompt`].
+fn prompt(entry: Value) -> Result<Prompt, serde_json::Error> {
+    match entry {
+        Value::String(text) => Ok(Prompt::new(text, of_no_set())),
+        entry => serde_json::from_value(entry),
+    }
 }
 
 #[cfg(test)]
@@ -135,8 +124,15 @@ mod tests {
         assert_eq!(refusal("a cat\na cat"), "the prompt 'a cat' is there twice");
         let both = r#"[{"prompt": "a cat", "subjects": ["cat"], "token_indices": [2]}]"#;
         assert_eq!(refusal(both), "the prompt 'a cat' has both subjects and token_indices: give one of them");
-        for file in ["{", "[1]", r#"[{"prompt": "a", "subject": "b"}]"#, r#"{"a": "b"}"#] {
-            assert!(refusal(file).starts_with("no prompts: "), "{file}");
+        for (file, reason) in [
+            ("{", "EOF while parsing"),
+            ("[1]", "invalid type: integer `1`, expected struct Prompt"),
+            (r#"[{"prompt": "a", "subject": "b"}]"#, "unknown field `subject`"),
+            (r#"[{}]"#, "missing field `prompt`"),
+            (r#"{"a": "b"}"#, "invalid type: string \"b\", expected a sequence"),
+        ] {
+            let refusal = refusal(file);
+            assert!(refusal.starts_with(&format!("no prompts: {reason}")), "{refusal}");
         }
     }
 }

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_phrase_that_was_cut_is_left_out() {
-        let prompt = format!("a cat {}and a dog", "in bed ".repeat(35));
+        let prompt = format!("a cat {}and a dog", "in bed ".repeat(36));
         assert_eq!(phrases(&PhraseChoice::Auto, &prompt), [("a cat".to_owned(), 1..=2)]);
     }
 
