@@ -20,9 +20,13 @@ pub(crate) fn chunks(tokens: &[Token], tags: &[Tag]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut start = 0;
     while start < tokens.len() {
-        let chunk = Reader { tokens, tags, start }.chunk();
-        start = chunk.as_ref().map_or(start + 1, |chunk| chunk.end);
-        chunks.extend(chunk);
+        match (Reader { tokens, tags, start }).chunk() {
+            Ok(chunk) => {
+                start = chunk.end;
+                chunks.push(chunk);
+            }
+            Err(next) => start = next,
+        }
     }
     chunks
 }
@@ -44,20 +48,23 @@ impl Reader<'_> {
         (start..self.tags.len()).find(|index| !is_part(*index)).unwrap_or(self.tags.len())
     }
 
-    fn chunk(&self) -> Option<Chunk> {
+    /// The phrase, or where one can begin at the earliest if none begins here.
+    fn chunk(&self) -> Result<Chunk, usize> {
         let first = self.skip(self.start, |at| matches!(self.tag(at), Tag::Determiner | Tag::Number));
         let is_determined = first > self.start;
         let described = self.skip(first, |at| self.describes(at, first, is_determined));
         let end = self.nouns(described);
         if end == described {
-            return if is_determined { self.without_noun(first, described) } else { None };
+            // Neither does one begin at a word that was read in vain: so the time is that of one reading.
+            let next = described.max(self.start + 1);
+            return if is_determined { self.without_noun(first, described).ok_or(next) } else { Err(next) };
         }
         let is_compound = |at: usize| self.tag(at) == Tag::Noun && !is_colour(&self.tokens[at].text);
         let modifiers = (first..end - 1).rev().find(|at| !is_compound(*at));
         let chunk = Chunk { start: self.start, head: modifiers.map_or(first, |at| at + 1), end, is_determined };
         // "a cat in red" shows no red.
         let is_bare_colour = !is_determined && end == first + 1 && is_colour(&self.tokens[first].text);
-        Some(chunk).filter(|_| !is_bare_colour)
+        if is_bare_colour { Err(end) } else { Ok(chunk) }
     }
 
     /// Whether a token before the first noun describes it. `first` is the first that is no determiner.

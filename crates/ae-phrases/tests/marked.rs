@@ -12,7 +12,7 @@ fn mark(text: &str) -> String {
         let shown = if phrase.is_shown { "" } else { "~" };
         marked += &text[done..phrase.span.start];
         let (modifiers, head) = (&text[phrase.span.start..phrase.head.start], &text[phrase.head.clone()]);
-        marked += &format!("[{modifiers}<{shown}{head}>]");
+        marked.extend(["[", modifiers, "<", shown, head, ">]"]);
         done = phrase.span.end;
     }
     marked + &text[done..]
@@ -30,7 +30,7 @@ fn the_prompts_are_marked_as_by_hand() {
         let (expected, is_known_error) = line.strip_prefix("! ").map_or((line, false), |line| (line, true));
         let found = mark(&unmarked(expected));
         if (found == expected) == is_known_error {
-            wrong += &format!("\n{line}\n{found}");
+            wrong.extend(["\n", line, "\n", &found]);
         }
         right += usize::from(!is_known_error);
     }

@@ -23,14 +23,14 @@ impl Half {
     }
 }
 
-fn check(halves: [Half; 2], texts: [String; 2], joint: &str, nouns: [&str; 2]) {
+fn check(halves: [Half; 2], texts: &[String; 2], joint: &str, nouns: [&str; 2]) {
     let mut prompt = texts.join(joint);
     for _ in 0..2 {
         let phrases = noun_phrases(&prompt);
         let of = |get: fn(&NounPhrase) -> &std::ops::Range<usize>| -> Vec<String> {
             phrases.iter().map(|phrase| prompt[get(phrase).clone()].to_lowercase()).collect()
         };
-        assert_eq!(of(|phrase| &phrase.span), texts, "{prompt}");
+        assert_eq!(of(|phrase| &phrase.span), *texts, "{prompt}");
         assert_eq!(of(|phrase| &phrase.head), nouns, "{prompt}");
         for (phrase, half) in phrases.iter().zip(halves) {
             let colours: Vec<_> = phrase.colours.iter().map(|span| prompt[span.clone()].to_lowercase()).collect();
@@ -47,12 +47,12 @@ fn check_all(one: Half, other: Half) {
         for joint in [" and ", " with "] {
             for determiner in ["a", "an", "the"] {
                 let texts = halves.map(|half| half.text(determiner, half.noun));
-                check(halves, texts, joint, halves.map(|half| half.noun));
+                check(halves, &texts, joint, halves.map(|half| half.noun));
             }
             let plurals = halves.map(|half| plural(half.noun));
             for determiner in ["the", "two", "some"] {
                 let texts = [0, 1].map(|index| halves[index].text(determiner, &plurals[index]));
-                check(halves, texts, joint, plurals.each_ref().map(String::as_str));
+                check(halves, &texts, joint, plurals.each_ref().map(String::as_str));
             }
         }
     }
@@ -103,7 +103,7 @@ fn two_objects_in_colours() {
             for first in COLOURS {
                 for second in COLOURS {
                     let halves = [coloured(one, first), coloured(other, second)];
-                    check(halves, halves.map(|half| half.text("a", half.noun)), " and ", [one, other]);
+                    check(halves, &halves.map(|half| half.text("a", half.noun)), " and ", [one, other]);
                 }
             }
         }
