@@ -52,6 +52,14 @@ fn subjects() {
 }
 
 #[test]
+fn parts_and_phrases() {
+    fails_for("part_empty", 1, "a cat | ", &["--method", "composable-diffusion"]);
+    fails("maps_of_parts", 1, &["--method", "composable-diffusion", "--maps"]);
+    fails("phrase_missing", 1, &["--method", "structure-diffusion", "--phrases", "a cat,a red dog"]);
+    fails("phrases_per_prompt", 2, &["--prompt", "a bird", "--phrases", "a cat"]);
+}
+
+#[test]
 fn settings() {
     fails_with("steps_zero", 1, &["generate", "--prompt", "a cat", "--steps", "0"]);
     fails_with("steps_absurd", 1, &["generate", "--prompt", "a cat", "--steps", "1001"]);

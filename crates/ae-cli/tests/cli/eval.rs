@@ -58,7 +58,8 @@ fn interrupted_evaluations_end_as_whole_ones() {
     assert_eq!(contents(&whole).keys().filter(|name| name.ends_with(".png")).count(), 48);
 
     killed(&place);
-    succeeds(&place.run(&small("killed")));
+    // Two devices, which share what is missing.
+    succeeds(&place.run(&[small("killed").as_slice(), &["--device", "cpu,cpu"]].concat()));
     succeeds(&place.run(&["eval", "score", "-q", "killed"]));
     same(&whole, &place.path().join("killed"));
 

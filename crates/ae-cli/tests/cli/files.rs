@@ -4,6 +4,8 @@ use std::fs;
 use std::io::BufReader;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::run::Place;
 use crate::snapshot::assert_snapshot;
 
@@ -47,6 +49,32 @@ fn pictures_grid_comparison_and_trace() {
     assert_eq!(trace["trace"]["subjects"][1]["text"], "dog");
     assert_eq!(steps[0]["guidance"]["before"]["subjects"].as_array().unwrap().len(), 2);
     assert!(steps[0]["seconds"].as_f64().unwrap() > 0.0);
+}
+
+/// What each method says it draws, and that no two draw the same.
+#[test]
+fn every_method_draws() {
+    let place = Place::new();
+    let mut pictures = Vec::new();
+    let mut said = String::new();
+    for method in ["attend-and-excite", "stable-diffusion", "structure-diffusion", "composable-diffusion"] {
+        let args =
+            ["generate", "--prompt", "a lion and a red car", "--steps", "3", "--method", method, "--output", method];
+        let outcome = place.run(&args);
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        let path = place.path().join(method).join("a lion and a red car/42.png");
+        said.extend(outcome.stderr.lines().take(1).map(|line| format!("{method}: {line}\n")));
+        pictures.push(image::open(&path).unwrap().into_rgb8());
+        let settings = text_chunks(&path).into_iter().find(|chunk| chunk.starts_with("settings: ")).unwrap();
+        let settings: serde_json::Value = serde_json::from_str(&settings["settings: ".len()..]).unwrap();
+        assert_eq!(settings["method"], method);
+        let phrases = if method == "structure-diffusion" { json!(["a lion", "a red car"]) } else { json!(null) };
+        assert_eq!(settings["phrases"], phrases);
+    }
+    assert_snapshot("methods", &said);
+    for (index, picture) in pictures.iter().enumerate() {
+        assert!(!pictures[..index].contains(picture), "method {index} draws as another");
+    }
 }
 
 #[test]
