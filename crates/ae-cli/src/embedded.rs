@@ -1,7 +1,5 @@
 use ae_pipeline::EmbeddedModel;
 
-use crate::model::DetectorFiles;
-
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
         &[$(($path, include_bytes!(concat!("../../../assets/sprites/", $path)))),*]
@@ -25,11 +23,11 @@ pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
     ],
 };
 
-/// The detector of that model's subjects, `assets/detector`.
-pub(crate) static DETECTOR: DetectorFiles = DetectorFiles {
-    json: include_str!("../../../assets/detector/detector.json"),
-    weights: include_bytes!("../../../assets/detector/detector.safetensors"),
-};
+/// The detector of that model's subjects, `assets/detector`: its description and its weights.
+pub(crate) static DETECTOR: (&str, &[u8]) = (
+    include_str!("../../../assets/detector/detector.json"),
+    include_bytes!("../../../assets/detector/detector.safetensors"),
+);
 
 /// The licence notices of what the model was trained on.
 pub(crate) static NOTICES: &str = include_str!("../../../assets/sprites/NOTICE");

@@ -42,16 +42,10 @@ pub(crate) fn embedded_model() -> Option<&'static EmbeddedModel> {
     model
 }
 
-/// The files of a subject detector.
-pub(crate) struct DetectorFiles {
-    pub(crate) json: &'static str,
-    pub(crate) weights: &'static [u8],
-}
-
-/// The detector of the embedded model's subjects, if it is compiled in.
-pub(crate) fn embedded_detector() -> Option<&'static DetectorFiles> {
+/// Description and weights of the detector of the embedded model's subjects, if it is compiled in.
+pub(crate) fn embedded_detector() -> Option<(&'static str, &'static [u8])> {
     #[cfg(feature = "embedded")]
-    let files = Some(&crate::embedded::DETECTOR);
+    let files = Some(crate::embedded::DETECTOR);
     #[cfg(not(feature = "embedded"))]
     let files = None;
     files

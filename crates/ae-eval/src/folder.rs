@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::files::{folder_name, remove_unfinished, write_whole};
+use crate::found::{Found, subfolders};
 use crate::plan::PlanError;
-use crate::{Arm, Plan, Prompt, Scores, ScoresError, things_of};
+use crate::{Plan, Scores, ScoresError};
 
 /// The folder of an evaluation: `ARM/PROMPT/SEED.png`, the layout of the official repository below each arm, with the plan in
 /// `evaluation.json` and scores in `scores/SCORER/ARM.json`.
@@ -55,7 +55,7 @@ pub enum FolderError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: ScoresError,
+        source: Box<ScoresError>,
     },
     /// Another evaluation is in the folder.
     #[error("'{path}' holds another evaluation: {source}; choose another folder", path = path.display())]
@@ -63,7 +63,7 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
         /// How they differ.
-        source: PlanError,
+        source: Box<PlanError>,
     },
     /// There are no pictures.
     #[error(
@@ -79,8 +79,7 @@ pub enum FolderError {
 impl Folder {
     const PLAN: &str = "evaluation.json";
     const SCORES: &str = "scores";
-    /// What is no arm.
-    const OTHERS: [&str; 2] = [Self::SCORES, "report"];
+    const REPORT: &str = "report";
 
     /// A folder to draw into; it need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -101,7 +100,7 @@ impl Folder {
         if let Some(plan) = folder.plan()? {
             return Ok((folder, plan));
         }
-        let found = Found::search(&folder.pictures)?;
+        let found = Found::search(&folder.pictures, &[Self::SCORES, Self::REPORT])?;
         folder.is_single = found.is_single;
         Ok((folder, found.plan))
     }
@@ -110,6 +109,11 @@ impl Folder {
     #[must_use]
     pub fn with_results_in(self, path: impl Into<PathBuf>) -> Self {
         Self { results: path.into(), ..self }
+    }
+
+    /// Where the files of a report go.
+    pub fn report(&self) -> PathBuf {
+        self.results.join(Self::REPORT)
     }
 
     /// Where scores and reports are.
@@ -140,9 +144,9 @@ impl Folder {
         let known = self.plan()?;
         let all = match &known {
             None => plan.clone(),
-            Some(known) => {
-                known.united(plan).map_err(|source| FolderError::Plan { path: self.pictures.clone(), source })?
-            }
+            Some(known) => known
+                .united(plan)
+                .map_err(|source| FolderError::Plan { path: self.pictures.clone(), source: Box::new(source) })?,
         };
         if known.as_ref() == Some(&all) {
             return Ok(());
@@ -194,7 +198,7 @@ impl Folder {
         let path = self.scores_path(scorer, arm);
         let scores: Option<Scores> = read_json(&path)?;
         if let Some(scores) = &scores {
-            scores.check().map_err(|source| FolderError::Scores { path, source })?;
+            scores.check().map_err(|source| FolderError::Scores { path, source: Box::new(source) })?;
         }
         Ok(scores)
     }
@@ -215,86 +219,8 @@ impl Folder {
     /// When the folder cannot be read.
     pub fn scorers(&self) -> Result<Vec<String>, FolderError> {
         let path = self.results.join(Self::SCORES);
-        if !path.exists() { Ok(Vec::new()) } else { subfolders(&path) }
+        if path.exists() { subfolders(&path) } else { Ok(Vec::new()) }
     }
-}
-
-/// What is in a folder without a plan.
-struct Found {
-    plan: Plan,
-    is_single: bool,
-}
-
-impl Found {
-    fn search(path: &Path) -> Result<Self, FolderError> {
-        let (mut prompts, mut seeds) = (BTreeSet::new(), BTreeSet::new());
-        let mut has_pictures = |folder: &Path| -> Result<bool, FolderError> {
-            let mut any = false;
-            for prompt in subfolders(folder)? {
-                let found = seeds_in(&folder.join(&prompt))?;
-                if !found.is_empty() {
-                    seeds.extend(found);
-                    prompts.insert(prompt);
-                    any = true;
-                }
-            }
-            Ok(any)
-        };
-        let is_single = has_pictures(path)?;
-        let mut arms = Vec::new();
-        if is_single {
-            let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-            arms.push(name.unwrap_or_else(|| "pictures".to_owned()));
-        } else {
-            for arm in subfolders(path)? {
-                if !Folder::OTHERS.contains(&arm.as_str()) && has_pictures(&path.join(&arm))? {
-                    arms.push(arm);
-                }
-            }
-        }
-        if arms.is_empty() {
-            return Err(FolderError::NoPictures { path: path.to_owned() });
-        }
-        // Plain sampling is what the others are compared with.
-        arms.sort_by_key(|arm| arm != "stable-diffusion");
-        let arms = arms.into_iter().map(|name| Arm { name, settings: serde_json::Value::Null }).collect();
-        let prompts = prompts.into_iter().map(|text| {
-            let things = things_of(&text);
-            Prompt { things, ..Prompt::new(text, crate::prompt::of_no_set()) }
-        });
-        let plan =
-            Plan { model: "unknown".to_owned(), arms, prompts: prompts.collect(), seeds: seeds.into_iter().collect() };
-        Ok(Self { plan: plan.with_sets_of_the_benchmark(), is_single })
-    }
-}
-
-/// The names of the folders in a folder, sorted.
-fn subfolders(path: &Path) -> Result<Vec<String>, FolderError> {
-    let read = || -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            if entry.path().is_dir() {
-                names.extend(entry.file_name().into_string());
-            }
-        }
-        names.sort();
-        Ok(names)
-    };
-    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
-}
-
-/// The seeds that have a picture in a folder.
-fn seeds_in(path: &Path) -> Result<Vec<u64>, FolderError> {
-    let read = || -> io::Result<Vec<u64>> {
-        let mut seeds = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let name = entry?.file_name();
-            seeds.extend(name.to_str().and_then(|name| name.strip_suffix(".png")?.parse::<u64>().ok()));
-        }
-        Ok(seeds)
-    };
-    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
 }
 
 /// A file of JSON, if it is there.

@@ -9,6 +9,7 @@
 mod benchmark;
 mod files;
 mod folder;
+mod found;
 mod plan;
 mod prompt;
 mod prompt_file;

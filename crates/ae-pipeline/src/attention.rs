@@ -5,7 +5,7 @@ use ae_guidance::{AttentionModel, aggregate_attention};
 use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::run::latent_size;
+use crate::latent_size::latent_size;
 use crate::{AttentionMaps, Pipeline, PipelineError, Request};
 
 /// The U-Net at one timestep and for one prompt, as guidance sees it.

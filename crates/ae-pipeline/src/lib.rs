@@ -30,6 +30,7 @@ mod event;
 mod generate;
 mod guided_run;
 mod init_image;
+mod latent_size;
 mod load;
 mod model_files;
 mod model_index;

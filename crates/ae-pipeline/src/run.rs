@@ -12,11 +12,8 @@ use crate::attention::{CrossAttentionLayers, GuidedUNet};
 use crate::conditioning::{Conditioning, PromptTexts};
 use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
+use crate::latent_size::latent_size;
 use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
-
-/// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine
-/// before the first step ends.
-const LARGEST_SIDE: usize = 8192;
 
 /// Who hears of the events of a run, and can end it.
 pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
@@ -212,24 +209,4 @@ fn tell(observe: &mut Observer<'_>, step: usize, num_steps: usize) -> impl FnMut
     move |Evaluation { iteration, image, losses, .. }| {
         observe(Event::Evaluated { step, num_steps, iteration, picture: image, losses })
     }
-}
-
-/// Rows and columns of the latents of a request.
-pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
-    let scale = pipeline.vae_config.scale();
-    let smallest = scale << pipeline.unet_config.reductions();
-    let [height, width] = match &request.init_image {
-        Some(init) => {
-            [init.image.height(), init.image.width()].map(|side| (side as usize / scale * scale).max(smallest))
-        }
-        None => pipeline.default_size(),
-    };
-    let sides = [("height", request.height.unwrap_or(height)), ("width", request.width.unwrap_or(width))];
-    for (option, side) in sides {
-        if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
-            let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");
-            return Err(PipelineError::Option { option, value: side.to_string(), expected });
-        }
-    }
-    Ok(sides.map(|(_, side)| side / scale))
 }

@@ -6,6 +6,7 @@ mod report;
 mod run;
 mod score;
 mod scorers;
+mod work;
 
 use crate::args::{EvalCommand, EvalReportArgs, EvalScoreArgs};
 use crate::error::CliError;

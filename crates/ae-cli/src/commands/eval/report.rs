@@ -22,7 +22,7 @@ pub(super) fn report(args: &EvalReportArgs) -> Result<(), CliError> {
         folder = folder.with_results_in(results);
     }
     let report = Report::new(&plan, &scores(&folder, &plan)?)?;
-    let files = Files { folder: folder.results().join("report") };
+    let files = Files { folder: folder.report() };
     files.text("report.md", &report.markdown())?;
     files.text("results.csv", &report.csv())?;
     files.text("results.json", &report.json())?;

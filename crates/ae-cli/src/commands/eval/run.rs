@@ -9,6 +9,7 @@ use ae_pipeline::{PipelineError, Request};
 
 use super::arms::{Arm, arms};
 use super::prompts::prompts;
+use super::work::{Evaluation, Unit};
 use crate::args::EvalRunArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
@@ -65,47 +66,6 @@ fn plan(args: &EvalRunArgs, painter: &Painter, arms: &[Arm], prompts: Vec<Prompt
         planned.push(ae_eval::Arm { name: arm.name.clone(), settings });
     }
     Ok(Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone() })
-}
-
-/// Everything there is to draw.
-struct Evaluation<'a> {
-    args: &'a EvalRunArgs,
-    folder: &'a Folder,
-    arms: &'a [Arm],
-    plan: &'a Plan,
-}
-
-/// Pictures that are drawn together.
-struct Unit<'a> {
-    arm: &'a Arm,
-    prompt: &'a Prompt,
-    seeds: Vec<u64>,
-}
-
-impl Evaluation<'_> {
-    /// What is missing, prompt by prompt, so that all arms come equally far.
-    fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, CliError> {
-        let mut units = Vec::new();
-        for (prompt, arm) in self.places(shard) {
-            let seeds = self.folder.missing(&arm.name, &prompt.text, &self.plan.seeds)?;
-            let batches = seeds.chunks(self.args.devices.batch_size.get());
-            units.extend(batches.map(|seeds| Unit { arm, prompt, seeds: seeds.to_vec() }));
-        }
-        Ok(units)
-    }
-
-    /// The pictures of a shard, drawn or not.
-    fn pictures(&self, shard: Shard) -> usize {
-        self.places(shard).count() * self.plan.seeds.len()
-    }
-
-    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, &Arm)> {
-        let prompts = self.plan.prompts.iter().enumerate();
-        prompts.flat_map(move |(index, prompt)| {
-            let arms = self.arms.iter().enumerate().filter(move |(arm, _)| shard.has(*arm, index));
-            arms.map(move |(_, arm)| (prompt, arm))
-        })
-    }
 }
 
 /// Devices at work.

@@ -66,10 +66,9 @@ fn arms(wanted: &[String], plan: &Plan) -> Result<Vec<String>, CliError> {
 fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
     let device = args.device.open()?;
     let mut scorers: Vec<Box<dyn PictureScorer>> = Vec::new();
-    if let Some(files) = model::embedded_detector().filter(|_| !args.no_detector) {
-        let weights =
-            Checkpoint::from_bytes("the embedded detector", files.weights.into()).map_err(CliError::scorer)?;
-        let detector = SubjectDetector::from_files(files.json, &weights, &device).map_err(CliError::scorer)?;
+    if let Some((json, weights)) = model::embedded_detector().filter(|_| !args.no_detector) {
+        let weights = Checkpoint::from_bytes("the embedded detector", weights.into()).map_err(CliError::scorer)?;
+        let detector = SubjectDetector::from_files(json, &weights, &device).map_err(CliError::scorer)?;
         let detector = DetectorScorer::new(detector);
         if plan.prompts.iter().any(|prompt| detector.knows(prompt)) {
             scorers.push(Box::new(detector));

@@ -1,0 +1,87 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::prompt::of_no_set;
+use crate::{Arm, FolderError, Plan, Prompt, things_of};
+
+/// What is in a folder without a plan.
+pub(crate) struct Found {
+    pub(crate) plan: Plan,
+    /// Whether prompts lie in the folder itself.
+    pub(crate) is_single: bool,
+}
+
+impl Found {
+    /// Looks through a folder; `others` are names of folders that are no arms.
+    pub(crate) fn search(path: &Path, others: &[&str]) -> Result<Self, FolderError> {
+        let (mut prompts, mut seeds) = (BTreeSet::new(), BTreeSet::new());
+        let mut has_pictures = |folder: &Path| -> Result<bool, FolderError> {
+            let mut any = false;
+            for prompt in subfolders(folder)? {
+                let found = seeds_in(&folder.join(&prompt))?;
+                if !found.is_empty() {
+                    seeds.extend(found);
+                    prompts.insert(prompt);
+                    any = true;
+                }
+            }
+            Ok(any)
+        };
+        let is_single = has_pictures(path)?;
+        let mut arms = Vec::new();
+        if is_single {
+            let name = path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+            arms.push(name.unwrap_or_else(|| "pictures".to_owned()));
+        } else {
+            for arm in subfolders(path)? {
+                if !others.contains(&arm.as_str()) && has_pictures(&path.join(&arm))? {
+                    arms.push(arm);
+                }
+            }
+        }
+        if arms.is_empty() {
+            return Err(FolderError::NoPictures { path: path.to_owned() });
+        }
+        // Plain sampling is what the others are compared with.
+        arms.sort_by_key(|arm| arm != "stable-diffusion");
+        let arms = arms.into_iter().map(|name| Arm { name, settings: serde_json::Value::Null }).collect();
+        let prompts = prompts.into_iter().map(|text| {
+            let things = things_of(&text);
+            Prompt { things, ..Prompt::new(text, of_no_set()) }
+        });
+        let plan =
+            Plan { model: "unknown".to_owned(), arms, prompts: prompts.collect(), seeds: seeds.into_iter().collect() };
+        Ok(Self { plan: plan.with_sets_of_the_benchmark(), is_single })
+    }
+}
+
+/// The names of the folders in a folder, sorted.
+pub(crate) fn subfolders(path: &Path) -> Result<Vec<String>, FolderError> {
+    let read = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            if entry.path().is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        names.sort();
+        Ok(names)
+    };
+    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+}
+
+/// The seeds that have a picture in a folder.
+fn seeds_in(path: &Path) -> Result<Vec<u64>, FolderError> {
+    let read = || -> io::Result<Vec<u64>> {
+        let mut seeds = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let name = entry?.file_name();
+            seeds.extend(name.to_str().and_then(|name| name.strip_suffix(".png")?.parse::<u64>().ok()));
+        }
+        Ok(seeds)
+    };
+    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+}
