@@ -128,7 +128,7 @@ mod tests {
             ("{", "EOF while parsing"),
             ("[1]", "invalid type: integer `1`, expected struct Prompt"),
             (r#"[{"prompt": "a", "subject": "b"}]"#, "unknown field `subject`"),
-            (r#"[{}]"#, "missing field `prompt`"),
+            ("[{}]", "missing field `prompt`"),
             (r#"{"a": "b"}"#, "invalid type: string \"b\", expected a sequence"),
         ] {
             let refusal = refusal(file);

@@ -218,6 +218,42 @@ fn prompts_of_a_file_and_pictures_of_anyone_are_scored() {
     assert!(place.path().join("results/report/index.html").exists());
 }
 
+/// The paper's metrics, with the small models of the parity tests.
+#[test]
+fn clip_and_blip_score_pictures() {
+    let place = Place::new();
+    let args = ["eval", "run", "-q", "--prompts", "animals", "--limit", "2", "--seeds", "0"];
+    succeeds(&place.run(&[args.as_slice(), &["--methods", "stable-diffusion,attend-and-excite"], &QUICK].concat()));
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let (clip, blip) = (place.path().join("clip"), fixtures.join("blip/tied"));
+    fs::create_dir(&clip).unwrap();
+    for part in ["vision/gelu", "clip/sd1"] {
+        for (name, bytes) in contents(&fixtures.join(part)) {
+            fs::write(clip.join(name), bytes).unwrap();
+        }
+    }
+    let blip = blip.to_str().unwrap();
+    succeeds(&place.run(&["eval", "score", "-q", "evaluation", "--clip", "clip", "--blip", blip, "--no-detector"]));
+    let files = contents(&place.path().join("evaluation/scores"));
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    let arms = ["attend-and-excite.json", "stable-diffusion.json"];
+    assert_eq!(names, ["blip", "clip"].map(|scorer| arms.map(|arm| format!("{scorer}/{arm}"))).concat());
+    for (scorer, keys) in [("clip", ["clip_full", "clip_minimum"].as_slice()), ("blip", &["text_text"])] {
+        let scores: serde_json::Value =
+            serde_json::from_slice(&files[&format!("{scorer}/stable-diffusion.json")]).unwrap();
+        for picture in scores["pictures"].as_array().unwrap() {
+            let values = picture["values"].as_object().unwrap();
+            assert_eq!(values.keys().collect::<Vec<_>>(), keys);
+            assert!(values.values().all(|value| value.as_f64().unwrap().abs() <= 1.0), "{values:?}");
+            assert_eq!(picture["detail"]["caption"].is_string(), scorer == "blip");
+        }
+    }
+    succeeds(&place.run(&["eval", "report", "evaluation"]));
+    let report = fs::read_to_string(place.path().join("evaluation/report/report.md")).unwrap();
+    // The paper's, of animals by either method, beside ours.
+    assert!(report.contains("0.767") && report.contains("0.806"), "{report}");
+}
+
 #[test]
 fn mistakes_are_named() {
     let place = Place::new();
