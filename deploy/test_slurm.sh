@@ -11,11 +11,16 @@ deploy=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 place=$(mktemp -d)
 export SLURM_CONF=$place/slurm.conf
 cleanup() {
+    local status=$? daemon pid
     scancel --user root 2>/dev/null || true
     for daemon in slurmd slurmctld munged; do
-        [[ ! -f $place/$daemon.pid ]] || kill "$(<"$place/$daemon.pid")" 2>/dev/null || true
+        pid=$(cat "$place/$daemon.pid" 2>/dev/null) || continue
+        kill "$pid" 2>/dev/null || true
+        # They write into the folder until they are gone.
+        for _ in {1..100}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
     done
-    rm -rf "$place"
+    rm -rf "$place" || true
+    exit "$status"
 }
 trap cleanup EXIT
 
