@@ -1,6 +1,8 @@
 use std::fmt;
 
 use ae_tensor::nn::LAYER_NORM_EPSILON;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, sigmoid};
 use serde::Deserialize;
 
 /// The architecture of a [`ClipTextModel`](crate::ClipTextModel), as in the `config.json` of transformers'
@@ -32,6 +34,16 @@ pub enum Activation {
     QuickGelu,
     /// The exact GELU, in OpenCLIP's models (Stable Diffusion 2).
     Gelu,
+}
+
+impl Activation {
+    /// Activates every element.
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::Gelu => gelu(x),
+        }
+    }
 }
 
 /// A `config.json` that describes no text model.
@@ -163,6 +175,8 @@ impl Default for Fields {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Device, TensorData, Tolerance};
+
     use super::*;
 
     fn refusal(json: &str) -> String {
@@ -214,5 +228,24 @@ mod tests {
     fn malformed_json_says_where() {
         assert!(refusal("{").contains("malformed: EOF while parsing an object at line 1 column 1"));
         assert!(refusal(r#"{"hidden_size": -4}"#).contains("invalid value: integer `-4`"));
+    }
+
+    /// ```python
+    /// x = torch.tensor([-3.0, -1.0, 0.0, 0.5, 2.0])
+    /// transformers.activations.ACT2FN["quick_gelu"](x), ACT2FN["gelu"](x)
+    /// ```
+    // gelu(-3) cancels in float32: torch itself is 5e-7 off the exact -0.00404969.
+    #[test]
+    fn activations_equal_transformers() {
+        let x = Tensor::<3>::from_data([[[-3.0, -1.0, 0.0, 0.5, 2.0]]], &Device::flex());
+        let expected = [
+            (Activation::QuickGelu, [-0.018_071_31, -0.154_204_23, 0.0, 0.350_388_44, 1.935_658_6]),
+            (Activation::Gelu, [-0.004_050_225, -0.158_655_26, 0.0, 0.345_731_23, 1.954_499_7_f32]),
+        ];
+        for (activation, values) in expected {
+            let values = TensorData::new(values.to_vec(), [1, 1, 5]);
+            let actual = activation.apply(x.clone()).into_data();
+            actual.assert_approx_eq(&values, Tolerance::<f32>::rel_abs(1e-6, 1e-6));
+        }
     }
 }

@@ -4,14 +4,12 @@ mod captioner;
 mod config;
 mod error;
 mod generate;
-mod layers;
 mod model;
 mod options;
 mod search;
 mod text_decoder;
 mod tokenizer;
 mod vision_model;
-mod weights;
 
 pub use captioner::Captioner;
 pub use config::{BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig};

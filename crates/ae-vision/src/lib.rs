@@ -14,6 +14,7 @@ mod image_processor;
 mod resample;
 mod scorer;
 mod templates;
+mod weights;
 
 pub use blip::{
     BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig,

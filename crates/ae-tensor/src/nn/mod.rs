@@ -19,6 +19,6 @@ pub use group_norm::{Activation, group_norm};
 pub use heads::{merge_heads, split_heads};
 pub use linear::linear;
 pub use maps::{channels_first, channels_last, repeated};
-pub use precision::{LAYER_NORM_EPSILON, attention, attention_probs, layer_norm};
+pub use precision::{LAYER_NORM_EPSILON, attention, attention_probs, layer_norm, layer_norm_with};
 pub use resample::{Downsample2D, DownsamplePadding, Upsample2D};
 pub use resnet::{ResnetBlock2D, ResnetBlock2DConfig};

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use ae_tensor::FloatType;
+use ae_tensor::{CheckpointError, FloatType};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
@@ -10,8 +10,8 @@ use super::error::{CaptionError, CaptionerError};
 use super::model::Blip;
 use super::options::{CaptionOptions, OptionsError};
 use super::tokenizer::BertTokenizer;
-use super::weights::open_weights;
 use crate::ImageProcessor;
+use crate::weights::{open_weights, weights_file};
 
 /// Pictures in, captions out: BLIP with its tokenizer and image processor.
 ///
@@ -51,7 +51,10 @@ impl Captioner {
         if found.map(|side| side as usize) != [expected; 2] {
             return Err(CaptionerError::PictureSize { found, expected });
         }
-        let model = Blip::load(&config, open_weights(folder)?, dtype, device)?;
+        // Of a folder without any, the error names the usual file.
+        let weights = weights_file(folder).unwrap_or_else(|| folder.join("model.safetensors"));
+        let checkpoint = open_weights(&weights).map_err(CheckpointError::from)?;
+        let model = Blip::load(&config, checkpoint, dtype, device)?;
         Ok(Self { model, tokenizer, image_processor })
     }
 

@@ -3,12 +3,12 @@
 mod embeddings;
 mod encoder;
 
+use ae_tensor::nn::layer_norm_with;
 use burn::module::Module;
-use burn::nn::LayerNorm;
+use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use super::config::BlipVisionConfig;
-use super::layers::{layer_norm, new_norm};
 use embeddings::BlipVisionEmbeddings;
 use encoder::BlipEncoder;
 
@@ -26,7 +26,7 @@ impl BlipVisionModel {
         Self {
             embeddings: BlipVisionEmbeddings::new(config, device),
             encoder: BlipEncoder::new(config, device),
-            post_layernorm: new_norm(config.hidden_size, config.layer_norm_eps, device),
+            post_layernorm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
             epsilon: config.layer_norm_eps,
         }
     }
@@ -40,6 +40,6 @@ impl BlipVisionModel {
     /// - output: `[batch, positions, hidden_size]`, in single precision
     pub(super) fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         let hidden_states = self.encoder.forward(self.embeddings.forward(pixels));
-        layer_norm(&self.post_layernorm, self.epsilon, hidden_states).cast(DType::F32)
+        layer_norm_with(&self.post_layernorm, self.epsilon, hidden_states).cast(DType::F32)
     }
 }

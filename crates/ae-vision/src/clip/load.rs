@@ -1,20 +1,16 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ae_checkpoint::Checkpoint;
 use ae_clip::ClipTokenizer;
 use ae_tensor::{FloatType, KeyRules, load_weights};
 use burn::tensor::Device;
 
 use super::{ClipConfig, ClipError, ClipModel, Networks};
 use crate::image_processor::ImageProcessor;
+use crate::weights::{open_weights, weights_file};
 
 /// The position ids are a constant buffer, which old checkpoints hold; `logit_scale` makes probabilities of scores.
 const KEY_RULES: KeyRules = KeyRules { prefix: "", renames: &[], ignored: &["embeddings.position_ids", "logit_scale"] };
-
-/// What a folder may hold, the best first.
-const WEIGHTS: [&str; 4] =
-    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 impl ClipModel {
     /// Loads a model onto `device` from a folder as published on Hugging Face, such as `openai/clip-vit-base-patch16`
@@ -43,20 +39,10 @@ impl ClipModel {
             return Err(ClipError::ImageSize { processor: made, model });
         }
         let tokenizer = ClipTokenizer::from_dir(folder)?;
-        let checkpoint = open_weights(folder)?;
+        let weights = weights_file(folder).ok_or_else(|| ClipError::NoWeights { folder: folder.to_owned() })?;
+        let checkpoint = open_weights(&weights)?;
         let mut networks = Networks::new(&config, device);
         load_weights(&mut networks, &checkpoint, &KEY_RULES, dtype)?;
         Ok(Self { networks, config, processor, tokenizer, device: device.clone() })
     }
-}
-
-/// Opens the weights of a folder.
-pub(crate) fn open_weights(folder: &Path) -> Result<Checkpoint, ClipError> {
-    let path: PathBuf = WEIGHTS
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
-        .ok_or_else(|| ClipError::NoWeights { folder: folder.to_owned() })?;
-    let is_index = path.extension().is_some_and(|extension| extension == "json");
-    Ok(if is_index { Checkpoint::open_sharded(&path)? } else { Checkpoint::open(&path)? })
 }

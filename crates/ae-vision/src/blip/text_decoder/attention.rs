@@ -1,13 +1,12 @@
-use ae_tensor::nn::{self, linear, merge_heads, split_heads};
+use ae_tensor::nn::{self, layer_norm_with, linear, merge_heads, split_heads};
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor};
 
 use super::cache::KeysAndValues;
 use crate::blip::config::BlipTextConfig;
-use crate::blip::layers::{layer_norm, new_norm};
 
 /// Attention to tokens or to a picture, with projection, residual and layer norm: transformers' `BlipTextAttention`.
 #[derive(Module, Debug)]
@@ -107,7 +106,7 @@ impl BlipTextSelfOutput {
     pub(super) fn new(config: &BlipTextConfig, input: usize, device: &Device) -> Self {
         Self {
             dense: LinearConfig::new(input, config.hidden_size).init(device),
-            layer_norm: new_norm(config.hidden_size, config.layer_norm_eps, device),
+            layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
             epsilon: config.layer_norm_eps,
         }
     }
@@ -116,6 +115,6 @@ impl BlipTextSelfOutput {
     /// - hidden_states: `[rows, sequence, input]`
     /// - residual, output: `[rows, sequence, hidden_size]`
     pub(super) fn forward(&self, hidden_states: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        layer_norm(&self.layer_norm, self.epsilon, linear(&self.dense, hidden_states, Some(residual)))
+        layer_norm_with(&self.layer_norm, self.epsilon, linear(&self.dense, hidden_states, Some(residual)))
     }
 }

@@ -1,9 +1,9 @@
+use ae_tensor::nn::layer_norm_with;
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::blip::config::BlipTextConfig;
-use crate::blip::layers::{layer_norm, new_norm};
 
 /// Word embeddings plus learned positions, normalised: transformers' `BlipTextEmbeddings`.
 #[derive(Module, Debug)]
@@ -21,7 +21,7 @@ impl BlipTextEmbeddings {
         Self {
             word_embeddings: embedding(config.vocab_size),
             position_embeddings: embedding(config.max_position_embeddings),
-            layer_norm: new_norm(config.hidden_size, config.layer_norm_eps, device),
+            layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
             epsilon: config.layer_norm_eps,
         }
     }
@@ -44,6 +44,6 @@ impl BlipTextEmbeddings {
         let sequence = ids.dims()[1];
         let positions = self.position_embeddings.weight.val().narrow(0, first, sequence);
         let embeddings = self.word_embeddings.forward(ids) + positions.unsqueeze();
-        layer_norm(&self.layer_norm, self.epsilon, embeddings)
+        layer_norm_with(&self.layer_norm, self.epsilon, embeddings)
     }
 }

@@ -1,11 +1,10 @@
 use ae_clip::Activation;
-use ae_tensor::nn::linear;
+use ae_tensor::nn::{layer_norm_with, linear};
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::blip::config::BlipTextConfig;
-use crate::blip::layers::{activate, layer_norm, new_norm};
 
 /// From hidden states to logits: transformers' `BlipTextOnlyMLMHead`.
 #[derive(Module, Debug)]
@@ -36,7 +35,7 @@ impl BlipTextOnlyMlmHead {
         let width = config.hidden_size;
         let transform = BlipTextPredictionHeadTransform {
             dense: LinearConfig::new(width, width).init(device),
-            layer_norm: new_norm(width, config.layer_norm_eps, device),
+            layer_norm: LayerNormConfig::new(width).with_epsilon(config.layer_norm_eps).init(device),
             epsilon: config.layer_norm_eps,
             activation: config.hidden_act,
         };
@@ -49,8 +48,8 @@ impl BlipTextOnlyMlmHead {
     /// - output: `[rows, sequence, vocab_size]`
     pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
         let BlipTextLmPredictionHead { transform, decoder } = &self.predictions;
-        let hidden_states = activate(transform.activation, linear(&transform.dense, hidden_states, None));
-        let hidden_states = layer_norm(&transform.layer_norm, transform.epsilon, hidden_states);
+        let hidden_states = transform.activation.apply(linear(&transform.dense, hidden_states, None));
+        let hidden_states = layer_norm_with(&transform.layer_norm, transform.epsilon, hidden_states);
         linear(decoder, hidden_states, None)
     }
 }

@@ -7,7 +7,6 @@ use burn::tensor::{Device, Tensor};
 use super::attention::{BlipTextAttention, BlipTextSelfOutput};
 use super::cache::{KeysAndValues, LayerCache};
 use crate::blip::config::BlipTextConfig;
-use crate::blip::layers::activate;
 
 /// Attention to the tokens, attention to the picture, feed-forward: transformers' `BlipTextLayer`.
 #[derive(Module, Debug)]
@@ -55,6 +54,6 @@ impl BlipTextLayer {
         let hidden_states = self.crossattention.to_pictures(hidden_states, cache.pictures());
         let Self { intermediate, output, .. } = self;
         let inner = linear(&intermediate.dense, hidden_states.clone(), None);
-        output.forward(activate(intermediate.activation, inner), hidden_states)
+        output.forward(intermediate.activation.apply(inner), hidden_states)
     }
 }

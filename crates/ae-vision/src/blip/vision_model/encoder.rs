@@ -1,11 +1,10 @@
 use ae_clip::Activation;
-use ae_tensor::nn::{attention, linear};
+use ae_tensor::nn::{attention, layer_norm_with, linear};
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::blip::config::BlipVisionConfig;
-use crate::blip::layers::{activate, layer_norm, new_norm};
 
 /// The stack of layers: transformers' `BlipEncoder`.
 #[derive(Module, Debug)]
@@ -57,13 +56,13 @@ impl BlipEncoderLayer {
     fn new(config: &BlipVisionConfig, device: &Device) -> Self {
         let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
         Self {
-            layer_norm1: new_norm(width, epsilon, device),
+            layer_norm1: LayerNormConfig::new(width).with_epsilon(epsilon).init(device),
             self_attn: BlipAttention {
                 qkv: LinearConfig::new(width, 3 * width).init(device),
                 projection: LinearConfig::new(width, width).init(device),
                 heads: config.num_attention_heads,
             },
-            layer_norm2: new_norm(width, epsilon, device),
+            layer_norm2: LayerNormConfig::new(width).with_epsilon(epsilon).init(device),
             mlp: BlipMlp {
                 fc1: LinearConfig::new(width, config.intermediate_size).init(device),
                 fc2: LinearConfig::new(config.intermediate_size, width).init(device),
@@ -74,9 +73,9 @@ impl BlipEncoderLayer {
     }
 
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let normed = layer_norm(&self.layer_norm1, self.epsilon, hidden_states.clone());
+        let normed = layer_norm_with(&self.layer_norm1, self.epsilon, hidden_states.clone());
         let hidden_states = self.self_attn.forward(normed, hidden_states);
-        let normed = layer_norm(&self.layer_norm2, self.epsilon, hidden_states.clone());
+        let normed = layer_norm_with(&self.layer_norm2, self.epsilon, hidden_states.clone());
         self.mlp.forward(normed, hidden_states)
     }
 }
@@ -92,7 +91,7 @@ impl BlipAttention {
 
 impl BlipMlp {
     fn forward(&self, hidden_states: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        let hidden_states = activate(self.activation, linear(&self.fc1, hidden_states, None));
+        let hidden_states = self.activation.apply(linear(&self.fc1, hidden_states, None));
         linear(&self.fc2, hidden_states, Some(residual))
     }
 }
