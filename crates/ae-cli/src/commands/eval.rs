@@ -8,6 +8,10 @@ mod score;
 mod scorers;
 mod work;
 
+use std::path::Path;
+
+use ae_eval::{Folder, Plan};
+
 use crate::args::{EvalCommand, EvalReportArgs, EvalScoreArgs};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
@@ -26,4 +30,13 @@ pub(crate) fn eval(command: EvalCommand) -> Result<(), CliError> {
         EvalCommand::Score(args) => score::score(&args, &interrupts),
         EvalCommand::Report(args) => report::report(&args),
     }
+}
+
+/// A folder of pictures, with its scores and report in `results` if that is another.
+fn opened(folder: &Path, results: Option<&Path>) -> Result<(Folder, Plan), CliError> {
+    let (folder, plan) = Folder::open(folder)?;
+    Ok(match results {
+        Some(results) => (folder.with_results_in(results), plan),
+        None => (folder, plan),
+    })
 }

@@ -37,7 +37,7 @@ impl Files {
     /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.
     pub(crate) fn write_plain_picture(&self, name: &str, image: &RgbImage) -> Result<PathBuf, CliError> {
         let path = self.output.join(&self.name).join(format!("{name}.png"));
-        write_whole(path, |file| image.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other))
+        write_whole(path, |file| encode_plain_png(file, image))
     }
 
     /// Writes `OUTPUT/PROMPT/NAME`.
@@ -46,11 +46,20 @@ impl Files {
     }
 }
 
-fn write_whole(path: PathBuf, write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<PathBuf, CliError> {
+/// Writes a file that appears whole or not at all.
+pub(crate) fn write_whole(
+    path: PathBuf,
+    write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+) -> Result<PathBuf, CliError> {
     match ae_eval::write_whole(&path, write) {
         Ok(()) => Ok(path),
         Err(source) => Err(CliError::Write { path, source }),
     }
+}
+
+/// A figure as a PNG file.
+pub(crate) fn encode_plain_png(file: &mut impl Write, image: &RgbImage) -> io::Result<()> {
+    image.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other)
 }
 
 /// A picture as a PNG file that carries its record.

@@ -16,7 +16,7 @@ use ae_pipeline::TokenizedPrompt;
 pub(crate) use compose::{grid, side_by_side};
 pub(crate) use download::{Download, size};
 pub(crate) use figures::write_figures;
-pub(crate) use files::{Files, encode_png};
+pub(crate) use files::{Files, encode_plain_png, encode_png, write_whole};
 pub(crate) use progress::Progress;
 pub(crate) use record::Record;
 pub(crate) use table::{Align, table};

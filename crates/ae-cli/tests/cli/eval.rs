@@ -223,7 +223,9 @@ fn prompts_of_a_file_and_pictures_of_anyone_are_scored() {
 fn clip_and_blip_score_pictures() {
     let place = Place::new();
     let args = ["eval", "run", "-q", "--prompts", "animals", "--limit", "2", "--seeds", "0"];
-    succeeds(&place.run(&[args.as_slice(), &["--methods", "stable-diffusion,attend-and-excite"], &QUICK].concat()));
+    succeeds(&place.run(
+        &[args.as_slice(), &["--methods", "stable-diffusion,attend-and-excite,stable-diffusion"], &QUICK].concat(),
+    ));
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     let (clip, blip) = (place.path().join("clip"), fixtures.join("blip/tied"));
     fs::create_dir(&clip).unwrap();

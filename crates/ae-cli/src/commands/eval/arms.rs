@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use ae_eval::Prompt;
-use ae_pipeline::{Method, PhraseChoice, Pipeline, SubjectChoice};
+use ae_pipeline::{GuidanceSettings, Method, PhraseChoice, Pipeline, SubjectChoice};
 
+use super::prompts::distinct;
 use crate::args::{Ablation, EvalRunArgs, MethodName};
 use crate::error::CliError;
 use crate::requests::{attend_and_excite, request};
@@ -38,8 +39,6 @@ pub(super) fn arms(args: &EvalRunArgs, pipeline: &Pipeline) -> Result<Vec<Arm>, 
     if let Some(ablation) = args.ablation {
         return ablation_arms(ablation, args, pipeline, &guided);
     }
-    let mut names = args.methods.clone();
-    names.dedup();
     let arm = |name| {
         let method = match name {
             MethodName::StableDiffusion => Method::StableDiffusion,
@@ -49,7 +48,7 @@ pub(super) fn arms(args: &EvalRunArgs, pipeline: &Pipeline) -> Result<Vec<Arm>, 
         };
         Arm::new(method.name(), method)
     };
-    Ok(names.into_iter().map(arm).collect())
+    Ok(distinct(args.methods.iter().copied()).into_iter().map(arm).collect())
 }
 
 /// Plain sampling, the method as the options say, and what the ablation makes of it.
@@ -61,7 +60,7 @@ fn ablation_arms(
 ) -> Result<Vec<Arm>, CliError> {
     let steps = args.sampling.steps.unwrap_or(pipeline.defaults().num_inference_steps);
     // With settings changed, or at another resolution.
-    let changed = |name: String, change: &dyn Fn(&mut ae_pipeline::GuidanceSettings)| {
+    let changed = |name: String, change: &dyn Fn(&mut GuidanceSettings)| {
         let mut method = guided.clone();
         if let Method::AttendAndExcite { settings, .. } = &mut method {
             change(settings);
@@ -94,10 +93,9 @@ fn ablation_arms(
             arms.push(changed("stricter".to_owned(), &|settings| settings.thresholds.clone_from(&strict)));
         }
         Ablation::ScaleFactor => {
-            for times in [0.25, 0.5, 1.0, 2.0, 4.0] {
-                let arm = changed(String::new(), &|settings| settings.scale_factor *= times);
-                let factor = arm.settings(|settings| settings.scale_factor);
-                arms.push(Arm { name: format!("scale-{factor}"), ..arm });
+            let default = args.guidance.scale_factor.unwrap_or(pipeline.defaults().scale_factor);
+            for factor in [0.25, 0.5, 1.0, 2.0, 4.0].map(|times| times * default) {
+                arms.push(changed(format!("scale-{factor}"), &|settings| settings.scale_factor = factor));
             }
         }
         Ablation::AttentionScale => {
@@ -117,14 +115,4 @@ fn ablation_arms(
         }
     }
     Ok(arms)
-}
-
-impl Arm {
-    /// A setting of guidance; 0 for plain sampling.
-    fn settings(&self, setting: impl Fn(&ae_pipeline::GuidanceSettings) -> f64) -> f64 {
-        match &self.method {
-            Method::AttendAndExcite { settings, .. } => setting(settings),
-            _ => 0.0,
-        }
-    }
 }

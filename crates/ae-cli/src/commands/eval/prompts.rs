@@ -21,13 +21,23 @@ pub(super) fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, C
         sets.iter().flat_map(|set| set.prompts()).collect()
     };
     let Some(limit) = limit else { return Ok(all) };
-    let mut sets: Vec<&str> = all.iter().map(|prompt| prompt.set.as_str()).collect();
-    sets.dedup();
+    let sets = distinct(all.iter().map(|prompt| prompt.set.as_str()));
     let chosen = sets.iter().flat_map(|set| {
         let of_set: Vec<_> = all.iter().filter(|prompt| prompt.set == *set).collect();
         evenly(of_set.len(), limit).map(|index| of_set[index].clone()).collect::<Vec<_>>()
     });
     Ok(chosen.collect())
+}
+
+/// Every item once, where it comes first.
+pub(super) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
 }
 
 /// At most `limit` of `count` indices, with equal distances.
@@ -48,5 +58,16 @@ mod tests {
         assert_eq!(evenly(66, 3).collect::<Vec<_>>(), [0, 22, 44]);
         assert_eq!(evenly(2, 9).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(prompts("animals", Some(0)).unwrap(), []);
+    }
+
+    #[test]
+    fn sets_that_are_mixed_in_a_file_are_limited_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prompts.json");
+        let entry = |text: &str, set: &str| format!(r#"{{"prompt": "{text}", "set": "{set}"}}"#);
+        let entries = [entry("1", "a"), entry("2", "b"), entry("3", "a"), entry("4", "b")];
+        fs::write(&file, format!("[{}]", entries.join(","))).unwrap();
+        let chosen = prompts(file.to_str().unwrap(), Some(1)).unwrap();
+        assert_eq!(chosen.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     }
 }

@@ -1,26 +1,23 @@
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ae_eval::{ArmScores, Folder, Plan, Prompt, Report, ReportPicture, write_whole};
+use ae_eval::{ArmScores, Folder, Plan, Prompt, Report, ReportPicture};
 use ae_figures::{PictureRow, picture_table};
 use image::RgbImage;
-use image::codecs::png::PngEncoder;
-use std::io::{self, Write};
 
+use super::opened;
 use super::prompts::evenly;
 use crate::args::EvalReportArgs;
 use crate::error::CliError;
-use crate::output::print_path;
+use crate::output::{encode_plain_png, print_path, write_whole};
 
 /// Longer side of a picture in `pictures.png`, in pixels.
 const LONGEST: u32 = 160;
 
 /// Makes tables, charts and a page of the scores of a folder.
 pub(super) fn report(args: &EvalReportArgs) -> Result<(), CliError> {
-    let (mut folder, plan) = Folder::open(&args.folder)?;
-    if let Some(results) = &args.results {
-        folder = folder.with_results_in(results);
-    }
+    let (folder, plan) = opened(&args.folder, args.results.as_deref())?;
     let report = Report::new(&plan, &scores(&folder, &plan)?)?;
     let files = Files { folder: folder.report() };
     files.text("report.md", &report.markdown())?;
@@ -97,7 +94,7 @@ impl Files {
     }
 
     fn picture(&self, name: &str, picture: &RgbImage) -> Result<(), CliError> {
-        self.write(name, |file| picture.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other))
+        self.write(name, |file| encode_plain_png(file, picture))
     }
 
     fn write(
@@ -105,9 +102,7 @@ impl Files {
         name: &str,
         write: impl FnOnce(&mut tempfile::NamedTempFile) -> io::Result<()>,
     ) -> Result<(), CliError> {
-        let path = self.folder.join(name);
-        write_whole(&path, write).map_err(|source| CliError::Write { path: path.clone(), source })?;
-        print_path(&path);
+        print_path(&write_whole(self.folder.join(name), write)?);
         Ok(())
     }
 }

@@ -185,9 +185,9 @@ impl<'a> Drawing<'a> {
             progress.failure.get_or_insert(failure);
         } else {
             progress.finished += pictures;
-            let arm = self.all.arms.iter().position(|arm| arm.name == unit.arm.name).expect("one of the arms");
-            progress.arms[arm].0 += pictures;
-            progress.arms[arm].1 += took.as_secs_f64();
+            let (drawn, seconds) = &mut progress.arms[unit.arm_index];
+            *drawn += pictures;
+            *seconds += took.as_secs_f64();
         }
         if !self.all.args.quiet && progress.said.elapsed() >= PACE {
             progress.said = Instant::now();

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ae_checkpoint::Checkpoint;
-use ae_eval::{Folder, PictureScorer, Plan, Tally};
+use ae_eval::{PictureScorer, Plan, Tally};
 use ae_tensor::FloatType;
 use ae_vision::{Captioner, ClipModel, ClipScorer, SubjectDetector};
 
+use super::opened;
 use super::scorers::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
 use crate::args::EvalScoreArgs;
 use crate::error::CliError;
@@ -19,10 +20,7 @@ const STRIDE: usize = 500;
 
 /// Scores the pictures of a folder that are not scored yet.
 pub(super) fn score(args: &EvalScoreArgs, interrupts: &Interrupts) -> Result<(), CliError> {
-    let (mut folder, plan) = Folder::open(&args.folder)?;
-    if let Some(results) = &args.results {
-        folder = folder.with_results_in(results);
-    }
+    let (folder, plan) = opened(&args.folder, args.results.as_deref())?;
     let names = arms(&args.methods, &plan)?;
     let interrupted = interrupts.flag();
     for mut scorer in scorers(args, &plan)? {

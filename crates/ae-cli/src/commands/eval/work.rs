@@ -15,6 +15,8 @@ pub(super) struct Evaluation<'a> {
 /// Pictures that are drawn together.
 pub(super) struct Unit<'a> {
     pub(super) arm: &'a Arm,
+    /// The place of the arm among all.
+    pub(super) arm_index: usize,
     pub(super) prompt: &'a Prompt,
     pub(super) seeds: Vec<u64>,
 }
@@ -23,10 +25,10 @@ impl Evaluation<'_> {
     /// What is missing, prompt by prompt, so that all arms come equally far.
     pub(super) fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, CliError> {
         let mut units = Vec::new();
-        for (prompt, arm) in self.places(shard) {
+        for (prompt, (arm_index, arm)) in self.places(shard) {
             let seeds = self.folder.missing(&arm.name, &prompt.text, &self.plan.seeds)?;
             let batches = seeds.chunks(self.args.devices.batch_size.get());
-            units.extend(batches.map(|seeds| Unit { arm, prompt, seeds: seeds.to_vec() }));
+            units.extend(batches.map(|seeds| Unit { arm, arm_index, prompt, seeds: seeds.to_vec() }));
         }
         Ok(units)
     }
@@ -36,11 +38,11 @@ impl Evaluation<'_> {
         self.places(shard).count() * self.plan.seeds.len()
     }
 
-    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, &Arm)> {
+    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, (usize, &Arm))> {
         let prompts = self.plan.prompts.iter().enumerate();
         prompts.flat_map(move |(index, prompt)| {
             let arms = self.arms.iter().enumerate().filter(move |(arm, _)| shard.has(*arm, index));
-            arms.map(move |(_, arm)| (prompt, arm))
+            arms.map(move |arm| (prompt, arm))
         })
     }
 }
