@@ -27,11 +27,11 @@ def random_object(rng):
 
 
 def random_pair(rng, held_out):
-    """Two different subjects: animals in 42 %, animal and object in 40 %, objects in 18 %."""
+    """Two different subjects: animals in 30 %, animal and object in 45 %, objects in 25 %."""
     while True:
         kind = rng.random()
-        first = random_animal if kind < 0.82 else random_object
-        second = random_animal if kind < 0.42 else random_object
+        first = random_animal if kind < 0.75 else random_object
+        second = random_animal if kind < 0.3 else random_object
         pair = [first(rng), second(rng)]
         names = frozenset(subject for subject, _ in pair)
         if len(names) == 2 and (held_out or names not in HELD_OUT):

@@ -21,7 +21,7 @@ BATCH = 16
 
 def encode(vae, images):
     """Scaled latents of uint8 pictures, in float16."""
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), parallel.autocast():
         means = vae.quant_conv(vae.encoder(to_tensor(images)))[:, :4].float()
     return (means * vae.config.scaling_factor).half()
 

@@ -30,7 +30,7 @@ def open_training(work):
     """The pipeline of what is trained so far, in float32."""
     return StableDiffusionPipeline(
         vae=open_vae(work.vae).eval(),
-        text_encoder=CLIPTextModel.from_pretrained(work.text_encoder).eval(),
+        text_encoder=CLIPTextModel.from_pretrained(work.text_encoder, dtype=torch.float32).eval(),
         tokenizer=CLIPTokenizer.from_pretrained(work.tokenizer),
         unet=open_unet(work.checkpoint("unet")),
         scheduler=unet.scheduler(),

@@ -32,6 +32,9 @@ class Work:
     def images(self, tag):
         return self.data(f"images_{tag}.npy")
 
+    def coverage(self, tag):
+        return self.data(f"coverage_{tag}.npy")
+
     def captions(self, tag):
         return self.data(f"captions_{tag}.json")
 

@@ -18,6 +18,12 @@ def limit_threads():
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
 
 
+def autocast():
+    """bfloat16 where the processor has vectors for it; with AVX2 alone torch is 20 times slower than in float32."""
+    fast = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast)
+
+
 def start():
     limit_threads()
     if WORLD > 1:

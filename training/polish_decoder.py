@@ -49,7 +49,7 @@ def main():
         x = to_tensor(np.stack([images[i] for i in chosen]))
         z = torch.from_numpy(np.stack([latents[i] for i in chosen])).float() / vae.config.scaling_factor
         z = z + NOISE * z.std() * torch.randn_like(z)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with parallel.autocast():
             decoded = vae.decode(z).sample
         loss = reconstruction_loss(decoded.float(), x)
         optimizer.zero_grad(set_to_none=True)
@@ -58,7 +58,7 @@ def main():
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if log.add(told):
-            parallel.say(f"step {budget.done} reconstruction {log.mean:.4f}")
+            parallel.say(f"step {budget.done} reconstruction {log.means[0]:.4f}")
     if parallel.RANK == 0:
         vae.eval()
         # The last pictures of the set: not among the latents when fewer were encoded than rendered.

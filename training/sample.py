@@ -13,7 +13,7 @@ from diffusers.models.attention_processor import AttnProcessor
 
 from export import open_training
 from files import Work, save_image
-from parallel import limit_threads
+from parallel import autocast, limit_threads
 from pictures import labelled_grid
 
 PROMPTS = [
@@ -50,7 +50,7 @@ def main():
     pipeline.unet.set_attn_processor(AttnProcessor())
     generator = torch.Generator().manual_seed(options.seed)
     settings = dict(num_inference_steps=options.steps, guidance_scale=options.guidance, generator=generator)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         images = pipeline(options.prompts, **settings).images
     path = os.path.join(work.samples, "sample.png")
     save_image(labelled_grid(images, options.prompts), path)

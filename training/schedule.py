@@ -39,12 +39,12 @@ class Budget:
     def position(self):
         return [self.seconds, self.done]
 
-    def step(self, parameters, loss):
-        """Ends a step: averages gradients and loss over the processes and takes the mean of their clocks."""
+    def step(self, parameters, *losses):
+        """Ends a step: averages gradients and losses over the processes and takes the mean of their clocks."""
         now = self.resumed_at + time.time() - self.started
-        self.seconds, loss = average(parameters, now, loss)
+        self.seconds, *losses = average(parameters, now, *losses)
         self.done += 1
-        return loss
+        return losses
 
 
 def cosine(fraction):
@@ -58,14 +58,14 @@ def set_rate(optimizer, rate):
 
 
 class Log:
-    """The smoothed loss, said from time to time."""
+    """The smoothed losses, said from time to time."""
 
     def __init__(self, seconds):
-        self.every, self.last, self.mean = seconds, time.time(), None
+        self.every, self.last, self.means = seconds, time.time(), None
 
-    def add(self, loss):
-        """Takes a step's loss; true when it is time to say something."""
-        self.mean = loss if self.mean is None else 0.98 * self.mean + 0.02 * loss
+    def add(self, losses):
+        """Takes a step's losses; true when it is time to say something."""
+        self.means = [0.98 * mean + 0.02 * loss for mean, loss in zip(self.means or losses, losses)]
         if time.time() - self.last < self.every:
             return False
         self.last = time.time()

@@ -11,7 +11,7 @@ import torch
 from detector import FoldedDetector
 from evaluate import open_pipelines
 from files import Work
-from parallel import limit_threads
+from parallel import autocast, limit_threads
 from pictures import from_pil
 from vocabulary import ANIMALS, COLOUR_NAMES, OBJECTS, SUBJECTS, phrase
 
@@ -40,7 +40,7 @@ def main():
         subjects = asked_subjects(seed)
         generator = torch.Generator().manual_seed(seed)
         settings = dict(num_inference_steps=options.steps, guidance_scale=options.guidance, generator=generator)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             images = pipeline([phrase(*subject) for subject in subjects], **settings).images
         logits, colours = detector(torch.cat([from_pil(image) for image in images]))
         for i, (subject, colour) in enumerate(subjects):

@@ -119,9 +119,17 @@ def held_back_error(encoder, tokenizer):
 
 @torch.no_grad()
 def states(tokenizer, encoder, prompts):
-    """The states of prompts in float16, as the U-Net is conditioned on them."""
-    parts = [encoder(token_ids(tokenizer, prompts[i : i + 256])) for i in range(0, len(prompts), 256)]
-    return torch.cat([part.last_hidden_state.half() for part in parts])
+    """The states of prompts of at most SHORT tokens in float16, as the U-Net is conditioned on them.
+
+    What follows is padding, which the encoder was taught to give one state: it is taken from the empty prompt.
+    """
+    padding = encoder(token_ids(tokenizer, [""])).last_hidden_state[0, SHORT:].half()
+    states = torch.empty(len(prompts), TOKENS, WIDTH, dtype=torch.half)
+    for i in range(0, len(prompts), 256):
+        ids = token_ids(tokenizer, prompts[i : i + 256], SHORT)
+        states[i : i + 256, :SHORT] = encoder(ids).last_hidden_state.half()
+        states[i : i + 256, SHORT:] = padding
+    return states
 
 
 def main():

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from detector import CONVOLUTIONS, Detector, targets
 from files import Work, save_folder, save_json
-from parallel import limit_threads
+from parallel import autocast, limit_threads
 from pictures import to_bytes, to_tensor
 from render import SIZE, render
 from schedule import Budget, Log, cosine, set_rate
@@ -46,8 +46,8 @@ def parse():
 
 
 def pictures(sprites, count, seed):
-    """Unlike the U-Net's, with the pairs held out."""
-    images, entries = render(sprites, count, seed, single=0.25, dropped=0.15, held_out=True)
+    """Unlike the U-Net's, with both looks of a subject and the pairs held out."""
+    images, _, entries = render(sprites, count, seed, single=0.25, dropped=0.15, held_out=True, both_looks=True)
     return images, *targets(entries)
 
 
@@ -56,7 +56,7 @@ def through_vae(vae, images):
     """Encoded and, with a little noise on the latents, decoded again."""
     decoded = np.empty_like(images)
     for i in range(0, len(images), 25):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             latents = vae.encode(to_tensor(images[i : i + 25])).latent_dist.mode()
             latents = latents + 0.05 * latents.std() * torch.randn_like(latents)
             decoded[i : i + 25] = to_bytes(vae.decode(latents).sample.float())
@@ -142,14 +142,14 @@ def main():
         batch = augment(to_tensor(images[chosen]))
         if rng.random() < 0.5:
             batch = batch.flip(3)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             subjects, colours = network(batch)
         loss = loss_of(subjects.float(), colours.float(), present[chosen], colour[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if log.add(budget.step(parameters, loss.item())):
-            print(f"step {budget.done} loss {log.mean:.3f} done {budget.fraction:.3f}", flush=True)
+            print(f"step {budget.done} loss {log.means[0]:.3f} done {budget.fraction:.3f}", flush=True)
 
     network.eval()
     accuracies = {

@@ -1,10 +1,12 @@
-"""Trains the U-Net to predict the noise in encoded pictures; the text encoder is frozen.
+"""Trains the U-Net to predict the noise in encoded pictures, and to attend to a subject's token where the subject is.
+
+The text encoder is frozen.
 
     torchrun --nproc_per_node 2 train_unet.py --minutes 47
     torchrun --nproc_per_node 2 train_unet.py --minutes 29 --tags t2a,t2b --rate 9e-4 --new-schedule
 
-Goes on from checkpoints/unet.pt: weights, their moving average and the optimizer. export.py makes the model folder of
-it.
+Goes on from checkpoints/unet.pt: weights, their moving average and the optimizer. Without it, begins with the weights of
+`--unet`, or random ones. export.py makes the model folder of the checkpoint.
 """
 
 import argparse
@@ -14,11 +16,12 @@ import time
 
 import numpy as np
 import torch
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import parallel
 import text_encoder
+from attention import attention_error, positions, record_attention
 from files import Work, load_json, save_checkpoint
 from schedule import Budget, Log, cosine, set_rate
 from unet import CONFIG, STEPS, WEIGHTS, build, noise_error
@@ -29,6 +32,8 @@ FLAT = 0.5
 EMA = 0.998
 # Share of captions left out, for classifier-free guidance.
 UNCONDITIONAL = 0.1
+# Weight of the attention's error.
+ATTENTION = 1.0
 SAVE_EVERY = 180
 
 
@@ -37,6 +42,7 @@ def parse():
     Work.add_option(parser)
     parser.add_argument("--tags", default="train", help="the encoded pictures to train on, with commas (default train)")
     Budget.add_options(parser, minutes=47, resumes=True)
+    parser.add_argument("--unet", metavar="FOLDER", help="weights to begin with, as ../assets/sprites/unet")
     parser.add_argument("--batch", type=int, default=32, help="pictures a step over all processes (default 32)")
     parser.add_argument("--rate", type=float, default=1e-3, help="the highest learning rate (default 1e-3)")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the batches and the noise (default 0)")
@@ -47,16 +53,19 @@ class Data:
     """All latents, the state of every different caption, and which latents have which; caption 0 is the empty one."""
 
     def __init__(self, work, tags):
-        latents, captions = [], []
+        latents, coverage, captions = [], [], []
         for tag in tags.split(","):
             latents.append(np.load(work.latents(tag)))
+            coverage.append(np.load(work.coverage(tag))[: len(latents[-1])])
             captions += [entry["caption"] for entry in load_json(work.captions(tag))[: len(latents[-1])]]
         different = ["", *sorted(set(captions))]
         index = {caption: i for i, caption in enumerate(different)}
         self.latents = torch.from_numpy(np.concatenate(latents))
+        self.coverage = torch.from_numpy(np.concatenate(coverage)).flatten(2)
+        self.positions = torch.tensor([positions(caption) for caption in different])
         self.captions = torch.tensor([index[caption] for caption in captions])
         tokenizer = CLIPTokenizer.from_pretrained(work.tokenizer)
-        encoder = CLIPTextModel.from_pretrained(work.text_encoder).eval()
+        encoder = CLIPTextModel.from_pretrained(work.text_encoder, dtype=torch.float32).eval()
         self.states = text_encoder.states(tokenizer, encoder, different)
         # Any token after the end of the empty prompt.
         self.padding = self.states[0, 5].float()
@@ -65,7 +74,10 @@ class Data:
         chosen = torch.randint(len(self.latents), (count,))
         captions = self.captions[chosen]
         captions[torch.rand(count) < UNCONDITIONAL] = 0
-        return self.latents[chosen].float(), self.states[captions].float()
+        subjects = self.positions[captions]
+        # A subject that the caption does not name has the start token's position, and covers nothing.
+        coverage = self.coverage[chosen] / 255 * (subjects > 0)[..., None]
+        return self.latents[chosen].float(), self.states[captions].float(), subjects, coverage
 
 
 def stratified_timesteps(count):
@@ -88,10 +100,12 @@ def main():
     work = Work(options.work)
     data = Data(work, options.tags)
     torch.manual_seed(options.seed)
-    unet = build(data.padding)
-    # Faster on a CPU than the backward pass of the fused attention.
-    unet.set_attn_processor(AttnProcessor())
+    if options.unet:
+        unet = UNet2DConditionModel.from_pretrained(options.unet, dtype=torch.float32)
+    else:
+        unet = build(data.padding)
     average = copy.deepcopy(unet).requires_grad_(False)
+    record = record_attention(unet)
     parameters = list(unet.parameters())
     optimizer = make_optimizer(unet, options.rate)
     checkpoint, step, seen, position = work.checkpoint("unet"), 0, 0, None
@@ -119,13 +133,14 @@ def main():
         fall = cosine(max(0, budget.fraction - FLAT) / (1 - FLAT))
         rate = options.rate * min(1, (step + 1) / WARMUP) * (0.01 + 0.99 * fall)
         set_rate(optimizer, rate)
-        latents, states = data.batch(batch)
+        latents, states, subjects, coverage = data.batch(batch)
         timesteps = stratified_timesteps(batch)
         errors = noise_error(unet, latents, states, timesteps, torch.randn_like(latents))
-        loss = (errors * WEIGHTS[timesteps]).mean()
+        noise = (errors * WEIGHTS[timesteps]).mean()
+        attention = attention_error(record, subjects, coverage).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        told = budget.step(parameters, float(loss.detach()))
+        (noise + ATTENTION * attention).backward()
+        told = budget.step(parameters, float(noise.detach()), float(attention.detach()))
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
@@ -135,7 +150,11 @@ def main():
             keep = min(EMA, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.parameters()), parameters, 1 - keep)
         if log.add(told):
-            parallel.say(f"step {step} loss {log.mean:.4f} rate {rate:.1e} samples {seen} done {budget.fraction:.3f}")
+            noise, attention = log.means
+            parallel.say(
+                f"step {step} noise {noise:.4f} attention {attention:.4f} rate {rate:.1e} samples {seen} "
+                f"done {budget.fraction:.3f}"
+            )
         if time.time() - saved > SAVE_EVERY:
             save()
             saved = time.time()

@@ -96,7 +96,7 @@ def main():
             x = random_crops(images, rng, batch // 2)
         else:
             x = random_crops(images, rng, batch, CROP)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with parallel.autocast():
             decoded, mean, logvar = autoencode(vae, x)
         reconstruction = reconstruction_loss(decoded.float(), x)
         loss = reconstruction + KL_WEIGHT * kl_loss(mean.float(), logvar.float())
@@ -107,7 +107,7 @@ def main():
         optimizer.step()
         step += 1
         if log.add(told):
-            parallel.say(f"step {step} reconstruction {log.mean:.4f} rate {rate:.1e} done {budget.fraction:.3f}")
+            parallel.say(f"step {step} reconstruction {log.means[0]:.4f} rate {rate:.1e} done {budget.fraction:.3f}")
             save()
     save()
     if parallel.RANK == 0:

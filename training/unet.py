@@ -4,6 +4,8 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 
+import parallel
+
 CONFIG = dict(
     sample_size=32,
     in_channels=4,
@@ -74,6 +76,6 @@ def add_noise(latents, noise, timesteps):
 def noise_error(unet, latents, states, timesteps, noise):
     """The mean squared error of the predicted noise, per picture."""
     noised = add_noise(latents, noise, timesteps)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with parallel.autocast():
         predicted = unet(noised, timesteps, encoder_hidden_states=states, return_dict=False)[0]
     return (predicted.float() - noise).pow(2).mean((1, 2, 3))
