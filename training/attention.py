@@ -48,14 +48,15 @@ def positions(caption):
     return found + [0] * (2 - len(found))
 
 
-def attention_error(record, positions, coverage):
+def attention_error(record, subjects, coverage):
     """Per picture, the divergence of the layers' mean attention from what it shall be; empties the record.
 
-    `positions` N x 2 are the tokens, `coverage` N x 2 x 256 in [0, 1] is how much of each place shows their subjects.
+    `subjects` N x 2 are the positions of their tokens, `coverage` N x 2 x 256 in [0, 1] is how much of each place shows
+    them.
     """
     attention = torch.stack(record).float().mean(0)
     record.clear()
     wanted = torch.zeros(*attention.shape[:2], TOKENS)
-    wanted.scatter_(2, positions[:, None].expand(-1, PLACES**2, -1), SHARE * coverage.transpose(1, 2))
+    wanted.scatter_(2, subjects[:, None].expand(-1, PLACES**2, -1), SHARE * coverage.transpose(1, 2))
     wanted[..., 0] = 1 - wanted[..., 1:].sum(2)
     return torch.nn.functional.kl_div((attention + 1e-6).log(), wanted, reduction="none").sum(2).mean(1)

@@ -92,4 +92,7 @@ def standardise(vae, images):
 
 def open_vae(folder):
     """In float32, also of a model folder that stores float16."""
-    return AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
+    # Or the folder's path would be written into the config of whatever is saved of it.
+    vae.register_to_config(_name_or_path="")
+    return vae
