@@ -69,7 +69,7 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     let (shifted, _) = guide(latents.clone());
     let gradient: Vec<f32> = values(latents.clone()).iter().zip(values(shifted)).map(|(a, b)| a - b).collect();
     let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
-    assert!(norm > 0.1, "the gradient is {norm}");
+    assert!(norm > 0.01, "the gradient is {norm}");
 
     for seed in 0..4 {
         // The gradient's own direction first, then directions of random signs within it.

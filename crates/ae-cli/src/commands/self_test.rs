@@ -10,9 +10,10 @@ use crate::error::CliError;
 use crate::model;
 use crate::output::{Download, print, say};
 
-/// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1.
+/// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1. The embedded model decides here by more than
+/// half precision rounds which patch attends most to a subject; between two that are as good, the gradient could be that of either.
 const PROMPT: &str = "a lion and a red car";
-const SEED: u64 = 7;
+const SEED: u64 = 9;
 /// Enough to go through every part, few enough for a minute on two cores that play a GPU.
 const STEPS: usize = 3;
 const GUIDED_STEPS: usize = 1;

@@ -159,7 +159,7 @@ fn report_of(place: &Place) {
     let csv = fs::read_to_string(report.join("results.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 48);
     let json: serde_json::Value = serde_json::from_slice(&fs::read(report.join("results.json")).unwrap()).unwrap();
-    assert_eq!(json["plan"]["model"], "sprites 2");
+    assert_eq!(json["plan"]["model"], "sprites 3");
     // Four columns of at most 160 pixels.
     let (width, _) = image::image_dimensions(report.join("pictures.png")).unwrap();
     assert!((4 * 128..900).contains(&width), "{width}");
@@ -179,7 +179,7 @@ fn an_ablation_is_one_command() {
         ("smoothing", ["smoothed", "not-smoothed"].as_slice()),
         ("refinement", &["refined", "not-refined"]),
         ("thresholds", &["default", "only-0", "only-10", "only-20", "stricter"]),
-        ("scale-factor", &["scale-2.5", "scale-5", "scale-10", "scale-20", "scale-40"]),
+        ("scale-factor", &["scale-5", "scale-10", "scale-20", "scale-40", "scale-80"]),
         ("attention-scale", &["attention-scale-5", "attention-scale-15", "attention-scale-50", "attention-scale-100"]),
         ("attention-resolution", &["maps-8x8", "maps-16x16"]),
     ] {
