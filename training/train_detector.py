@@ -27,8 +27,6 @@ from vocabulary import COLOUR_NAMES, SUBJECTS
 BATCH = 32
 RATE = 2e-3
 WARMUP = 50
-# On the latents that are decoded, of their deviation.
-MOST_NOISE = 0.3
 # Seeds of the renderings: for training, for the VAE, and kept back.
 SEED_TRAINING, SEED_VAE, SEED_KEPT_BACK = 4242, 777, 31337
 
@@ -55,13 +53,12 @@ def pictures(sprites, count, seed):
 
 @torch.no_grad()
 def through_vae(vae, images):
-    """Encoded and, with more or less noise on the latents, decoded again."""
+    """Encoded and, with a little noise on the latents, decoded again."""
     decoded = np.empty_like(images)
     for i in range(0, len(images), 25):
         with autocast():
             latents = vae.encode(to_tensor(images[i : i + 25])).latent_dist.mode()
-            amount = MOST_NOISE * torch.rand(len(latents), 1, 1, 1)
-            latents = latents + amount * latents.std() * torch.randn_like(latents)
+            latents = latents + 0.05 * latents.std() * torch.randn_like(latents)
             decoded[i : i + 25] = to_bytes(vae.decode(latents).sample.float())
     return decoded
 
@@ -73,9 +70,6 @@ def augment(images):
         images = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     if torch.rand(1) < 0.2:
         images = F.interpolate(F.interpolate(images, scale_factor=0.5, mode="bilinear"), size=SIZE, mode="bilinear")
-    # Classifier-free guidance goes beyond the contrast of the data: light colours run into white, and their shading with them.
-    beyond = (torch.rand(count, 1, 1, 1) < 0.4) * torch.rand(count, 1, 1, 1)
-    images = images * (1 + beyond) + 0.5 * beyond * torch.rand(count, 1, 1, 1)
     images = images * (1 + 0.15 * torch.randn(count, 1, 1, 1)) + 0.08 * torch.randn(count, 3, 1, 1)
     images = images + 0.06 * torch.rand(count, 1, 1, 1) * torch.randn_like(images)
     if torch.rand(1) < 0.3:

@@ -94,7 +94,7 @@ pub(crate) enum Ablation {
     Thresholds,
     /// Step sizes from a quarter to four times the default.
     ScaleFactor,
-    /// The factor before the softmax over tokens, from 5 to 100.
+    /// The factor before the softmax over tokens: the model's own, and from 5 to 100.
     AttentionScale,
     /// Each resolution at which the U-Net has cross-attention.
     AttentionResolution,

@@ -180,7 +180,17 @@ fn an_ablation_is_one_command() {
         ("refinement", &["refined", "not-refined"]),
         ("thresholds", &["default", "only-0", "only-10", "only-20", "stricter"]),
         ("scale-factor", &["scale-5", "scale-10", "scale-20", "scale-40", "scale-80"]),
-        ("attention-scale", &["attention-scale-5", "attention-scale-15", "attention-scale-50", "attention-scale-100"]),
+        // The model's own, 30, among those that are tried with any model.
+        (
+            "attention-scale",
+            &[
+                "attention-scale-5",
+                "attention-scale-15",
+                "attention-scale-30",
+                "attention-scale-50",
+                "attention-scale-100",
+            ],
+        ),
         ("attention-resolution", &["maps-8x8", "maps-16x16"]),
     ] {
         let mut args =

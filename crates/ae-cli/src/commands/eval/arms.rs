@@ -99,7 +99,11 @@ fn ablation_arms(
             }
         }
         Ablation::AttentionScale => {
-            for scale in [5.0, 15.0, 50.0, 100.0] {
+            let default = args.guidance.attention_scale.unwrap_or(pipeline.defaults().attention_scale);
+            let mut scales = vec![5.0, 15.0, 50.0, 100.0, default];
+            scales.sort_by(f64::total_cmp);
+            scales.dedup();
+            for scale in scales {
                 arms.push(changed(format!("attention-scale-{scale}"), &|settings| settings.attention_scale = scale));
             }
         }
