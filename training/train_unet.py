@@ -2,7 +2,7 @@
 
 The text encoder is frozen.
 
-    torchrun --nproc_per_node 2 train_unet.py --minutes 47
+    torchrun --nproc_per_node 2 train_unet.py --minutes 185 --tags 401,402
     torchrun --nproc_per_node 2 train_unet.py --minutes 95 --tags 401,402,501,502 --rate 8e-4 --new-schedule
 
 Goes on from checkpoints/unet.pt: weights, their moving average and the optimizer. Without it, begins with the weights of

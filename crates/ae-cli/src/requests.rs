@@ -39,23 +39,28 @@ pub(crate) fn request(args: &SamplingArgs, pipeline: &Pipeline, prompt: &str, me
 
 /// Attend-and-Excite: the command line over the model's defaults.
 pub(crate) fn attend_and_excite(args: &GuidanceArgs, pipeline: &Pipeline, subjects: SubjectChoice) -> Method {
-    let defaults = pipeline.defaults().guidance();
-    let smoothing = GaussianSmoothing::default();
     Method::AttendAndExcite {
         subjects,
-        settings: GuidanceSettings {
-            max_iter_to_alter: args.max_iter_to_alter,
-            thresholds: args.thresholds.0.clone(),
-            max_refinement_steps: args.max_refinement_steps,
-            scale_factor: args.scale_factor.unwrap_or(defaults.scale_factor),
-            scale_range: (args.scale_range.0, args.scale_range.1),
-            attention_scale: args.attention_scale.unwrap_or(defaults.attention_scale),
-            smoothing: (!args.no_smoothing).then_some(GaussianSmoothing {
-                kernel_size: args.kernel_size.unwrap_or(smoothing.kernel_size),
-                sigma: args.sigma.unwrap_or(smoothing.sigma),
-            }),
-        },
+        settings: guidance_settings(args, pipeline),
         attention_resolution: args.attention_res.map(|resolution| resolution.0),
         eot_normalization: args.eot_normalization.into(),
+    }
+}
+
+/// Its settings.
+pub(crate) fn guidance_settings(args: &GuidanceArgs, pipeline: &Pipeline) -> GuidanceSettings {
+    let defaults = pipeline.defaults().guidance();
+    let smoothing = GaussianSmoothing::default();
+    GuidanceSettings {
+        max_iter_to_alter: args.max_iter_to_alter,
+        thresholds: args.thresholds.0.clone(),
+        max_refinement_steps: args.max_refinement_steps,
+        scale_factor: args.scale_factor.unwrap_or(defaults.scale_factor),
+        scale_range: (args.scale_range.0, args.scale_range.1),
+        attention_scale: args.attention_scale.unwrap_or(defaults.attention_scale),
+        smoothing: (!args.no_smoothing).then_some(GaussianSmoothing {
+            kernel_size: args.kernel_size.unwrap_or(smoothing.kernel_size),
+            sigma: args.sigma.unwrap_or(smoothing.sigma),
+        }),
     }
 }

@@ -51,12 +51,8 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     let unet = unet(&case, &device);
     let text = unet.read_text(&case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1));
     let model = Model { unet, text };
-    let settings = GuidanceSettings {
-        attention_scale: case.arguments.attention_scale,
-        scale_factor: 1.0,
-        thresholds: BTreeMap::new(),
-        ..Default::default()
-    };
+    // The paper's attention scale: with the model's own the gradient is small at the first step.
+    let settings = GuidanceSettings { scale_factor: 1.0, thresholds: BTreeMap::new(), ..Default::default() };
     let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
     let guidance = Guidance::new(settings, Subjects::new(subjects, 77, None).unwrap(), [16, 16]).unwrap();
     let guide = |latents: Tensor<4>| {
@@ -69,7 +65,7 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     let (shifted, _) = guide(latents.clone());
     let gradient: Vec<f32> = values(latents.clone()).iter().zip(values(shifted)).map(|(a, b)| a - b).collect();
     let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
-    assert!(norm > 0.01, "the gradient is {norm}");
+    assert!(norm > 0.1, "the gradient is {norm}");
 
     for seed in 0..4 {
         // The gradient's own direction first, then directions of random signs within it.

@@ -6,7 +6,7 @@ use ae_pipeline::{GuidanceSettings, Method, PhraseChoice, Pipeline, SubjectChoic
 use super::prompts::distinct;
 use crate::args::{Ablation, EvalRunArgs, MethodName};
 use crate::error::CliError;
-use crate::requests::{attend_and_excite, request};
+use crate::requests::{attend_and_excite, guidance_settings, request};
 
 /// A method under the name of its folder.
 pub(super) struct Arm {
@@ -58,6 +58,7 @@ fn ablation_arms(
     pipeline: &Pipeline,
     guided: &Method,
 ) -> Result<Vec<Arm>, CliError> {
+    let own = guidance_settings(&args.guidance, pipeline);
     let steps = args.sampling.steps.unwrap_or(pipeline.defaults().num_inference_steps);
     // With settings changed, or at another resolution.
     let changed = |name: String, change: &dyn Fn(&mut GuidanceSettings)| {
@@ -70,7 +71,7 @@ fn ablation_arms(
     let mut arms = vec![Arm::new("stable-diffusion", Method::StableDiffusion)];
     match ablation {
         Ablation::AlteredSteps => {
-            let half = args.guidance.max_iter_to_alter;
+            let half = own.max_iter_to_alter;
             arms.push(changed(format!("first-{half}-steps"), &|_| {}));
             // PNDM has one more timestep than steps.
             arms.push(changed("all-steps".to_owned(), &|settings| settings.max_iter_to_alter = steps + 1));
@@ -93,14 +94,12 @@ fn ablation_arms(
             arms.push(changed("stricter".to_owned(), &|settings| settings.thresholds.clone_from(&strict)));
         }
         Ablation::ScaleFactor => {
-            let default = args.guidance.scale_factor.unwrap_or(pipeline.defaults().scale_factor);
-            for factor in [0.25, 0.5, 1.0, 2.0, 4.0].map(|times| times * default) {
+            for factor in [0.25, 0.5, 1.0, 2.0, 4.0].map(|times| times * own.scale_factor) {
                 arms.push(changed(format!("scale-{factor}"), &|settings| settings.scale_factor = factor));
             }
         }
         Ablation::AttentionScale => {
-            let default = args.guidance.attention_scale.unwrap_or(pipeline.defaults().attention_scale);
-            let mut scales = vec![5.0, 15.0, 50.0, 100.0, default];
+            let mut scales = vec![5.0, 15.0, 50.0, 100.0, own.attention_scale];
             scales.sort_by(f64::total_cmp);
             scales.dedup();
             for scale in scales {
