@@ -23,6 +23,7 @@ mod explanation;
 mod heat_map;
 mod interval_axis;
 mod interval_chart;
+mod interval_drawing;
 mod interval_row;
 mod layers;
 mod map_figures;
