@@ -58,7 +58,8 @@ impl IntervalChart {
         let rows = |group: &IntervalGroup| group.points.len() as f32 * columns.row;
         let height = self.groups.iter().map(|group| GROUP_HEIGHT + rows(group)).sum::<f32>();
         let axis = Axis::new(self, (columns.plot, columns.end));
-        for tick in axis.ticks() {
+        let ticks = axis.ticks();
+        for &tick in &ticks {
             drawn += &text(&axis.written(tick), (axis.place(tick), top + height + 18.0), Anchor::Middle, LABEL);
         }
         let bottom = top + height + AXIS_HEIGHT;
@@ -66,7 +67,7 @@ impl IntervalChart {
             let name = shortened(&group.name, HEADING, width - 2.0 * MARGIN);
             drawn += &text(&name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
             top += GROUP_HEIGHT;
-            for tick in axis.ticks() {
+            for &tick in &ticks {
                 let (x, end) = (axis.place(tick), top + rows(group));
                 drawn += &line((x, top), (x, end), "grid", LINES, 1.0);
             }
