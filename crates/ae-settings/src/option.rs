@@ -36,7 +36,8 @@ pub struct OptionInfo {
 }
 
 /// A part of the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Group {
     /// The prompt, and what belongs to it alone.
