@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_figures::Step;
+use ae_figures::{Step, Term};
 use ae_pipeline::{Event, Method, Picture, Pipeline, PipelineError, Request};
 use ae_server::{Drawn, EngineError, GenerateRequest, PICTURE_NAMES, Update};
 use image::RgbImage;
@@ -23,18 +23,16 @@ pub(crate) struct Order<'a> {
     pub(crate) seed: u64,
     /// The request as the pipeline takes it.
     pub(crate) guided: Request,
-    /// Also the plain picture.
-    pub(crate) compare: bool,
 }
 
 type Observer<'a> = dyn FnMut(Update<'_>) -> ControlFlow<()> + Send + 'a;
 
 impl Order<'_> {
     pub(crate) fn draw(self, pipeline: &Pipeline, observe: &mut Observer<'_>) -> Result<Drawn, EngineError> {
-        let Self { request, listed, seed, guided, compare } = &self;
+        let Self { request, listed, seed, guided } = &self;
         let (picture, steps) = self.run(pipeline, guided, observe)?;
         let plain_request = Request { method: Method::StableDiffusion, ..guided.clone() };
-        let plain = compare.then(|| self.run(pipeline, &plain_request, observe)).transpose()?;
+        let plain = request.has_plain().then(|| self.run(pipeline, &plain_request, observe)).transpose()?;
 
         let encode = |image: &RgbImage, request: &Request, picture: &Picture| {
             let record = Record::new(pipeline, request, picture).of_model(&listed.id);
@@ -44,7 +42,8 @@ impl Order<'_> {
         let picture_file = encode(&picture.image, guided, &picture)?;
         let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain.image, &plain_request, plain)).transpose()?;
         let command = command(request, *seed, listed.option.as_deref());
-        let explanation = explanation(pipeline, guided, &subjects(request), (&picture, steps), plain, command);
+        let explanation =
+            explanation(pipeline, guided, &subjects(&request.overrides), (&picture, steps), plain, command);
         let explanation = explanation.map_err(|error| failed(&error))?;
         let record = explanation.record_with_pictures(&PICTURE_NAMES);
         Ok(Drawn { picture: picture_file, plain: plain_file, record, trace: explanation.trace })
@@ -59,13 +58,15 @@ impl Order<'_> {
     ) -> Result<(Picture, Vec<Step>), EngineError> {
         let prompt = pipeline.tokenize_for(request, &request.prompt).map_err(|error| failed(&error))?.prompt;
         // Plain sampling has none, but their attention is what one compares.
-        let resolved = subjects(self.request).resolve(&prompt).unwrap_or_default();
+        let resolved = subjects(&self.request.overrides).resolve(&prompt).unwrap_or_default();
         let (tokens, subjects) = (figure_tokens(&prompt, &resolved), figure_subjects(&resolved));
         let mut recorder =
             Recorder::new(pipeline, request, Previews::Share(PREVIEW_SHARE)).map_err(|error| failed(&error))?;
         let num_steps = request.num_inference_steps;
-        let started =
-            Update::Started { method: request.method.name(), num_steps, tokens: &tokens, subjects: &subjects };
+        let guided = matches!(request.method, Method::AttendAndExcite { .. });
+        let terms = if guided { Term::per_subject(&subjects) } else { Vec::new() };
+        let method = request.method.name().parse().map_err(|error| failed(&error))?;
+        let started = Update::Started { method, num_steps, tokens: &tokens, subjects: &subjects, terms: &terms };
         if observe(started).is_break() {
             return Err(EngineError::Interrupted);
         }

@@ -2,14 +2,15 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ae_pipeline::{ClipTokenizer, LoadOptions, Method, Pipeline, PipelineError, SchedulerKind, load_tokenizer};
+use ae_pipeline::{ClipTokenizer, LoadOptions, Pipeline, PipelineError, Request, load_tokenizer};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, ModelDefaults, Tokens, TokensRequest, Update,
 };
-use ae_tensor::{DeviceSpec, NoiseKind};
+use ae_settings::{Method, SettingsError};
+use ae_tensor::DeviceSpec;
 
 use super::catalogue::{Catalogue, Listed};
-use super::request::{Names, subjects, translate};
+use super::request::{check, defaults, loaded, subjects, translate, with_counted_steps};
 use super::{draw, failed, tokens};
 
 /// Draws with one model at a time: that of the last job stays in memory.
@@ -51,7 +52,7 @@ impl StudioEngine {
 
     /// Loads the default model on the default device, so that its defaults are known and the first picture is quick.
     pub(crate) fn load_default(&self) -> Result<(), EngineError> {
-        self.pipeline(self.listed(None)?, self.device(None)?).map(drop)
+        self.pipeline(self.listed(None)?, self.devices[0].0).map(drop)
     }
 
     /// The model of an id, or of the name that it gives itself in its pictures; without one the first.
@@ -65,7 +66,7 @@ impl StudioEngine {
         found.or_else(|| models.iter().find(calls_itself)).ok_or_else(|| {
             let ids: Vec<_> = models.iter().map(|listed| listed.id.as_str()).collect();
             let name: String = name.chars().take(60).collect();
-            EngineError::Refused(format!("there is no model '{name}'; choose one of {}", ids.join(", ")))
+            EngineError::refused("model", format!("there is no model '{name}'; choose one of {}", ids.join(", ")))
         })
     }
 
@@ -83,7 +84,9 @@ impl StudioEngine {
             Arc::new(Pipeline::load(&listed.source, self.options.clone(), &opened).map_err(|error| failed(&error))?);
         // A model without a name of its own is called by its path, which is nobody's business.
         let name = Some(pipeline.name().to_owned()).filter(|name| *name != listed.source.name());
-        lock(&self.known).insert(listed.id.clone(), (name, defaults(&pipeline)));
+        let settings = loaded(&self.options).over(&defaults(&pipeline));
+        let defaults = ModelDefaults { multiple: pipeline.size_multiple(), settings };
+        lock(&self.known).insert(listed.id.clone(), (name, defaults));
         *lock(&self.loaded) = Some(Loaded { id: listed.id.clone(), device, pipeline: Arc::clone(&pipeline) });
         Ok(pipeline)
     }
@@ -94,13 +97,34 @@ impl StudioEngine {
         loaded.as_ref().filter(|loaded| loaded.id == listed.id).map(|loaded| Arc::clone(&loaded.pipeline))
     }
 
-    fn device(&self, name: Option<&str>) -> Result<DeviceSpec, EngineError> {
-        let Some(name) = name else { return Ok(self.devices[0].0) };
-        let found = self.devices.iter().find(|(spec, _)| spec.to_string() == name);
+    /// The device that a request names, the first of the kind that drew a picture, or the first.
+    fn device(&self, request: &GenerateRequest) -> Result<DeviceSpec, EngineError> {
+        let is_kind = |spec: &DeviceSpec, kind: &str| spec.to_string().split(':').next() == Some(kind);
+        let Some(name) = &request.device else {
+            let of_kind = |kind: &String| self.devices.iter().find(|(spec, _)| is_kind(spec, kind));
+            let found = request.overrides.device.as_ref().and_then(of_kind);
+            return Ok(found.unwrap_or(&self.devices[0]).0);
+        };
+        let found = self.devices.iter().find(|(spec, _)| spec.to_string() == *name);
         found.map(|(spec, _)| *spec).ok_or_else(|| {
             let names: Vec<_> = self.devices.iter().map(|(spec, _)| spec.to_string()).collect();
-            EngineError::Refused(format!("there is no device '{name}'; choose one of {}", names.join(", ")))
+            EngineError::refused("device", format!("there is no device '{name}'; choose one of {}", names.join(", ")))
         })
+    }
+
+    /// A request with counted steps, and as the pipeline takes it.
+    fn translate(
+        &self,
+        request: &GenerateRequest,
+        pipeline: &Pipeline,
+        seed: u64,
+    ) -> Result<(GenerateRequest, Request), EngineError> {
+        let refused = |error: SettingsError| EngineError::Refused { field: None, message: error.to_string() };
+        check(&request.overrides, &loaded(&self.options))?;
+        let mut counted = request.clone();
+        counted.overrides = with_counted_steps(&request.overrides, pipeline).map_err(refused)?;
+        let translated = translate(&counted.overrides, pipeline, seed).map_err(refused)?;
+        Ok((counted, translated))
     }
 
     fn tokenizer(&self, listed: &Listed) -> Result<Arc<ClipTokenizer>, EngineError> {
@@ -111,21 +135,6 @@ impl StudioEngine {
         let tokenizer = Arc::new(tokenizer);
         lock(&self.tokenizers).insert(listed.id.clone(), Arc::clone(&tokenizer));
         Ok(tokenizer)
-    }
-}
-
-fn defaults(pipeline: &Pipeline) -> ModelDefaults {
-    let [height, width] = pipeline.default_size();
-    let defaults = pipeline.defaults();
-    ModelDefaults {
-        height,
-        width,
-        multiple: pipeline.size_multiple(),
-        steps: defaults.num_inference_steps,
-        guidance_scale: defaults.guidance_scale,
-        scheduler: pipeline.default_scheduler().ok().map(|kind| kind.name().to_owned()),
-        scale_factor: defaults.scale_factor,
-        attention_scale: defaults.attention_scale,
     }
 }
 
@@ -150,35 +159,25 @@ impl Engine for StudioEngine {
         self.devices.iter().map(device).collect()
     }
 
-    fn samplers(&self) -> Vec<String> {
-        SchedulerKind::ALL.map(|kind| kind.name().to_owned()).to_vec()
-    }
-
-    fn methods(&self) -> Vec<String> {
-        Names::METHODS.map(str::to_owned).to_vec()
-    }
-
-    fn rngs(&self) -> Vec<String> {
-        NoiseKind::ALL.map(|kind| kind.name().to_owned()).to_vec()
-    }
-
     fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {
         let tokenizer = self.tokenizer(self.listed(request.model.as_deref())?)?;
         Ok(tokens::describe(&tokens::tokenize(&tokenizer, &request.prompt, request.prompt_weighting)?))
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
-        let listed = self.listed(request.model.as_deref())?;
-        self.device(request.device.as_deref())?;
-        let names = Names::parse(request)?;
-        let refused = |error: PipelineError| EngineError::Refused(error.to_string());
+        let given = &request.overrides;
+        let listed = self.listed(given.model.as_deref())?;
+        self.device(request)?;
+        check(given, &loaded(&self.options))?;
+        let refused = |error: PipelineError| EngineError::Refused { field: None, message: error.to_string() };
         if let Some(pipeline) = self.loaded_pipeline(listed) {
-            return pipeline.check(&translate(request, &pipeline, 0)?).map_err(refused);
+            return pipeline.check(&self.translate(request, &pipeline, 0)?.1).map_err(refused);
         }
         // Of a model that is not loaded, the tokens are all that can be checked now.
-        let prompt = tokens::tokenize(&*self.tokenizer(listed)?, &request.prompt, request.prompt_weighting)?;
-        if names.is_guided {
-            subjects(request).resolve(&prompt).map_err(refused)?;
+        let weighting = given.prompt_weighting.unwrap_or_default();
+        let prompt = tokens::tokenize(&*self.tokenizer(listed)?, request.prompt(), weighting)?;
+        if request.method() == Method::AttendAndExcite {
+            subjects(given).resolve(&prompt).map_err(refused)?;
         }
         Ok(())
     }
@@ -189,13 +188,9 @@ impl Engine for StudioEngine {
         seed: u64,
         observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Drawn, EngineError> {
-        let listed = self.listed(request.model.as_deref())?;
-        let device = self.device(request.device.as_deref())?;
-        let pipeline = self.pipeline(listed, device)?;
-        let guided = translate(request, &pipeline, seed)?;
-        let has_guidance = guided.method != Method::StableDiffusion;
-        let compare = request.compare && has_guidance;
-        let order = draw::Order { request, listed, seed, guided, compare };
-        order.draw(&pipeline, observe)
+        let listed = self.listed(request.overrides.model.as_deref())?;
+        let pipeline = self.pipeline(listed, self.device(request)?)?;
+        let (request, guided) = self.translate(request, &pipeline, seed)?;
+        draw::Order { request: &request, listed, seed, guided }.draw(&pipeline, observe)
     }
 }

@@ -9,7 +9,7 @@ pub(crate) fn tokenize(
     prompt: &str,
     weighting: bool,
 ) -> Result<TokenizedPrompt, EngineError> {
-    let refused = |error: &dyn std::error::Error| EngineError::Refused(error.to_string());
+    let refused = |error: &dyn std::error::Error| EngineError::refused("prompt", error.to_string());
     if weighting {
         return tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt).map_err(|error| refused(&error));
     }
