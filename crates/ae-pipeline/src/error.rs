@@ -4,6 +4,7 @@ use ae_checkpoint::{EmbeddingError, LoraError, OpenError, SingleFileError};
 use ae_clip::{ApplyWeightsError, EncodeError, SubjectError, TokenizerError};
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
+use ae_settings::SettingsError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
 
 /// A model that cannot be loaded.
@@ -121,10 +122,13 @@ impl From<OpenError> for LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// An option outside its range.
+    /// A setting outside its range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// An option outside the range of this model.
     #[error("{option} is {value}: expected {expected}")]
     Option {
-        /// The option, by its command line name.
+        /// The option.
         option: &'static str,
         /// Its value.
         value: String,

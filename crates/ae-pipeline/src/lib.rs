@@ -38,6 +38,7 @@ mod options;
 mod output;
 mod phrases;
 mod pipeline;
+mod prepare;
 mod request;
 mod residency;
 mod run;
@@ -52,13 +53,14 @@ pub use composition::{PromptPart, prompt_parts};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
-pub use init_image::InitImage;
 pub use load::{load_tokenizer, open_network};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
-pub use request::{EotNormalization, Method, Request, SubjectChoice};
+pub use prepare::Prepared;
+pub use request::{Request, SubjectChoice};
+pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
 pub use trace::{StepTrace, Trace};
@@ -69,9 +71,11 @@ pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
-pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
-pub use ae_scheduler::{PredictionType, SchedulerKind};
-pub use ae_vae::VaeTiling;
+pub use ae_guidance::{GuidanceTrace, Losses};
+pub use ae_settings::{
+    AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind, Settings,
+    SettingsError, StepIndex, Thresholds,
+};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

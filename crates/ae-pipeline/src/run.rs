@@ -1,92 +1,54 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use ae_unet::{AttentionObserver, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::attention::{CrossAttentionLayers, GuidedUNet};
-use crate::conditioning::{Conditioning, PromptTexts};
+use crate::attention::GuidedUNet;
+use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
-use crate::init_image::draw;
-use crate::latent_size::latent_size;
-use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
+use crate::init_image::{draw, image_tensor};
+use crate::{Event, Pipeline, PipelineError, Prepared, StepTrace};
 
-/// Who hears of the events of a run, and can end it.
-pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
+/// Receives the events of a run; may stop it.
+pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
 
 /// One request on its way from noise to latents.
 pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
-    request: &'a Request,
+    prepared: &'a Prepared,
     scheduler: Box<dyn Scheduler>,
-    guided: Option<GuidedRun>,
-    /// Whose attention every step shows to the observer, if it shall.
-    shown: Option<CrossAttentionLayers>,
-    /// As the text encoder saw it.
-    pub(crate) prompt: TokenizedPrompt,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
 }
 
-/// A request that has been checked: what a run needs, before anything is computed.
-pub(crate) struct Plan {
-    latent_size: [usize; 2],
-    scheduler: Box<dyn Scheduler>,
-    texts: PromptTexts,
-    guided: Option<GuidedRun>,
-    shown: Option<CrossAttentionLayers>,
-}
-
-impl Plan {
-    /// Checks a request.
-    pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
-        request.check()?;
-        let latent_size = latent_size(pipeline, request)?;
-        let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
-        let kind = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
-        let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
-        let texts = PromptTexts::new(pipeline, request)?;
-        let guided = GuidedRun::set_up(pipeline, request, &texts.prompt.prompt, latent_size, first_step)?;
-        let shown = request.attention_maps.then(|| match &guided {
-            Some(guided) => Ok(guided.layers),
-            None => CrossAttentionLayers::find(pipeline, latent_size, None),
-        });
-        Ok(Self { latent_size, scheduler, texts, guided, shown: shown.transpose()? })
-    }
-}
-
 impl<'a> Run<'a> {
-    /// Checks the request, encodes its prompts and draws its first latents.
-    pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
-        let Plan { latent_size, scheduler, texts, guided, shown } = Plan::new(pipeline, request)?;
-        let conditioning = texts.encode(pipeline, request)?;
-        let prompt = texts.prompt.prompt;
-        let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
-        let [rows, cols] = latent_size;
+    /// Encodes the prompts and draws the first latents.
+    pub(crate) fn set_up(pipeline: &'a Pipeline, prepared: &'a Prepared) -> Result<Self, PipelineError> {
+        let settings = prepared.settings();
+        let kind = settings.scheduler.expect("a prepared request has a sampler");
+        let scheduler = pipeline.build_scheduler(kind, settings, prepared.first_step)?;
+        let conditioning = prepared.texts.encode(pipeline, settings)?;
+        let mut noise: Vec<_> = prepared.seeds.iter().map(|&seed| NoiseSource::new(settings.rng, seed)).collect();
+        let [rows, cols] = prepared.latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
         let mut draw = || draw(&mut noise, shape, &pipeline.device);
 
-        let latents = match &request.init_image {
-            Some(init) => {
-                let size = latent_size.map(|side| side * pipeline.vae_config.scale());
+        let latents = match &prepared.init_image {
+            Some(image) => {
+                let size = prepared.latent_size.map(|side| side * pipeline.vae_config.scale());
                 // The order of diffusers' draws: first the sample of the encoder, then the noise.
-                let encoded = pipeline.vae.get()?.encode(init.tensor(size, &pipeline.device)).sample(draw());
+                let encoded = pipeline.vae.get()?.encode(image_tensor(image, size, &pipeline.device)).sample(draw());
                 scheduler.add_noise(encoded, draw())
             }
             None => draw() * scheduler.init_noise_sigma(),
         };
-        Ok(Self { pipeline, request, scheduler, guided, shown, prompt, conditioning, noise, latents })
-    }
-
-    /// The subjects that are guided; none for plain sampling.
-    pub(crate) fn subjects(&self) -> &[Subject] {
-        self.guided.as_ref().map_or(&[], |guided| &guided.subjects)
+        Ok(Self { pipeline, prepared, scheduler, conditioning, noise, latents })
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
@@ -94,7 +56,7 @@ impl<'a> Run<'a> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
         let texts = self.read_texts(&unet);
-        let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.request.seeds.len());
+        let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
         for step in 0..num_steps {
             let start = Instant::now();
@@ -103,7 +65,7 @@ impl<'a> Run<'a> {
             if let Some(guided) = &guided {
                 self.latents = guided.latents();
             }
-            let mut collector = self.shown.as_ref().map(|layers| layers.collector(false));
+            let mut collector = self.prepared.shown.as_ref().map(|layers| layers.collector(false));
             let prediction = match &mut collector {
                 Some(collector) => self.predict_noise_with(&unet, &texts, step, collector),
                 None => self.predict_noise(&unet, &texts, step),
@@ -146,8 +108,8 @@ impl<'a> Run<'a> {
         let every = self.conditioning.read(unet);
         let prompt = every.narrow(1, 1);
         // First the pictures without the prompt, then those with it.
-        let texts = if self.conditioning.is_single(self.request.guidance_scale) { &prompt } else { &every };
-        let all = texts.repeat_each(self.request.seeds.len());
+        let texts = if self.conditioning.is_single(self.prepared.settings().guidance_scale) { &prompt } else { &every };
+        let all = texts.repeat_each(self.prepared.seeds.len());
         Texts { prompt, all }
     }
 
@@ -159,7 +121,7 @@ impl<'a> Run<'a> {
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let Some(GuidedRun { guidance, layers, first_step, .. }) = &self.guided else { return Ok(None) };
+        let Some(GuidedRun { guidance, layers }) = &self.prepared.guided else { return Ok(None) };
         let timesteps = self.scheduler.timesteps();
         let model = GuidedUNet {
             unet,
@@ -169,6 +131,8 @@ impl<'a> Run<'a> {
             scale_input: &|latents| self.scheduler.scale_model_input(latents, step),
         };
         let mut observe = tell(observe, step, timesteps.len());
+        // Image-to-image counts the full schedule: thresholds belong to noise levels.
+        let first_step = self.prepared.first_step;
         let (step, num_steps) = (first_step + step, first_step + timesteps.len());
         Ok(Some(guidance.guide(&model, self.latents.clone(), step, num_steps, &mut observe)?))
     }
@@ -187,7 +151,7 @@ impl<'a> Run<'a> {
         observer: &mut dyn AttentionObserver,
     ) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
-        let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
+        let (timestep, scale) = (self.scheduler.timesteps()[step], self.prepared.settings().guidance_scale);
         let pictures = input.dims()[0];
         let ControlFlow::Continue(predicted) = unet.forward_with(input, timestep, &texts.all, observer) else {
             unreachable!("the observer ends no pass")

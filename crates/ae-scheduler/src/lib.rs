@@ -39,7 +39,6 @@ mod ddim;
 mod dpm_solver;
 mod error;
 mod euler;
-mod kind;
 mod pndm;
 mod prediction;
 mod schedule;
@@ -50,6 +49,5 @@ mod unsupported;
 
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
-pub use kind::SchedulerKind;
-pub use prediction::PredictionType;
+pub use ae_settings::{PredictionType, SchedulerKind};
 pub use scheduler::Scheduler;

@@ -2,11 +2,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use ae_eval::folder_name;
+use ae_pipeline::{Picture, Trace};
+use ae_settings::Settings;
+use attend_and_excite::png_chunks::encode_png;
+use attend_and_excite::text_chunks;
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
+use serde_json::json;
 use tempfile::NamedTempFile;
 
-use super::Record;
 use crate::error::CliError;
 
 /// The files of one prompt: `OUTPUT/PROMPT/SEED.png` and the grid `OUTPUT/PROMPT.png`.
@@ -23,15 +27,17 @@ impl Files {
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`.
-    pub(crate) fn write_picture(&self, name: &str, image: &RgbImage, record: &Record) -> Result<PathBuf, CliError> {
+    pub(crate) fn write_picture(&self, name: &str, image: &RgbImage, settings: &Settings, picture: &Picture) -> Result<PathBuf, CliError> {
+        let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();
         let path = self.output.join(&self.name).join(format!("{name}.png"));
-        write_whole(path, |file| encode_png(file, image, record))
+        write_whole(path, |file| encode_png(file, image, &text_chunks(settings, &subjects)))
     }
 
     /// Writes `OUTPUT/PROMPTSUFFIX.png`.
-    pub(crate) fn write_grid(&self, suffix: &str, image: &RgbImage, record: &Record) -> Result<PathBuf, CliError> {
+    pub(crate) fn write_grid(&self, suffix: &str, image: &RgbImage, settings: &Settings) -> Result<PathBuf, CliError> {
         let path = self.output.join(format!("{}{suffix}.png", self.name));
-        write_whole(path, |file| encode_png(file, image, record))
+        let chunks = text_chunks(settings, &[]).into_iter().filter(|(key, _)| *key != "seed").collect::<Vec<_>>();
+        write_whole(path, |file| encode_png(file, image, &chunks))
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.
@@ -62,16 +68,7 @@ pub(crate) fn encode_plain_png(file: &mut impl Write, image: &RgbImage) -> io::R
     image.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other)
 }
 
-/// A picture as a PNG file that carries its record.
-pub(crate) fn encode_png(file: &mut impl Write, image: &RgbImage, record: &Record) -> io::Result<()> {
-    let mut encoder = png::Encoder::new(io::BufWriter::new(file), image.width(), image.height());
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    for (key, text) in record.text_chunks() {
-        encoder.add_itxt_chunk(key.to_owned(), text)?;
-    }
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(image)?;
-    writer.finish()?;
-    Ok(())
+/// Settings and trace, for a file of their own.
+pub(crate) fn trace_json(settings: &Settings, trace: &Trace) -> String {
+    format!("{:#}\n", json!({ "settings": settings.to_json(), "trace": trace }))
 }

@@ -14,13 +14,13 @@ fn metric(key: &str, title: &str, kind: MetricKind) -> Metric {
 }
 
 /// The last part of a folder's path: the name of the model in it.
-pub(super) fn name_of(folder: &Path) -> String {
+pub fn name_of(folder: &Path) -> String {
     let name = folder.file_name().or_else(|| folder.as_os_str().to_str().map(std::ffi::OsStr::new));
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Counts the embedded model's subjects, and the colours of its objects.
-pub(super) struct DetectorScorer {
+pub struct DetectorScorer {
     detector: SubjectDetector,
     scorer: Scorer,
 }
@@ -30,7 +30,7 @@ impl DetectorScorer {
     const COLOURS: &str = "all_colours";
     const NO_OTHER: &str = "no_other";
 
-    pub(super) fn new(detector: SubjectDetector) -> Self {
+    pub fn new(detector: SubjectDetector) -> Self {
         let accuracy = detector.accuracy();
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let about = format!(
@@ -51,7 +51,7 @@ impl DetectorScorer {
     }
 
     /// Whether it knows what a prompt asks for.
-    pub(super) fn knows(&self, prompt: &Prompt) -> bool {
+    pub fn knows(&self, prompt: &Prompt) -> bool {
         let is_known = |thing: &Thing| self.detector.subjects().contains(&thing.noun);
         !prompt.things.is_empty() && prompt.things.iter().all(is_known)
     }
@@ -119,7 +119,7 @@ fn found(detections: &[Detection], tells_colour: impl Fn(&Detection) -> bool) ->
 }
 
 /// The paper's similarities of picture and prompt.
-pub(super) struct ClipSimilarity {
+pub struct ClipSimilarity {
     clip: Arc<ClipScorer>,
     scorer: Scorer,
 }
@@ -128,7 +128,7 @@ impl ClipSimilarity {
     const FULL: &str = "clip_full";
     const MINIMUM: &str = "clip_minimum";
 
-    pub(super) fn new(clip: Arc<ClipScorer>, model: &str) -> Self {
+    pub fn new(clip: Arc<ClipScorer>, model: &str) -> Self {
         let about = format!(
             "CLIP of '{model}': cosines of picture and text, whose features are means over the 80 templates of ImageNet, as in \
              the paper; of the minimum object, that of the worse half of the prompt."
@@ -162,7 +162,7 @@ impl PictureScorer for ClipSimilarity {
 }
 
 /// The paper's similarity of a caption and the prompt.
-pub(super) struct CaptionSimilarity {
+pub struct CaptionSimilarity {
     captioner: Captioner,
     clip: Arc<ClipScorer>,
     scorer: Scorer,
@@ -171,7 +171,7 @@ pub(super) struct CaptionSimilarity {
 impl CaptionSimilarity {
     const TEXT_TEXT: &str = "text_text";
 
-    pub(super) fn new(captioner: Captioner, model: &str, clip: Arc<ClipScorer>, clip_model: &str) -> Self {
+    pub fn new(captioner: Captioner, model: &str, clip: Arc<ClipScorer>, clip_model: &str) -> Self {
         let about = format!(
             "Captions by BLIP of '{model}'; the cosine of caption and prompt as texts of CLIP of '{clip_model}', as in the paper."
         );

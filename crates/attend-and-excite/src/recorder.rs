@@ -5,24 +5,46 @@ use std::time::{Duration, Instant};
 
 use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
 use ae_pipeline::{
-    AttentionMaps, Event, GuidanceTrace, Pipeline, PipelineError, Request, StepTrace, TokenKind, TokenizedPrompt,
-    VaeTiling,
+    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind, TokenizedPrompt,
 };
 use image::RgbImage;
 
 /// At which steps the latents are decoded to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Previews {
+pub enum Previews {
     /// At every N-th step and the last.
     Every(usize),
     /// As often as it takes no more than this share of the time.
     Share(f64),
 }
 
+/// Draws a prepared request and keeps every step of its images; `observe` hears of every event, with the step it has made of
+/// the first image, and ends the run by breaking. Without `previews` no step is kept.
+///
+/// # Errors
+///
+/// As [`Pipeline::draw`].
+pub fn draw_and_record(
+    pipeline: &Pipeline,
+    prepared: &Prepared,
+    previews: Option<Previews>,
+    observe: &mut (dyn FnMut(&Event<'_>, Option<&Step>) -> ControlFlow<()> + Send),
+) -> Result<Vec<(Picture, Vec<Step>)>, PipelineError> {
+    let mut recorder = previews.map(|previews| Recorder::new(pipeline, prepared, previews));
+    let output = pipeline.draw(prepared, &mut |event: Event<'_>| {
+        if let Some(recorder) = &mut recorder {
+            recorder.observe(&event)?;
+        }
+        observe(&event, recorder.as_ref().and_then(Recorder::latest))
+    });
+    let mut steps = recorder.map_or(Ok(Vec::new()), Recorder::finish)?.into_iter();
+    Ok(output?.pictures.into_iter().map(|picture| (picture, steps.next().unwrap_or_default())).collect())
+}
+
 /// Keeps every step of the pictures of one request.
-pub(crate) struct Recorder<'a> {
+struct Recorder<'a> {
     pipeline: &'a Pipeline,
-    tiling: Option<VaeTiling>,
+    tiled: bool,
     /// The positions whose maps are kept.
     tokens: Vec<usize>,
     previews: Previews,
@@ -34,31 +56,30 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(pipeline: &'a Pipeline, request: &Request, previews: Previews) -> Result<Self, PipelineError> {
-        let prompt = pipeline.tokenize_for(request, &request.prompt)?.prompt;
+    fn new(pipeline: &'a Pipeline, prepared: &Prepared, previews: Previews) -> Self {
         let mut steps = Vec::new();
-        steps.resize_with(request.seeds.len(), Vec::new);
-        Ok(Self {
+        steps.resize_with(prepared.seeds().len(), Vec::new);
+        Self {
             pipeline,
-            tiling: request.vae_tiling,
-            tokens: (1..prompt.end()).collect(),
+            tiled: prepared.settings().vae_tiling,
+            tokens: (1..prepared.prompt().end()).collect(),
             previews,
             started: Instant::now(),
             decoding: Duration::ZERO,
             steps,
             failure: None,
-        })
+        }
     }
 
     /// Takes in an event; breaks when a preview cannot be made.
-    pub(crate) fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         let Event::Denoised { step, num_steps, traces, attention, latents } = event else {
             return ControlFlow::Continue(());
         };
         let mut previews = Vec::new();
         if self.wants_preview(*step, *num_steps) {
             let start = Instant::now();
-            match self.pipeline.decode_with((*latents).clone(), self.tiling) {
+            match self.pipeline.decode_tiled((*latents).clone(), self.tiled) {
                 Ok(pictures) => previews = pictures,
                 Err(error) => {
                     self.failure = Some(error);
@@ -76,12 +97,12 @@ impl<'a> Recorder<'a> {
     }
 
     /// What was seen last of the first picture.
-    pub(crate) fn latest(&self) -> Option<&Step> {
+    fn latest(&self) -> Option<&Step> {
         self.steps.first().and_then(|steps| steps.last())
     }
 
     /// The steps of every picture, or why they could not be kept.
-    pub(crate) fn finish(self) -> Result<Vec<Vec<Step>>, PipelineError> {
+    fn finish(self) -> Result<Vec<Vec<Step>>, PipelineError> {
         self.failure.map_or(Ok(self.steps), Err)
     }
 
@@ -114,7 +135,7 @@ fn figure_step(
 }
 
 /// The tokens of a prompt up to the end token, each with its place among the subjects.
-pub(crate) fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]) -> Vec<Token> {
+pub fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]) -> Vec<Token> {
     let shown = prompt.tokens().iter().take(prompt.end() + 1);
     let token = |token: &ae_pipeline::Token| Token {
         index: token.index,
@@ -126,7 +147,7 @@ pub(crate) fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::S
 }
 
 /// The name of a kind in reports and in the API.
-pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
+pub fn kind_name(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::Start => "start",
         TokenKind::Text => "text",
@@ -136,7 +157,8 @@ pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
     }
 }
 
-pub(crate) fn figure_subjects(subjects: &[ae_pipeline::Subject]) -> Vec<Subject> {
+/// The subjects as figures show them.
+pub fn figure_subjects(subjects: &[ae_pipeline::Subject]) -> Vec<Subject> {
     let subject =
         |subject: &ae_pipeline::Subject| Subject { text: subject.text.clone(), positions: subject.positions.clone() };
     subjects.iter().map(subject).collect()

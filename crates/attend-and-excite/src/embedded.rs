@@ -7,7 +7,7 @@ macro_rules! files {
 }
 
 /// The model of `assets/sprites`: 12 animals and 12 objects in 11 colours, 128x128 pixels.
-pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
+pub static SPRITES: EmbeddedModel = EmbeddedModel {
     name: "sprites (embedded)",
     files: files![
         "attend_and_excite.json",
@@ -24,10 +24,10 @@ pub(crate) static SPRITES: EmbeddedModel = EmbeddedModel {
 };
 
 /// The detector of that model's subjects, `assets/detector`: its description and its weights.
-pub(crate) static DETECTOR: (&str, &[u8]) = (
+pub static DETECTOR: (&str, &[u8]) = (
     include_str!("../../../assets/detector/detector.json"),
     include_bytes!("../../../assets/detector/detector.safetensors"),
 );
 
 /// The licence notices of what the model was trained on.
-pub(crate) static NOTICES: &str = include_str!("../../../assets/sprites/NOTICE");
+pub static NOTICES: &str = include_str!("../../../assets/sprites/NOTICE");

@@ -1,23 +1,25 @@
 use ae_pipeline::{ClipTokenizer, SubjectChoice, TokenizedPrompt, subject_name};
 use ae_server::{EngineError, PromptToken, Tokens, Truncation, Word};
 
-use crate::recording::kind_name;
+use super::refused;
+use crate::recorder::kind_name;
 
 /// The tokens of a prompt, with or without weights in it.
-pub(crate) fn tokenize(
+pub(super) fn tokenize(
     tokenizer: &ClipTokenizer,
     prompt: &str,
     weighting: bool,
 ) -> Result<TokenizedPrompt, EngineError> {
-    let refused = |error: &dyn std::error::Error| EngineError::Refused(error.to_string());
-    if weighting {
-        return tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt).map_err(|error| refused(&error));
-    }
-    tokenizer.tokenize(prompt).map_err(|error| refused(&error))
+    let prompt = if weighting {
+        tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
+    } else {
+        tokenizer.tokenize(prompt)
+    };
+    prompt.map_err(|error| refused(error.into()))
 }
 
 /// The tokens as the API shows them.
-pub(crate) fn describe(prompt: &TokenizedPrompt) -> Tokens {
+pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {
     // Without a noun nothing is chosen.
     let automatic = SubjectChoice::Auto.resolve(prompt).unwrap_or_default();
     let chosen = |positions: &[usize]| automatic.iter().any(|subject| subject.positions == positions);
