@@ -105,7 +105,9 @@ impl PromptArgs {
             own.subjects = words(subjects)?;
             own.phrases = words(phrases)?;
             own.token_indices = indices
-                .map(|list| Vec::<usize>::parse(&list).map_err(|expected| format!("'{list}' is not a token index: {expected}")))
+                .map(|list| {
+                    Vec::<usize>::parse(&list).map_err(|expected| format!("'{list}' is not a token index: {expected}"))
+                })
                 .transpose()?;
             Ok(own)
         });

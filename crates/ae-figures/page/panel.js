@@ -4,18 +4,17 @@ import { element } from "./dom.js";
 import { drawHeat } from "./heat.js";
 import { summit } from "./maps.js";
 
-/// The names of the methods for people.
-export const METHOD_NAMES = { "attend-and-excite": "Attend-and-Excite", "stable-diffusion": "Plain Stable Diffusion" };
 /// Length of the longer side of a canvas; the browser scales it to the screen.
 const STAGE = 256;
 const TILE = 128;
 
 export class Panel {
-  constructor(steps, subjects, palette) {
+  /// `name` is the name of the method for people.
+  constructor(steps, name, subjects, palette) {
     this.steps = steps;
     this.subjects = subjects;
     this.palette = palette;
-    this.name = METHOD_NAMES[steps.method] ?? steps.method;
+    this.name = name;
     this.picture = element("img", { className: "stage-picture", "data-testid": "stage-picture", hidden: true });
     this.overlay = element("canvas", { className: "stage-heat", role: "img", "data-testid": "stage-heat" });
     this.tiles = subjects.map(() => ({

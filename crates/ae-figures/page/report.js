@@ -1,17 +1,17 @@
 // Fills a report from the data in it. `view.js` says how the modules come into the page.
 
 import { element } from "./dom.js";
-import { METHOD_NAMES } from "./panel.js";
-import { settingsTable } from "./settings.js";
+import { Options, settingsTable } from "./settings.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
 const record = JSON.parse(at("record").textContent);
+const options = new Options(JSON.parse(at("schema").textContent));
 
 showPictures();
 at("run").append(noteOnUse());
-createRunView(at("run"), { palette: record.palette }).setRecord(record);
-at("settings").append(settingsTable(record.settings));
+createRunView(at("run"), { palette: record.palette, options }).setRecord(record);
+at("settings").append(settingsTable(record.settings, options));
 at("command").textContent = record.command;
 at("copy-command").addEventListener("click", copyCommand);
 offerTrace();
@@ -26,7 +26,7 @@ function showPictures() {
     `subjects: ${subjects.map(({ text }) => text).join(", ") || "none"}`,
   ].join(" · ");
   for (const { method, picture } of record.runs) {
-    const name = METHOD_NAMES[method] ?? method;
+    const name = options.methodTitle(method);
     const image = element("img", { src: picture, alt: `“${record.prompt}”, drawn by ${name}` });
     at("pictures").append(element("figure", {}, image, element("figcaption", { textContent: name })));
   }

@@ -1,66 +1,51 @@
-// The settings of a picture as rows of a table, in plain words.
+// The options of a picture, as the schema of the settings says them: what each is called and how its values read.
 
 import { element } from "./dom.js";
-import { METHOD_NAMES } from "./panel.js";
 
-const LABELS = {
-  prompt: "Prompt",
-  negative_prompt: "Negative prompt",
-  seed: "Seed",
-  seeds: "Seeds",
-  subjects: "Subjects",
-  token_indices: "Token positions",
-  method: "Method",
-  model: "Model",
-  device: "Device",
-  width: "Width",
-  height: "Height",
-  steps: "Steps",
-  guidance_scale: "Guidance scale",
-  scheduler: "Sampler",
-  rng: "Random numbers",
-  prompt_weighting: "Prompt weighting",
-  strength: "Share that is drawn anew",
-  clip_skip: "Layers of the text encoder left out",
-  max_iter_to_alter: "Latents altered below step",
-  thresholds: "Thresholds of refinement",
-  max_refinement_steps: "Most updates of one refinement",
-  scale_factor: "Scale factor",
-  scale_range: "Scale range",
-  attention_scale: "Attention scale",
-  attention_res: "Resolution of the maps",
-  smoothing: "Maps smoothed",
-  sigma: "Smoothing sigma",
-  kernel_size: "Smoothing kernel",
-  eot_normalization: "End token normalized",
-  version: "Version",
-};
+export class Options {
+  /// `schema` is the JSON Schema of settings.
+  constructor(schema) {
+    this.properties = schema.properties;
+    this.methods = schema["x-methods"];
+    const members = ([group, { properties }]) =>
+      Object.entries(properties ?? {}).map(([name, each]) => ({ ...each, name, group }));
+    const own = ([name, each]) => (each.properties ? [] : [{ ...each, name, group: null }]);
+    const entries = Object.entries(schema.properties);
+    /// Every option with its name and the group that it is a member of, in the order of the table.
+    this.all = [...entries.flatMap(own), ...entries.flatMap(members)].toSorted(
+      (a, b) => (a["x-order"] ?? Infinity) - (b["x-order"] ?? Infinity),
+    );
+  }
 
-/// What `null` stands for where it is not the model's choice; nothing where the row says nothing.
-const ABSENT = {
-  subjects: "automatic",
-  token_indices: null,
-  strength: null,
-  attention_res: "automatic",
-  sigma: null,
-  kernel_size: null,
-};
+  /// The name of a method for people.
+  methodTitle(name) {
+    return this.methods.find((method) => method.name === name)?.title ?? name;
+  }
 
-/// A table of settings as the `settings` text of a PNG holds them. Settings without a label appear by their name.
-export function settingsTable(settings) {
-  const { attend_and_excite: guidance, ...rest } = settings;
-  const all = { ...rest, ...(settings.method === "stable-diffusion" ? {} : guidance) };
-  const names = [
-    ...Object.keys(LABELS).filter((name) => name in all),
-    ...Object.keys(all).filter((name) => !(name in LABELS)),
-  ];
-  const rows = names
-    .filter((name) => all[name] !== null || ABSENT[name] !== null)
-    .map((name) => [LABELS[name] ?? name, settingText(name, all[name])]);
+  /// A value of an option for people, in the form in which a command line takes it.
+  text(option, value) {
+    return option.name === "method" ? this.methodTitle(value) : valueText(option["x-kind"], value);
+  }
+
+  /// The value of an option in settings, if there is one.
+  valueIn(settings, { name, group }) {
+    return (group ? settings?.[group]?.[name] : settings?.[name]) ?? undefined;
+  }
+}
+
+/// A table of settings as the `settings` text of a PNG holds them. What is no option appears by its name.
+export function settingsTable(settings, options) {
+  const known = options.all
+    .map((option) => [option.title, options.valueIn(settings, option), option])
+    .filter(([, value]) => value !== undefined)
+    .map(([title, value, option]) => [title, options.text(option, value)]);
+  const others = Object.entries(settings)
+    .filter(([name, value]) => !(name in options.properties) && value !== null)
+    .map(([name, value]) => [name, valueText(undefined, value)]);
   return element(
     "table",
     { className: "settings-table" },
-    element("tbody", {}, ...rows.map(([label, text]) => settingRow(label, text))),
+    element("tbody", {}, ...[...known, ...others].map(([label, text]) => settingRow(label, text || "none"))),
   );
 }
 
@@ -69,17 +54,17 @@ function settingRow(label, text) {
   return element("tr", {}, heading, element("td", { textContent: text }));
 }
 
-function settingText(name, value) {
-  if (value === null) return ABSENT[name] ?? "the model’s";
-  if (name === "method") return METHOD_NAMES[value] ?? value;
-  if (value === "") return "none";
+function valueText(kind, value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.join(name === "attention_res" ? " × " : ", ");
-  if (typeof value === "object")
-    return (
-      Object.entries(value)
-        .map(([key, each]) => `${key}: ${each}`)
-        .join(", ") || "none"
-    );
-  return String(value);
+  if (kind === "resolution") return value[0] === value[1] ? `${value[0]}` : value.join("x");
+  if (kind === "thresholds") return thresholdsText(value) || "none";
+  if (Array.isArray(value)) return value.map((each) => valueText(undefined, each)).join(", ");
+  if (value?.name !== undefined) return [value.name, value.strength ?? value.token ?? []].flat().join(":");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/// Steps in their order; JSON has them in that of their letters.
+function thresholdsText(thresholds) {
+  const pairs = Object.entries(thresholds).toSorted(([a], [b]) => parseFloat(a) - parseFloat(b));
+  return pairs.map(([step, threshold]) => `${step}:${threshold}`).join(", ");
 }

@@ -14,14 +14,15 @@ import { Player } from "./player.js";
 import { Scale } from "./scale.js";
 import { Steps } from "./steps.js";
 
-/// An empty view in `container`; `palette` are 256 colours in hexadecimal.
-export function createRunView(container, { palette }) {
-  return new RunView(container, parsePalette(palette));
+/// An empty view in `container`; `palette` are 256 colours in hexadecimal, `options` name the methods.
+export function createRunView(container, { palette, options }) {
+  return new RunView(container, parsePalette(palette), options);
 }
 
 class RunView {
-  constructor(container, palette) {
+  constructor(container, palette, options) {
     this.palette = palette;
+    this.options = options;
     this.chips = new TokenChips((names) => {
       this.announcement.textContent = `Showing the attention to ${names}`;
       this.draw();
@@ -121,7 +122,7 @@ class RunView {
   }
 
   addRun(index, steps) {
-    this.runs.set(index, new Panel(steps, this.subjects, this.palette));
+    this.runs.set(index, new Panel(steps, this.options.methodTitle(steps.method), this.subjects, this.palette));
     // A run that is told again after a lost connection keeps its place.
     this.runs = new Map([...this.runs].sort(([a], [b]) => a - b));
     this.panels.replaceChildren(...[...this.runs.values()].map(({ root }) => root));

@@ -1,3 +1,4 @@
+use ae_settings::Method;
 use image::RgbImage;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,6 +48,23 @@ pub struct Subject {
     pub positions: Vec<usize>,
 }
 
+/// A term of the loss that guidance lowers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Term {
+    /// Its name.
+    pub name: String,
+    /// The subject that it belongs to, as an index into the subjects, if it belongs to one.
+    pub subject: Option<usize>,
+}
+
+impl Term {
+    /// Returns one term for each subject, named as the subject, as Attend-and-Excite has them.
+    pub fn per_subject(subjects: &[Subject]) -> Vec<Self> {
+        let term = |(index, subject): (usize, &Subject)| Self { name: subject.text.clone(), subject: Some(index) };
+        subjects.iter().enumerate().map(term).collect()
+    }
+}
+
 /// One way to draw the seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -70,10 +88,6 @@ pub enum MapChoice {
 impl Run {
     /// The method as people write it.
     pub(crate) fn title(&self) -> &str {
-        match self.method.as_str() {
-            "attend-and-excite" => "Attend-and-Excite",
-            "stable-diffusion" => "Stable Diffusion",
-            other => other,
-        }
+        self.method.parse::<Method>().map_or(self.method.as_str(), |method| method.title())
     }
 }

@@ -38,7 +38,7 @@ mod token_maps;
 
 pub use colors::palette_hex;
 pub use error::FigureError;
-pub use explanation::{Explanation, MapChoice, Run, Subject, Token};
+pub use explanation::{Explanation, MapChoice, Run, Subject, Term, Token};
 pub use interval_chart::{ChartScale, IntervalChart, IntervalGroup, IntervalPoint};
 pub use picture_table::{PictureRow, picture_table};
 pub use report::{report, report_of};

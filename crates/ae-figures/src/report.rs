@@ -18,6 +18,7 @@ pub fn report_of(record: &Value, trace: &Value) -> String {
         "SCRIPT" => joined("js"),
         "RECORD" => in_script(record),
         "TRACE" => in_script(trace),
+        "SCHEMA" => in_script(&ae_settings::json_schema()),
         other => unreachable!("the template has {other}"),
     })
 }

@@ -63,7 +63,10 @@ impl PromptTexts {
     /// The parts that the noise is predicted for, if the method has any.
     pub(crate) fn parts(&self) -> Option<Vec<PromptPart>> {
         let Kind::Parts(parts) = &self.kind else { return None };
-        let part = |(text, weight): &(WeightedPrompt, f64)| PromptPart { text: text.prompt.text().to_owned(), weight: *weight };
+        let part = |(text, weight): &(WeightedPrompt, f64)| PromptPart {
+            text: text.prompt.text().to_owned(),
+            weight: *weight,
+        };
         Some(parts.iter().map(part).collect())
     }
 

@@ -73,8 +73,8 @@ pub use ae_clip::{
 };
 pub use ae_guidance::{GuidanceTrace, Losses};
 pub use ae_settings::{
-    AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind, Settings,
-    SettingsError, StepIndex, Thresholds,
+    AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
+    Settings, SettingsError, StepIndex, Thresholds,
 };
 
 /// Compiles the example of the README.

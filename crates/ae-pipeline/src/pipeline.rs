@@ -152,7 +152,8 @@ impl Pipeline {
     /// As [`decode`](Self::decode).
     pub fn decode_tiled(&self, latents: Tensor<4>, tiled: bool) -> Result<Vec<RgbImage>, PipelineError> {
         let vae = self.vae.get()?;
-        let decode = |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
+        let decode =
+            |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
         latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents))).collect()
     }
 }

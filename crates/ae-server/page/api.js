@@ -1,10 +1,12 @@
 // The REST API of the server.
 
-/// What went wrong, in words for the user. `status` is 0 where the server did not answer.
+/// What went wrong, in words for the user. `status` is 0 where the server did not answer; `field` is the field of a request
+/// that is to blame, if it is one.
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, field) {
     super(message);
     this.status = status;
+    this.field = field;
   }
 }
 
@@ -23,7 +25,11 @@ async function call(method, path, body, type = "application/json") {
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
   if (!response.ok)
-    throw new ApiError(answer.error ?? `The server answered with status ${response.status}.`, response.status);
+    throw new ApiError(
+      answer.error ?? `The server answered with status ${response.status}.`,
+      response.status,
+      answer.field,
+    );
   return answer;
 }
 
@@ -32,6 +38,7 @@ const entry = (id) => `/api/gallery/${encodeURIComponent(id)}`;
 
 export const api = {
   info: () => call("GET", "/api/info"),
+  schema: () => call("GET", "/api/schema"),
   models: () => call("GET", "/api/models"),
   devices: () => call("GET", "/api/devices"),
   tokens: (request) => call("POST", "/api/tokens", request),

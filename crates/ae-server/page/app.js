@@ -8,6 +8,7 @@ import { Gallery } from "./gallery.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Live } from "./live.js";
 import { acceptPictures } from "./restore.js";
+import { Options } from "./settings.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -42,14 +43,20 @@ const jobs = new Jobs({
 });
 
 async function begin() {
-  const [info, { models }, { devices }] = await Promise.all([api.info(), api.models(), api.devices()]);
-  const { palette } = info;
-  at("version").textContent = info.version;
-  const view = createRunView(at("run"), { palette });
-  live = new Live({ view, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
-  form = new Form({ info, models, devices, onSubmit: generate });
+  const [{ version, palette }, schema, { models }, { devices }] = await Promise.all([
+    api.info(),
+    api.schema(),
+    api.models(),
+    api.devices(),
+  ]);
+  const options = new Options(schema);
+  at("version").textContent = version;
+  const view = createRunView(at("run"), { palette, options });
+  live = new Live({ view, options, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
+  form = new Form({ options, models, devices, onSubmit: generate });
   detail = new Detail({
-    view: createRunView(at("detail-run"), { palette }),
+    view: createRunView(at("detail-run"), { palette, options }),
+    options,
     onUse: useSettings,
     onAgain: (settings) => {
       useSettings({ ...settings, seeds: [randomSeed()] });
@@ -86,7 +93,7 @@ async function generate(request) {
     if (at("run-heading").getBoundingClientRect().top > innerHeight / 2) at("run-heading").scrollIntoView();
     jobs.refresh();
   } catch (error) {
-    showError(error);
+    form.refused(error);
   }
 }
 

@@ -7,8 +7,9 @@ const at = (id) => document.getElementById(id);
 
 export class Detail {
   /// `onUse` gets the settings of the picture, `onAgain` those for another seed, `onRemoved` the id of a deleted picture.
-  constructor({ view, onUse, onAgain, onRemoved }) {
+  constructor({ view, options, onUse, onAgain, onRemoved }) {
     this.view = view;
+    this.options = options;
     this.onRemoved = onRemoved;
     this.dialog = at("detail");
     const close = (act) => () => {
@@ -40,7 +41,7 @@ export class Detail {
     at("detail-title").textContent = prompt;
     at("detail-date").textContent =
       `Seed ${seed} · ${entry.width} × ${entry.height} · ${new Date(entry.created).toLocaleString()}`;
-    at("detail-settings").replaceChildren(settingsTable(entry.settings));
+    at("detail-settings").replaceChildren(settingsTable(entry.settings, this.options));
     this.link("detail-png", api.pictureUrl(entry.id), `${seed}.png`);
     this.link("detail-plain", api.plainUrl(entry.id), `${seed}-plain.png`);
     this.link("detail-report", api.reportUrl(entry.id), `${seed}-report.html`);

@@ -1,48 +1,16 @@
-// The settings as text fields: how each is read and written. An empty field leaves the choice to the model.
+// How values are written in text fields, by their kind. An empty field leaves the choice to the model.
 
-const text = { parse: (value) => value, format: (value) => value };
-const number = { parse: parseNumber, format: String };
-const whole = { parse: parseWhole, format: String };
-const thresholds = {
-  parse: parseThresholds,
-  format: (value) =>
-    Object.entries(value)
-      .map(([step, least]) => `${step}:${least}`)
-      .join(", ") || "none",
-};
-const range = { parse: parseRange, format: ([from, to]) => `${decimal(from)}-${decimal(to)}` };
-const resolution = {
-  parse: parseResolution,
-  format: ([rows, cols]) => (rows === cols ? `${rows}` : `${rows}x${cols}`),
-};
-
-/// Fields of the request itself; a field's name is the id of its input.
-export const REQUEST_FIELDS = {
-  model: text,
-  device: text,
-  method: text,
-  negative_prompt: text,
-  width: whole,
-  height: whole,
-  steps: whole,
-  guidance_scale: number,
-  scheduler: text,
-  rng: text,
-  clip_skip: whole,
-};
-
-/// Fields of its `attend_and_excite`.
-export const GUIDANCE_FIELDS = {
-  max_iter_to_alter: whole,
-  thresholds,
-  max_refinement_steps: whole,
-  scale_factor: number,
-  scale_range: range,
-  attention_scale: number,
-  attention_res: resolution,
-  sigma: number,
-  kernel_size: whole,
-  eot_normalization: text,
+/// The forms that a text field takes; values of other kinds cannot be written.
+export const PARSERS = {
+  text: (value) => value,
+  whole: parseWhole,
+  number: parseNumber,
+  pair: parsePair,
+  words: (value) => list(value),
+  indices: (value) => list(value).map(parseWhole),
+  resolution: parseResolution,
+  step: parseStep,
+  thresholds: parseThresholds,
 };
 
 /// Reads "42", "0-3" or "1,5". Seeds that JavaScript cannot hold exactly are refused.
@@ -64,6 +32,10 @@ export function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
+function list(value) {
+  return value.split(",").map((part) => part.trim());
+}
+
 function parseNumber(value) {
   // People in many countries write 7,5.
   const parsed = Number(value.replace(",", "."));
@@ -76,19 +48,9 @@ function parseWhole(value) {
   return Number(value);
 }
 
-function parseThresholds(value) {
-  if (value === "none") return {};
-  const pairs = value.split(",").map((part) => {
-    const match = /^\s*(\d+)\s*:\s*(\d*\.?\d+)\s*$/.exec(part);
-    if (!match) throw new Error("write step:attention, as 0:0.05, 10:0.5, 20:0.8, or none");
-    return [match[1], Number(match[2])];
-  });
-  return Object.fromEntries(pairs);
-}
-
-function parseRange(value) {
-  const match = /^(\d*\.?\d+)\s*[-,]\s*(\d*\.?\d+)$/.exec(value);
-  if (!match) throw new Error("write two numbers, as 1.0-0.5");
+function parsePair(value) {
+  const match = /^(-?\d*\.?\d+)\s*[-,]\s*(-?\d*\.?\d+)$/.exec(value);
+  if (!match) throw new Error("write two numbers, as 1.0, 0.5");
   return [Number(match[1]), Number(match[2])];
 }
 
@@ -98,6 +60,19 @@ function parseResolution(value) {
   return [Number(match[1]), Number(match[2] ?? match[1])];
 }
 
-function decimal(value) {
-  return Number.isInteger(value) ? value.toFixed(1) : String(value);
+/// A number of steps, or a share of them as a text.
+function parseStep(value) {
+  if (/^\d*\.?\d+\s*%$/.test(value)) return value.replace(/\s/g, "");
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new Error("write a number of steps as 25, or a share of them as 50%");
+}
+
+function parseThresholds(value) {
+  if (value === "none") return {};
+  const pairs = list(value).map((part) => {
+    const match = /^(\d+|\d*\.?\d+\s*%)\s*:\s*(\d*\.?\d+)$/.exec(part);
+    if (!match) throw new Error("write step:attention, as 0%:0.05, 20%:0.5 or 0:0.05, 10:0.5, or none");
+    return [match[1].replace(/\s/g, ""), Number(match[2])];
+  });
+  return Object.fromEntries(pairs);
 }

@@ -1,42 +1,33 @@
-// The form: from its fields to a request and back.
+// The form: from the options of the schema to a request and back.
 
+import { Control, FieldError, isShowable } from "./control.js";
 import { element } from "./dom.js";
-import { GUIDANCE_FIELDS, REQUEST_FIELDS, parseSeeds, randomSeed } from "./fields.js";
+import { Extras } from "./extras.js";
+import { parseSeeds, randomSeed } from "./fields.js";
 import { loadForm, saveForm } from "./store.js";
 import { Words } from "./words.js";
 
-const FLAGS = ["compare", "prompt_weighting", "smoothing"];
-const ALL_FIELDS = { ...REQUEST_FIELDS, ...GUIDANCE_FIELDS };
-/// The paper's values, for models that bring none.
-const PAPER = { steps: 50, guidance_scale: 7.5, scale_factor: 20, attention_scale: 100 };
+/// What stands outside the fields that are made of the schema, and what only a picture says of itself.
+const OWN = ["prompt", "subjects", "token_indices", "seed", "seeds", "compare", "format", "version"];
+/// Parts of the settings whose options a client can choose.
+const GROUPS = ["prompt", "sampling", "method"];
+/// What counts only while something else is on.
+const NEEDS = { sigma: "smoothing", kernel_size: "smoothing" };
+/// The method with which there is nothing to compare.
+const PLAIN = "stable-diffusion";
 
 const at = (id) => document.getElementById(id);
 
 export class Form {
   /// `onSubmit` gets the request.
-  constructor({ info, models, devices, onSubmit }) {
-    this.limits = info.limits;
+  constructor({ options, models, devices, onSubmit }) {
+    this.options = options;
     this.models = models;
     this.onSubmit = onSubmit;
     this.words = new Words(() => this.save());
-    addOptions(
-      "model",
-      models.map(({ id, title }) => [id, title]),
-    );
-    addOptions(
-      "device",
-      devices.map(({ id, title }) => [id, title]),
-    );
-    addOptions(
-      "scheduler",
-      info.samplers.map((name) => [name, name]),
-    );
-    addOptions(
-      "rng",
-      info.rngs.map((name) => [name, name]),
-    );
-    at("width").max = at("height").max = info.limits.max_side;
-    at("steps").max = info.limits.max_steps;
+    this.extras = new Extras(options, () => this.save());
+    this.controls = new Map();
+    this.build({ model: models, device: devices });
 
     at("form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -44,6 +35,7 @@ export class Form {
     });
     at("form").addEventListener("input", ({ target }) => {
       target.removeAttribute("aria-invalid");
+      if (target.id === "model") this.extras.forgetModel();
       this.changed();
     });
     at("dice").addEventListener("click", () => {
@@ -54,6 +46,45 @@ export class Form {
     this.restore(loadForm());
   }
 
+  /// Fills the groups of the page: `data-options` names options, a group of them, or with `*` all others.
+  build(lists) {
+    const { options } = this;
+    // A method's group of options is a part of the form by itself.
+    for (const [name, { properties, title }] of Object.entries(options.properties)) {
+      if (!properties) continue;
+      const fields = element("div", { className: "fields" });
+      fields.dataset.options = name;
+      at("method-groups").append(element("details", { id: `group-${name}` }, element("summary", {}, title), fields));
+    }
+    const named = [...document.querySelectorAll("[data-options]")].map((fields) => [
+      fields,
+      fields.dataset.options.split(" "),
+    ]);
+    const isNamed = ({ name }) => OWN.includes(name) || named.some(([, names]) => names.includes(name));
+    const isOther = (option) => !option.group && GROUPS.includes(option["x-group"]) && !isNamed(option);
+    for (const [fields, names] of named) {
+      const found = names.flatMap((name) =>
+        options.all.filter((option) =>
+          name === "*" ? isOther(option) : option.group === name || (option.name === name && !option.group),
+        ),
+      );
+      for (const option of found.filter(isShowable)) {
+        const choices = lists[option.name]?.map(({ id, title }) => [id, title]);
+        const control = new Control(option, options, choices);
+        this.controls.set(option.name, control);
+        fields.append(control.root);
+      }
+    }
+  }
+
+  get all() {
+    return [...this.controls.values()];
+  }
+
+  get method() {
+    return this.options.methods.find(({ name }) => name === at("method").value);
+  }
+
   /// Sends the request, or says what is wrong with it.
   submit() {
     this.showError("");
@@ -61,59 +92,98 @@ export class Form {
       this.onSubmit(this.read());
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
-      this.showError(error.message);
-      error.input.setAttribute("aria-invalid", "true");
-      const group = error.input.closest("details");
-      if (group) group.open = true;
-      error.input.focus();
+      this.showError(error.message, error.input);
     }
   }
 
-  showError(message) {
+  /// What the server did not accept.
+  refused({ message, field }) {
+    this.showError(message, field && this.controls.get(field.split(".").at(-1))?.input);
+  }
+
+  showError(message, input) {
     at("form-error").textContent = message;
     at("form-error").hidden = message === "";
+    if (!input) return;
+    input.setAttribute("aria-invalid", "true");
+    const group = input.closest("details");
+    if (group) group.open = true;
+    input.focus();
   }
 
   read() {
     const prompt = at("prompt").value.trim();
     if (!prompt) throw new FieldError(at("prompt"), "Prompt: write what to draw.");
-    const request = { prompt, ...readFields(REQUEST_FIELDS), prompt_weighting: at("prompt_weighting").checked };
-    const guided = request.method !== "stable-diffusion";
-    if (guided && this.words.isEmpty)
+    const request = { ...this.extras.settings, prompt };
+    for (const control of this.all.filter(({ active }) => active)) {
+      const { name, group } = control.option;
+      const value = control.read();
+      if (value === undefined) continue;
+      if (group) request[group] = { ...request[group], [name]: value };
+      else request[name] = value;
+    }
+    const isGuided = this.method?.options.some((name) => this.options.properties[name].properties);
+    if (isGuided && this.words.isEmpty)
       throw new FieldError(at("words").querySelector("button"), "Subjects: choose at least one word.");
     Object.assign(request, this.words.choice);
     const seeds = at("seeds").value.trim();
-    if (seeds) request.seeds = readWith(at("seeds"), (value) => parseSeeds(value, this.limits.max_seeds));
-    request.compare = guided && at("compare").checked;
-    request.attend_and_excite = readFields(GUIDANCE_FIELDS);
-    if (!at("smoothing").checked) request.attend_and_excite.smoothing = false;
+    if (seeds) request.seeds = this.readSeeds(seeds);
+    request.compare = !at("compare").disabled && at("compare").checked;
     return request;
+  }
+
+  readSeeds(seeds) {
+    try {
+      return parseSeeds(seeds, this.options.properties.seeds.maxItems);
+    } catch (error) {
+      throw new FieldError(at("seeds"), `Seeds: ${error.message}.`);
+    }
   }
 
   /// Fills the form with the settings of a picture; what they do not name goes back to its default.
   fill(settings) {
-    const guidance = settings.attend_and_excite ?? {};
     at("prompt").value = settings.prompt;
-    writeFields(REQUEST_FIELDS, settings);
-    writeFields(GUIDANCE_FIELDS, {
-      ...guidance,
-      eot_normalization: guidance.eot_normalization === "auto" ? "" : guidance.eot_normalization,
-    });
+    // Settings say the kind of the device that drew them.
+    const devices = [...at("device").options].map(({ value }) => value);
+    const device = devices.find((id) => id === settings.device || id.startsWith(`${settings.device}:`));
+    for (const control of this.all) control.write(this.options.valueIn({ ...settings, device }, control.option));
     at("seeds").value = settings.seeds?.join(",") ?? settings.seed ?? "";
     at("compare").checked = settings.compare ?? false;
-    at("prompt_weighting").checked = settings.prompt_weighting ?? false;
-    at("smoothing").checked = guidance.smoothing !== false;
     for (const input of at("form").querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
     this.showError("");
     this.words.choice = settings;
+    this.extras.settings = this.unshown(settings);
     this.changed();
+  }
+
+  /// What settings say and no control shows, unless it is as without it.
+  unshown(settings) {
+    const isShown = (name) => OWN.includes(name) || this.controls.has(name);
+    const isDefault = (name, value) =>
+      JSON.stringify(value) === JSON.stringify(this.defaultOf({ ...this.options.properties[name], name, group: null }));
+    const others = Object.entries(settings).flatMap(([name, value]) => {
+      const members = this.options.properties[name]?.properties;
+      if (members) {
+        const unknown = Object.entries(value ?? {}).filter(([member]) => !this.controls.has(member));
+        return unknown.length > 0 ? [[name, Object.fromEntries(unknown)]] : [];
+      }
+      return (value ?? null) === null || isShown(name) || isDefault(name, value) ? [] : [[name, value]];
+    });
+    return Object.fromEntries(others);
   }
 
   changed() {
     this.showDefaults();
-    const smoothing = at("smoothing").checked;
-    at("sigma").disabled = at("kernel_size").disabled = !smoothing;
-    at("compare").disabled = at("method").value === "stable-diffusion";
+    const methods = this.options.methods.flatMap(({ options }) => options);
+    const isOfOther = (name) => methods.includes(name) && !this.method?.options.includes(name);
+    for (const group of at("method-groups").children) group.hidden = isOfOther(group.id.replace("group-", ""));
+    for (const { option, root, input } of this.all) {
+      root.hidden = !option.group && isOfOther(option.name);
+      const needed = NEEDS[option.name];
+      input.disabled = needed !== undefined && !at(needed).checked;
+    }
+    for (const control of this.all) control.showHint();
+    at("compare").disabled = at("method").value === PLAIN;
     this.words.refresh({
       model: at("model").value,
       prompt: at("prompt").value,
@@ -136,84 +206,33 @@ export class Form {
     return !this.defaults;
   }
 
-  /// What an empty field stands for, as its placeholder.
+  /// What an empty field stands for: the model's value, otherwise the paper's.
   showDefaults() {
-    const { defaults } = this;
-    for (const name of ["width", "height", "steps", "guidance_scale", "scale_factor", "attention_scale"]) {
-      at(name).placeholder = defaults?.[name] ?? PAPER[name] ?? "the model’s";
-    }
-    at("width").step = at("height").step = defaults?.multiple ?? 8;
-    at("scheduler").options[0].textContent = defaults ? `the model’s (${defaults.scheduler})` : "the model’s";
+    for (const control of this.all) control.showDefault(this.defaultOf(control.option));
+    at("width").step = at("height").step = this.defaults?.multiple ?? 8;
+  }
+
+  defaultOf(option) {
+    return this.options.valueIn(this.defaults?.settings, option) ?? option.default;
   }
 
   save() {
-    const values = Object.fromEntries(
-      ["prompt", "seeds", ...Object.keys(ALL_FIELDS)].map((name) => [name, at(name).value]),
-    );
-    const flags = Object.fromEntries(FLAGS.map((name) => [name, at(name).checked]));
-    saveForm({ values, flags, choice: this.words.choice });
+    const values = Object.fromEntries(["prompt", "seeds", ...this.controls.keys()].map((name) => [name, at(name).value]));
+    const switches = ["compare", ...this.all.filter(({ kind }) => kind === "switch").map(({ input }) => input.id)];
+    const flags = Object.fromEntries(switches.map((name) => [name, at(name).checked]));
+    saveForm({ values, flags, choice: this.words.choice, extras: this.extras.settings });
   }
 
-  restore({ values = {}, flags = {}, choice = {} }) {
+  restore({ values = {}, flags = {}, choice = {}, extras = {} }) {
     for (const [name, value] of Object.entries(values)) {
       const input = at(name);
-      // A model or device of the last visit may be gone.
-      if (input.tagName !== "SELECT" || [...input.options].some((option) => option.value === value))
+      // A model, a device or an option of the last visit may be gone.
+      if (input && (input.tagName !== "SELECT" || [...input.options].some((option) => option.value === value)))
         input.value = value;
     }
-    for (const [name, checked] of Object.entries(flags)) at(name).checked = checked;
+    for (const [name, checked] of Object.entries(flags)) if (at(name)) at(name).checked = checked;
     this.words.choice = choice;
+    this.extras.settings = extras;
     this.changed();
   }
-}
-
-class FieldError extends Error {
-  constructor(input, message) {
-    super(message);
-    this.input = input;
-  }
-}
-
-function readFields(fields) {
-  const filled = Object.entries(fields).filter(([name]) => !at(name).disabled && hasText(at(name)));
-  return Object.fromEntries(filled.map(([name, field]) => [name, readWith(at(name), field.parse)]));
-}
-
-/// A number field with other text in it has an empty value, but must not pass for empty.
-function hasText(input) {
-  return input.value.trim() !== "" || input.validity.badInput;
-}
-
-function readWith(input, parse) {
-  try {
-    return parse(input.value.trim());
-  } catch (error) {
-    throw new FieldError(input, `${input.labels[0].textContent}: ${error.message}.`);
-  }
-}
-
-function writeFields(fields, settings) {
-  for (const [name, field] of Object.entries(fields)) {
-    const value = settings[name] ?? null;
-    const input = at(name);
-    const written = value === null ? "" : field.format(value);
-    if (input.tagName === "SELECT") select(input, written);
-    else input.value = written;
-  }
-}
-
-/// Settings from elsewhere may name what is not here; it is kept, so that the server can say what is missing.
-function select(input, value) {
-  if (![...input.options].some((option) => option.value === value)) {
-    if (value === "") {
-      input.selectedIndex = 0;
-      return;
-    }
-    addOptions(input.id, [[value, value]]);
-  }
-  input.value = value;
-}
-
-function addOptions(id, options) {
-  at(id).append(...options.map(([value, title]) => element("option", { value, textContent: title })));
 }

@@ -2,7 +2,6 @@
 
 import { api } from "./api.js";
 import { isOpen } from "./jobs.js";
-import { METHOD_NAMES } from "./panel.js";
 
 const RETRY = 2000;
 
@@ -10,8 +9,8 @@ const at = (id) => document.getElementById(id);
 
 export class Live {
   /// `onJob` gets every new state of the job, `onConnection` whether the server can be reached, `announce` short news.
-  constructor({ view, onJob, onCancel, onConnection, announce }) {
-    Object.assign(this, { view, onJob, onConnection, announce });
+  constructor({ view, options, onJob, onCancel, onConnection, announce }) {
+    Object.assign(this, { view, options, onJob, onConnection, announce });
     at("cancel").addEventListener("click", () => onCancel(this.job));
   }
 
@@ -112,7 +111,7 @@ export class Live {
         ? [
             `step ${step} of ${this.numSteps}`,
             `picture ${run.index + 1} of ${run.of}`,
-            METHOD_NAMES[run.method],
+            this.options.methodTitle(run.method),
             `seed ${run.seed}`,
             extra,
           ]

@@ -43,6 +43,7 @@ pub(crate) fn router(app: App) -> Router {
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(info::info))
+        .routes(routes!(info::schema))
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))

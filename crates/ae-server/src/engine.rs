@@ -1,6 +1,7 @@
 use std::ops::ControlFlow;
 
-use ae_figures::{Step, Subject, Token};
+use ae_figures::{Step, Subject, Term, Token};
+use ae_settings::{Method, Overrides};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,15 +16,6 @@ pub trait Engine: Send + Sync + 'static {
     /// The devices that can be chosen, the default first.
     fn devices(&self) -> Vec<Device>;
 
-    /// The samplers that can be chosen.
-    fn samplers(&self) -> Vec<String>;
-
-    /// The methods that can be chosen, the default first.
-    fn methods(&self) -> Vec<String>;
-
-    /// The generators behind a seed, the default first.
-    fn rngs(&self) -> Vec<String>;
-
     /// The tokens of a prompt.
     ///
     /// # Errors
@@ -35,7 +27,8 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When it cannot be drawn: a name that is not known, a subject that is not in the prompt.
+    /// When it cannot be drawn: a model that is not there, a subject that is not in the prompt, a file that is not loaded. An
+    /// engine does all that a request's settings ask for, or refuses it here or in [`draw`](Self::draw).
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError>;
 
     /// Draws one seed of a request; `observe` hears of every update and ends the run by breaking.
@@ -53,16 +46,29 @@ pub trait Engine: Send + Sync + 'static {
 
 /// Why an engine did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
-    /// The request cannot be done; the message says what to change.
-    #[error("{0}")]
-    Refused(String),
+    /// The request cannot be done.
+    #[error("{message}")]
+    Refused {
+        /// The field of the request that is to blame, if it is one; a member of a group as `attend_and_excite.sigma`.
+        field: Option<String>,
+        /// What is wrong and what to change.
+        message: String,
+    },
     /// Drawing failed.
     #[error("{0}")]
     Failed(String),
     /// The observer ended it.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl EngineError {
+    /// A request that cannot be done for a field of it.
+    pub fn refused(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Refused { field: Some(field.into()), message: message.into() }
+    }
 }
 
 /// A model that can be chosen.
@@ -79,24 +85,14 @@ pub struct Model {
 }
 
 /// The settings that suit a model.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct ModelDefaults {
-    /// Height of a picture in pixels.
-    pub height: usize,
-    /// Width of a picture in pixels.
-    pub width: usize,
-    /// Sides are multiples of it.
+    /// Sides are multiples of it, in pixels.
     pub multiple: usize,
-    /// Number of denoising steps.
-    pub steps: usize,
-    /// Scale of classifier-free guidance.
-    pub guidance_scale: f64,
-    /// The sampler, if it exists here.
-    pub scheduler: Option<String>,
-    /// Step size of the latent update.
-    pub scale_factor: f64,
-    /// Factor before the softmax over tokens.
-    pub attention_scale: f64,
+    /// What is drawn with where a request says nothing, as far as it is not the paper's: size, sampler, scales, and what was
+    /// loaded with the model.
+    #[schema(value_type = Object)]
+    pub settings: Overrides,
 }
 
 /// A device that can be chosen.
@@ -173,13 +169,15 @@ pub enum Update<'a> {
     /// A run begins: the guided one, or the plain one beside it.
     Started {
         /// Its method.
-        method: &'a str,
+        method: Method,
         /// Number of denoising steps.
         num_steps: usize,
         /// The tokens of the prompt.
         tokens: &'a [Token],
         /// The subjects whose attention is shown.
         subjects: &'a [Subject],
+        /// The terms of the loss; none where there is none.
+        terms: &'a [Term],
     },
     /// The loss was evaluated.
     Loss {
@@ -187,7 +185,7 @@ pub enum Update<'a> {
         step: usize,
         /// Refinement updates made in this step so far.
         iteration: usize,
-        /// The loss of every subject.
+        /// Every term.
         losses: &'a [f32],
     },
     /// A denoising step ended.

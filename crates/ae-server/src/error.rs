@@ -2,11 +2,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ae_settings::SettingsError;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::EngineError;
 
 /// Why a server could not start or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +55,13 @@ pub(crate) enum ApiError {
     #[error("{0}")]
     Malformed(String),
     /// It can be read, but not be done.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{message}")]
+    Invalid {
+        /// The field that is wrong, if it is one.
+        field: Option<String>,
+        /// What is wrong and what to do.
+        message: String,
+    },
     #[error("a token is needed: open the address that the server printed, or send 'Authorization: Bearer TOKEN'")]
     Unauthorized,
     #[error("{0}")]
@@ -81,13 +89,41 @@ pub(crate) enum ApiError {
 pub(crate) struct ErrorBody {
     /// What is wrong and what to do.
     error: String,
+    /// The field of the request that is wrong, if it is one; a member of a group as `attend_and_excite.sigma`.
+    field: Option<String>,
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Refused { field, message } => Self::Invalid { field, message },
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        let field = match &error {
+            SettingsError::Unknown { field, .. } | SettingsError::Value { field, .. } => Some(field.clone()),
+            SettingsError::Format { .. } => Some("format".to_owned()),
+            SettingsError::Conflict { one, .. } => Some((*one).to_owned()),
+            _ => None,
+        };
+        Self::Invalid { field, message: error.to_string() }
+    }
 }
 
 impl ApiError {
+    /// A request that cannot be done, for a reason that is not in one of its fields.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { field: None, message: message.into() }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -104,10 +140,12 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Json(ErrorBody { error: self.to_string() });
-        let mut response = (self.status(), body).into_response();
         // What was not read of a body must not be taken for the next request.
-        if matches!(self, Self::Timeout | Self::TooLarge(_)) {
+        let is_half_read = matches!(self, Self::Timeout | Self::TooLarge(_));
+        let (status, error) = (self.status(), self.to_string());
+        let field = if let Self::Invalid { field, .. } = self { field } else { None };
+        let mut response = (status, Json(ErrorBody { error, field })).into_response();
+        if is_half_read {
             response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         }
         response

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ae_settings::Method;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -68,7 +69,8 @@ pub(crate) struct RunView {
     /// The seed.
     pub(crate) seed: u64,
     /// The method.
-    pub(crate) method: String,
+    #[schema(value_type = String)]
+    pub(crate) method: Method,
 }
 
 /// Something that happened to a job, for those who listen.

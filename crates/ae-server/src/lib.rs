@@ -3,7 +3,8 @@
 //! The crate knows no model. A program gives [`Server::bind`] an [`Engine`] that draws; the server queues what clients ask for,
 //! lets the engine draw it one job after the other, tells who listens of every step, and keeps the pictures in a folder.
 //!
-//! - The API is described by the OpenAPI document at `/api/openapi.json`, which is made from the handlers themselves.
+//! - The API is described by the OpenAPI document at `/api/openapi.json`, which is made from the handlers themselves. What can be
+//!   drawn is said by the table of options of [`ae_settings`] alone: `/api/generate`, `/api/schema` and the page read it.
 //! - `/sdapi/v1/txt2img` is as in AUTOMATIC1111's program, so that its clients work here.
 //! - Every error is a JSON object with the key `error`.
 //!
@@ -41,7 +42,7 @@ pub use engine::{
 };
 pub use error::ServerError;
 pub use limits::Limits;
-pub use request::{GenerateRequest, GuidanceOptions};
+pub use request::GenerateRequest;
 pub use server::{Server, Stopper};
 
 /// Compiles the example of the README.

@@ -28,6 +28,29 @@ pub struct Limits {
     pub max_connections: usize,
 }
 
+/// As many as a prompt has tokens.
+const MOST_SUBJECTS: usize = 77;
+/// Ten times the paper's.
+const MOST_REFINEMENT: usize = 200;
+
+impl Limits {
+    /// The largest number, the longest text or the longest list of fields of a request.
+    pub(crate) fn of_fields(&self) -> [(&'static str, usize); 10] {
+        [
+            ("seeds", self.max_seeds),
+            ("prompt", self.max_prompt),
+            ("negative_prompt", self.max_prompt),
+            ("subjects", MOST_SUBJECTS),
+            ("token_indices", MOST_SUBJECTS),
+            ("phrases", MOST_SUBJECTS),
+            ("height", self.max_side),
+            ("width", self.max_side),
+            ("steps", self.max_steps),
+            ("attend_and_excite.max_refinement_steps", MOST_REFINEMENT),
+        ]
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

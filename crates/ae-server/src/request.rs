@@ -1,195 +1,261 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use ae_settings::{Method, Overrides, Settings, SettingsError};
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::Limits;
 use crate::error::ApiError;
 
-/// What to draw. Only the prompt is needed: what is absent is as the model's defaults, or the paper's, say.
+/// What to draw: values for the options of [`ae_settings`], of which only the prompt is needed, and what only a server knows.
 ///
-/// The `settings` chunk of every picture is such an object, with `seed` for `seeds`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "prompt": "a cat and a frog", "subjects": ["cat", "frog"], "seeds": [7] }))]
+/// In JSON all of it is one object. The `settings` chunk of a picture is such an object too, with `seed` in place of `seeds`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct GenerateRequest {
-    /// What the picture shall show.
-    pub prompt: String,
-    /// What it shall not show.
-    #[serde(default)]
-    pub negative_prompt: String,
-    /// Words or phrases of the prompt that must appear; `cat#2` is the second cat.
-    pub subjects: Option<Vec<String>>,
-    /// Token positions that must appear, instead of `subjects`.
-    pub token_indices: Option<Vec<usize>>,
-    /// One picture each; absent: one random seed.
-    #[serde(default)]
+    /// One picture each; where it is empty, the server chooses one.
     pub seeds: Vec<u64>,
-    /// The id of a model; absent: the first.
-    pub model: Option<String>,
-    /// The id of a device; absent: the first.
-    pub device: Option<String>,
-    /// `attend-and-excite`, or `stable-diffusion` for plain sampling; absent: the former.
-    pub method: Option<String>,
     /// Also draw the plain picture of every seed.
-    #[serde(default)]
     pub compare: bool,
-    /// Number of denoising steps.
-    pub steps: Option<usize>,
-    /// Scale of classifier-free guidance.
-    pub guidance_scale: Option<f64>,
-    /// Height in pixels.
-    pub height: Option<usize>,
-    /// Width in pixels.
-    pub width: Option<usize>,
-    /// The sampler.
-    pub scheduler: Option<String>,
-    /// The generator behind a seed.
-    pub rng: Option<String>,
-    /// Read `(word:1.3)`, `(word)` and `[word]` as weights.
-    #[serde(default)]
-    pub prompt_weighting: bool,
-    /// Layers left out at the end of the text encoder.
-    #[serde(default)]
-    pub clip_skip: usize,
-    /// The parameters of Attend-and-Excite.
-    #[serde(default)]
-    pub attend_and_excite: GuidanceOptions,
-}
-
-/// The parameters of Attend-and-Excite; what is absent is as the model's defaults, or the paper's, say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GuidanceOptions {
-    /// Latents are updated at the steps below this one.
-    pub max_iter_to_alter: Option<usize>,
-    /// Steps with iterative refinement, and the attention each subject must reach there.
-    pub thresholds: Option<BTreeMap<usize, f64>>,
-    /// Most updates of one refinement.
-    pub max_refinement_steps: Option<usize>,
-    /// Step size of the latent update.
-    pub scale_factor: Option<f64>,
-    /// The step size shrinks with the root of a line between these two.
-    pub scale_range: Option<(f64, f64)>,
-    /// Factor before the softmax over tokens.
-    pub attention_scale: Option<f64>,
-    /// Rows and columns of the attention maps.
-    pub attention_res: Option<[usize; 2]>,
-    /// Whether the maps are smoothed; absent: they are.
-    pub smoothing: Option<bool>,
-    /// Width of the Gaussian.
-    pub sigma: Option<f64>,
-    /// Side of the Gaussian's kernel, odd.
-    pub kernel_size: Option<usize>,
-    /// Whether the end token is left out of the softmax: `auto`, `on` or `off`.
-    pub eot_normalization: Option<String>,
+    /// The id of a device; absent: the first. The settings of a picture have the kind of its device in
+    /// [`overrides`](Self::overrides) instead.
+    pub device: Option<String>,
+    /// Everything else. Anything left out takes the model's default, else the paper's.
+    pub overrides: Overrides,
 }
 
 impl GenerateRequest {
-    /// Checks what does not depend on the model.
-    pub(crate) fn check(&self, limits: &Limits) -> Result<(), ApiError> {
-        let refuse = |name: &str, value: String, expected: String| {
-            Err(ApiError::Invalid(format!("{name} is {value}: expected {expected}")))
+    /// Reads the body of a request, or the settings of a picture.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names the field that is unknown, of the wrong type, outside its range or missing, and a later format.
+    pub fn from_json(mut request: Value) -> Result<Self, SettingsError> {
+        // Only settings that were recorded have these; their device is a kind, not an id.
+        let is_record = !request["format"].is_null() || !request["version"].is_null();
+        let mut take = |name| request.as_object_mut()?.remove(name).filter(|value| !value.is_null());
+        let (seeds, compare) = (take("seeds"), take("compare"));
+        let device = if is_record { None } else { take("device") };
+        let mut overrides = Overrides::from_json(&request).map_err(with_own_names)?;
+        let seeds = match (typed("seeds", seeds)?, overrides.seed.take()) {
+            (Some(_), Some(_)) => return Err(SettingsError::Conflict { one: "seed", other: "seeds" }),
+            (Some(seeds), None) => seeds,
+            (None, seed) => seed.into_iter().collect(),
         };
-        for (name, prompt) in [("prompt", &self.prompt), ("negative_prompt", &self.negative_prompt)] {
-            let length = prompt.chars().count();
-            if length > limits.max_prompt {
-                let expected = format!("at most {}", limits.max_prompt);
-                return refuse(name, format!("{length} characters long"), expected);
+        if overrides.prompt.is_none() {
+            let (field, value) = ("prompt".to_owned(), "missing".to_owned());
+            return Err(SettingsError::Value { field, value, expected: "say what to draw".to_owned() });
+        }
+        let compare = typed("compare", compare)?.unwrap_or_default();
+        Ok(Self { seeds, compare, device: typed("device", device)?, overrides })
+    }
+
+    /// As JSON, without what is absent.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut all = self.overrides.to_json();
+        all.insert("seeds".to_owned(), json!(self.seeds));
+        all.insert("compare".to_owned(), json!(self.compare));
+        if let Some(device) = &self.device {
+            all.retain(|name, _| name != "format" && name != "version");
+            all.insert("device".to_owned(), json!(device));
+        }
+        all
+    }
+
+    /// The prompt.
+    pub fn prompt(&self) -> &str {
+        self.overrides.prompt.as_deref().unwrap_or_default()
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.overrides.method.unwrap_or(Settings::default().method)
+    }
+
+    /// Whether every seed is drawn twice: with the method, and plainly beside it.
+    pub fn has_plain(&self) -> bool {
+        self.compare && self.method() != Method::StableDiffusion
+    }
+
+    /// Checks what a server allows.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), ApiError> {
+        let all = Value::Object(self.to_json());
+        for (field, most) in limits.of_fields() {
+            let (size, is) = match all.pointer(&format!("/{}", field.replace('.', "/"))) {
+                Some(Value::String(text)) => (text.chars().count(), "characters long"),
+                Some(Value::Array(items)) => (items.len(), "items long"),
+                Some(Value::Number(number)) => (number.as_u64().map_or(0, |number| number as usize), ""),
+                _ => continue,
+            };
+            if size > most {
+                let message = format!("{field} is {}: expected at most {most}", format!("{size} {is}").trim_end());
+                return Err(ApiError::Invalid { field: Some(field.to_owned()), message });
             }
-        }
-        for (name, side) in [("height", self.height), ("width", self.width)] {
-            if let Some(side) = side.filter(|side| !(1..=limits.max_side).contains(side)) {
-                return refuse(name, side.to_string(), format!("1 to {} pixels", limits.max_side));
-            }
-        }
-        if let Some(steps) = self.steps.filter(|steps| !(1..=limits.max_steps).contains(steps)) {
-            return refuse("steps", steps.to_string(), format!("1 to {}", limits.max_steps));
-        }
-        if self.seeds.len() > limits.max_seeds {
-            return refuse("seeds", format!("a list of {}", self.seeds.len()), format!("at most {}", limits.max_seeds));
-        }
-        if self.subjects.is_some() && self.token_indices.is_some() {
-            return Err(ApiError::Invalid("both subjects and token_indices are given: choose one of them".to_owned()));
-        }
-        let named = self.subjects.as_ref().map_or(0, Vec::len) + self.token_indices.as_ref().map_or(0, Vec::len);
-        if named > MOST_SUBJECTS {
-            return refuse("subjects", format!("a list of {named}"), format!("at most {MOST_SUBJECTS}"));
-        }
-        let refinement = self.attend_and_excite.max_refinement_steps.unwrap_or(0);
-        if refinement > MOST_REFINEMENT {
-            return refuse("max_refinement_steps", refinement.to_string(), format!("at most {MOST_REFINEMENT}"));
         }
         Ok(())
     }
-}
 
-/// Settings of a picture that are no request.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
-    #[error("the settings in this picture have no prompt: it was not made by attend-and-excite-rs")]
-    NoPrompt,
-    #[error("the settings in this picture cannot be used: {0}")]
-    Unusable(#[from] serde_json::Error),
-}
-
-impl GenerateRequest {
-    /// What draws a picture with these settings again. What a request does not have, such as the version, is left out.
-    pub(crate) fn from_settings(settings: &Value) -> Result<Self, SettingsError> {
-        let settings = settings.as_object().filter(|settings| settings.contains_key("prompt"));
-        let settings = settings.ok_or(SettingsError::NoPrompt)?;
-        let Value::Object(known) = serde_json::to_value(Self::default())? else {
-            unreachable!("a struct is an object")
-        };
-        let given = settings.iter().filter(|(key, value)| known.contains_key(*key) && !value.is_null());
-        let mut request: Map<_, _> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
-        if let Some(seed) = settings.get("seed") {
-            request.insert("seeds".to_owned(), Value::from(vec![seed.clone()]));
+    /// The JSON Schema of a request: that of the settings, with what only a server knows and what it allows.
+    pub(crate) fn json_schema(limits: &Limits) -> Value {
+        let mut schema = ae_settings::json_schema();
+        schema["title"] = json!("GenerateRequest");
+        schema["description"] =
+            json!("What to draw. Anything left out, or null, takes the model's default, else the paper's.");
+        schema["required"] = json!(["prompt"]);
+        schema["examples"] = json!([{ "prompt": "a cat and a frog", "subjects": ["cat", "frog"], "seeds": [7] }]);
+        let properties = &mut schema["properties"];
+        properties["seeds"] = json!({ "type": "array", "items": { "type": "integer", "minimum": 0 }, "title": "Seeds",
+            "description": "One picture each.", "x-default": "one random seed", "x-kind": "indices", "x-group": "request" });
+        properties["compare"] = json!({ "type": "boolean", "default": false, "title": "Compare", "x-kind": "switch",
+            "description": "Also draw the plain picture of every seed.", "x-group": "request" });
+        properties["device"] = json!({ "type": "string", "title": "Device", "x-default": "the first", "x-kind": "text",
+            "description": "The id of a device. Settings that have `format` or `version` say the kind that drew them.",
+            "x-group": "request" });
+        properties["seed"] = json!({ "type": "integer", "minimum": 0, "title": "Seed", "x-kind": "whole",
+            "description": "Stands for `seeds` in the settings of a picture.", "x-group": "request" });
+        for (field, most) in limits.of_fields() {
+            let field = format!("/{}", field.replace('.', "/properties/"));
+            let Some(option) = properties.pointer_mut(&field) else { continue };
+            let keyword = match option["type"].as_str() {
+                Some("string") => "maxLength",
+                Some("array") => "maxItems",
+                _ => "maximum",
+            };
+            option[keyword] = json!(most);
         }
-        Ok(serde_json::from_value(Value::Object(request))?)
+        schema
     }
 }
 
-/// As many as a prompt has tokens.
-const MOST_SUBJECTS: usize = 77;
-/// Ten times the paper's.
-const MOST_REFINEMENT: usize = 200;
+impl Serialize for GenerateRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl PartialSchema for GenerateRequest {
+    fn schema() -> RefOr<Schema> {
+        let schema = Self::json_schema(&Limits::default());
+        RefOr::T(serde_json::from_value(schema).expect("an OpenAPI schema is a JSON Schema"))
+    }
+}
+
+impl ToSchema for GenerateRequest {
+    fn name() -> Cow<'static, str> {
+        "GenerateRequest".into()
+    }
+}
+
+/// The value of a field that only requests have.
+fn typed<T: DeserializeOwned>(field: &str, value: Option<Value>) -> Result<Option<T>, SettingsError> {
+    let Some(value) = value else { return Ok(None) };
+    serde_json::from_value(value.clone()).map(Some).map_err(|error| SettingsError::Value {
+        field: field.to_owned(),
+        value: value.to_string().chars().take(60).collect(),
+        expected: error.to_string(),
+    })
+}
+
+/// What was expected in place of an unknown field may also be one of a request's own.
+fn with_own_names(error: SettingsError) -> SettingsError {
+    match error {
+        SettingsError::Unknown { field, expected } if !field.contains('.') => {
+            SettingsError::Unknown { field, expected: format!("seeds, compare, {expected}") }
+        }
+        error => error,
+    }
+}
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn refused(more: &Value) -> String {
+    fn read(more: &Value) -> Result<GenerateRequest, SettingsError> {
         let mut request = json!({ "prompt": "a cat" });
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let request: GenerateRequest = serde_json::from_value(request).unwrap();
-        request.check(&Limits::default()).unwrap_err().to_string()
+        GenerateRequest::from_json(request)
+    }
+
+    fn refused(more: &Value) -> String {
+        match read(more) {
+            Ok(request) => request.check(&Limits::default()).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     #[test]
     fn only_the_prompt_is_needed() {
-        let request: GenerateRequest = serde_json::from_str(r#"{"prompt": "a cat"}"#).unwrap();
+        let request = read(&json!({})).unwrap();
         assert!(request.check(&Limits::default()).is_ok());
-        assert_eq!(request, GenerateRequest { prompt: "a cat".to_owned(), ..GenerateRequest::default() });
+        let mut expected = GenerateRequest::default();
+        expected.overrides.prompt = Some("a cat".to_owned());
+        assert_eq!(request, expected);
+        let missing = GenerateRequest::from_json(json!({ "steps": 3 })).unwrap_err().to_string();
+        assert_eq!(missing, "prompt is missing: say what to draw");
     }
 
     #[test]
     fn what_exceeds_the_limits_is_named() {
-        assert_eq!(refused(&json!({ "width": 4096 })), "width is 4096: expected 1 to 1024 pixels");
-        assert_eq!(refused(&json!({ "steps": 0 })), "steps is 0: expected 1 to 250");
-        assert_eq!(refused(&json!({ "seeds": vec![1; 17] })), "seeds is a list of 17: expected at most 16");
+        assert_eq!(refused(&json!({ "width": 4096 })), "width is 4096: expected at most 1024");
+        assert_eq!(refused(&json!({ "steps": 0 })), "steps is 0: expected a number from 1 to 1000000");
+        assert_eq!(refused(&json!({ "steps": 251 })), "steps is 251: expected at most 250");
+        assert_eq!(refused(&json!({ "seeds": vec![1; 17] })), "seeds is 17 items long: expected at most 16");
         assert!(refused(&json!({ "prompt": "é".repeat(5001) })).starts_with("prompt is 5001 characters long"));
         assert!(refused(&json!({ "subjects": ["cat"], "token_indices": [2] })).starts_with("both subjects and"));
         let guidance = json!({ "attend_and_excite": { "max_refinement_steps": 1000 } });
-        assert!(refused(&guidance).starts_with("max_refinement_steps is 1000"));
+        assert!(refused(&guidance).starts_with("attend_and_excite.max_refinement_steps is 1000"));
     }
 
     #[test]
-    fn unknown_options_are_named() {
-        let error = serde_json::from_str::<GenerateRequest>(r#"{"prompt": "a cat", "setps": 3}"#).unwrap_err();
-        assert!(error.to_string().starts_with("unknown field `setps`"), "{error}");
+    fn unknown_options_and_wrong_types_are_named() {
+        assert!(
+            refused(&json!({ "setps": 3 }))
+                .starts_with("unknown field `setps`: expected one of seeds, compare, format")
+        );
+        assert!(refused(&json!({ "seeds": 3 })).starts_with("seeds is 3: invalid type"));
+        assert!(refused(&json!({ "device": [] })).starts_with("device is []: invalid type"));
+        assert_eq!(refused(&json!({ "seed": 3, "seeds": [3] })), "both seed and seeds are given: choose one of them");
+        let future = json!({ "format": 9, "seeds": 3, "something": 1 });
+        assert!(refused(&future).starts_with("the settings have format 9"));
+    }
+
+    #[test]
+    fn settings_of_a_picture_are_a_request() {
+        let request =
+            read(&json!({ "format": 2, "device": "cuda", "seed": 7, "init_image": { "name": "a.png" } })).unwrap();
+        assert_eq!((&request.seeds, &request.device), (&vec![7], &None));
+        assert_eq!(request.overrides.device.as_deref(), Some("cuda"));
+        assert!(request.overrides.init_image.is_some());
+    }
+
+    #[test]
+    fn a_request_is_the_same_after_json() {
+        for more in [
+            json!({ "seeds": [1, 2], "device": "cuda:0", "compare": true, "attend_and_excite": { "sigma": 0.25 } }),
+            json!({ "format": 2, "device": "cuda", "seed": 3, "method": "structure-diffusion", "phrases": ["a cat"] }),
+        ] {
+            let request = read(&more).unwrap();
+            assert_eq!(GenerateRequest::from_json(serde_json::to_value(&request).unwrap()).unwrap(), request);
+        }
+        let mut elsewhere = read(&json!({ "format": 2, "device": "cuda" })).unwrap();
+        elsewhere.device = Some("cpu".to_owned());
+        let again = GenerateRequest::from_json(serde_json::to_value(&elsewhere).unwrap()).unwrap();
+        assert_eq!((again.device.as_deref(), again.overrides.device), (Some("cpu"), None));
+    }
+
+    #[test]
+    fn the_schema_has_the_limits() {
+        let schema = GenerateRequest::json_schema(&Limits { max_steps: 30, ..Limits::default() });
+        let option = |name: &str| &schema["properties"][name];
+        assert_eq!((&option("steps")["maximum"], &option("steps")["minimum"]), (&json!(30), &json!(1)));
+        assert_eq!((&option("prompt")["maxLength"], &option("seeds")["maxItems"]), (&json!(5000), &json!(16)));
+        assert_eq!(option("attend_and_excite")["properties"]["max_refinement_steps"]["maximum"], 200);
+        // The document of the API has all of it.
+        let mut document = serde_json::to_value(GenerateRequest::schema()).unwrap();
+        document["$schema"] = schema["$schema"].clone();
+        assert_eq!(document, GenerateRequest::json_schema(&Limits::default()));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Attend-and-Excite is the script `attend_and_excite`; without it sampling is plain, as scripts are chosen there.
 
+use ae_settings::{Method, SchedulerKind, SigmaSpacing};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
@@ -14,13 +15,9 @@ use crate::app::{App, blocking, random_seed};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::job::JobState;
-use crate::{GenerateRequest, GuidanceOptions, PICTURE_NAMES};
+use crate::{GenerateRequest, PICTURE_NAMES};
 
 const SCRIPT: &str = "attend_and_excite";
-
-/// Its names of samplers, and ours.
-const SAMPLERS: [(&str, &str); 5] =
-    [("PLMS", "pndm"), ("DDIM", "ddim"), ("Euler", "euler"), ("Euler a", "euler-a"), ("DPM++ 2M", "dpmpp-2m")];
 
 /// A request as AUTOMATIC1111's program takes it; what is not listed is ignored, as its clients send much more.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -38,6 +35,8 @@ pub(crate) struct Txt2Img {
     n_iter: Option<usize>,
     sampler_name: Option<String>,
     sampler_index: Option<String>,
+    /// How the noise levels are spread: `Automatic`, `Karras`, `Exponential` or `Normal`.
+    scheduler: Option<String>,
     enable_hr: bool,
     tiling: bool,
     restore_faces: bool,
@@ -82,10 +81,10 @@ pub(crate) async fn txt2img(
     let read = move || ids.iter().map(|id| gallery.picture(id, PICTURE_NAMES[0])).collect::<Option<Vec<_>>>();
     let pictures =
         blocking(read).await?.ok_or_else(|| ApiError::Failed("the pictures were removed meanwhile".to_owned()))?;
-    let seeds = &job.request.seeds;
-    let info = json!({ "prompt": job.request.prompt, "negative_prompt": job.request.negative_prompt,
-        "seed": seeds.first(), "all_seeds": seeds, "steps": job.request.steps, "cfg_scale": job.request.guidance_scale,
-        "width": job.request.width, "height": job.request.height });
+    let (seeds, given) = (&job.request.seeds, &job.request.overrides);
+    let info = json!({ "prompt": given.prompt, "negative_prompt": given.negative_prompt, "seed": seeds.first(),
+        "all_seeds": seeds, "steps": given.steps, "cfg_scale": given.guidance_scale, "width": given.width,
+        "height": given.height });
     Ok(Json(Txt2ImgAnswer {
         images: pictures.iter().map(|picture| STANDARD.encode(picture)).collect(),
         parameters: serde_json::to_value(&job.request).unwrap_or_default(),
@@ -95,61 +94,73 @@ pub(crate) async fn txt2img(
 
 impl Txt2Img {
     fn translate(self, app: &App) -> Result<GenerateRequest, ApiError> {
-        let refuse = |message: String| Err(ApiError::Invalid(message));
+        let refuse = |field: &str, message| Err(ApiError::Invalid { field: Some(field.to_owned()), message });
         for (name, is_on) in
             [("enable_hr", self.enable_hr), ("tiling", self.tiling), ("restore_faces", self.restore_faces)]
         {
             if is_on {
-                return refuse(format!("{name} is not available here: leave it out"));
+                return refuse(name, format!("{name} is not available here: leave it out"));
             }
         }
         let sampler = self.sampler_name.as_ref().or(self.sampler_index.as_ref());
-        let scheduler = sampler.map(|name| translate_sampler(name, &app.engine.samplers())).transpose()?;
+        let (scheduler, sigmas) = sampler.map(|name| translate_sampler(name)).transpose()?.unzip();
+        let sigmas = self.scheduler.as_deref().map(translate_sigmas).transpose()?.flatten().or(sigmas.flatten());
         let model = match self.override_settings.get("sd_model_checkpoint").and_then(Value::as_str) {
             Some(name) => {
                 let models = app.engine.models();
                 let known = models.iter().find(|model| model.id == name || model.title == name);
                 match known {
                     Some(model) => Some(model.id.clone()),
-                    None => return refuse(format!("there is no model '{name}'; see /sdapi/v1/sd-models")),
+                    None => {
+                        return refuse(
+                            "override_settings",
+                            format!("there is no model '{name}'; see /sdapi/v1/sd-models"),
+                        );
+                    }
                 }
             }
             None => None,
         };
         let count = self.batch_size.unwrap_or(1).saturating_mul(self.n_iter.unwrap_or(1));
         if !(1..=app.limits.max_seeds).contains(&count) {
-            return refuse(format!("batch_size x n_iter is {count}: expected 1 to {}", app.limits.max_seeds));
+            return refuse(
+                "batch_size",
+                format!("batch_size x n_iter is {count}: expected 1 to {}", app.limits.max_seeds),
+            );
         }
         let first = match self.seed.unwrap_or(-1) {
             -1 => random_seed()?,
             seed => match u64::try_from(seed) {
                 Ok(seed) => seed,
-                Err(_) => return refuse(format!("seed is {seed}: expected -1 for a random one, or 0 and above")),
+                Err(_) => {
+                    return refuse("seed", format!("seed is {seed}: expected -1 for a random one, or 0 and above"));
+                }
             },
         };
         let script = self.script()?;
-        let method = if script.is_some() { "attend-and-excite" } else { "stable-diffusion" };
-        let Script { subjects, token_indices, options } = script.unwrap_or_default();
-        Ok(GenerateRequest {
-            prompt: self.prompt,
-            negative_prompt: self.negative_prompt,
-            subjects,
-            token_indices,
-            seeds: (0..count as u64).map(|index| first.saturating_add(index)).collect(),
-            model,
-            method: Some(method.to_owned()),
-            steps: self.steps,
-            guidance_scale: self.cfg_scale,
-            height: self.height,
-            width: self.width,
-            scheduler,
-            attend_and_excite: options,
-            ..GenerateRequest::default()
-        })
+        let method = if script.is_some() { Method::AttendAndExcite } else { Method::StableDiffusion };
+        let mut request = script.unwrap_or_default();
+        let seeds: Vec<_> = (0..count as u64).map(|index| first.saturating_add(index)).collect();
+        for (field, value) in [
+            ("prompt", json!(self.prompt)),
+            ("negative_prompt", json!(self.negative_prompt)),
+            ("seeds", json!(seeds)),
+            ("model", json!(model)),
+            ("method", json!(method)),
+            ("steps", json!(self.steps)),
+            ("guidance_scale", json!(self.cfg_scale)),
+            ("height", json!(self.height)),
+            ("width", json!(self.width)),
+            ("scheduler", json!(scheduler)),
+            ("sigmas", json!(sigmas)),
+        ] {
+            request.insert(field.to_owned(), value);
+        }
+        Ok(GenerateRequest::from_json(Value::Object(request))?)
     }
 
     /// The arguments of our script, if it is chosen.
-    fn script(&self) -> Result<Option<Script>, ApiError> {
+    fn script(&self) -> Result<Option<Map<String, Value>>, ApiError> {
         let mut arguments = None;
         if let Some(name) = self.script_name.as_ref().filter(|name| !name.is_empty()) {
             expect_script(name)?;
@@ -159,7 +170,7 @@ impl Txt2Img {
             expect_script(name)?;
             arguments = Some(script["args"].as_array().cloned().unwrap_or_default());
         }
-        arguments.map_or(Ok(None), |arguments| Script::parse(arguments.into_iter().next()))
+        arguments.map_or(Ok(None), |arguments| read_script(arguments.into_iter().next()))
     }
 }
 
@@ -167,52 +178,69 @@ fn expect_script(name: &str) -> Result<(), ApiError> {
     if name.eq_ignore_ascii_case(SCRIPT) {
         return Ok(());
     }
-    Err(ApiError::Invalid(format!("there is no script '{name}'; the only one is '{SCRIPT}'")))
+    Err(ApiError::invalid(format!("there is no script '{name}'; the only one is '{SCRIPT}'")))
 }
 
-fn translate_sampler(name: &str, known: &[String]) -> Result<String, ApiError> {
-    let translated = SAMPLERS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name)).map(|(_, ours)| *ours);
-    let name = translated.unwrap_or(name);
-    if known.iter().any(|known| known == name) {
-        return Ok(name.to_owned());
+/// A sampler, and the spread of its noise levels where that is in its name, as in `DPM++ 2M Karras`.
+fn translate_sampler(name: &str) -> Result<(SchedulerKind, Option<SigmaSpacing>), ApiError> {
+    let find = |name: &str| {
+        let is_named = |kind: &&SchedulerKind| kind.a1111_name().eq_ignore_ascii_case(name) || kind.name() == name;
+        SchedulerKind::ALL.iter().find(is_named).copied()
+    };
+    let spread = || {
+        let (sampler, sigmas) = name.rsplit_once(' ')?;
+        Some((find(sampler)?, Some(sigmas.to_lowercase().parse().ok()?)))
+    };
+    find(name).map(|kind| (kind, None)).or_else(spread).ok_or_else(|| {
+        let names: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.a1111_name()).collect();
+        let message = format!("there is no sampler '{name}'; choose one of {}", names.join(", "));
+        ApiError::Invalid { field: Some("sampler_name".to_owned()), message }
+    })
+}
+
+/// What that program calls a scheduler; none is the model's own.
+fn translate_sigmas(name: &str) -> Result<Option<SigmaSpacing>, ApiError> {
+    let name = name.to_lowercase();
+    if name.is_empty() || name == "automatic" {
+        return Ok(None);
     }
-    let names: Vec<_> = SAMPLERS.iter().map(|(theirs, _)| *theirs).collect();
-    Err(ApiError::Invalid(format!("there is no sampler '{name}'; choose one of {}", names.join(", "))))
+    name.parse().map(Some).map_err(|_| {
+        let names: Vec<_> = SigmaSpacing::ALL.iter().map(|spacing| spacing.name()).collect();
+        let message = format!("there is no scheduler '{name}'; choose automatic or one of {}", names.join(", "));
+        ApiError::Invalid { field: Some("scheduler".to_owned()), message }
+    })
 }
 
-/// The arguments of the script.
-#[derive(Debug, Default, PartialEq)]
-struct Script {
-    subjects: Option<Vec<String>>,
-    token_indices: Option<Vec<usize>>,
-    options: GuidanceOptions,
-}
-
-impl Script {
-    /// Reads its one argument: an object, a text with subjects, or nothing; none when it is switched off.
-    fn parse(argument: Option<Value>) -> Result<Option<Self>, ApiError> {
-        let malformed =
-            |error: serde_json::Error| ApiError::Invalid(format!("the argument of '{SCRIPT}' is wrong: {error}"));
-        match argument {
-            None | Some(Value::Null) => Ok(Some(Self::default())),
-            Some(Value::String(words)) => {
-                let words = words.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty());
-                let words: Vec<_> = words.collect();
-                Ok(Some(Self { subjects: (!words.is_empty()).then_some(words), ..Self::default() }))
-            }
-            Some(Value::Object(mut options)) => {
-                let mut take = |name| options.remove(name).unwrap_or_default();
-                let enabled: Option<bool> = serde_json::from_value(take("enabled")).map_err(malformed)?;
-                let subjects = serde_json::from_value(take("subjects")).map_err(malformed)?;
-                let token_indices = serde_json::from_value(take("token_indices")).map_err(malformed)?;
-                let options = serde_json::from_value(Value::Object(options)).map_err(malformed)?;
-                Ok((enabled != Some(false)).then_some(Self { subjects, token_indices, options }))
-            }
-            Some(other) => {
-                Err(ApiError::Invalid(format!("the argument of '{SCRIPT}' is {other}: expected an object or a text")))
+/// Reads the one argument of the script: an object, a text with subjects, or nothing; none when it is switched off. What it
+/// gives are fields of a request, not checked yet.
+fn read_script(argument: Option<Value>) -> Result<Option<Map<String, Value>>, ApiError> {
+    let wrong = |found: &Value, expected: &str| {
+        Err(ApiError::invalid(format!("the argument of '{SCRIPT}' is {found}: expected {expected}")))
+    };
+    let mut request = Map::new();
+    match argument {
+        None | Some(Value::Null) => {}
+        Some(Value::String(words)) => {
+            let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
+            let words: Vec<_> = words.collect();
+            if !words.is_empty() {
+                request.insert("subjects".to_owned(), json!(words));
             }
         }
+        Some(Value::Object(mut options)) => {
+            match options.remove("enabled") {
+                Some(Value::Bool(false)) => return Ok(None),
+                None | Some(Value::Null | Value::Bool(true)) => {}
+                Some(other) => return wrong(&json!({ "enabled": other }), "true or false"),
+            }
+            for field in ["subjects", "token_indices"] {
+                request.extend(options.remove_entry(field));
+            }
+            request.insert(SCRIPT.to_owned(), Value::Object(options));
+        }
+        Some(other) => return wrong(&other, "an object or a text"),
     }
+    Ok(Some(request))
 }
 
 /// How far the current job is.
@@ -252,8 +280,8 @@ pub(crate) async fn sd_models(State(app): State<App>) -> Json<Value> {
 /// The samplers that can be chosen.
 #[utoipa::path(get, path = "/sdapi/v1/samplers", responses((status = OK, body = Vec<Object>)))]
 pub(crate) async fn samplers() -> Json<Value> {
-    let samplers = SAMPLERS.into_iter();
-    Json(samplers.map(|(theirs, ours)| json!({ "name": theirs, "aliases": [ours], "options": {} })).collect())
+    let sampler = |kind: &SchedulerKind| json!({ "name": kind.a1111_name(), "aliases": [kind], "options": {} });
+    Json(SchedulerKind::ALL.iter().map(sampler).collect())
 }
 
 /// The model that is drawn with where a request names none.
@@ -266,37 +294,45 @@ pub(crate) async fn options(State(app): State<App>) -> Json<Value> {
 mod tests {
     use super::*;
 
-    fn script(json: Value) -> Result<Option<Script>, String> {
+    fn script(json: Value) -> Result<Option<Map<String, Value>>, String> {
         let request: Txt2Img = serde_json::from_value(json).unwrap();
         request.script().map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_script_is_chosen_in_either_way() {
-        let subjects = Some(vec!["cat".to_owned(), "red car".to_owned()]);
-        let expected = Script { subjects, ..Script::default() };
         let object = json!({ "subjects": ["cat", "red car"] });
         for json in [
             json!({ "alwayson_scripts": { "attend_and_excite": { "args": [object] } } }),
             json!({ "script_name": "Attend_And_Excite", "script_args": [object] }),
             json!({ "script_name": "attend_and_excite", "script_args": ["cat, red car"] }),
         ] {
-            assert_eq!(script(json), Ok(Some(Script { subjects: expected.subjects.clone(), ..Script::default() })));
+            assert_eq!(script(json).unwrap().unwrap()["subjects"], json!(["cat", "red car"]));
         }
         assert_eq!(script(json!({ "prompt": "a cat" })), Ok(None));
         let off = json!({ "alwayson_scripts": { "attend_and_excite": { "args": [{ "enabled": false }] } } });
         assert_eq!(script(off), Ok(None));
         let options = json!({ "script_name": "attend_and_excite", "script_args": [{ "scale_factor": 3.0 }] });
-        assert_eq!(script(options).unwrap().unwrap().options.scale_factor, Some(3.0));
+        assert_eq!(script(options).unwrap().unwrap()["attend_and_excite"], json!({ "scale_factor": 3.0 }));
     }
 
     #[test]
     fn what_is_not_there_is_named() {
         let other = script(json!({ "alwayson_scripts": { "controlnet": { "args": [] } } })).unwrap_err();
         assert!(other.starts_with("there is no script 'controlnet'"), "{other}");
-        let typo = json!({ "script_name": "attend_and_excite", "script_args": [{ "sigmma": 1 }] });
-        assert!(script(typo).unwrap_err().contains("unknown field `sigmma`"));
-        assert!(translate_sampler("Heun", &["pndm".to_owned()]).unwrap_err().to_string().contains("'Heun'"));
-        assert_eq!(translate_sampler("PLMS", &["pndm".to_owned()]).unwrap(), "pndm");
+        let wrong =
+            script(json!({ "script_name": "attend_and_excite", "script_args": [{ "enabled": 1 }] })).unwrap_err();
+        assert!(wrong.contains("expected true or false"), "{wrong}");
+        assert!(translate_sampler("Heun").unwrap_err().to_string().contains("'Heun'"));
+        assert!(translate_sigmas("Beta").unwrap_err().to_string().contains("'beta'"));
+    }
+
+    #[test]
+    fn a_sampler_may_bring_the_spread_of_its_noise_levels() {
+        assert_eq!(translate_sampler("PLMS").unwrap(), (SchedulerKind::Pndm, None));
+        let karras = (SchedulerKind::DpmSolverMultistep, Some(SigmaSpacing::Karras));
+        assert_eq!(translate_sampler("DPM++ 2M Karras").unwrap(), karras);
+        assert_eq!(translate_sigmas("Exponential").unwrap(), Some(SigmaSpacing::Exponential));
+        assert_eq!(translate_sigmas("Automatic").unwrap(), None);
     }
 }

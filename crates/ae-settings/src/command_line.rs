@@ -1,30 +1,40 @@
 //! Settings as the arguments of a command line.
 
-use crate::{Overrides, all_options};
+use crate::{Group, Overrides, all_options};
 
 impl Overrides {
     /// The arguments of `ae generate` that give these values, in the order of the table.
     pub fn arguments(&self) -> Vec<String> {
-        let all = self.to_json();
+        let mut all = self.to_json();
+        // A command line takes neither a kernel for what is not smoothed nor a strength without an initial image.
+        if self.init_image.is_none() {
+            all.remove("strength");
+        }
+        if let Some(Value::Object(group)) = all.get_mut("attend_and_excite")
+            && self.attend_and_excite.smoothing == Some(false)
+        {
+            group.retain(|name, _| !["sigma", "kernel_size"].contains(&name.as_str()));
+        }
         let value = |group: Option<&str>, name: &str| match group {
             Some(group) => all.get(group)?.get(name),
             None => all.get(name),
         };
-        let arguments = all_options().filter_map(|(group, option)| Some(option.arguments(value(group, option.name)?)));
+        let options = all_options().filter(|(_, option)| option.group != Group::Record);
+        let arguments = options.filter_map(|(group, option)| Some(option.arguments(value(group, option.name)?)));
         arguments.flatten().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     #[test]
     fn every_kind_of_value_has_its_arguments() {
         let settings: Value = json!({
-            "prompt": "a cat", "subjects": ["cat", "red car"], "steps": 30, "vae_tiling": true, "scheduler": "euler-a",
+            "format": 2, "device": "cpu", "prompt": "a cat", "negative_prompt": "-a dog", "subjects": ["cat", "red car"], "steps": 30, "vae_tiling": true, "scheduler": "euler-a",
             "loras": [{ "name": "a.safetensors", "strength": 0.6 }, { "name": "b.safetensors", "strength": 1.0 }],
             "embeddings": [{ "name": "t.pt", "token": "<t>" }],
             "attend_and_excite": { "smoothing": false, "thresholds": { "0%": 0.05, "10": 0.5 }, "attention_res": [12, 20],
@@ -33,7 +43,7 @@ mod tests {
         let arguments = Overrides::from_json(&settings).unwrap().arguments().join(" ");
         assert_eq!(
             arguments,
-            "--prompt a cat --subjects cat,red car --steps 30 --scheduler euler-a --vae-tiling --lora a.safetensors:0.6 \
+            "--prompt a cat --negative-prompt=-a dog --subjects cat,red car --steps 30 --scheduler euler-a --vae-tiling --lora a.safetensors:0.6 \
              --lora b.safetensors:1.0 --embedding t.pt:<t> --thresholds 0%:0.05,10:0.5 --scale-range 1.0,0.5 \
              --attention-res 12x20 --no-smoothing"
         );

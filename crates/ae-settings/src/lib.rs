@@ -8,6 +8,7 @@ mod files;
 mod json;
 mod kinds;
 mod option;
+mod schema;
 mod settings;
 mod steps;
 mod value;
@@ -21,6 +22,7 @@ pub use kinds::{
     EotNormalization, FloatType, Method, NoiseKind, PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
 pub use option::{Group, OptionInfo};
+pub use schema::json_schema;
 pub use settings::{FORMAT, Overrides, Settings};
 pub use steps::{StepIndex, Thresholds};
 pub use value::{Kind, OptionValue};

@@ -36,7 +36,8 @@ pub struct OptionInfo {
 }
 
 /// A part of the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Group {
     /// The prompt, and what belongs to it alone.
@@ -117,9 +118,9 @@ impl OptionInfo {
                 }
             }
             Value::Array(items) if self.kind.repeats() => {
-                items.iter().flat_map(|item| [flag.clone(), item_text(item)]).collect()
+                items.iter().flat_map(|item| argument(flag.clone(), item_text(item))).collect()
             }
-            value => vec![flag, self.text(value)],
+            value => argument(flag, self.text(value)),
         }
     }
 
@@ -138,6 +139,11 @@ impl OptionInfo {
             value => item_text(value),
         }
     }
+}
+
+/// An option and its value; in one word where the value would be taken for another option.
+fn argument(flag: String, value: String) -> Vec<String> {
+    if value.starts_with('-') { vec![format!("{flag}={value}")] } else { vec![flag, value] }
 }
 
 /// A text, a number, or a file with what follows its colon.

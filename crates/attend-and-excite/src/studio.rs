@@ -3,6 +3,7 @@
 mod catalogue;
 mod draw;
 mod engine;
+mod refusals;
 mod tokens;
 
 pub use catalogue::{Catalogue, Listed};

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use ae_eval::Shard;
 use ae_settings::Method;
-use attend_and_excite::evaluation::Ablation;
 use ae_tensor::DeviceSpec;
+use attend_and_excite::evaluation::Ablation;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::Seeds;

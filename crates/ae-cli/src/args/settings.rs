@@ -99,7 +99,9 @@ impl<C: Chosen> clap::FromArgMatches for SettingsArgs<C> {
             };
             let members = match group {
                 None => &mut all,
-                Some(group) => all.entry(group).or_insert_with(|| Value::Object(Map::new())).as_object_mut().expect("an object"),
+                Some(group) => {
+                    all.entry(group).or_insert_with(|| Value::Object(Map::new())).as_object_mut().expect("an object")
+                }
             };
             members.insert(option.name.to_owned(), value);
         }

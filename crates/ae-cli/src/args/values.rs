@@ -13,7 +13,9 @@ impl FromStr for Seeds {
         /// More pictures than anybody waits for; a mistyped range is caught before it fills memory.
         const MOST: u64 = 100_000;
         let number = |part: &str| {
-            part.trim().parse::<u64>().map_err(|_| format!("'{part}' is not a seed: expected numbers like 0,1,2 or 0-63"))
+            part.trim()
+                .parse::<u64>()
+                .map_err(|_| format!("'{part}' is not a seed: expected numbers like 0,1,2 or 0-63"))
         };
         let mut seeds = Vec::new();
         let mut seen = std::collections::HashSet::new();

@@ -27,7 +27,13 @@ impl Files {
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`.
-    pub(crate) fn write_picture(&self, name: &str, image: &RgbImage, settings: &Settings, picture: &Picture) -> Result<PathBuf, CliError> {
+    pub(crate) fn write_picture(
+        &self,
+        name: &str,
+        image: &RgbImage,
+        settings: &Settings,
+        picture: &Picture,
+    ) -> Result<PathBuf, CliError> {
         let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();
         let path = self.output.join(&self.name).join(format!("{name}.png"));
         write_whole(path, |file| encode_png(file, image, &text_chunks(settings, &subjects)))

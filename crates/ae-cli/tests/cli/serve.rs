@@ -147,10 +147,13 @@ fn what_cannot_be_drawn_is_refused_before_it_waits() {
         (json!({ "prompt": "the red" }), "the prompt 'the red' has no word"),
         (json!({ "prompt": "a cat", "model": "../../etc" }), "there is no model '../../etc'"),
         (json!({ "prompt": "a cat", "device": "tpu" }), "there is no device 'tpu'"),
-        (json!({ "prompt": "a cat", "scheduler": "heun" }), "scheduler is 'heun'"),
-        (json!({ "prompt": "a cat", "method": "magic" }), "method is 'magic'"),
-        (json!({ "prompt": "a cat", "attend_and_excite": { "sigma": 0.0 } }), "sigma is 0"),
+        (json!({ "prompt": "a cat", "scheduler": "heun" }), "scheduler is \"heun\""),
+        (json!({ "prompt": "a cat", "method": "magic" }), "method is \"magic\""),
+        (json!({ "prompt": "a cat", "attend_and_excite": { "sigma": 0.0 } }), "attend_and_excite.sigma is 0"),
         (json!({ "prompt": "a cat", "width": 101 }), "width is 101"),
+        (json!({ "prompt": "a cat", "dtype": "f16" }), "dtype is \"f16\": the studio was started with \"f32\""),
+        (json!({ "prompt": "a cat", "loras": [{ "name": "a.safetensors" }] }), "loras is "),
+        (json!({ "prompt": "a cat", "init_image": { "name": "a.png" } }), "init_image is given"),
     ] {
         let answer = studio.client.post("/api/generate", &request);
         assert_eq!(answer.status, 422, "{request}: {}", answer.text());

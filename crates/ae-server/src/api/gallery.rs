@@ -133,20 +133,21 @@ pub(crate) async fn settings(
     State(app): State<App>,
     PngBody(bytes): PngBody,
 ) -> Result<Json<RestoredSettings>, ApiError> {
-    let invalid = |error: &dyn std::error::Error| ApiError::Invalid(error.to_string());
-    let info = read_settings(std::io::Cursor::new(bytes)).map_err(|error| invalid(&error))?;
-    let mut settings = GenerateRequest::from_settings(&info.settings).map_err(|error| invalid(&error))?;
-    // Pictures of the command line have the model's title, and its path where it has none.
-    settings.model = settings.model.and_then(|name| {
-        let models = app.engine.models().into_iter();
-        models.filter(|model| model.id == name || model.title == name).map(|model| model.id).next()
-    });
+    let info = read_settings(std::io::Cursor::new(bytes)).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let mut settings = GenerateRequest::from_json(info.settings)
+        .map_err(|error| ApiError::invalid(format!("the settings in this picture cannot be used: {error}")))?;
+    // Pictures of the command line have the model's title. One that is not here stays, to be refused by its name.
+    if let Some(name) = &mut settings.overrides.model
+        && let Some(model) = app.engine.models().into_iter().find(|model| model.title == *name)
+    {
+        *name = model.id;
+    }
     Ok(Json(RestoredSettings { settings }))
 }
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RestoredSettings {
-    /// What draws the picture again; without a model when it is not here.
+    /// What draws the picture again.
     settings: GenerateRequest,
 }
 

@@ -1,21 +1,19 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
-use crate::{Device, EngineError, Limits, Model, Tokens, TokensRequest};
+use crate::{Device, GenerateRequest, Limits, Model, Tokens, TokensRequest};
 
 /// What the server can do.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Info {
     version: &'static str,
     limits: Limits,
-    samplers: Vec<String>,
-    methods: Vec<String>,
-    rngs: Vec<String>,
     /// 256 colours of the heat maps, six hexadecimal digits each.
     palette: String,
 }
@@ -30,17 +28,19 @@ pub(crate) struct Devices {
     devices: Vec<Device>,
 }
 
-/// Version, limits and the names of samplers, methods and generators.
+/// Version, limits and colours.
 #[utoipa::path(get, path = "/api/info", responses((status = OK, body = Info)))]
 pub(crate) async fn info(State(app): State<App>) -> Json<Info> {
-    Json(Info {
-        version: env!("CARGO_PKG_VERSION"),
-        limits: (*app.limits).clone(),
-        samplers: app.engine.samplers(),
-        methods: app.engine.methods(),
-        rngs: app.engine.rngs(),
-        palette: ae_figures::palette_hex(),
-    })
+    Json(Info { version: env!("CARGO_PKG_VERSION"), limits: (*app.limits).clone(), palette: ae_figures::palette_hex() })
+}
+
+/// The fields of a request to `/api/generate`, as JSON Schema.
+///
+/// Of every option: type, range, names, default, title and description; `x-order`, `x-group`, `x-kind`, `x-flag` and `x-default`
+/// help forms. `x-methods` has the methods with the options that only they read.
+#[utoipa::path(get, path = "/api/schema", responses((status = OK, body = Object)))]
+pub(crate) async fn schema(State(app): State<App>) -> Json<Value> {
+    Json(GenerateRequest::json_schema(&app.limits))
 }
 
 /// The models that can be chosen, the default first.
@@ -65,16 +65,8 @@ pub(crate) async fn tokens(
     let length = request.prompt.chars().count();
     if length > app.limits.max_prompt {
         let most = app.limits.max_prompt;
-        return Err(ApiError::Invalid(format!("prompt is {length} characters long: expected at most {most}")));
+        let message = format!("prompt is {length} characters long: expected at most {most}");
+        return Err(ApiError::Invalid { field: Some("prompt".to_owned()), message });
     }
     Ok(Json(blocking(move || app.engine.tokens(&request)).await??))
-}
-
-impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Refused(message) => Self::Invalid(message),
-            error => Self::Failed(error.to_string()),
-        }
-    }
 }

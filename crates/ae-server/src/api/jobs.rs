@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::GenerateRequest;
@@ -25,8 +26,9 @@ pub(crate) struct Jobs {
     responses((status = ACCEPTED, body = JobView), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn generate(
     State(app): State<App>,
-    JsonBody(request): JsonBody<GenerateRequest>,
+    JsonBody(request): JsonBody<Value>,
 ) -> Result<(StatusCode, Json<JobView>), ApiError> {
+    let request = GenerateRequest::from_json(request)?;
     Ok((StatusCode::ACCEPTED, Json(app.submit(request).await?)))
 }
 
@@ -52,8 +54,8 @@ pub(crate) async fn cancel(State(app): State<App>, Name(id): Name) -> Result<Jso
 
 /// What happens to a job, as server-sent events up to its end.
 ///
-/// `job` is the job whenever it changes. Of what is drawn, `start` has seed, method, tokens and subjects of a run, `loss` the
-/// losses of every evaluation, and `step` a denoising step with its losses, attention maps and preview. Who comes in the
+/// `job` is the job whenever it changes. Of what is drawn, `start` has seed, method, tokens, subjects and terms of the loss of
+/// a run, `loss` the terms of every evaluation, and `step` a denoising step with its losses, attention maps and preview. Who comes in the
 /// middle first gets the start and the steps so far.
 #[utoipa::path(get, path = "/api/jobs/{id}/events", params(("id" = String, Path, description = "The job")),
     responses((status = OK, content_type = "text/event-stream", body = String), (status = "4XX", body = ErrorBody)))]

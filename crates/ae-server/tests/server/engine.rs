@@ -2,10 +2,11 @@ use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
 
-use ae_figures::{Step, Subject, Token, TokenMaps};
+use ae_figures::{Step, Subject, Term, Token, TokenMaps};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, PromptToken, Tokens, TokensRequest, Update, Word,
 };
+use ae_settings::{Method, Overrides, Settings};
 use serde_json::json;
 
 /// Paints one colour, in steps of two milliseconds. Prompts make it fail: "fail" returns an error, "panic" panics, and "refuse"
@@ -19,18 +20,6 @@ impl Engine for Painter {
 
     fn devices(&self) -> Vec<Device> {
         vec![Device { id: "cpu".to_owned(), title: "CPU".to_owned() }]
-    }
-
-    fn samplers(&self) -> Vec<String> {
-        vec!["pndm".to_owned(), "ddim".to_owned()]
-    }
-
-    fn methods(&self) -> Vec<String> {
-        vec!["attend-and-excite".to_owned(), "stable-diffusion".to_owned()]
-    }
-
-    fn rngs(&self) -> Vec<String> {
-        vec!["torch-cpu".to_owned()]
     }
 
     fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {
@@ -50,8 +39,11 @@ impl Engine for Painter {
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
-        match request.prompt.as_str() {
-            "refuse" => Err(EngineError::Refused("this prompt is refused".to_owned())),
+        if request.overrides.init_image.is_some() {
+            return Err(EngineError::refused("init_image", "an initial image cannot be painted over"));
+        }
+        match request.prompt() {
+            "refuse" => Err(EngineError::refused("prompt", "this prompt is refused")),
             _ => Ok(()),
         }
     }
@@ -62,20 +54,22 @@ impl Engine for Painter {
         seed: u64,
         observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Drawn, EngineError> {
-        assert!(request.prompt != "panic", "as asked for");
-        if request.prompt == "fail" {
+        assert!(request.prompt() != "panic", "as asked for");
+        if request.prompt() == "fail" {
             return Err(EngineError::Failed("the paint is dry".to_owned()));
         }
-        let num_steps = request.steps.unwrap_or(5);
+        let num_steps = request.overrides.steps.unwrap_or(5);
         let token = Token { index: 1, text: "paint".to_owned(), kind: "text".to_owned(), subject: Some(0) };
         let subject = Subject { text: "paint".to_owned(), positions: vec![1] };
-        let methods = ["attend-and-excite", "stable-diffusion"];
-        for method in &methods[..=usize::from(request.compare)] {
+        let terms = Term::per_subject(std::slice::from_ref(&subject));
+        let methods = [request.method(), Method::StableDiffusion];
+        for method in &methods[..=usize::from(request.has_plain())] {
             let start = Update::Started {
-                method,
+                method: *method,
                 num_steps,
                 tokens: std::slice::from_ref(&token),
                 subjects: std::slice::from_ref(&subject),
+                terms: &terms,
             };
             let mut go_on = observe(start);
             for step in 0..num_steps {
@@ -91,16 +85,22 @@ impl Engine for Painter {
                 }
             }
         }
-        let settings =
-            json!({ "version": "0", "model": "Paint 1", "prompt": request.prompt, "seed": seed, "steps": num_steps });
-        let picture = png(&settings.to_string());
-        let runs: Vec<_> = ae_server::PICTURE_NAMES[..=usize::from(request.compare)]
+        let own = json!({ "model": "Paint 1", "device": "cpu", "seed": seed, "steps": num_steps });
+        let settings = Settings::combine([&request.overrides, &Overrides::from_json(&own).unwrap()]);
+        let settings = settings.map_err(|error| EngineError::Failed(error.to_string()))?.to_json();
+        let picture = png(&serde_json::to_string(&settings).unwrap());
+        let runs: Vec<_> = ae_server::PICTURE_NAMES[..=usize::from(request.has_plain())]
             .iter()
             .map(|name| json!({ "method": "attend-and-excite", "picture": name, "steps": [] }))
             .collect();
-        let record = json!({ "format": 1, "prompt": request.prompt, "seed": seed, "command": "ae", "settings": settings,
+        let record = json!({ "format": 1, "prompt": request.prompt(), "seed": seed, "command": "ae", "settings": settings,
             "tokens": [], "subjects": [], "palette": "", "runs": runs });
-        Ok(Drawn { plain: request.compare.then(|| picture.clone()), picture, record, trace: json!({ "steps": [] }) })
+        Ok(Drawn {
+            plain: request.has_plain().then(|| picture.clone()),
+            picture,
+            record,
+            trace: json!({ "steps": [] }),
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was made.
 
-use serde_json::json;
+use ae_settings::Method;
+use serde_json::{Value, json};
 
 use crate::engine::png;
 use crate::place::Place;
@@ -72,7 +73,16 @@ fn a_picture_gives_its_settings_back_as_a_request() {
     assert_eq!(job.status, 202, "{}", job.text());
 
     let foreign = send(&png("{}"));
-    assert_eq!((foreign.status, foreign.error().contains("no prompt")), (422, true), "{}", foreign.text());
+    assert_eq!((foreign.status, foreign.error().contains("prompt is missing")), (422, true), "{}", foreign.text());
+    // Nothing is dropped: what this version does not know is named.
+    for (settings, expected) in [
+        (json!({ "format": 9, "prompt": "paint", "other": 1 }), "the settings have format 9"),
+        (json!({ "format": 2, "prompt": "paint", "other": 1 }), "unknown field `other`"),
+        (json!({ "format": 2, "prompt": "paint", "strength": "much" }), "strength is \"much\""),
+    ] {
+        let refused = send(&png(&settings.to_string()));
+        assert_eq!((refused.status, refused.error().contains(expected)), (422, true), "{}", refused.text());
+    }
     let broken = send(b"no picture");
     assert_eq!((broken.status, broken.error().contains("no whole PNG file")), (422, true), "{}", broken.text());
 }
@@ -89,4 +99,59 @@ fn the_gallery_outlives_the_server() {
     let again = Place::with(|config| config.gallery.clone_from(&gallery));
     assert_eq!(again.client.gallery(), before);
     assert!(!gallery.join(".ae-half").exists());
+}
+
+/// What a request asks for is in the picture, comes back from it as a request, and asks for the same again.
+#[test]
+fn a_request_a_picture_and_the_restored_request_say_the_same() {
+    let place = Place::new();
+    let draw = |request: &Value| {
+        let answer = place.client.post("/api/generate", request);
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        let job = place.client.end(&answer.json()["id"]);
+        let id = job["pictures"][0].as_str().unwrap();
+        let picture = place.client.get(&format!("/api/gallery/{id}/picture.png")).body;
+        let restored = place.client.send("POST", "/api/settings", &[("Content-Type", "image/png")], &picture);
+        let settings = place.client.get(&format!("/api/gallery/{id}")).json()["settings"].clone();
+        (settings, restored.json()["settings"].clone())
+    };
+    for method in Method::ALL {
+        let mut request = json!({ "prompt": "paint and \"paper\"", "negative_prompt": "grün", "seeds": [7], "method": method,
+            "subjects": ["paint#1"], "steps": 3, "guidance_scale": 0.1, "height": 24, "width": 40, "scheduler": "dpmpp-2m",
+            "sigmas": "karras", "timestep_spacing": "trailing", "rng": "torch-cuda", "clip_skip": 1, "vae_tiling": true,
+            "prompt_weighting": true, "model": "paint" });
+        for own in method.own_options() {
+            request[own] = match *own {
+                "attend_and_excite" => json!({ "max_iter_to_alter": "12.5%", "thresholds": { "0%": 0.1, "7": 0.2 },
+                    "attention_res": [12, 20], "scale_range": [0.1, 0.3], "smoothing": false, "eot_normalization": "on" }),
+                "phrases" => json!(["a lot of paint"]),
+                other => panic!("the test says nothing of {other}"),
+            };
+        }
+        let (settings, restored) = draw(&request);
+        for (name, value) in request.as_object().unwrap() {
+            let expected = if name == "attend_and_excite" { &settings[name] } else { value };
+            assert_eq!(&restored[name], expected, "{method}: {name}");
+            for (member, value) in value.as_object().into_iter().flatten() {
+                assert_eq!(&restored[name][member], value, "{method}: {name}.{member}");
+            }
+        }
+        let (settings_again, restored_again) = draw(&restored);
+        assert_eq!(settings_again, settings, "{method}");
+        assert_eq!(restored_again, restored, "{method}");
+        // The settings can be posted as they are, too.
+        assert_eq!(draw(&settings).0, settings, "{method}");
+    }
+}
+
+#[test]
+fn what_the_engine_cannot_do_of_a_picture_is_refused_by_its_field() {
+    let place = Place::new();
+    let settings =
+        json!({ "format": 2, "prompt": "paint", "seed": 3, "init_image": { "name": "a.png" }, "strength": 0.5 });
+    let picture = png(&settings.to_string());
+    let restored = place.client.send("POST", "/api/settings", &[("Content-Type", "image/png")], &picture).json();
+    assert_eq!(restored["settings"]["init_image"]["name"], "a.png");
+    let refused = place.client.post("/api/generate", &restored["settings"]);
+    assert_eq!((refused.status, &refused.json()["field"]), (422, &json!("init_image")), "{}", refused.text());
 }

@@ -37,6 +37,7 @@ fn events_tell_a_job_to_its_end() {
     let of = |name: &str| events.iter().filter(|(known, _)| known == name).map(|(_, data)| data).collect::<Vec<_>>();
     let (starts, steps, losses) = (of("start"), of("step"), of("loss"));
     assert_eq!((starts.len(), steps.len(), losses.len() >= 9), (2, 10, true), "{events:?}");
+    assert_eq!(starts[0]["terms"], json!([{ "name": "paint", "subject": 0 }]));
     assert_eq!((&starts[0]["method"], &starts[1]["method"]), (&json!("attend-and-excite"), &json!("stable-diffusion")));
     assert_eq!((&starts[1]["run"], &steps[9]["run"], &steps[9]["step"]), (&json!(1), &json!(1), &json!(4)));
     assert_eq!((&steps[0]["maps"]["peak"], &steps[0]["num_steps"]), (&json!(0.5), &json!(5)));
@@ -90,8 +91,18 @@ fn a_bad_job_ends_alone() {
     }
     let refused = place.client.post("/api/generate", &json!({ "prompt": "refuse" }));
     assert_eq!((refused.status, refused.error().as_str()), (422, "this prompt is refused"));
+    assert_eq!(refused.json()["field"], "prompt");
     let job = place.client.submit(&json!({}));
     assert_eq!(place.client.end(&job["id"])["state"], "done");
+}
+
+/// Plain sampling has no plain picture beside it: a job that asks for one counts its runs all the same.
+#[test]
+fn plain_sampling_is_not_compared_with_itself() {
+    let place = Place::new();
+    let job = place.client.submit(&json!({ "compare": true, "method": "stable-diffusion", "steps": 100 }));
+    let job = place.client.wait(&job["id"], |job| job["run"].is_object());
+    assert_eq!((&job["run"]["of"], &job["run"]["method"]), (&json!(1), &json!("stable-diffusion")));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The description of the API is that of the server that runs.
 
+use serde_json::{Value, json};
+
 use crate::place::Place;
 
 #[test]
@@ -19,6 +21,43 @@ fn every_route_of_the_document_is_served() {
             let is_missing_route = answer.status == 404 && answer.error().starts_with("there is nothing at");
             assert!(!is_missing_route, "{method} {path}");
             assert!(operation["description"].is_string() || operation["summary"].is_string(), "{method} {path}");
+        }
+    }
+}
+
+/// Whoever reads the schema knows all that the server takes, and nothing else.
+#[test]
+fn the_schema_is_that_of_the_requests() {
+    let place = Place::with(|config| config.limits.max_steps = 30);
+    let schema = place.client.get("/api/schema").json();
+    let document = place.client.get("/api/openapi.json").json();
+    let properties = schema["properties"].as_object().unwrap();
+    let documented = document["components"]["schemas"]["GenerateRequest"]["properties"].as_object().unwrap();
+    assert_eq!(properties.keys().collect::<Vec<_>>(), documented.keys().collect::<Vec<_>>());
+    assert_eq!(schema["properties"]["steps"]["maximum"], 30);
+    let refuses = |name: &str, value: &Value| {
+        let mut body = json!({ "prompt": "paint" });
+        body[name] = value.clone();
+        let answer = place.client.post("/api/generate", &body);
+        assert_eq!(answer.status, 422, "{name}: {value}: {}", answer.text());
+        let field = answer.json()["field"].clone();
+        assert!(field.as_str().is_some_and(|field| field.starts_with(name)), "{name}: {value}: {}", answer.text());
+    };
+    for (name, property) in properties {
+        let wrong = if property["type"] == "string" { json!([1]) } else { json!("wrong") };
+        refuses(name, &wrong);
+        for (bound, beyond) in [("minimum", -1), ("maximum", 1)] {
+            if let Some(bound) = property[bound].as_i64() {
+                refuses(name, &json!(bound + beyond));
+            }
+        }
+        if property["enum"].is_array() {
+            refuses(name, &json!("no such name"));
+        }
+        for (member, property) in property["properties"].as_object().into_iter().flatten() {
+            if property["x-kind"].is_string() {
+                refuses(name, &json!({ member: { "wrong": [] } }));
+            }
         }
     }
 }

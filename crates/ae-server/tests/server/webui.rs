@@ -10,7 +10,7 @@ use crate::place::Place;
 fn txt2img_waits_for_its_pictures() {
     let place = Place::new();
     let request = json!({ "prompt": "paint", "negative_prompt": "", "seed": 5, "steps": 3, "cfg_scale": 7, "width": 64,
-        "height": 64, "batch_size": 2, "n_iter": 1, "sampler_name": "PLMS", "send_images": true, "save_images": false,
+        "height": 64, "batch_size": 2, "n_iter": 1, "sampler_name": "DPM++ 2M", "scheduler": "Karras", "send_images": true, "save_images": false,
         "alwayson_scripts": { "attend_and_excite": { "args": [{ "subjects": ["paint"], "scale_factor": 3.0 }] } } });
     let answer = place.client.post("/sdapi/v1/txt2img", &request);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -21,7 +21,8 @@ fn txt2img_waits_for_its_pictures() {
     let info: serde_json::Value = serde_json::from_str(answer["info"].as_str().unwrap()).unwrap();
     assert_eq!(info["all_seeds"], json!([5, 6]));
     let parameters = &answer["parameters"];
-    assert_eq!((&parameters["method"], &parameters["scheduler"]), (&json!("attend-and-excite"), &json!("pndm")));
+    assert_eq!((&parameters["method"], &parameters["scheduler"]), (&json!("attend-and-excite"), &json!("dpmpp-2m")));
+    assert_eq!((&parameters["sigmas"], &parameters["guidance_scale"]), (&json!("karras"), &json!(7.0)));
     assert_eq!(parameters["attend_and_excite"]["scale_factor"], 3.0);
     assert_eq!(place.client.gallery().len(), 2);
 }
@@ -39,6 +40,11 @@ fn what_cannot_be_done_is_refused() {
     for (request, expected) in [
         (json!({ "prompt": "paint", "enable_hr": true }), "enable_hr is not available"),
         (json!({ "prompt": "paint", "sampler_name": "Heun" }), "there is no sampler 'Heun'"),
+        (json!({ "prompt": "paint", "scheduler": "Beta" }), "there is no scheduler 'beta'"),
+        (
+            json!({ "prompt": "paint", "script_name": "attend_and_excite", "script_args": [{ "sigmma": 1 }] }),
+            "unknown field `attend_and_excite.sigmma`",
+        ),
         (json!({ "prompt": "paint", "batch_size": 100 }), "batch_size x n_iter is 100"),
         (json!({ "prompt": "paint", "seed": -7 }), "seed is -7"),
         (

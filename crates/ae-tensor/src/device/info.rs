@@ -3,7 +3,7 @@ use super::gpu::Properties;
 use super::open::{count, open};
 use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
-use crate::FloatType;
+use crate::{BurnFloat, FloatType};
 
 /// A device of this machine that this build can use.
 #[derive(Clone, Debug, PartialEq, Eq)]

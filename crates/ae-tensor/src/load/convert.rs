@@ -5,7 +5,7 @@ use std::io;
 use ae_checkpoint::{ElementType, StoredTensor};
 use burn::tensor::{AllocationProperty, Bytes, TensorData, bf16, f16};
 
-use crate::FloatType;
+use crate::{BurnFloat, FloatType};
 
 /// The data of a stored tensor in `dtype`; transposed, if it is to be, from `[rows, cols]`.
 ///

@@ -54,13 +54,13 @@ impl Job<'_> {
     /// The call of `ae generate` that draws the same.
     fn command(&self, seed: u64) -> String {
         let mut given = self.request.overrides.clone();
-        given.seed = None;
+        (given.seed, given.format, given.version, given.device) = (None, None, None, None);
         given.model.clone_from(&self.listed.option);
         let mut arguments = vec!["generate".to_owned()];
         arguments.extend(given.arguments());
         arguments.push(format!("--seeds={seed}"));
         arguments.extend(self.request.device.as_ref().map(|device| format!("--device={device}")));
-        arguments.extend(self.request.compare.then(|| "--compare".to_owned()));
+        arguments.extend(self.request.has_plain().then(|| "--compare".to_owned()));
         command_line(arguments)
     }
 

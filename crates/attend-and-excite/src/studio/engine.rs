@@ -6,12 +6,12 @@ use ae_pipeline::{ClipTokenizer, Prepared, SubjectChoice, load_tokenizer};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, ModelDefaults, Tokens, TokensRequest, Update,
 };
-use ae_settings::{EmbeddingRef, FileRef, LoraRef, Method, Overrides, PredictionType, Settings};
+use ae_settings::{Method, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
 use super::catalogue::{Catalogue, Listed};
 use super::draw::Job;
-use super::{failed, refused, tokens};
+use super::{failed, refusals, refused, tokens};
 use crate::LoadedModel;
 use crate::loaded::load_options;
 
@@ -110,37 +110,6 @@ impl StudioEngine {
         loaded.as_ref().filter(|loaded| loaded.id == listed.id).map(|loaded| Arc::clone(&loaded.model))
     }
 
-    /// Refuses what a request asks to be loaded and is not: files are loaded when the server starts.
-    fn check_loaded(&self, given: &Overrides) -> Result<(), EngineError> {
-        if given.init_image.is_some() {
-            let message = "init_image cannot be used here: the studio draws from noise alone; use `ae generate --init-image`";
-            return Err(EngineError::refused("init_image", message));
-        }
-        let mut shared = Settings::default();
-        shared.apply(&self.shared);
-        let names = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let base = |name: &str| FileRef::new(name).base_name().to_owned();
-        let loras = |loras: &[LoraRef]| {
-            names(loras.iter().map(|lora| LoraRef { name: base(&lora.name), ..lora.clone() }.to_string()).collect())
-        };
-        let embeddings = |all: &[EmbeddingRef]| names(all.iter().map(|embedding| base(&embedding.name)).collect());
-        let vae = |vae: Option<&FileRef>| names(vae.into_iter().map(|vae| base(&vae.name)).collect());
-        let kind = |kind: Option<PredictionType>| names(kind.into_iter().map(|kind| kind.to_string()).collect());
-        for (field, wanted, loaded) in [
-            ("loras", given.loras.as_deref().map(loras), loras(&shared.loras)),
-            ("embeddings", given.embeddings.as_deref().map(embeddings), embeddings(&shared.embeddings)),
-            ("vae", given.vae.as_ref().map(|file| vae(Some(file))), vae(shared.vae.as_ref())),
-            ("dtype", given.dtype.map(|dtype| dtype.to_string()), shared.dtype.to_string()),
-            ("prediction_type", given.prediction_type.map(|own| kind(Some(own))), kind(shared.prediction_type)),
-        ] {
-            if let Some(wanted) = wanted.filter(|wanted| *wanted != loaded) {
-                let message = format!("{field} is {wanted}: this studio was started with {loaded}");
-                return Err(EngineError::refused(field, message));
-            }
-        }
-        Ok(())
-    }
-
     /// A request over the model's defaults, understood.
     fn prepare(&self, request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
         let mut own = model.pipeline.request_with(&request.overrides).map_err(refused)?;
@@ -213,7 +182,7 @@ impl Engine for StudioEngine {
         let given = &request.overrides;
         let listed = self.listed(given.model.as_deref())?;
         self.device(request.device.as_deref())?;
-        self.check_loaded(given)?;
+        refusals::check(given, &self.shared)?;
         if let Some(model) = self.loaded_model(listed) {
             return self.prepare(request, &model, 0).map(drop);
         }
@@ -235,7 +204,7 @@ impl Engine for StudioEngine {
     ) -> Result<Drawn, EngineError> {
         let listed = self.listed(request.overrides.model.as_deref())?;
         let device = self.device(request.device.as_deref())?;
-        self.check_loaded(&request.overrides)?;
+        refusals::check(&request.overrides, &self.shared)?;
         let model = self.model(listed, device)?;
         let prepared = self.prepare(request, &model, seed)?;
         Job { request, listed, model: &model, prepared }.draw(observe)

@@ -56,12 +56,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
 }
 
 /// What the folder will hold.
-fn plan(
-    args: &EvalRunArgs,
-    model: &LoadedModel,
-    arms: &[ArmSettings],
-    prompts: Vec<Prompt>,
-) -> Result<Plan, CliError> {
+fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: Vec<Prompt>) -> Result<Plan, CliError> {
     let pipeline = &model.pipeline;
     let mut planned = Vec::new();
     for arm in arms {
@@ -191,7 +186,11 @@ fn draw_unit(
     request.seeds.clone_from(&unit.seeds);
     let prepared = pipeline.prepare(&request)?;
     let output = pipeline.draw(&prepared, &mut |_| {
-        if ends.iter().any(|ends| ends.load(Ordering::SeqCst)) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if ends.iter().any(|ends| ends.load(Ordering::SeqCst)) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })?;
     for picture in &output.pictures {
         let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();

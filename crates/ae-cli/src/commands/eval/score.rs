@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use ae_checkpoint::Checkpoint;
 use ae_eval::{PictureScorer, Plan, Tally};
 use ae_tensor::FloatType;
-use attend_and_excite::evaluation::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
 use ae_vision::{Captioner, ClipModel, ClipScorer, SubjectDetector};
+use attend_and_excite::evaluation::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
 
 use super::opened;
 use crate::Verbosity;

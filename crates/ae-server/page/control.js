@@ -1,0 +1,117 @@
+// One option in the form: its label, its input, and what is said of it.
+
+import { element } from "./dom.js";
+import { PARSERS } from "./fields.js";
+
+/// Kinds whose values are short: two stand side by side.
+const NARROW = ["whole", "number", "pair", "resolution", "step"];
+
+/// Whether a form can show an option.
+export function isShowable({ "x-kind": kind }) {
+  return kind in PARSERS || kind === "choice" || kind === "switch";
+}
+
+/// What cannot be sent as it is in the form.
+export class FieldError extends Error {
+  constructor(input, message) {
+    super(message);
+    this.input = input;
+  }
+}
+
+export class Control {
+  /// `choices` are the values of a select, each with its text, where they are the server's and not the option's.
+  constructor(option, options, choices) {
+    this.isListed = choices !== undefined;
+    this.option = option;
+    this.options = options;
+    this.kind = option["x-kind"];
+    this.hint = element("p", { className: "hint", id: `${option.name}-hint` });
+    this.input = this.createInput(choices ?? option.enum?.map((name) => [name, options.text(option, name)]));
+    this.input.id = option.name;
+    this.input.setAttribute("aria-describedby", this.hint.id);
+    const label = element("label", { htmlFor: option.name, textContent: option.title });
+    const isSwitch = this.kind === "switch";
+    const parts = isSwitch ? [this.input, element("div", {}, label, this.hint)] : [label, this.input, this.hint];
+    const className = isSwitch ? "check" : NARROW.includes(this.kind) ? "field narrow" : "field";
+    this.root = element("div", { className }, ...parts);
+    this.showDefault(option.default);
+    this.write(undefined);
+  }
+
+  createInput(choices) {
+    const { kind, option } = this;
+    if (choices) {
+      const all = option.default === undefined && option.enum ? [["", ""], ...choices] : choices;
+      return element("select", {}, ...all.map(([value, textContent]) => element("option", { value, textContent })));
+    }
+    if (kind === "switch") return element("input", { type: "checkbox" });
+    if (kind === "text") return element("textarea", { rows: 2 });
+    if (kind !== "whole") return element("input", { autocomplete: "off", inputMode: kind === "number" ? "decimal" : "" });
+    return element("input", {
+      type: "number",
+      inputMode: "numeric",
+      min: option.minimum ?? "",
+      max: option.maximum ?? "",
+    });
+  }
+
+  /// Whether the option is sent; those of other methods are hidden.
+  get active() {
+    return !this.input.disabled && this.input.closest("[hidden]") === null;
+  }
+
+  /// The value as a request has it; undefined where the choice is the model's.
+  read() {
+    const { input, kind } = this;
+    if (kind === "switch") return input.checked === (this.default ?? false) ? undefined : input.checked;
+    const text = input.value.trim();
+    // A number field with other text in it has an empty value, but must not pass for empty.
+    if (text === "" && !input.validity.badInput) return undefined;
+    if (input.tagName === "SELECT") return text;
+    try {
+      return PARSERS[kind](text);
+    } catch (error) {
+      throw new FieldError(input, `${this.option.title}: ${error.message}.`);
+    }
+  }
+
+  /// Shows a value, or none.
+  write(value) {
+    const { input, option } = this;
+    if (this.kind === "switch") input.checked = value ?? this.default ?? false;
+    else if (input.tagName === "SELECT") this.select(value ?? option.default);
+    else input.value = value === undefined ? "" : this.options.text(option, value);
+    this.showHint();
+  }
+
+  /// Settings from elsewhere may name what is not here; it is kept, so that the server can say what is missing.
+  select(value) {
+    const { input } = this;
+    if (value === undefined) input.selectedIndex = 0;
+    else if (![...input.options].some((each) => each.value === value))
+      input.append(element("option", { value, textContent: value }));
+    if (value !== undefined) input.value = value;
+  }
+
+  /// Says what an empty field stands for.
+  showDefault(value) {
+    const { input, option } = this;
+    this.default = value;
+    const inWords = option["x-default"] ?? "";
+    const text = value === undefined ? "" : this.options.text(option, value);
+    if (input.tagName !== "SELECT") input.placeholder = text || inWords;
+    else if (input.options[0]?.value === "") input.options[0].textContent = text ? `${inWords} (${text})` : inWords;
+  }
+
+  /// Of a choice what was chosen, otherwise what the option is.
+  showHint() {
+    const { option, input } = this;
+    const chosen = option["x-enum-descriptions"]?.[option.enum.indexOf(input.value)];
+    const text = this.isListed ? "" : (chosen ?? option.description ?? "");
+    this.hint.hidden = text === "";
+    // Names in backticks are code.
+    const parts = text.split("`").map((part, index) => (index % 2 ? element("code", { textContent: part }) : part));
+    this.hint.replaceChildren(...parts);
+  }
+}
