@@ -1,6 +1,6 @@
 //! One seed as figures and reports show it.
 
-use ae_figures::{Explanation, Run, Step};
+use ae_figures::{Explanation, Run, Step, Term};
 use ae_pipeline::{Method, Picture, Pipeline, Request, SubjectChoice};
 
 use crate::error::CliError;
@@ -31,6 +31,7 @@ pub(crate) fn explanation(
         picture: plain.image,
         steps,
     }));
+    let figure_subjects = figure_subjects(&subjects);
     Ok(Explanation {
         prompt: request.prompt.clone(),
         seed: picture.seed,
@@ -38,7 +39,8 @@ pub(crate) fn explanation(
         settings: record.settings().clone(),
         trace: record.trace(),
         tokens: figure_tokens(&prompt, &subjects),
-        subjects: figure_subjects(&subjects),
+        terms: Term::per_subject(&figure_subjects),
+        subjects: figure_subjects,
         runs,
     })
 }

@@ -21,6 +21,8 @@ pub struct Explanation {
     pub tokens: Vec<Token>,
     /// The subjects whose attention is shown.
     pub subjects: Vec<Subject>,
+    /// The terms of the loss, as the [evaluations](crate::StepGuidance::evaluations) have them.
+    pub terms: Vec<Term>,
     /// The guided run, and the plain one if it was drawn too.
     pub runs: Vec<Run>,
 }
@@ -45,6 +47,23 @@ pub struct Subject {
     pub text: String,
     /// The positions of its tokens.
     pub positions: Vec<usize>,
+}
+
+/// A term of the loss that guidance lowers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Term {
+    /// Its name.
+    pub name: String,
+    /// The subject that it belongs to, as an index into the subjects, if it belongs to one.
+    pub subject: Option<usize>,
+}
+
+impl Term {
+    /// Returns one term for each subject, named as the subject, as Attend-and-Excite has them.
+    pub fn per_subject(subjects: &[Subject]) -> Vec<Self> {
+        let term = |(index, subject): (usize, &Subject)| Self { name: subject.text.clone(), subject: Some(index) };
+        subjects.iter().enumerate().map(term).collect()
+    }
 }
 
 /// One way to draw the seed.

@@ -3,8 +3,8 @@
 use image::RgbImage;
 
 use crate::data_uri;
+use crate::drawing;
 use crate::sheet::{scaled, tile_size};
-use crate::svg;
 
 /// Names and contents of files of the page folder.
 macro_rules! files {
@@ -61,7 +61,7 @@ pub fn filled(template: &str, content: impl Fn(&str) -> String) -> String {
 
 /// A text as HTML and XML have it, in elements and between double quotes; what no XML may contain is replaced.
 pub fn escaped(text: &str) -> String {
-    svg::escaped(text)
+    drawing::escaped(text)
 }
 
 /// The style that reports and the studio share: colours, light and dark, and what is used on every page.

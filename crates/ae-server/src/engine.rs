@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_figures::{Step, Subject, Token};
+use ae_figures::{Step, Subject, Term, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -180,6 +180,8 @@ pub enum Update<'a> {
         tokens: &'a [Token],
         /// The subjects whose attention is shown.
         subjects: &'a [Subject],
+        /// The terms of the loss.
+        terms: &'a [Term],
     },
     /// The loss was evaluated.
     Loss {
@@ -187,7 +189,7 @@ pub enum Update<'a> {
         step: usize,
         /// Refinement updates made in this step so far.
         iteration: usize,
-        /// The loss of every subject.
+        /// The loss of every term.
         losses: &'a [f32],
     },
     /// A denoising step ended.

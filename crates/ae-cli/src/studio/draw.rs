@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_figures::Step;
+use ae_figures::{Step, Term};
 use ae_pipeline::{Event, Method, Picture, Pipeline, PipelineError, Request};
 use ae_server::{Drawn, EngineError, GenerateRequest, PICTURE_NAMES, Update};
 use image::RgbImage;
@@ -64,8 +64,8 @@ impl Order<'_> {
         let mut recorder =
             Recorder::new(pipeline, request, Previews::Share(PREVIEW_SHARE)).map_err(|error| failed(&error))?;
         let num_steps = request.num_inference_steps;
-        let started =
-            Update::Started { method: request.method.name(), num_steps, tokens: &tokens, subjects: &subjects };
+        let (method, terms) = (request.method.name(), Term::per_subject(&subjects));
+        let started = Update::Started { method, num_steps, tokens: &tokens, subjects: &subjects, terms: &terms };
         if observe(started).is_break() {
             return Err(EngineError::Interrupted);
         }

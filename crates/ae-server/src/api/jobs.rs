@@ -52,8 +52,8 @@ pub(crate) async fn cancel(State(app): State<App>, Name(id): Name) -> Result<Jso
 
 /// What happens to a job, as server-sent events up to its end.
 ///
-/// `job` is the job whenever it changes. Of what is drawn, `start` has seed, method, tokens and subjects of a run, `loss` the
-/// losses of every evaluation, and `step` a denoising step with its losses, attention maps and preview. Who comes in the
+/// `job` is the job whenever it changes. Of what is drawn, `start` has seed, method, tokens, subjects and terms of the loss of a run,
+/// `loss` the losses of every evaluation, and `step` a denoising step with its losses, attention maps and preview. Who comes in the
 /// middle first gets the start and the steps so far.
 #[utoipa::path(get, path = "/api/jobs/{id}/events", params(("id" = String, Path, description = "The job")),
     responses((status = OK, content_type = "text/event-stream", body = String), (status = "4XX", body = ErrorBody)))]

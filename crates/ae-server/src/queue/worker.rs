@@ -92,14 +92,15 @@ impl Queue {
 fn update_job(job: &mut Job, seed: u64, update: &Update<'_>) {
     let run = job.view.run.as_ref().map_or(0, |run| run.index);
     match update {
-        Update::Started { method, num_steps, tokens, subjects } => {
+        Update::Started { method, num_steps, tokens, subjects, terms } => {
             let index = if job.view.run.is_some() { run + 1 } else { 0 };
             let per_seed = 1 + usize::from(job.view.request.compare);
             let of = job.view.request.seeds.len() * per_seed;
             job.view.run = Some(RunView { index, of, seed, method: (*method).to_owned() });
             (job.view.step, job.view.num_steps) = (0, *num_steps);
             job.publish();
-            let start = json!({ "run": index, "seed": seed, "method": method, "tokens": tokens, "subjects": subjects });
+            let start = json!({ "run": index, "seed": seed, "method": method, "tokens": tokens, "subjects": subjects,
+                "terms": terms });
             job.record(Event::new("start", &start));
         }
         Update::Loss { step, iteration, losses } => {

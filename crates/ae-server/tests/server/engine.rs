@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
 
-use ae_figures::{Step, Subject, Token, TokenMaps};
+use ae_figures::{Step, Subject, Term, Token, TokenMaps};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, PromptToken, Tokens, TokensRequest, Update, Word,
 };
@@ -76,6 +76,7 @@ impl Engine for Painter {
                 num_steps,
                 tokens: std::slice::from_ref(&token),
                 subjects: std::slice::from_ref(&subject),
+                terms: &Term::per_subject(std::slice::from_ref(&subject)),
             };
             let mut go_on = observe(start);
             for step in 0..num_steps {
