@@ -1,10 +1,10 @@
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ae_eval::folder_name;
+use ae_files::folder_name;
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use tempfile::NamedTempFile;
 
 use super::Record;
 use crate::error::CliError;
@@ -47,11 +47,8 @@ impl Files {
 }
 
 /// Writes a file that appears whole or not at all.
-pub(crate) fn write_whole(
-    path: PathBuf,
-    write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
-) -> Result<PathBuf, CliError> {
-    match ae_eval::write_whole(&path, write) {
+pub(crate) fn write_whole(path: PathBuf, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf, CliError> {
+    match ae_files::write_file(&path, write) {
         Ok(()) => Ok(path),
         Err(source) => Err(CliError::Write { path, source }),
     }
