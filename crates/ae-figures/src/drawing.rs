@@ -1,6 +1,7 @@
 //! Lines, dots and labels: written as SVG with real text, or drawn into pixels.
 
 use image::{Rgb, RgbImage};
+use maud::{Markup, PreEscaped, html};
 use zeno::{Command, Mask, PathBuilder as _, Stroke, Style as Paint, Transform};
 
 use crate::data_uri::base64;
@@ -39,6 +40,17 @@ pub(crate) enum Anchor {
     Start,
     Middle,
     End,
+}
+
+impl Anchor {
+    fn name(self) -> &'static str {
+        ["start", "middle", "end"][self as usize]
+    }
+
+    /// The share of the label that lies before the place.
+    fn share(self) -> f32 {
+        self as u8 as f32 / 2.0
+    }
 }
 
 #[derive(Debug)]
@@ -85,24 +97,30 @@ impl Drawing {
 
     /// The document with its font on white paper, for those who do not see it with a title and a description.
     pub(crate) fn document(&self, size: (u32, u32), title: &str, description: &str) -> String {
-        let font = base64(regular());
-        let style = format!("<style>@font-face{{font-family:Inter;src:url(data:font/otf;base64,{font})}}</style>");
-        let paper = format!("<rect width=\"{}\" height=\"{}\" fill=\"{}\"/>", size.0, size.1, hex(PAPER));
-        self.svg(size, "role=\"img\"", &(style + &described(title, description) + &paper))
+        let font = format!("@font-face{{font-family:Inter;src:url(data:font/otf;base64,{})}}", base64(regular()));
+        let head = html! {
+            style { (PreEscaped(font)) }
+            rect width=(size.0) height=(size.1) fill=(hex(PAPER)) {}
+        };
+        self.svg(size, None, title, description, &head)
     }
 
     /// An element of a page, which brings font and background.
     pub(crate) fn inline(&self, size: (u32, u32), class: &str, title: &str, description: &str) -> String {
-        self.svg(size, &format!("class=\"{class}\" role=\"img\""), &described(title, description))
+        self.svg(size, Some(class), title, description, &html! {})
     }
 
-    fn svg(&self, (width, height): (u32, u32), attributes: &str, head: &str) -> String {
-        let marks: String = self.marks.iter().map(|(mark, class)| mark.svg(class)).collect();
-        format!(
-            "<svg {attributes} xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"{FAMILY}\" fill=\"{}\">{head}{marks}</svg>",
-            hex(INK)
-        )
+    fn svg(&self, (width, height): (u32, u32), class: Option<&str>, title: &str, text: &str, head: &Markup) -> String {
+        let drawn = html! {
+            svg class=[class] role="img" xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+                viewBox={ "0 0 " (width) " " (height) } font-family=(FAMILY) fill=(hex(INK)) {
+                title { (printable(title)) }
+                desc { (printable(text)) }
+                (head)
+                @for (mark, class) in &self.marks { (mark.svg(class)) }
+            }
+        };
+        drawn.into_string()
     }
 
     /// The pixels of the figure on white, `factor` times its size.
@@ -116,39 +134,28 @@ impl Drawing {
 }
 
 impl Mark {
-    fn svg(&self, class: &str) -> String {
+    /// Elements are closed by name: SVG is XML.
+    fn svg(&self, class: &str) -> Markup {
         match self {
-            Self::Line((x1, y1), (x2, y2), pen) => {
-                format!(
-                    "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" {}/>",
-                    strokes(pen)
-                )
-            }
-            Self::Curve(points, pen) => {
-                format!("<polyline class=\"{class}\" points=\"{}\" fill=\"none\" {}/>", list(points), strokes(pen))
-            }
-            Self::Outline(corners, pen) => {
-                let corners = list(corners);
-                format!("<polygon class=\"{class}\" points=\"{corners}\" fill=\"{}\" {}/>", hex(PAPER), strokes(pen))
-            }
-            Self::Dot((x, y), radius, colour) => {
-                format!(
-                    "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{}\"/>",
-                    hex(*colour)
-                )
-            }
-            Self::Text(text, (x, y), anchor, Style { size, is_bold }) => {
-                let anchor = match anchor {
-                    Anchor::Start => "start",
-                    Anchor::Middle => "middle",
-                    Anchor::End => "end",
-                };
-                let (weight, text) = (if *is_bold { 600 } else { 400 }, escaped(text));
-                format!(
-                    "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" font-weight=\"{weight}\" \
-                     text-anchor=\"{anchor}\">{text}</text>"
-                )
-            }
+            Self::Line((x1, y1), (x2, y2), pen) => html! {
+                line class=(class) x1=(tenths(*x1)) y1=(tenths(*y1)) x2=(tenths(*x2)) y2=(tenths(*y2)) stroke=(hex(pen.colour))
+                    stroke-width=(pen.width) {}
+            },
+            Self::Curve(points, pen) => html! {
+                polyline class=(class) points=(list(points)) fill="none" stroke=(hex(pen.colour)) stroke-width=(pen.width)
+                    stroke-dasharray=[dashes(pen)] {}
+            },
+            Self::Outline(corners, pen) => html! {
+                polygon class=(class) points=(list(corners)) fill=(hex(PAPER)) stroke=(hex(pen.colour))
+                    stroke-width=(pen.width) {}
+            },
+            Self::Dot((x, y), radius, colour) => html! {
+                circle class=(class) cx=(tenths(*x)) cy=(tenths(*y)) r=(radius) fill=(hex(*colour)) {}
+            },
+            Self::Text(text, (x, y), anchor, Style { size, is_bold }) => html! {
+                text x=(tenths(*x)) y=(tenths(*y)) font-size=(size) font-weight=(if *is_bold { 600 } else { 400 })
+                    text-anchor=(anchor.name()) { (printable(text)) }
+            },
         }
     }
 
@@ -175,12 +182,8 @@ impl Mark {
             }
             Self::Text(text, (x, y), anchor, style) => {
                 let text = printable(text);
-                let share = match anchor {
-                    Anchor::Start => 0.0,
-                    Anchor::Middle => 0.5,
-                    Anchor::End => 1.0,
-                };
-                let glyphs = outline(&text, (x - share * width(&text, *style), *y), *style);
+                let start = x - anchor.share() * width(&text, *style);
+                let glyphs = outline(&text, (start, *y), *style);
                 paint(canvas, &glyphs, Paint::default(), INK, factor);
             }
         }
@@ -218,18 +221,17 @@ fn paint(canvas: &mut RgbImage, path: &[Command], style: Paint<'_>, colour: Rgb<
     }
 }
 
-fn described(title: &str, description: &str) -> String {
-    format!("<title>{}</title><desc>{}</desc>", escaped(title), escaped(description))
-}
-
-fn strokes(Pen { colour, width, dashes }: &Pen) -> String {
-    let dashes: Vec<_> = dashes.iter().map(ToString::to_string).collect();
-    let dashes = if dashes.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{}\"", dashes.join(" ")) };
-    format!("stroke=\"{}\" stroke-width=\"{width}\"{dashes}", hex(*colour))
+fn dashes(Pen { dashes, .. }: &Pen) -> Option<String> {
+    let lengths: Vec<_> = dashes.iter().map(ToString::to_string).collect();
+    (!lengths.is_empty()).then(|| lengths.join(" "))
 }
 
 fn list(points: &[Place]) -> String {
     points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
+}
+
+fn tenths(length: f32) -> String {
+    format!("{length:.1}")
 }
 
 fn hex(Rgb([red, green, blue]): Rgb<u8>) -> String {
@@ -240,21 +242,6 @@ fn hex(Rgb([red, green, blue]): Rgb<u8>) -> String {
 pub(crate) fn printable(text: &str) -> String {
     let is_foreign = |character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}');
     text.replace(is_foreign, "\u{fffd}")
-}
-
-/// A [`printable`] text as XML has it.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in printable(text).chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
