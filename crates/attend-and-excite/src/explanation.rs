@@ -1,6 +1,6 @@
 //! One seed as figures and reports show it.
 
-use ae_figures::{Explanation, Run, Step};
+use ae_figures::{Explanation, Run, Step, Term};
 use ae_pipeline::{Picture, Prepared};
 use ae_settings::{Method, Settings};
 use serde_json::Value;
@@ -16,6 +16,7 @@ pub fn explanation(
     command: String,
 ) -> Explanation {
     let subjects = prepared.subjects();
+    let figure_subjects = figure_subjects(subjects);
     let mut runs = vec![Run { method: settings.method.name().to_owned(), picture: picture.image.clone(), steps }];
     runs.extend(plain.map(|(plain, steps)| Run {
         method: Method::StableDiffusion.name().to_owned(),
@@ -29,7 +30,8 @@ pub fn explanation(
         settings: Value::Object(settings.to_json()),
         trace: serde_json::to_value(&picture.trace).unwrap_or_default(),
         tokens: figure_tokens(prepared.prompt(), subjects),
-        subjects: figure_subjects(subjects),
+        terms: Term::per_subject(&figure_subjects),
+        subjects: figure_subjects,
         runs,
     }
 }

@@ -1,7 +1,8 @@
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ae_eval::folder_name;
+use ae_files::folder_name;
 use ae_pipeline::{Picture, Trace};
 use ae_settings::Settings;
 use attend_and_excite::png_chunks::encode_png;
@@ -9,7 +10,6 @@ use attend_and_excite::text_chunks;
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use crate::error::CliError;
 
@@ -59,11 +59,8 @@ impl Files {
 }
 
 /// Writes a file that appears whole or not at all.
-pub(crate) fn write_whole(
-    path: PathBuf,
-    write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
-) -> Result<PathBuf, CliError> {
-    match ae_eval::write_whole(&path, write) {
+pub(crate) fn write_whole(path: PathBuf, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf, CliError> {
+    match ae_files::write_file(&path, write) {
         Ok(()) => Ok(path),
         Err(source) => Err(CliError::Write { path, source }),
     }

@@ -1,41 +1,49 @@
-use crate::interval_chart::{ChartScale, IntervalChart, finite};
+use crate::interval_chart::ChartScale;
 
-/// Pixels that a number on the axis needs.
+/// Pixels that a number needs on an axis across, and on one upwards.
 const TICK_WIDTH: f32 = 60.0;
+const TICK_HEIGHT: f32 = 44.0;
 /// Free space at either end of the axis, as a share of the numbers' range.
 const FREE: f64 = 0.08;
 /// The least range of an axis of numbers.
 const LEAST: f64 = 0.02;
 
-/// The axis of a chart: numbers from left to right.
+/// An axis of a chart.
 pub(crate) struct Axis {
     scale: ChartScale,
+    /// Whether only whole numbers are on it.
+    is_whole: bool,
     /// The numbers at its ends, the first below the last.
     numbers: (f64, f64),
     /// Its ends, in pixels.
     ends: (f32, f32),
+    /// The least distance of two ticks, in pixels.
+    spacing: f32,
 }
 
 impl Axis {
-    pub(crate) fn new(chart: &IntervalChart, ends: (f32, f32)) -> Self {
-        let points = chart.groups.iter().flat_map(|group| &group.points);
-        let shown = points.flat_map(|point| {
-            let (low, high) = point.interval.unzip();
-            [point.value, point.mark, low, high].into_iter().filter_map(finite)
-        });
-        let numbers = match chart.scale {
+    /// Numbers from left to right: all shares, or the range of `shown`.
+    pub(crate) fn across(scale: ChartScale, shown: impl Iterator<Item = f64>, ends: (f32, f32)) -> Self {
+        let numbers = match scale {
             ChartScale::Share => (0.0, 1.0),
-            ChartScale::Number => {
-                let range = shown.fold(None, |range: Option<(f64, f64)>, number| {
-                    let (low, high) = range.unwrap_or((number, number));
-                    Some((low.min(number), high.max(number)))
-                });
-                let (low, high) = range.unwrap_or((0.0, 1.0));
-                let free = (FREE * (high - low)).max((LEAST - (high - low)) / 2.0);
-                (low - free, high + free)
-            }
+            ChartScale::Number => range(shown).unwrap_or((0.0, 1.0)),
         };
-        Self { scale: chart.scale, numbers, ends }
+        Self { scale, is_whole: false, numbers, ends, spacing: TICK_WIDTH }
+    }
+
+    /// Indices from left to right.
+    pub(crate) fn indices(first: usize, last: usize, ends: (f32, f32)) -> Self {
+        let numbers = (first as f64, last.max(first + 1) as f64);
+        Self { scale: ChartScale::Number, is_whole: true, numbers, ends, spacing: TICK_WIDTH }
+    }
+
+    /// Losses from the bottom, the first of the ends, to the top: from 0 to 1 if all lie there, as those of Attend-and-Excite
+    /// do, otherwise their range.
+    pub(crate) fn losses(shown: impl Iterator<Item = f64> + Clone, ends: (f32, f32)) -> Self {
+        let is_share = shown.clone().all(|loss| (0.0..=1.0).contains(&loss));
+        let numbers = if is_share { None } else { range(shown) };
+        let numbers = numbers.unwrap_or((0.0, 1.0));
+        Self { scale: ChartScale::Number, is_whole: false, numbers, ends, spacing: TICK_HEIGHT }
     }
 
     /// Where a number is, in pixels; one outside is at the end.
@@ -57,13 +65,14 @@ impl Axis {
 
     /// The distance of two ticks: 1, 2, 2.5 or 5 times a power of ten.
     fn step(&self) -> f64 {
-        let most = f64::from(((self.ends.1 - self.ends.0) / TICK_WIDTH).floor().max(2.0));
+        let most = f64::from(((self.ends.1 - self.ends.0).abs() / self.spacing).floor().max(2.0));
         let least = (self.numbers.1 - self.numbers.0) / most;
+        let least = if self.is_whole { least.max(1.0) } else { least };
         let power = 10f64.powf(least.log10().floor());
         [1.0, 2.0, 2.5, 5.0]
             .map(|factor| factor * power)
             .into_iter()
-            .find(|step| *step >= least * (1.0 - 1e-9))
+            .find(|step| *step >= least * (1.0 - 1e-9) && !(self.is_whole && step.fract() > 0.0))
             .unwrap_or(10.0 * power)
     }
 
@@ -93,17 +102,20 @@ impl Axis {
     }
 }
 
+/// The range of some numbers with free space around; none of no numbers.
+fn range(numbers: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let ends = |(low, high): (f64, f64), (other, _): (f64, f64)| (low.min(other), high.max(other));
+    let (low, high) = numbers.map(|number| (number, number)).reduce(ends)?;
+    let free = (FREE * (high - low)).max((LEAST - (high - low)) / 2.0);
+    Some((low - free, high + free))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interval_chart::{IntervalGroup, IntervalPoint};
 
     fn axis(scale: ChartScale, values: &[f64], width: f32) -> Axis {
-        let point =
-            |value: &f64| IntervalPoint { name: String::new(), value: Some(*value), interval: None, mark: None };
-        let groups = vec![IntervalGroup { name: String::new(), points: values.iter().map(point).collect() }];
-        let (title, description, mark) = (String::new(), String::new(), String::new());
-        Axis::new(&IntervalChart { title, description, scale, groups, mark }, (100.0, 100.0 + width))
+        Axis::across(scale, values.iter().copied(), (100.0, 100.0 + width))
     }
 
     fn written(axis: &Axis) -> Vec<String> {
@@ -140,5 +152,27 @@ mod tests {
                 assert_eq!(numbers.len(), axis.ticks().len(), "{values:?}: {numbers:?}");
             }
         }
+    }
+
+    #[test]
+    fn losses_have_an_axis_of_any_range() {
+        let losses = |values: &[f64]| Axis::losses(values.iter().copied(), (340.0, 40.0));
+        for values in [&[][..], &[0.05, 0.1], &[0.0, 1.0]] {
+            assert_eq!(written(&losses(values)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"], "{values:?}");
+        }
+        let axis = losses(&[-1.0, 3.0]);
+        assert_eq!(written(&axis), ["-1", "0", "1", "2", "3"]);
+        assert!(axis.place(3.0) < axis.place(-1.0) && axis.place(3.0) > 40.0 && axis.place(-1.0) < 340.0);
+        assert_eq!(written(&losses(&[-40.0, -38.0])).last().map(String::as_str), Some("-38.0"));
+    }
+
+    #[test]
+    fn indices_are_whole() {
+        for (first, last) in [(0, 1), (0, 0), (3, 5), (0, 24), (10, 999)] {
+            let axis = Axis::indices(first, last, (60.0, 700.0));
+            let numbers = written(&axis);
+            assert!(numbers.len() > 1 && numbers.iter().all(|number| number.parse::<usize>().is_ok()), "{numbers:?}");
+        }
+        assert_eq!(written(&Axis::indices(0, 2, (60.0, 700.0))), ["0", "1", "2"]);
     }
 }
