@@ -15,8 +15,6 @@ pub(crate) struct GuidedUNet<'a> {
     /// The prompt alone.
     pub(crate) text: &'a ConditioningText,
     pub(crate) layers: &'a CrossAttentionLayers,
-    /// The scheduler's scaling of the model's input.
-    pub(crate) scale_input: &'a dyn Fn(Tensor<4>) -> Tensor<4>,
 }
 
 impl AttentionModel for GuidedUNet<'_> {
@@ -24,7 +22,7 @@ impl AttentionModel for GuidedUNet<'_> {
         let text = self.text.repeat_to(latents.dims()[0]);
         // The pass ends at the last wanted layer; the prediction is not needed.
         let mut collector = self.layers.collector(true);
-        let _ = self.unet.forward_with((self.scale_input)(latents), self.timestep, &text, &mut collector);
+        let _ = self.unet.forward_with(latents, self.timestep, &text, &mut collector);
         collector.maps
     }
 }

@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
             let timestep = self.scheduler.timesteps()[step];
             let guided = self.guide(&unet, &texts, step, observe)?;
             if let Some(guided) = &guided {
-                self.latents = guided.latents();
+                self.go_on_with(guided, step);
             }
             let mut collector = self.shown.as_ref().map(|layers| layers.collector(false));
             let prediction = match &mut collector {
@@ -151,7 +151,10 @@ impl<'a> Run<'a> {
         Texts { prompt, all }
     }
 
-    /// The latents shifted by Attend-and-Excite; none for plain sampling.
+    /// The U-Net's input shifted by Attend-and-Excite; none at a step without guidance.
+    ///
+    /// The gradient is by what the U-Net sees, so that a shift means the same whatever the scale of the sampler's latents:
+    /// by Euler's own latents it would be divided by their scale, and so would its effect once more.
     pub(crate) fn guide(
         &self,
         unet: &UNet2DConditionModel,
@@ -161,16 +164,19 @@ impl<'a> Run<'a> {
     ) -> Result<Option<Guided>, PipelineError> {
         let Some(GuidedRun { guidance, layers, first_step, .. }) = &self.guided else { return Ok(None) };
         let timesteps = self.scheduler.timesteps();
-        let model = GuidedUNet {
-            unet,
-            timestep: timesteps[step],
-            text: &texts.prompt,
-            layers,
-            scale_input: &|latents| self.scheduler.scale_model_input(latents, step),
-        };
+        let index = first_step + step;
+        if !guidance.settings().is_active(index) {
+            return Ok(None);
+        }
+        let model = GuidedUNet { unet, timestep: timesteps[step], text: &texts.prompt, layers };
+        let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let mut observe = tell(observe, step, timesteps.len());
-        let (step, num_steps) = (first_step + step, first_step + timesteps.len());
-        Ok(Some(guidance.guide(&model, self.latents.clone(), step, num_steps, &mut observe)?))
+        Ok(Some(guidance.guide(&model, input, index, first_step + timesteps.len(), &mut observe)?))
+    }
+
+    /// Carries what guidance did to the U-Net's input back to the latents.
+    fn go_on_with(&mut self, guided: &Guided, step: usize) {
+        self.latents = self.scheduler.unscale_model_input(guided.latents(), step);
     }
 
     /// The prediction with classifier-free guidance; without it up to a scale of 1.
@@ -210,3 +216,6 @@ fn tell(observe: &mut Observer<'_>, step: usize, num_steps: usize) -> impl FnMut
         observe(Event::Evaluated { step, num_steps, iteration, picture: image, losses })
     }
 }
+
+#[cfg(test)]
+mod tests;

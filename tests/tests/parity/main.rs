@@ -13,6 +13,7 @@ mod gradient;
 mod noise;
 mod precision;
 mod runs;
+mod samplers;
 mod scheduler;
 mod stages;
 mod tiling;
