@@ -4,7 +4,6 @@ mod case;
 mod compare;
 mod device;
 mod formats;
-mod maps;
 mod paths;
 mod tensors;
 
@@ -12,6 +11,5 @@ pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
 pub use formats::{Formats, Variant};
-pub use maps::Maps;
 pub use paths::{fixtures, model, sprites};
 pub use tensors::Tensors;

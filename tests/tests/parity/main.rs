@@ -15,5 +15,6 @@ mod precision;
 mod runs;
 mod scheduler;
 mod stages;
+mod tensors;
 mod tiling;
 mod vision;
