@@ -13,3 +13,8 @@ pub use device::{Tolerances, device, device_spec, tolerances};
 pub use formats::{Formats, Variant};
 pub use paths::{fixtures, model, sprites};
 pub use tensors::Tensors;
+
+/// Compiles the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/research.md")]
+struct Research;

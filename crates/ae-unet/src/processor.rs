@@ -355,9 +355,9 @@ mod tests {
     fn the_gradient_reaches_an_injected_map() {
         let unet = unet();
         let (text, weights) = (text(&unet), random([2, 4, 8, 8], 6));
+        // The cross-attention of the mid block, of 4x4 patches.
         let site = unet.attention_sites([8, 8])[5];
-        let keys = if is_cross(&site) { TOKENS } else { 16 };
-        let map = random([2, site.heads, 16, keys], 8).abs();
+        let map = random([2, site.heads, 16, TOKENS], 8).abs();
         let loss = |map: Tensor<4>| {
             let mut inject = Change(|asked: &AttentionSite| *asked == site, |_: &_, _| map.clone());
             (unet.forward_with(latents(), TIMESTEP, &text, &mut inject) * weights.clone()).sum()
