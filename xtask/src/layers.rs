@@ -2,7 +2,8 @@ use crate::failure::Failure;
 use crate::metadata::{Dependency, Package, packages};
 
 /// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
+    &["ae-settings"],
     &["ae-checkpoint", "ae-figures", "ae-hub", "ae-kernels", "ae-phrases"],
     &["ae-tensor"],
     &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],

@@ -6,6 +6,8 @@ use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
 
+use crate::LayerChoiceError;
+
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -174,6 +176,9 @@ pub enum PipelineError {
         /// What there is.
         available: String,
     },
+    /// A choice of attention layers that means none.
+    #[error(transparent)]
+    Layers(#[from] LayerChoiceError),
     /// The scheduler cannot be built.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),

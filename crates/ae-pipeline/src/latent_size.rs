@@ -8,11 +8,12 @@ const LARGEST_SIDE: usize = 8192;
 pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
     let scale = pipeline.vae_config.scale();
     let smallest = scale << pipeline.unet_config.reductions();
-    let [height, width] = match &request.init_image {
-        Some(init) => {
+    let [height, width] = match (&request.init_image, &request.latents) {
+        (Some(init), _) => {
             [init.image.height(), init.image.width()].map(|side| (side as usize / scale * scale).max(smallest))
         }
-        None => pipeline.default_size(),
+        (None, Some(latents)) => latents.size().map(|side| side.saturating_mul(scale)),
+        (None, None) => pipeline.default_size(),
     };
     let sides = [("height", request.height.unwrap_or(height)), ("width", request.width.unwrap_or(width))];
     for (option, side) in sides {

@@ -30,7 +30,9 @@ mod event;
 mod generate;
 mod guided_run;
 mod init_image;
+mod initial_latents;
 mod latent_size;
+mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
@@ -44,6 +46,7 @@ mod run;
 mod single_file;
 mod source;
 mod stages;
+mod tensor_recorder;
 mod trace;
 mod weight_files;
 
@@ -52,7 +55,10 @@ pub use composition::{PromptPart, prompt_parts};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
+pub use generate::Processor;
 pub use init_image::InitImage;
+pub use initial_latents::{InitialLatents, InitialLatentsError};
+pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::{load_tokenizer, open_network};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
@@ -61,6 +67,7 @@ pub use pipeline::Pipeline;
 pub use request::{EotNormalization, Method, Request, SubjectChoice};
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
+pub use tensor_recorder::{SaveError, TensorRecorder};
 pub use trace::{StepTrace, Trace};
 pub use weight_files::ModelPart;
 
@@ -71,6 +78,7 @@ pub use ae_clip::{
 };
 pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
 pub use ae_scheduler::{PredictionType, SchedulerKind};
+pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
 pub use ae_vae::VaeTiling;
 
 /// Compiles the example of the README.

@@ -78,6 +78,7 @@ impl Pipeline {
             prompt_weighting: false,
             clip_skip: 0,
             init_image: None,
+            latents: None,
             vae_tiling: None,
             seeds: vec![42],
             noise: NoiseKind::default(),

@@ -6,7 +6,7 @@ use ae_tensor::NoiseKind;
 use ae_vae::VaeTiling;
 
 use crate::automatic_subjects::automatic_subjects;
-use crate::{InitImage, PhraseChoice, PipelineError};
+use crate::{InitImage, InitialLatents, PhraseChoice, PipelineError};
 
 /// What to draw, and how.
 ///
@@ -24,15 +24,17 @@ pub struct Request {
     pub clip_skip: usize,
     /// A picture to start from.
     pub init_image: Option<InitImage>,
+    /// Initial latents to start from instead of the noise of the seeds.
+    pub latents: Option<InitialLatents>,
     /// Decode in tiles, as diffusers' `enable_vae_tiling`: less memory for large pictures, with slight differences.
     pub vae_tiling: Option<VaeTiling>,
     /// One picture per seed, drawn together.
     pub seeds: Vec<u64>,
     /// The generator that the seeds start.
     pub noise: NoiseKind,
-    /// Height in pixels; by default the initial picture's, or the model's own.
+    /// Height in pixels; by default the initial picture's or latents', or the model's own.
     pub height: Option<usize>,
-    /// Width in pixels; by default the initial picture's, or the model's own.
+    /// Width in pixels; by default the initial picture's or latents', or the model's own.
     pub width: Option<usize>,
     /// Number of denoising steps.
     pub num_inference_steps: usize,
@@ -160,6 +162,9 @@ impl Request {
         }
         if !self.guidance_scale.is_finite() {
             return option("guidance-scale", self.guidance_scale.to_string(), "a finite number");
+        }
+        if self.init_image.is_some() && self.latents.is_some() {
+            return option("latents", "given with an initial picture".to_owned(), "one of the two");
         }
         if let Some(InitImage { strength, .. }) = self.init_image {
             let is_share = strength > 0.0 && strength <= 1.0;

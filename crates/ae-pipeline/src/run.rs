@@ -5,7 +5,7 @@ use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
-use ae_unet::{AttentionObserver, ConditioningText, UNet2DConditionModel};
+use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::attention::{CrossAttentionLayers, GuidedUNet};
@@ -13,7 +13,7 @@ use crate::conditioning::{Conditioning, PromptTexts};
 use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
 use crate::latent_size::latent_size;
-use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
+use crate::{Event, Pipeline, PipelineError, Processor, Request, StepTrace};
 
 /// Who hears of the events of a run, and can end it.
 pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
@@ -30,6 +30,8 @@ pub(crate) struct Run<'a> {
     pub(crate) prompt: TokenizedPrompt,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
+    /// What the run starts from, and its factor: as [`Event::Started`] has them.
+    initial: (Tensor<4>, f64),
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
 }
@@ -48,6 +50,14 @@ impl Plan {
     pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
         request.check()?;
         let latent_size = latent_size(pipeline, request)?;
+        if let Some(latents) = &request.latents {
+            latents.check([
+                request.seeds.len(),
+                pipeline.vae_config.latent_channels,
+                latent_size[0],
+                latent_size[1],
+            ])?;
+        }
         let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
         let kind = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
         let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
@@ -72,16 +82,22 @@ impl<'a> Run<'a> {
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
         let mut draw = || draw(&mut noise, shape, &pipeline.device);
 
-        let latents = match &request.init_image {
+        let initial = match &request.init_image {
             Some(init) => {
                 let size = latent_size.map(|side| side * pipeline.vae_config.scale());
                 // The order of diffusers' draws: first the sample of the encoder, then the noise.
                 let encoded = pipeline.vae.get()?.encode(init.tensor(size, &pipeline.device)).sample(draw());
-                scheduler.add_noise(encoded, draw())
+                (scheduler.add_noise(encoded, draw()), 1.0)
             }
-            None => draw() * scheduler.init_noise_sigma(),
+            None => {
+                // Drawn in any case, so that the steps of a sampler that draws find the generators where they were.
+                let (drawn, given) = (draw(), request.latents.as_ref());
+                let given = given.map(|given| given.tensor(&pipeline.device));
+                (given.unwrap_or(drawn), scheduler.init_noise_sigma())
+            }
         };
-        Ok(Self { pipeline, request, scheduler, guided, shown, prompt, conditioning, noise, latents })
+        let latents = initial.0.clone() * initial.1;
+        Ok(Self { pipeline, request, scheduler, guided, shown, prompt, conditioning, noise, initial, latents })
     }
 
     /// The subjects that are guided; none for plain sampling.
@@ -90,12 +106,20 @@ impl<'a> Run<'a> {
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
-    pub(crate) fn denoise(&mut self, observe: &mut Observer<'_>) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
+    pub(crate) fn denoise(
+        &mut self,
+        processor: &mut Processor<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
         let texts = self.read_texts(&unet);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.request.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
+        let (latents, init_noise_sigma) = (&self.initial.0, self.initial.1);
+        if observe(Event::Started { num_steps, latents, init_noise_sigma }).is_break() {
+            return Err(PipelineError::Interrupted);
+        }
         for step in 0..num_steps {
             let start = Instant::now();
             let timestep = self.scheduler.timesteps()[step];
@@ -103,11 +127,9 @@ impl<'a> Run<'a> {
             if let Some(guided) = &guided {
                 self.go_on_with(guided, step);
             }
-            let mut collector = self.shown.as_ref().map(|layers| layers.collector(false));
-            let prediction = match &mut collector {
-                Some(collector) => self.predict_noise_with(&unet, &texts, step, collector),
-                None => self.predict_noise(&unet, &texts, step),
-            };
+            let gradient = guided.as_ref().and_then(Guided::gradient);
+            let mut collector = self.shown.as_ref().map(CrossAttentionLayers::collector);
+            let prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
                 [1, channels, rows, cols]
@@ -129,9 +151,8 @@ impl<'a> Run<'a> {
             let mut traces = traces.into_iter();
             let ended: Vec<_> =
                 (0..pictures).map(|_| StepTrace { timestep, guidance: traces.next(), seconds }).collect();
-            let event =
-                Event::Denoised { step, num_steps, traces: &ended, attention: &attention, latents: &self.latents };
-            if observe(event).is_break() {
+            let (traces, attention, latents, gradient) = (&ended, &attention, &self.latents, gradient.as_ref());
+            if observe(Event::Denoised { step, num_steps, traces, attention, latents, gradient }).is_break() {
                 return Err(PipelineError::Interrupted);
             }
             for (steps, ended) in steps.iter_mut().zip(ended) {
@@ -180,24 +201,17 @@ impl<'a> Run<'a> {
     }
 
     /// The prediction with classifier-free guidance; without it up to a scale of 1.
-    pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, texts: &Texts, step: usize) -> Tensor<4> {
-        self.predict_noise_with(unet, texts, step, &mut ())
-    }
-
-    /// As [`predict_noise`](Self::predict_noise), with an observer that does not end the pass.
-    fn predict_noise_with(
+    pub(crate) fn predict_noise(
         &self,
         unet: &UNet2DConditionModel,
         texts: &Texts,
         step: usize,
-        observer: &mut dyn AttentionObserver,
+        processor: &mut Processor<'_>,
     ) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
         let pictures = input.dims()[0];
-        let ControlFlow::Continue(predicted) = unet.forward_with(input, timestep, &texts.all, observer) else {
-            unreachable!("the observer ends no pass")
-        };
+        let predicted = unet.forward_with(input, timestep, &texts.all, processor);
         self.conditioning.combine(predicted, pictures, scale)
     }
 }

@@ -16,5 +16,6 @@ mod runs;
 mod samplers;
 mod scheduler;
 mod stages;
+mod tensors;
 mod tiling;
 mod vision;

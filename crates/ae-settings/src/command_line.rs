@@ -1,0 +1,41 @@
+//! Settings as the arguments of a command line.
+
+use crate::{Overrides, all_options};
+
+impl Overrides {
+    /// The arguments of `ae generate` that give these values, in the order of the table.
+    pub fn arguments(&self) -> Vec<String> {
+        let all = self.to_json();
+        let value = |group: Option<&str>, name: &str| match group {
+            Some(group) => all.get(group)?.get(name),
+            None => all.get(name),
+        };
+        let arguments = all_options().filter_map(|(group, option)| Some(option.arguments(value(group, option.name)?)));
+        arguments.flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_value_has_its_arguments() {
+        let settings: Value = json!({
+            "prompt": "a cat", "subjects": ["cat", "red car"], "steps": 30, "vae_tiling": true, "scheduler": "euler-a",
+            "loras": [{ "name": "a.safetensors", "strength": 0.6 }, { "name": "b.safetensors", "strength": 1.0 }],
+            "embeddings": [{ "name": "t.pt", "token": "<t>" }],
+            "attend_and_excite": { "smoothing": false, "thresholds": { "0%": 0.05, "10": 0.5 }, "attention_res": [12, 20],
+                "scale_range": [1.0, 0.5] },
+        });
+        let arguments = Overrides::from_json(&settings).unwrap().arguments().join(" ");
+        assert_eq!(
+            arguments,
+            "--prompt a cat --subjects cat,red car --steps 30 --scheduler euler-a --vae-tiling --lora a.safetensors:0.6 \
+             --lora b.safetensors:1.0 --embedding t.pt:<t> --thresholds 0%:0.05,10:0.5 --scale-range 1.0,0.5 \
+             --attention-res 12x20 --no-smoothing"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! Files that decide a picture: what names them in settings and on a command line.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+use crate::value::option_value;
+
+/// A file, by its name and its content.
+///
+/// Settings that are given may name a path; the settings of a picture have the base name and the SHA-256. Where settings
+/// are read again, a file is looked for by its hash, then by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRef {
+    /// A path, or the base name.
+    pub name: String,
+    /// SHA-256 of the whole file, in hexadecimal digits; none where it was not computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+impl FileRef {
+    /// A file by its path or name alone.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), sha256: None }
+    }
+
+    /// The last part of the name.
+    pub fn base_name(&self) -> &str {
+        self.name.rsplit(['/', '\\']).next().unwrap_or(&self.name)
+    }
+}
+
+impl fmt::Display for FileRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+option_value!(FileRef, Kind::File, |text: &str| Ok(Self::new(text)));
+option_value!(Vec<FileRef>, Kind::Files, |text: &str| Ok(vec![FileRef::new(text)]));
+
+/// A LoRA and its strength.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraRef {
+    /// A path, or the base name.
+    pub name: String,
+    /// As [`FileRef::sha256`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The factor of its updates; 1 is the strength it was trained for.
+    #[serde(default = "full_strength")]
+    pub strength: f64,
+}
+
+const fn full_strength() -> f64 {
+    1.0
+}
+
+impl fmt::Display for LoraRef {
+    /// As the command line takes it, `FILE[:STRENGTH]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.strength.to_bits() == full_strength().to_bits() { Ok(()) } else { write!(f, ":{}", self.strength) }
+    }
+}
+
+option_value!(Vec<LoraRef>, Kind::Loras, |text| lora(text).map(|lora| vec![lora]));
+
+fn lora(text: &str) -> Result<LoraRef, String> {
+    let (name, strength) = match text.rsplit_once(':').and_then(|(name, end)| Some((name, end.parse().ok()?))) {
+        Some((name, strength)) => (name, strength),
+        None => (text, full_strength()),
+    };
+    match strength {
+        strength if f64::is_finite(strength) => Ok(LoraRef { name: name.to_owned(), sha256: None, strength }),
+        _ => Err(format!("the strength {strength} is not finite")),
+    }
+}
+
+/// A textual inversion and the token that stands for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingRef {
+    /// A path, or the base name.
+    pub name: String,
+    /// As [`FileRef::sha256`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The token; by default the one that the file names, or the name of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl fmt::Display for EmbeddingRef {
+    /// As the command line takes it, `FILE[:TOKEN]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.token.as_ref().map_or(Ok(()), |token| write!(f, ":{token}"))
+    }
+}
+
+option_value!(Vec<EmbeddingRef>, Kind::Embeddings, |text| Ok::<_, String>(vec![embedding(text)]));
+
+fn embedding(text: &str) -> EmbeddingRef {
+    let (name, token) = match text.rsplit_once(':') {
+        // A colon may belong to the path.
+        Some((path, token)) if !token.is_empty() && !exists(text) && exists(path) => (path, Some(token.to_owned())),
+        _ => (text, None),
+    };
+    EmbeddingRef { name: name.to_owned(), sha256: None, token }
+}
+
+fn exists(path: &str) -> bool {
+    std::path::Path::new(path).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lora_may_have_a_strength() {
+        let expected = |name: &str, strength| Ok(LoraRef { name: name.to_owned(), sha256: None, strength });
+        assert_eq!(lora("a.safetensors"), expected("a.safetensors", 1.0));
+        assert_eq!(lora("a.safetensors:0.6"), expected("a.safetensors", 0.6));
+        assert_eq!(lora("C:\\a.safetensors:-1"), expected("C:\\a.safetensors", -1.0));
+        assert!(lora("a:nan").is_err());
+        for text in ["a.safetensors", "a.safetensors:0.6", "b:-1"] {
+            assert_eq!(lora(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_embedding_may_have_a_token() {
+        let here = format!("{}/src/files.rs", env!("CARGO_MANIFEST_DIR"));
+        let text = format!("{here}:<toy>");
+        let expected = EmbeddingRef { name: here, sha256: None, token: Some("<toy>".to_owned()) };
+        assert_eq!(embedding(&text), expected);
+        assert_eq!(expected.to_string(), text);
+        assert_eq!(embedding("no:file"), EmbeddingRef { name: "no:file".to_owned(), sha256: None, token: None });
+    }
+
+    #[test]
+    fn the_base_name_is_the_last_part() {
+        for (name, base) in [("a/b.safetensors", "b.safetensors"), ("C:\\x\\y.pt", "y.pt"), ("z", "z")] {
+            assert_eq!(FileRef::new(name).base_name(), base);
+        }
+    }
+}

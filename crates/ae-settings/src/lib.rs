@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod attend_and_excite;
+mod choice;
+mod command_line;
+mod error;
+mod files;
+mod json;
+mod kinds;
+mod option;
+mod settings;
+mod steps;
+mod value;
+
+pub use attend_and_excite::{AttendAndExcite, AttendAndExciteOverrides};
+pub use choice::{Choice, UnknownName};
+pub use error::SettingsError;
+pub use files::{EmbeddingRef, FileRef, LoraRef};
+pub use json::all_options;
+pub use kinds::{
+    EotNormalization, FloatType, Method, NoiseKind, PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
+};
+pub use option::{Group, OptionInfo};
+pub use settings::{FORMAT, Overrides, Settings};
+pub use steps::{StepIndex, Thresholds};
+pub use value::{Kind, OptionValue};

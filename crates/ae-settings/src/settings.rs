@@ -1,0 +1,166 @@
+//! All that decides a picture.
+
+use crate::option::options;
+use crate::{
+    AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LoraRef, Method, NoiseKind,
+    PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
+};
+
+/// The format of the settings that this version writes.
+///
+/// Format 1 had no number, and no record of the files that were loaded.
+pub const FORMAT: u32 = 2;
+
+/// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine.
+const LARGEST_SIDE: f64 = 8192.0;
+
+fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+crate::value::option_value!(u32, crate::Kind::Whole, |text: &str| text
+    .parse()
+    .map_err(|_| "expected a whole number".to_owned()));
+
+options! {
+    /// All that decides a picture: the wire format of PNG chunks, traces, REST and evaluations.
+    ///
+    /// The default has the paper's values and no prompt. In the settings of a picture that was drawn everything is resolved:
+    /// size, sampler, subjects, and every file with its hash.
+    struct Settings, Overrides {
+        /// The format of these settings; see [`FORMAT`].
+        [label: "Format"]
+        format: u32 = FORMAT;
+
+        /// The version of the program that drew the picture.
+        [label: "Version"]
+        version: String = env!("CARGO_PKG_VERSION").to_owned();
+
+        /// The kind of device that drew the picture: the same settings give the same pixels on the same kind.
+        [label: "Device"]
+        device: Option<String> = None;
+
+        /// What to draw.
+        [label: "Prompt", group: Group::Prompt]
+        prompt: String = String::new();
+
+        /// What the image must not show.
+        [label: "Negative prompt", group: Group::Sampling]
+        negative_prompt: String = String::new();
+
+        /// Words or phrases of the prompt that must appear, e.g. "cat,dog"; `cat#2` is the second cat.
+        [label: "Subjects", group: Group::Prompt, value_name: "WORDS", default_text: Some("the nouns of the prompt")]
+        subjects: Option<Vec<String>> = None;
+
+        /// Token positions that must appear, e.g. "2,5" (see `ae tokens`), instead of subjects.
+        [label: "Token indices", group: Group::Prompt, value_name: "INDICES"]
+        token_indices: Option<Vec<usize>> = None;
+
+        /// Noun phrases that structure-diffusion encodes by themselves, "a red car,a white bench".
+        [label: "Phrases", group: Group::Prompt, value_name: "PHRASES", default_text: Some("those of the prompt")]
+        phrases: Option<Vec<String>> = None;
+
+        /// The seed of the random numbers.
+        [label: "Seed", group: Group::Prompt, value_name: "N"]
+        seed: u64 = 42;
+
+        /// Method.
+        [label: "Method", group: Group::Method, value_name: "METHOD"]
+        method: Method = Method::AttendAndExcite;
+
+        /// The generator behind a seed: torch-cpu or torch-cuda.
+        [label: "Generator", group: Group::Sampling, value_name: "GENERATOR"]
+        rng: NoiseKind = NoiseKind::TorchCpu;
+
+        /// Number of denoising steps.
+        [label: "Steps", group: Group::Sampling, value_name: "N", range: Some([1.0, 1e6]),
+            default_text: Some("the model's, or 50")]
+        steps: usize = 50;
+
+        /// Scale of classifier-free guidance; up to 1 there is none.
+        [label: "Guidance scale", group: Group::Sampling, value_name: "X", range: Some([f64::MIN, f64::MAX]),
+            default_text: Some("the model's, or 7.5")]
+        guidance_scale: f64 = 7.5;
+
+        /// Height in pixels.
+        [label: "Height", group: Group::Sampling, value_name: "PIXELS", range: Some([1.0, LARGEST_SIDE]),
+            default_text: Some("the model's, or the initial image's")]
+        height: Option<usize> = None;
+
+        /// Width in pixels.
+        [label: "Width", group: Group::Sampling, value_name: "PIXELS", range: Some([1.0, LARGEST_SIDE]),
+            default_text: Some("the model's, or the initial image's")]
+        width: Option<usize> = None;
+
+        /// Sampler: pndm, ddim, euler, euler-a or dpmpp-2m.
+        [label: "Sampler", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
+        scheduler: Option<SchedulerKind> = None;
+
+        /// How the timesteps are spread: leading, trailing (Turbo, Lightning) or linspace.
+        [label: "Timestep spacing", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
+        timestep_spacing: Option<TimestepSpacing> = None;
+
+        /// How the noise levels are spread, for samplers that have them: karras, exponential or normal.
+        [label: "Sigmas", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
+        sigmas: Option<SigmaSpacing> = None;
+
+        /// Decode large images in overlapping tiles: less memory, slightly different images.
+        [label: "VAE tiling", group: Group::Sampling]
+        vae_tiling: bool = false;
+
+        /// Layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
+        [label: "CLIP skip", group: Group::Sampling, value_name: "N", range: Some([0.0, 100.0])]
+        clip_skip: usize = 0;
+
+        /// Read `(word:1.3)`, `(word)` and `[word]` as weights; otherwise brackets are text.
+        [label: "Prompt weighting", group: Group::Sampling]
+        prompt_weighting: bool = false;
+
+        /// Image to start from (PNG, JPEG or WebP).
+        [label: "Initial image", group: Group::InitImage, value_name: "FILE"]
+        init_image: Option<FileRef> = None;
+
+        /// How much of the initial image is drawn anew.
+        [label: "Strength", group: Group::InitImage, value_name: "X", range: Some([0.0, 1.0]), above: true]
+        strength: f64 = 0.8;
+
+        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21 or
+        /// `ORG/NAME[@REVISION]` of the Hugging Face hub (see `ae models`).
+        [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model")]
+        model: Option<String> = None;
+
+        /// The files of the model with weights.
+        [label: "Model files"]
+        model_files: Vec<FileRef> = Vec::new();
+
+        /// The revision of a model of the hub.
+        [label: "Revision"]
+        revision: Option<String> = None;
+
+        /// Type of weights and activations: f32, f16 or bf16.
+        [label: "Float type", group: Group::Loaded, value_name: "TYPE"]
+        dtype: FloatType = FloatType::F32;
+
+        /// LoRA and its strength [default: 1]. May be given several times.
+        [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH]"]
+        loras: Vec<LoraRef> = Vec::new();
+
+        /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given several
+        /// times.
+        [label: "Embeddings", group: Group::Loaded, flag: Some("embedding"), value_name: "FILE[:TOKEN]"]
+        embeddings: Vec<EmbeddingRef> = Vec::new();
+
+        /// Another autoencoder: a file, or a folder in diffusers' layout.
+        [label: "VAE", group: Group::Loaded, value_name: "PATH"]
+        vae: Option<FileRef> = None;
+
+        /// What the U-Net predicts: epsilon, v_prediction or sample.
+        [label: "Prediction type", group: Group::Loaded, value_name: "NAME", default_text: Some("as the model says")]
+        prediction_type: Option<PredictionType> = None;
+
+        groups {
+            /// The parameters of Attend-and-Excite.
+            attend_and_excite: AttendAndExcite, AttendAndExciteOverrides;
+        }
+    }
+}
