@@ -98,6 +98,9 @@ impl PromptTexts {
     ///
     /// The paper forms values of each of these and takes the mean of what the attention finds. Since the attention is the same
     /// for all and values are linear in the text, that is the attention to the mean.
+    ///
+    /// An [`AttentionProcessor`](ae_unet::AttentionProcessor) would not make this simpler: it changes probabilities, which stay
+    /// as they are here, and every layer that it wants loses fused attention.
     fn structured(
         &self,
         pipeline: &Pipeline,

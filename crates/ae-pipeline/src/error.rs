@@ -7,6 +7,8 @@ use ae_scheduler::SchedulerError;
 use ae_settings::SettingsError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
 
+use crate::LayerChoiceError;
+
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +180,9 @@ pub enum PipelineError {
         /// What there is.
         available: String,
     },
+    /// A choice of attention layers that means none.
+    #[error(transparent)]
+    Layers(#[from] LayerChoiceError),
     /// The scheduler cannot be built.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),

@@ -1,25 +1,19 @@
-use ae_settings::Settings;
-use image::RgbImage;
-
-use crate::{Pipeline, PipelineError};
+use crate::{Pipeline, PipelineError, Request};
 
 /// Longest side of a picture in pixels: beyond it the latents alone exhaust the memory of any machine
 /// before the first step ends.
 const LARGEST_SIDE: usize = 8192;
 
 /// Rows and columns of the latents of a request.
-pub(crate) fn latent_size(
-    pipeline: &Pipeline,
-    settings: &Settings,
-    init_image: Option<&RgbImage>,
-) -> Result<[usize; 2], PipelineError> {
+pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
     let scale = pipeline.vae_config.scale();
     let smallest = scale << pipeline.unet_config.reductions();
-    let [height, width] = match init_image {
-        Some(image) => [image.height(), image.width()].map(|side| (side as usize / scale * scale).max(smallest)),
-        None => pipeline.default_size(),
+    let [height, width] = match (&request.init_image, &request.latents) {
+        (Some(image), _) => [image.height(), image.width()].map(|side| (side as usize / scale * scale).max(smallest)),
+        (None, Some(latents)) => latents.size().map(|side| side.saturating_mul(scale)),
+        (None, None) => pipeline.default_size(),
     };
-    let sides = [("height", settings.height.unwrap_or(height)), ("width", settings.width.unwrap_or(width))];
+    let sides = [("height", request.settings.height.unwrap_or(height)), ("width", request.settings.width.unwrap_or(width))];
     for (option, side) in sides {
         if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
             let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");

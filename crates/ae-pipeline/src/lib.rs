@@ -30,7 +30,9 @@ mod event;
 mod generate;
 mod guided_run;
 mod init_image;
+mod initial_latents;
 mod latent_size;
+mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
@@ -45,6 +47,7 @@ mod run;
 mod single_file;
 mod source;
 mod stages;
+mod tensor_recorder;
 mod trace;
 mod weight_files;
 
@@ -53,6 +56,9 @@ pub use composition::{PromptPart, prompt_parts};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
+pub use generate::Processor;
+pub use initial_latents::{InitialLatents, InitialLatentsError};
+pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::{load_tokenizer, open_network};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
@@ -63,6 +69,7 @@ pub use request::{Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
+pub use tensor_recorder::{SaveError, TensorRecorder};
 pub use trace::{StepTrace, Trace};
 pub use weight_files::ModelPart;
 
@@ -76,6 +83,7 @@ pub use ae_settings::{
     AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
     Settings, SettingsError, StepIndex, Thresholds,
 };
+pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

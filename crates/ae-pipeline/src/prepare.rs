@@ -7,7 +7,7 @@ use crate::conditioning::PromptTexts;
 use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
 use crate::latent_size::latent_size;
-use crate::{Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice};
+use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice};
 
 /// A request that has been checked and understood: its tokens, its subjects and its size are known, and every setting has
 /// its value. [`Pipeline::draw`] draws it, as often as one likes.
@@ -16,6 +16,7 @@ pub struct Prepared {
     settings: Settings,
     pub(crate) seeds: Vec<u64>,
     pub(crate) init_image: Option<RgbImage>,
+    pub(crate) latents: Option<InitialLatents>,
     pub(crate) latent_size: [usize; 2],
     /// Denoising steps that image-to-image leaves out.
     pub(crate) first_step: usize,
@@ -33,14 +34,21 @@ impl Pipeline {
     ///
     /// When an option is outside its range or a subject is not in the prompt.
     pub fn prepare(&self, request: &Request) -> Result<Prepared, PipelineError> {
-        let Request { settings, seeds, init_image, attention_maps } = request.clone();
+        let Request { settings, seeds, init_image, latents, attention_maps } = request.clone();
         settings.check()?;
         if seeds.is_empty() {
             let expected = "at least one seed".to_owned();
             return Err(PipelineError::Option { option: "seeds", value: "empty".to_owned(), expected });
         }
         let mut settings = Settings { seed: seeds[0], ..settings };
-        let latent_size = latent_size(self, &settings, init_image.as_ref())?;
+        if init_image.is_some() && latents.is_some() {
+            let (value, expected) = ("given with an initial image".to_owned(), "one of the two".to_owned());
+            return Err(PipelineError::Option { option: "latents", value, expected });
+        }
+        let latent_size = latent_size(self, request)?;
+        if let Some(latents) = &latents {
+            latents.check([seeds.len(), self.vae_config.latent_channels, latent_size[0], latent_size[1]])?;
+        }
         let first_step = init_image.as_ref().map_or(0, |_| first_step(settings.steps, settings.strength));
         let kind = settings.scheduler.map_or_else(|| self.default_scheduler(), Ok)?;
         self.build_scheduler(kind, &settings, first_step)?;
@@ -69,7 +77,7 @@ impl Pipeline {
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
         }
-        Ok(Prepared { settings, seeds, init_image, latent_size, first_step, texts, subjects, guided, shown })
+        Ok(Prepared { settings, seeds, init_image, latents, latent_size, first_step, texts, subjects, guided, shown })
     }
 }
 

@@ -3,7 +3,7 @@ use ae_settings::{Overrides, Settings};
 use image::RgbImage;
 
 use crate::automatic_subjects::automatic_subjects;
-use crate::{Pipeline, PipelineError};
+use crate::{InitialLatents, Pipeline, PipelineError};
 
 /// What to draw: settings, and what settings cannot hold.
 ///
@@ -19,6 +19,8 @@ pub struct Request {
     /// [`Settings::strength`]. It is resized to the size of the settings; without one, to its own size rounded down to what
     /// the model can draw.
     pub init_image: Option<RgbImage>,
+    /// Initial latents to start from instead of the noise of the seeds.
+    pub latents: Option<InitialLatents>,
     /// Show the observer the attention maps of every step ([`Event::Denoised`](crate::Event::Denoised)).
     pub attention_maps: bool,
 }
@@ -26,7 +28,7 @@ pub struct Request {
 impl Request {
     /// One image with the seed of the settings.
     pub fn new(settings: Settings) -> Self {
-        Self { seeds: vec![settings.seed], settings, init_image: None, attention_maps: false }
+        Self { seeds: vec![settings.seed], settings, init_image: None, latents: None, attention_maps: false }
     }
 }
 

@@ -40,7 +40,7 @@ impl Pipeline {
         let run = Run::set_up(self, &prepared)?;
         let unet = self.unet.get()?;
         let texts = run.read_texts(&unet);
-        let noise_prediction = read(run.predict_noise(&unet, &texts, 0))?;
+        let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;
         let (mut losses, mut gradient) = (Vec::new(), Vec::new());
         if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
             gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();

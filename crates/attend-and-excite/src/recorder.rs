@@ -73,7 +73,7 @@ impl<'a> Recorder<'a> {
 
     /// Takes in an event; breaks when a preview cannot be made.
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        let Event::Denoised { step, num_steps, traces, attention, latents } = event else {
+        let Event::Denoised { step, num_steps, traces, attention, latents, .. } = event else {
             return ControlFlow::Continue(());
         };
         let mut previews = Vec::new();
