@@ -14,7 +14,6 @@ use safetensors::{Dtype, SafeTensorError};
 use serde_json::json;
 
 use crate::initial_latents::NAME;
-use crate::latent_size::latent_size;
 use crate::{Event, LayerChoice, Pipeline, PipelineError, Prepared, Processor};
 
 /// Records the raw tensors of a run for research, and writes them as a safetensors file.
@@ -25,8 +24,9 @@ use crate::{Event, LayerChoice, Pipeline, PipelineError, Prepared, Processor};
 /// # use std::ops::ControlFlow;
 /// # use ae_pipeline::{Pipeline, Request, TensorRecorder};
 /// # fn record(pipeline: &Pipeline, request: &Request) -> Result<(), Box<dyn std::error::Error>> {
-/// let recorder = TensorRecorder::new(pipeline, request, &["up_blocks.*.attn2".parse()?])?;
-/// pipeline.generate_with(request, &mut *recorder.processor(), &mut |event| {
+/// let prepared = pipeline.prepare(request)?;
+/// let recorder = TensorRecorder::new(pipeline, &prepared, &["up_blocks.*.attn2".parse()?])?;
+/// pipeline.draw_with(&prepared, &mut *recorder.processor(), &mut |event| {
 ///     recorder.observe(&event);
 ///     ControlFlow::Continue(())
 /// })?;
