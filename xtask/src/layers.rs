@@ -2,7 +2,7 @@ use crate::failure::Failure;
 use crate::metadata::{Dependency, Package, packages};
 
 /// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["ae-settings"],
     &["ae-checkpoint", "ae-figures", "ae-hub", "ae-kernels", "ae-phrases"],
     &["ae-tensor"],
@@ -10,6 +10,7 @@ const LAYERS: [&[&str]; 8] = [
     &["ae-guidance", "ae-vision"],
     &["ae-pipeline"],
     &["ae-eval", "ae-server"],
+    &["attend-and-excite"],
     &["ae-cli"],
 ];
 

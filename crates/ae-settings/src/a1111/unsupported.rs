@@ -44,7 +44,8 @@ impl Unsupported {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = if self.value.is_empty() { "" } else { ": " };
-        write!(f, "{}{separator}{} ({})", self.name, self.value.escape_debug(), self.reason)
+        let (name, value) = (self.name.escape_debug(), self.value.escape_debug());
+        write!(f, "{name}{separator}{value} ({})", self.reason)
     }
 }
 
