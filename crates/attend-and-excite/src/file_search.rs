@@ -132,7 +132,7 @@ impl FileSearch {
         let (named, others): (Vec<_>, Vec<_>) =
             listing.files.iter().filter(|path| wanted.has_ending(path)).partition(|path| wanted.is_name_of(path));
         let Some(expected) = expected else {
-            return named.first().map(|path| path.to_path_buf()).ok_or_else(|| self.missing(file, &listing));
+            return named.first().map(|path| (*path).clone()).ok_or_else(|| self.missing(file, &listing));
         };
         let mut different = None;
         for path in named {
@@ -204,7 +204,7 @@ impl FileSearch {
         let folders: Vec<_> = self.folders.iter().map(|(folder, _)| format!("'{}'", folder.display())).collect();
         let mut folders = if folders.is_empty() { "no folder".to_owned() } else { folders.join(", ") };
         if listing.is_cut {
-            folders.push_str(&format!(" (only the first {MAX_ENTRIES} files were looked at)"));
+            folders += &format!(" (only the first {MAX_ENTRIES} files were looked at)");
         }
         FileSearchError::Missing { name: file.name.clone(), sha256: file.sha256.clone(), folders }
     }
@@ -299,7 +299,9 @@ mod tests {
     /// Folders `a` and `b`, which are searched in this order, with files.
     fn place(files: &[(&str, &[u8])]) -> Place {
         let folder = tempfile::tempdir().unwrap();
-        files.iter().for_each(|(path, content)| old_file(&folder.path().join(path), content));
+        for (path, content) in files {
+            old_file(&folder.path().join(path), content);
+        }
         let search = FileSearch::new(["a", "b"].map(|name| folder.path().join(name)));
         let search = search.with_hashes(FileHashes::new(folder.path().join("cache")));
         Place { folder, search }
@@ -313,11 +315,11 @@ mod tests {
 
     impl Place {
         fn find(&self, file: &FileRef) -> Result<String, FileSearchError> {
-            self.relative(self.search.find(file)?)
+            self.search.find(file).map(|path| self.relative(&path))
         }
 
-        fn relative(&self, path: PathBuf) -> Result<String, FileSearchError> {
-            Ok(path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned())
+        fn relative(&self, path: &Path) -> String {
+            path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned()
         }
     }
 
@@ -469,7 +471,7 @@ mod tests {
             ("a/unet.safetensors", b"unet"),
         ]);
         let model = |vae: Option<&[u8]>| [named(UNET, Some(b"unet")), named(VAE, vae)];
-        let found = |files: &[FileRef]| place.search.find_model(files).and_then(|path| place.relative(path));
+        let found = |files: &[FileRef]| place.search.find_model(files).map(|path| place.relative(&path));
         assert_eq!(found(&model(Some(b"vae 2"))).unwrap(), "b/models/two");
         assert_eq!(found(&model(None)).unwrap(), "a/one");
         let error = found(&model(Some(b"vae 3"))).unwrap_err();

@@ -17,7 +17,6 @@ const PARAMETERS: &str = "parameters";
 /// What a picture says of itself.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment")]
 pub enum FoundSettings {
     /// Settings of this program, of any format up to today's.
     Settings(Overrides),
