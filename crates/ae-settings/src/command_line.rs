@@ -1,5 +1,7 @@
 //! Settings as the arguments of a command line.
 
+use serde_json::Value;
+
 use crate::{Group, Overrides, all_options};
 
 impl Overrides {

@@ -7,8 +7,11 @@ mod error;
 pub mod evaluation;
 #[cfg(feature = "figures")]
 mod explanation;
+mod file_hash;
+mod file_search;
 mod image_file;
 mod loaded;
+mod picture_settings;
 mod pool;
 pub mod png_chunks;
 mod prompt;
@@ -22,11 +25,14 @@ pub mod studio;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
+pub use file_hash::{FileHashes, HashesInBackground, sha256};
+pub use file_search::{FileSearch, FileSearchError};
 pub use image_file::read_image;
 pub use loaded::{LoadedModel, load_options};
+pub use picture_settings::{FoundSettings, PictureSettingsError, read_settings};
 pub use pool::work_through;
 pub use prompt::{Model, PromptBuilder};
-pub use record::{command_line, text_chunks};
+pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
 pub use source::{FoundModel, embedded_model};

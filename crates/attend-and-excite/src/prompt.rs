@@ -91,7 +91,7 @@ impl PromptBuilder<'_> {
     ///
     /// When a setting is outside its range, a subject is not in the prompt, or drawing fails.
     pub fn draw(self) -> Result<RgbImage, Error> {
-        Ok(self.draw_with(&mut |_: Event<'_>| ControlFlow::Continue(()))?.image)
+        Ok(self.run(false, &mut |_: Event<'_>| ControlFlow::Continue(()))?.image)
     }
 
     /// As [`draw`](Self::draw), with an observer of every step, its attention maps included; it ends the run by breaking.
@@ -100,9 +100,13 @@ impl PromptBuilder<'_> {
     ///
     /// As [`draw`](Self::draw), and when `observe` breaks.
     pub fn draw_with(self, observe: &mut Observer<'_>) -> Result<Picture, Error> {
+        self.run(true, observe)
+    }
+
+    fn run(self, maps: bool, observe: &mut Observer<'_>) -> Result<Picture, Error> {
         let pipeline = self.model.pipeline();
         let mut request = pipeline.request_with(&self.overrides)?;
-        request.attention_maps = request.settings.method != ae_settings::Method::ComposableDiffusion;
+        request.attention_maps = maps && request.settings.method != ae_settings::Method::ComposableDiffusion;
         let mut output = pipeline.generate(&request, observe)?;
         Ok(output.pictures.remove(0))
     }

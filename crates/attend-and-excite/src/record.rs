@@ -1,10 +1,21 @@
-use ae_settings::Settings;
+use std::io::{self, Write};
+
+use ae_pipeline::Subject;
+use ae_settings::{Settings, a1111};
+use image::RgbImage;
 use serde_json::Value;
 
-/// Keys and texts for the file of an image: all that draws it again, and what other programs read.
+use crate::png_chunks;
+
+/// Writes an image as a PNG file with all that draws it again, and the parameters that other programs read.
 ///
-/// `subjects` are the words that were guided.
-pub fn text_chunks(settings: &Settings, subjects: &[String]) -> Vec<(&'static str, String)> {
+/// `subjects` are those that were guided.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_png(out: impl Write, image: &RgbImage, settings: &Settings, subjects: &[Subject]) -> io::Result<()> {
+    let subjects: Vec<_> = subjects.iter().map(|subject| subject.text.as_str()).collect();
     let chunks = [
         ("Software", format!("attend-and-excite-rs {}", settings.version)),
         ("prompt", settings.prompt.clone()),
@@ -13,9 +24,12 @@ pub fn text_chunks(settings: &Settings, subjects: &[String]) -> Vec<(&'static st
         ("seed", settings.seed.to_string()),
         ("model", settings.model.clone().unwrap_or_default()),
         ("settings", Value::Object(settings.to_json()).to_string()),
+        ("parameters", a1111::write(settings)),
     ];
     // A text chunk holds no NUL; the settings escape it.
-    chunks.into_iter().map(|(key, text)| (key, text.replace('\0', "\u{fffd}"))).collect()
+    let chunks = chunks.map(|(key, text)| (key, text.replace('\0', "\u{fffd}")));
+    let chunks: Vec<_> = chunks.iter().map(|(key, text)| (*key, text.as_str())).collect();
+    png_chunks::write(out, image.dimensions().into(), image.as_raw(), &chunks)
 }
 
 /// A call of `ae` as one types it.

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use ae_files::folder_name;
 use ae_pipeline::{Picture, Trace};
 use ae_settings::Settings;
-use attend_and_excite::png_chunks::encode_png;
-use attend_and_excite::text_chunks;
+use attend_and_excite::write_png;
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
 use serde_json::json;
@@ -34,16 +33,14 @@ impl Files {
         settings: &Settings,
         picture: &Picture,
     ) -> Result<PathBuf, CliError> {
-        let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();
         let path = self.output.join(&self.name).join(format!("{name}.png"));
-        write_whole(path, |file| encode_png(file, image, &text_chunks(settings, &subjects)))
+        write_whole(path, |file| write_png(file, image, settings, &picture.trace.subjects))
     }
 
     /// Writes `OUTPUT/PROMPTSUFFIX.png`.
     pub(crate) fn write_grid(&self, suffix: &str, image: &RgbImage, settings: &Settings) -> Result<PathBuf, CliError> {
         let path = self.output.join(format!("{}{suffix}.png", self.name));
-        let chunks = text_chunks(settings, &[]).into_iter().filter(|(key, _)| *key != "seed").collect::<Vec<_>>();
-        write_whole(path, |file| encode_png(file, image, &chunks))
+        write_whole(path, |file| write_png(file, image, settings, &[]))
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.

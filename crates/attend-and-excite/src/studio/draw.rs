@@ -4,13 +4,11 @@ use ae_figures::{Step, Term};
 use ae_pipeline::{Event, Picture, Prepared};
 use ae_server::{Drawn, EngineError, GenerateRequest, PICTURE_NAMES, Update};
 use ae_settings::Settings;
-use image::RgbImage;
 
 use super::catalogue::Listed;
 use super::{failed, refused};
 use crate::explanation::explanation;
-use crate::png_chunks::encode_png;
-use crate::record::{command_line, text_chunks};
+use crate::record::{command_line, write_png};
 use crate::recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
 use crate::LoadedModel;
 
@@ -36,9 +34,9 @@ impl Job<'_> {
         let plain = request.has_plain().then(|| self.run(&plain_prepared, observe)).transpose()?;
 
         let settings = self.settings(prepared, seed);
-        let picture_file = encode(&picture.image, &settings, &picture)?;
+        let picture_file = encode(&settings, &picture)?;
         let plain_settings = self.settings(&plain_prepared, seed);
-        let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain.image, &plain_settings, plain)).transpose()?;
+        let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain_settings, plain)).transpose()?;
         let explanation = explanation(prepared, &settings, (&picture, steps), plain, self.command(seed));
         let record = explanation.record_with_pictures(&PICTURE_NAMES);
         Ok(Drawn { picture: picture_file, plain: plain_file, record, trace: explanation.trace })
@@ -86,8 +84,7 @@ impl Job<'_> {
     }
 }
 
-fn encode(image: &RgbImage, settings: &Settings, picture: &Picture) -> Result<Vec<u8>, EngineError> {
-    let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();
+fn encode(settings: &Settings, picture: &Picture) -> Result<Vec<u8>, EngineError> {
     let mut file = Vec::new();
-    encode_png(&mut file, image, &text_chunks(settings, &subjects)).map(|()| file).map_err(|error| failed(&error))
+    write_png(&mut file, &picture.image, settings, &picture.trace.subjects).map(|()| file).map_err(|error| failed(&error))
 }

@@ -7,8 +7,7 @@ use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::PipelineError;
 use ae_settings::{Overrides, Settings};
 use attend_and_excite::evaluation::ArmSettings;
-use attend_and_excite::png_chunks::encode_png;
-use attend_and_excite::{LoadedModel, text_chunks, work_through};
+use attend_and_excite::{LoadedModel, work_through, write_png};
 use serde_json::Value;
 
 use super::prompts::{distinct, prompts};
@@ -193,10 +192,9 @@ fn draw_unit(
         }
     })?;
     for picture in &output.pictures {
-        let subjects: Vec<_> = picture.trace.subjects.iter().map(|subject| subject.text.clone()).collect();
-        let chunks = text_chunks(&model.settings(&prepared, picture.seed), &subjects);
+        let settings = model.settings(&prepared, picture.seed);
         let mut png = Vec::new();
-        encode_png(&mut png, &picture.image, &chunks).expect("memory takes it");
+        write_png(&mut png, &picture.image, &settings, &picture.trace.subjects).expect("memory takes it");
         folder.write_picture(&unit.arm.name, &unit.prompt.text, picture.seed, &png)?;
     }
     Ok(())
