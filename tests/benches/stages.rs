@@ -18,7 +18,7 @@ use ae_kernels::{Kernel, Profile, WeightOrder, in_pool, linear};
 use ae_pipeline::{ModelSource, Pipeline};
 use ae_tensor::{Checkpoint, FloatType};
 use ae_tests::sprites;
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel, UNetConfig};
+use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
@@ -183,7 +183,7 @@ impl<'a> GuidedPass<'a> {
         let latents = latents.autodiff().require_grad();
         let mut maps = Maps { resolution: self.resolution, layers: self.layers, seen: Vec::new() };
         let text = self.text.repeat_to(latents.dims()[0]);
-        let _ = self.unet.forward_with(latents.clone(), 981.0, &text, &mut maps);
+        let _ = self.unet.try_forward_with(latents.clone(), 981.0, &text, &mut maps);
         let maps = aggregate_attention(maps.seen, self.resolution);
         (self.objective.score(self.objective.subject_maps(maps)).loss, latents)
     }
@@ -195,14 +195,16 @@ struct Maps {
     seen: Vec<Tensor<4>>,
 }
 
-impl AttentionObserver for Maps {
+impl AttentionProcessor for Maps {
+    type Break = ();
+
     fn wants(&self, site: &AttentionSite) -> bool {
         site.kind == AttentionKind::Cross && site.resolution == self.resolution
     }
 
-    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.seen.push(probs);
-        if self.seen.len() == self.layers { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<(), Tensor<4>> {
+        self.seen.push(probs.clone());
+        if self.seen.len() == self.layers { ControlFlow::Break(()) } else { ControlFlow::Continue(probs) }
     }
 }
 

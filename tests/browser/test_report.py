@@ -2,6 +2,8 @@
 
 import json
 import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from actions import fits, is_painted, tab_to
@@ -99,6 +101,55 @@ def test_refinement_is_marked_as_in_the_trace(open_report):
     updates = [len(guidance["evaluations"]) - 1 for guidance in guided]
     shown = [int(text.removesuffix("×")) for text in page.locator("[data-testid=refinement]").all_text_contents()]
     assert shown == [count for count in updates if count > 0] != []
+
+
+def changed(report, tmp_path, change):
+    """The address of a copy of the report whose record was changed."""
+    html = Path(unquote(urlsplit(report).path)).read_text()
+    head, json_and_rest = html.split('id="record">', 1)
+    text, rest = json_and_rest.split("</script>", 1)
+    record = json.loads(text)
+    change(record)
+    copy = tmp_path / "changed.html"
+    copy.write_text(f'{head}id="record">{json.dumps(record).replace("<", chr(92) + "u003c")}</script>{rest}')
+    return copy.as_uri()
+
+
+def legend(page):
+    return page.locator(".loss-legend li span:not(.value)").all_text_contents()
+
+
+def test_terms_of_any_number_sign_and_name(new_page, report, watch, tmp_path):
+    def change(record):
+        record["terms"] = [
+            {"name": "lion apart from car", "subject": None},
+            {"name": "lion", "subject": 0},
+            {"name": "lion <again>", "subject": 0},
+        ]
+        for step in record["runs"][0]["steps"]:
+            if step["guidance"]:
+                rows = step["guidance"]["evaluations"]
+                step["guidance"]["evaluations"] = [[-10 * row[0], row[0], None] for row in rows]
+
+    watch.origins.add("file://")
+    page = new_page()
+    page.goto(changed(report, tmp_path, change))
+    expect(page.locator("[data-testid=loss-line]")).to_have_count(3)
+    assert legend(page) == ["lion apart from car", "lion", "lion <again>"]
+    classes = [line.get_attribute("class") for line in page.locator("[data-testid=loss-line]").all()]
+    assert [name.split()[-1] for name in classes] == ["series-1", "series-0", "series-0"]
+    assert float(page.locator(".loss-chart text[text-anchor=end]").first.text_content()) < -1
+    label = page.locator("[data-testid=loss-chart]").get_attribute("aria-label")
+    assert re.search(r"lion apart from car from -\d+\.\d\d to -", label) and "NaN" not in label
+    assert "NaN" not in page.locator("[data-testid=loss-chart]").inner_html()
+
+
+def test_records_of_before_terms_have_one_for_each_subject(new_page, report, watch, tmp_path):
+    watch.origins.add("file://")
+    page = new_page()
+    page.goto(changed(report, tmp_path, lambda record: record.pop("terms")))
+    expect(page.locator("[data-testid=loss-line]")).to_have_count(2)
+    assert legend(page) == ["lion", "car"]
 
 
 def test_command_and_trace(open_report):

@@ -6,13 +6,13 @@ use ae_clip::{ClipTextModel, ClipTextModelConfig};
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelPart, ModelSource, Network, open_network};
 use ae_tensor::FloatType;
-use ae_unet::{UNet2DConditionModel, UNetConfig};
+use ae_unet::{AttentionKind, AttentionSite, UNet2DConditionModel, UNetConfig, observe_attention};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Maps, Tensors, assert_close};
+use crate::{Tensors, assert_close};
 
 /// The `formats.json` beside a set of models (`tests/reference/make_formats_fixtures.py`, `make_full.py`).
 #[derive(Debug, Deserialize)]
@@ -134,13 +134,21 @@ impl Check<'_> {
         self.close("noise_prediction", unet.forward(both, timestep, &text));
 
         let tracked = latents.autodiff().require_grad();
-        let mut maps = Maps(*attention_resolution, Vec::new());
-        let _ = unet.forward_with(tracked.clone(), timestep, &text.narrow(1, 1), &mut maps);
+        let mut maps = Vec::new();
+        let wants =
+            |site: &AttentionSite| site.kind == AttentionKind::Cross && site.resolution == *attention_resolution;
+        let prompt = text.narrow(1, 1);
+        unet.forward_with(
+            tracked.clone(),
+            timestep,
+            &prompt,
+            &mut observe_attention(wants, |_, probs| maps.push(probs)),
+        );
         let settings = GuidanceSettings { attention_scale: *attention_scale, ..Default::default() };
         let subjects = tokens.iter().map(|&token| vec![token]).collect();
         let subjects = Subjects::new(subjects, 77, None).unwrap();
         let objective = Objective::new(&settings, subjects, *attention_resolution).unwrap();
-        let score = objective.score(objective.subject_maps(aggregate_attention(maps.1, *attention_resolution)));
+        let score = objective.score(objective.subject_maps(aggregate_attention(maps, *attention_resolution)));
         let gradients = score.loss.clone().sum().backward();
         self.close("loss", score.loss.inner());
         self.close("gradient", tracked.grad(&gradients).unwrap());

@@ -4,7 +4,6 @@ mod case;
 mod compare;
 mod device;
 mod formats;
-mod maps;
 mod paths;
 mod tensors;
 
@@ -12,6 +11,10 @@ pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
 pub use formats::{Formats, Variant};
-pub use maps::Maps;
 pub use paths::{fixtures, model, sprites};
 pub use tensors::Tensors;
+
+/// Compiles the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/research.md")]
+struct Research;

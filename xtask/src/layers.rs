@@ -2,14 +2,15 @@ use crate::failure::Failure;
 use crate::metadata::{Dependency, Package, packages};
 
 /// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["ae-settings"],
-    &["ae-checkpoint", "ae-figures", "ae-hub", "ae-kernels", "ae-phrases"],
+    &["ae-checkpoint", "ae-figures", "ae-files", "ae-hub", "ae-kernels", "ae-phrases"],
     &["ae-tensor"],
     &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],
     &["ae-guidance", "ae-vision"],
     &["ae-pipeline"],
     &["ae-eval", "ae-server"],
+    &["attend-and-excite"],
     &["ae-cli"],
 ];
 

@@ -1,28 +1,34 @@
 //! The command line, as clap reads it.
 
+mod devices;
 mod eval;
 mod generate;
-mod guidance;
-mod load;
-mod sampling;
 mod serve;
+mod settings;
 mod values;
 
-use ae_pipeline::EmbeddingChoice;
-use ae_tensor::{DeviceSpec, FloatType};
+use ae_settings::{FloatType, Overrides};
+use ae_tensor::DeviceSpec;
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use eval::{Ablation, EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
-pub(crate) use generate::{GenerateArgs, MethodName, Whose};
-pub(crate) use guidance::GuidanceArgs;
-pub(crate) use load::{DeviceArgs, LoadArgs};
-pub(crate) use sampling::SamplingArgs;
+pub(crate) use devices::DeviceArgs;
+pub(crate) use eval::{AblationName, EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
+pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use serve::ServeArgs;
+pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, SettingsArgs, help_of};
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
 #[command(name = "ae", version, propagate_version = true)]
 pub(crate) struct Cli {
+    /// Say nothing but errors and results.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say the settings and every loss.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -55,41 +61,67 @@ pub(crate) enum Command {
     Notices,
 }
 
-/// What the commands share: a model, prompts and their subjects.
+/// Prompts, and what belongs to each.
 #[derive(Debug, Args)]
 pub(crate) struct PromptArgs {
     /// What to draw; may be given several times.
-    #[arg(long, required = true, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Vec<String>,
 
-    /// Words or phrases of the prompt that must appear, e.g. "cat,dog"; `cat#2` is the second cat.
-    /// Once per prompt. Without it: the nouns of the prompt.
-    #[arg(long, value_name = "WORDS", conflicts_with = "token_indices")]
+    #[arg(long, value_name = "WORDS", conflicts_with = "token_indices", help = once_per_prompt("subjects"))]
     pub(crate) subjects: Vec<String>,
 
-    /// Token positions that must appear, e.g. "2,5" (see `ae tokens`). Once per prompt.
-    #[arg(long, value_name = "INDICES")]
+    #[arg(long, value_name = "INDICES", help = once_per_prompt("token_indices"))]
     pub(crate) token_indices: Vec<String>,
+}
 
-    /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21 or
-    /// `ORG/NAME[@REVISION]` of the Hugging Face hub (see `ae models`) [default: the embedded model].
-    #[arg(long, value_name = "PATH|NAME")]
-    pub(crate) model: Option<String>,
+/// The help of an option that is given once per prompt.
+fn once_per_prompt(name: &str) -> String {
+    format!("{}. Once per prompt", help_of(name))
+}
 
-    /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given
-    /// several times.
-    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = values::embedding)]
-    pub(crate) embedding: Vec<EmbeddingChoice>,
-
-    /// Read `(word:1.3)`, `(word)` and `[word]` as weights; otherwise brackets are text.
-    #[arg(long)]
-    pub(crate) prompt_weighting: bool,
+impl PromptArgs {
+    /// The settings of every prompt.
+    ///
+    /// # Errors
+    ///
+    /// Names the option that is given another number of times, or the value that cannot be read.
+    pub(crate) fn settings(&self, phrases: &[String]) -> Result<Vec<Overrides>, String> {
+        use ae_settings::OptionValue;
+        let count = self.prompt.len();
+        let per_prompt = |option: &str, values: &[String]| match values.len() {
+            0 => Ok(vec![None; count]),
+            given if given == count => Ok(values.iter().cloned().map(Some).collect()),
+            given => Err(format!("{count} prompt(s) but {given} times --{option}: give it once per prompt")),
+        };
+        let words = |list: Option<String>| list.map(|list| Vec::<String>::parse(&list)).transpose();
+        let subjects = per_prompt("subjects", &self.subjects)?;
+        let indices = per_prompt("token-indices", &self.token_indices)?;
+        let phrases = per_prompt("phrases", phrases)?;
+        let all = self.prompt.iter().zip(subjects).zip(indices).zip(phrases);
+        let settings = all.map(|(((prompt, subjects), indices), phrases)| {
+            let mut own = Overrides::default();
+            own.prompt = Some(prompt.clone());
+            own.subjects = words(subjects)?;
+            own.phrases = words(phrases)?;
+            own.token_indices = indices
+                .map(|list| {
+                    Vec::<usize>::parse(&list).map_err(|expected| format!("'{list}' is not a token index: {expected}"))
+                })
+                .transpose()?;
+            Ok(own)
+        });
+        settings.collect()
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TokensArgs {
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
+
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs<OfTokens>,
 }
 
 #[derive(Debug, Args)]
@@ -105,8 +137,4 @@ pub(crate) struct SelfTestArgs {
     /// A model as in `ae generate` [default: the embedded model].
     #[arg(long, value_name = "PATH|NAME")]
     pub(crate) model: Option<String>,
-
-    /// No progress of downloads.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }

@@ -1,9 +1,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use ae_eval::{FolderError, PromptFileError, ReportError, ScorerFailure, ScoringError, ShardEnvironmentError};
+use ae_eval::{FolderError, PromptFileError, ReportError, ScoringError, ShardEnvironmentError};
 use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
+use ae_settings::SettingsError;
 use ae_tensor::DeviceError;
 
 /// Why a command failed.
@@ -13,17 +14,7 @@ pub(crate) enum CliError {
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
-    Device(#[from] DeviceError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("'{name}' is no file or folder; {error}")]
-    Model { name: String, error: ae_hub::ModelIdError },
-    #[error(transparent)]
-    Hub(#[from] HubError),
-    #[error("cannot read the picture '{path}': {source}", path = path.display())]
-    Picture { path: PathBuf, source: image::ImageError },
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
+    Draw(#[from] attend_and_excite::Error),
     /// Which of several prompts an error belongs to.
     #[error("prompt '{prompt}': {error}")]
     Prompt { prompt: String, error: Box<CliError> },
@@ -43,8 +34,6 @@ pub(crate) enum CliError {
     NotDrawn { failed: usize, pictures: usize, first: String },
     #[error(transparent)]
     Scoring(#[from] ScoringError),
-    #[error("cannot score: {0}")]
-    Scorer(ScorerFailure),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("'{path}' has no scores: run `ae eval score` first", path = path.display())]
@@ -59,8 +48,6 @@ pub(crate) enum CliError {
     Server(#[from] ae_server::ServerError),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
     #[error("results on {devices} cannot be trusted; another driver or backend may be right (see docs/gpu.md)")]
     SelfTest { devices: String },
 }
@@ -68,6 +55,19 @@ pub(crate) enum CliError {
 impl CliError {
     /// A scorer that cannot be loaded.
     pub(crate) fn scorer(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Scorer(Box::new(error))
+        attend_and_excite::Error::Scorer(Box::new(error)).into()
     }
 }
+
+/// Errors that the front door has a place for.
+macro_rules! through_the_front_door {
+    ($($error:ty),+) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Draw(error.into())
+            }
+        })+
+    };
+}
+
+through_the_front_door!(DeviceError, HubError, LoadError, PipelineError, SettingsError);

@@ -2,18 +2,10 @@
 
 mod args;
 mod commands;
-mod drawing;
-#[cfg(feature = "embedded")]
-mod embedded;
 mod error;
-mod explanation;
 mod interrupts;
-mod model;
+mod models;
 mod output;
-mod painter;
-mod recording;
-mod requests;
-mod studio;
 
 use std::process::ExitCode;
 
@@ -22,20 +14,30 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 use crate::error::CliError;
 
+/// How much a command says beside its results.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbosity {
+    /// Nothing but errors.
+    pub(crate) quiet: bool,
+    /// Everything.
+    pub(crate) verbose: bool,
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Generate(args) => commands::generate(&args),
-        Command::Explain(args) => commands::explain(*args),
-        Command::Serve(args) => commands::serve(&args),
-        Command::Eval { command } => commands::eval(command),
-        Command::Tokens(args) => commands::tokens(&args),
+    let Cli { command, quiet, verbose } = Cli::parse();
+    let verbosity = Verbosity { quiet, verbose };
+    let result = match command {
+        Command::Generate(args) => commands::generate(&args, verbosity),
+        Command::Explain(args) => commands::explain(*args, verbosity),
+        Command::Serve(args) => commands::serve(&args, verbosity),
+        Command::Eval { command } => commands::eval(command, verbosity),
+        Command::Tokens(args) => commands::tokens(&args, verbosity),
         Command::Models => commands::models(),
         Command::Devices => commands::devices(),
-        Command::SelfTest(args) => commands::self_test(&args),
+        Command::SelfTest(args) => commands::self_test(&args, verbosity),
         #[cfg(feature = "embedded")]
         Command::Notices => {
-            output::print(embedded::NOTICES);
+            output::print(attend_and_excite::embedded::NOTICES);
             Ok(())
         }
     };

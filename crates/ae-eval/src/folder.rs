@@ -2,9 +2,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use ae_files::{folder_name, is_former_name, remove_unfinished, write_file};
 use serde::de::DeserializeOwned;
 
-use crate::files::{folder_name, remove_unfinished, write_whole};
 use crate::found::{Found, subfolders};
 use crate::plan::PlanError;
 use crate::{Plan, Scores, ScoresError};
@@ -64,6 +64,19 @@ pub enum FolderError {
         path: PathBuf,
         /// How they differ.
         source: Box<PlanError>,
+    },
+    /// Pictures in a folder that is named as versions up to 0.1.0 named it.
+    #[error(
+        "'{path}' seems to hold the pictures of '{prompt}', named by an earlier version: rename it to '{name}', or choose another folder",
+        path = path.display()
+    )]
+    FormerName {
+        /// The folder.
+        path: PathBuf,
+        /// The prompt, shortened.
+        prompt: String,
+        /// The name that it must have.
+        name: String,
     },
     /// There are no pictures.
     #[error(
@@ -130,9 +143,30 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// When it is there and cannot be read.
+    /// When it is there and cannot be read, or an earlier version named one of its folders by another hash.
     pub fn plan(&self) -> Result<Option<Plan>, FolderError> {
-        read_json(&self.pictures.join(Self::PLAN))
+        let plan: Option<Plan> = read_json(&self.pictures.join(Self::PLAN))?;
+        if let Some(plan) = &plan {
+            self.refuse_former_names(plan)?;
+        }
+        Ok(plan)
+    }
+
+    /// Pictures under a name that is not looked for must not be drawn anew, nor count as missing.
+    fn refuse_former_names(&self, plan: &Plan) -> Result<(), FolderError> {
+        let hashed: Vec<_> = plan.prompts.iter().filter(|prompt| folder_name(&prompt.text) != prompt.text).collect();
+        if hashed.is_empty() {
+            return Ok(());
+        }
+        for arm in plan.arms.iter().map(|arm| self.pictures.join(&arm.name)).filter(|arm| arm.is_dir()) {
+            for folder in subfolders(&arm)? {
+                if let Some(prompt) = hashed.iter().find(|prompt| is_former_name(&folder, &prompt.text)) {
+                    let (path, name) = (arm.join(folder), folder_name(&prompt.text));
+                    return Err(FolderError::FormerName { path, prompt: prompt.shortened(), name });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes down what will be drawn here, besides what has been drawn.
@@ -182,7 +216,7 @@ impl Folder {
     /// What the system says.
     pub fn write_picture(&self, arm: &str, prompt: &str, seed: u64, png: &[u8]) -> Result<(), FolderError> {
         let path = self.picture(arm, prompt, seed);
-        write_whole(&path, |file| file.write_all(png)).map_err(|source| FolderError::Write { path, source })
+        write_file(&path, |file| file.write_all(png)).map_err(|source| FolderError::Write { path, source })
     }
 
     fn scores_path(&self, scorer: &str, arm: &str) -> PathBuf {
@@ -234,11 +268,44 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError>
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderError> {
-    let write = |file: &mut tempfile::NamedTempFile| {
+    let write = |file: &mut fs::File| {
         let mut writer = io::BufWriter::new(file);
         serde_json::to_writer_pretty(&mut writer, value)?;
         writer.write_all(b"\n")?;
         writer.flush()
     };
-    write_whole(path, write).map_err(|source| FolderError::Write { path: path.to_owned(), source })
+    write_file(path, write).map_err(|source| FolderError::Write { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{Arm, Prompt};
+
+    #[test]
+    fn a_folder_named_by_an_earlier_version_is_refused_by_name() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let plan = Plan {
+            model: "m".to_owned(),
+            arms: vec![Arm { name: "guided".to_owned(), settings: Value::Null }],
+            prompts: vec![Prompt::new("a cat", "s"), Prompt::new("a cat: hello", "s")],
+            seeds: vec![0],
+        };
+        folder.begin(&plan).unwrap();
+        let former = place.path().join("guided/a cat_ hello-d4b37d61");
+        fs::create_dir_all(&former).unwrap();
+        fs::create_dir_all(place.path().join("guided/a cat-23f5cc72")).unwrap();
+        let refusals = [folder.begin(&plan).unwrap_err(), Folder::open(place.path()).unwrap_err()];
+        for refusal in refusals.map(|error| error.to_string()) {
+            assert!(refusal.contains(former.to_str().unwrap()), "{refusal}");
+            assert!(refusal.ends_with("rename it to 'a cat_ hello-71dbaef365', or choose another folder"), "{refusal}");
+        }
+        fs::rename(&former, former.with_file_name("a cat_ hello-71dbaef365")).unwrap();
+        fs::write(folder.picture("guided", "a cat: hello", 0), "").unwrap();
+        let (folder, _) = Folder::open(place.path()).unwrap();
+        assert_eq!(folder.missing("guided", "a cat: hello", &[0, 1]).unwrap(), [1]);
+    }
 }

@@ -7,7 +7,6 @@
 //! comparisons with the first arm, tables, charts and a page.
 
 mod benchmark;
-mod files;
 mod folder;
 mod found;
 mod plan;
@@ -21,7 +20,6 @@ mod shard;
 mod statistics;
 
 pub use benchmark::{ANIMALS, COLOURS, OBJECTS, PromptSet, things_of};
-pub use files::{folder_name, write_whole};
 pub use folder::{Folder, FolderError};
 pub use plan::{Arm, Plan, PlanError};
 pub use prompt::{Prompt, Thing};

@@ -83,7 +83,7 @@ impl Plan {
             match known.get(&prompt.text) {
                 None => all.prompts.push(prompt.clone()),
                 Some(known) if *known == prompt => {}
-                Some(_) => return Err(PlanError::Prompt { prompt: prompt.text.chars().take(60).collect() }),
+                Some(_) => return Err(PlanError::Prompt { prompt: prompt.shortened() }),
             }
         }
         all.seeds.extend(&other.seeds);

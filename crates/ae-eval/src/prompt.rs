@@ -37,6 +37,11 @@ impl Prompt {
     pub fn new(text: impl Into<String>, set: impl Into<String>) -> Self {
         Self { text: text.into(), set: set.into(), subjects: None, token_indices: None, things: Vec::new() }
     }
+
+    /// The beginning of its text, for errors.
+    pub(crate) fn shortened(&self) -> String {
+        self.text.chars().take(60).collect()
+    }
 }
 
 pub(crate) fn of_no_set() -> String {

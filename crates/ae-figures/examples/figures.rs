@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use ae_figures::{Explanation, MapChoice, Run, Step, StepGuidance, Subject, Token, TokenMaps, report};
+use ae_figures::{Explanation, MapChoice, Run, Step, StepGuidance, Subject, Term, Token, TokenMaps, report};
 use image::{Rgb, RgbImage};
 
 const STEPS: usize = 30;
@@ -35,6 +35,7 @@ fn explanation() -> Explanation {
         subject: [None, None, Some(0), None, Some(1)][index],
     };
     let subject = |text: &str, position| Subject { text: text.to_owned(), positions: vec![position] };
+    let subjects = vec![subject("cat", 2), subject("dog", 4)];
     Explanation {
         prompt: "a cat and dog".to_owned(),
         seed: 42,
@@ -42,7 +43,8 @@ fn explanation() -> Explanation {
         settings: serde_json::json!({ "steps": STEPS, "width": 96, "height": 96, "scheduler": "ddim", "model": "none" }),
         trace: serde_json::Value::Null,
         tokens: words.iter().enumerate().map(token).collect(),
-        subjects: vec![subject("cat", 2), subject("dog", 4)],
+        terms: Term::per_subject(&subjects),
+        subjects,
         runs: ["attend-and-excite", "stable-diffusion"].into_iter().map(run).collect(),
     }
 }

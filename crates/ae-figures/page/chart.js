@@ -1,9 +1,10 @@
-// The loss of every subject over the steps, as an SVG that follows the width of its container.
+// The terms of the loss over the steps, as an SVG that follows the width of its container.
 
 import { element, svgElement } from "./dom.js";
 
 const HEIGHT = 220;
 const MARGIN = { top: 30, right: 16, bottom: 40, left: 46 };
+const COLOURS = 6;
 /// Lines differ in pattern as well as in colour.
 const DASHES = ["none", "7 4", "2 3", "11 3 2 3", "5 2", "1 4"];
 
@@ -15,12 +16,11 @@ export class LossChart {
     this.svg = svgElement("svg", { class: "loss-chart", role: "img", height: HEIGHT, "data-testid": "loss-chart" });
     this.legend = element("ul", { className: "loss-legend" });
     this.reading = element("p", { className: "loss-reading" });
+    this.caption = element("figcaption");
     this.root = element(
       "figure",
       { className: "loss-figure", hidden: true },
-      element("figcaption", {
-        textContent: "Loss of each subject: 1 minus its largest attention, normalized over the words and smoothed",
-      }),
+      this.caption,
       this.svg,
       this.legend,
       this.reading,
@@ -33,33 +33,38 @@ export class LossChart {
     new ResizeObserver(() => this.draw()).observe(this.root);
   }
 
-  /// `steps` is the guided run or `null`, `position` the index of the chosen step.
-  update(steps, subjects, position) {
-    this.state = steps && { steps, subjects, position };
+  /// `steps` is the guided run or `null`, `terms` are those of its loss: `{ name, subject }`, where a term of no subject has
+  /// `null`; `position` is the index of the chosen step.
+  update(steps, terms, position) {
+    this.state = steps && { steps, terms: withColours(terms), position };
     this.root.hidden = !steps;
+    this.caption.textContent =
+      steps?.method === "attend-and-excite"
+        ? "Loss of each subject: 1 minus its largest attention, normalized over the words and smoothed"
+        : "The terms of the loss";
     this.draw();
   }
 
   draw() {
     const width = this.svg.parentNode.clientWidth;
     if (!this.state || width === 0) return;
-    const { steps, subjects, position } = this.state;
+    const { steps, terms, position } = this.state;
     this.last = Math.max(steps.numSteps, steps.losses.length, 2) - 1;
     this.inner = width - MARGIN.left - MARGIN.right;
     const rows = Array.from({ length: this.last + 1 }, (_, step) => steps.evaluations(step));
-    const top = Math.max(1, ...rows.flat(2));
+    const [low, high] = rangeOfLosses(rows);
     const x = (step) => MARGIN.left + (step / this.last) * this.inner;
-    const y = (loss) => MARGIN.top + (1 - loss / top) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+    const y = (loss) => MARGIN.top + ((high - loss) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
 
     this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    this.svg.setAttribute("aria-label", describeLosses(rows, subjects));
+    this.svg.setAttribute("aria-label", describeLosses(rows, terms));
     this.svg.replaceChildren(
-      ...axes(this.last, top, x, y),
+      ...axes(this.last, [low, high], x, y),
       ...refinements(rows, x),
-      ...subjects.map((_, index) => line(rows, index, x, y)),
-      cursor(rows[position] ?? [], position, x, y),
+      ...terms.map((term, index) => line(rows, term, index, x, y)),
+      cursor(rows[position] ?? [], terms, position, x, y),
     );
-    this.legend.replaceChildren(...subjects.map((subject, index) => legendEntry(subject, index, rows[position] ?? [])));
+    this.legend.replaceChildren(...terms.map((term, index) => legendEntry(term, index, rows[position] ?? [])));
     const updates = (rows[position]?.length ?? 0) - 1;
     this.reading.textContent =
       updates < 0
@@ -74,11 +79,25 @@ export class LossChart {
   }
 }
 
-function axes(last, top, x, y) {
+/// The ends of the axis: 0 and 1 if all losses lie there, otherwise their range.
+function rangeOfLosses(rows) {
+  const losses = rows.flat(2).filter(Number.isFinite);
+  const [least, most] = [Math.min(...losses), Math.max(...losses)];
+  if (losses.length === 0 || (least >= 0 && most <= 1)) return [0, 1];
+  return most > least ? [least, most] : [least - 0.5, most + 0.5];
+}
+
+/// The terms with the number of their colour: that of their subject, or one that no other term has.
+function withColours(terms) {
+  let free = 1 + Math.max(-1, ...terms.map(({ subject }) => subject ?? -1));
+  return terms.map((term) => ({ ...term, colour: term.subject ?? free++ }));
+}
+
+function axes(last, [low, high], x, y) {
   const bottom = HEIGHT - MARGIN.bottom;
   const every = [1, 2, 5, 10, 20, 50, 100].find((step) => x(step) - x(0) >= 44) ?? last;
   const across = Array.from({ length: Math.floor(last / every) + 1 }, (_, i) => i * every);
-  const up = Array.from({ length: 5 }, (_, i) => (i / 4) * top);
+  const up = Array.from({ length: 5 }, (_, i) => low + (i / 4) * (high - low));
   return [
     ...up.map((loss) => svgElement("line", { class: "grid", x1: x(0), x2: x(last), y1: y(loss), y2: y(loss) })),
     ...up.map((loss) => label(x(0) - 8, y(loss) + 4, loss.toFixed(2), "end")),
@@ -116,49 +135,55 @@ function refinements(rows, x) {
 }
 
 /// At a refined step the line goes straight from the first loss to the last.
-function line(rows, subject, x, y) {
+function line(rows, term, index, x, y) {
   const points = rows.flatMap((evaluations, step) => {
-    const losses = evaluations.map((row) => row[subject]);
+    const losses = evaluations.map((row) => row[index]).filter(Number.isFinite);
     return (losses.length > 1 ? [losses[0], losses.at(-1)] : losses).map((loss) => `${x(step)},${y(loss)}`);
   });
-  return svgElement("polyline", { ...stroke(subject), points: points.join(" "), "data-testid": "loss-line" });
+  return svgElement("polyline", { ...stroke(term, index), points: points.join(" "), "data-testid": "loss-line" });
 }
 
-function cursor(evaluations, position, x, y) {
+function cursor(evaluations, terms, position, x, y) {
   const losses = evaluations.at(-1) ?? [];
+  const shown = terms.map((term, index) => ({ term, loss: losses[index] })).filter(({ loss }) => Number.isFinite(loss));
   return svgElement(
     "g",
     { class: "cursor", "data-testid": "chart-cursor", "data-step": position },
     svgElement("line", { x1: x(position), x2: x(position), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
-    ...losses.map((loss, index) => svgElement("circle", { class: series(index), cx: x(position), cy: y(loss), r: 4 })),
+    ...shown.map(({ term, loss }) => svgElement("circle", { class: series(term), cx: x(position), cy: y(loss), r: 4 })),
   );
 }
 
-function legendEntry(subject, index, evaluations) {
+function legendEntry(term, index, evaluations) {
   const swatch = svgElement(
     "svg",
     { width: 32, height: 10, "aria-hidden": "true" },
-    svgElement("line", { ...stroke(index), x1: 0, x2: 32, y1: 5, y2: 5 }),
+    svgElement("line", { ...stroke(term, index), x1: 0, x2: 32, y1: 5, y2: 5 }),
   );
-  const losses = evaluations.map((row) => row[index].toFixed(2));
+  const losses = evaluations.map((row) => written(row[index]));
   const value = losses.length > 1 ? `${losses[0]} to ${losses.at(-1)}` : (losses[0] ?? "–");
   return element(
     "li",
     {},
     swatch,
-    element("span", { textContent: subject.text }),
+    element("span", { textContent: term.name }),
     element("span", { className: "value", textContent: value }),
   );
 }
 
-/// Where colours begin anew, patterns are shifted: no pair of both repeats among 36 subjects.
-function stroke(index) {
-  const turn = Math.floor(index / DASHES.length);
-  return { class: `loss-line ${series(index)}`, "stroke-dasharray": DASHES[(index + turn) % DASHES.length] };
+/// Where colours begin anew, patterns are shifted: no pair of both repeats among 36 terms of as many subjects.
+function stroke(term, index) {
+  const turn = Math.floor(index / COLOURS);
+  return { class: `loss-line ${series(term)}`, "stroke-dasharray": DASHES[(index + turn) % DASHES.length] };
 }
 
-function series(index) {
-  return `series-${index % DASHES.length}`;
+function series({ colour }) {
+  return `series-${colour % COLOURS}`;
+}
+
+/// A loss; JSON has `null` for one that is not a number.
+function written(loss) {
+  return Number.isFinite(loss) ? loss.toFixed(2) : "–";
 }
 
 function label(x, y, text, anchor) {
@@ -167,12 +192,11 @@ function label(x, y, text, anchor) {
   return node;
 }
 
-function describeLosses(rows, subjects) {
+function describeLosses(rows, terms) {
   const known = rows.filter((evaluations) => evaluations.length > 0);
-  const course = subjects.map(({ text }, index) => {
-    const first = known[0]?.[0][index];
-    const last = known.at(-1)?.at(-1)[index];
-    return first === undefined ? text : `${text} from ${first.toFixed(2)} to ${last.toFixed(2)}`;
+  const course = terms.map(({ name }, index) => {
+    const [first, last] = [known[0]?.[0], known.at(-1)?.at(-1)];
+    return first === undefined ? name : `${name} from ${written(first[index])} to ${written(last[index])}`;
   });
   const updates = known.reduce((sum, evaluations) => sum + evaluations.length - 1, 0);
   const steps = plural(known.length, "guided step");

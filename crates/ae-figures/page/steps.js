@@ -34,7 +34,7 @@ export class Steps {
     this.losses[step][iteration] = losses;
   }
 
-  /// The losses of a step: a row per evaluation, the first before any refinement.
+  /// The losses of a step: a row of all terms per evaluation, the first before any refinement.
   evaluations(index) {
     return (this.losses[index] ?? []).filter(Boolean);
   }

@@ -52,6 +52,7 @@ class RunView {
   clear() {
     this.runs = new Map();
     this.subjects = [];
+    this.terms = [];
     this.position = 0;
     this.root.hidden = true;
     this.panels.replaceChildren();
@@ -69,11 +70,11 @@ class RunView {
   }
 
   /// A run begins. It stands beside a run of the same seed by the other method and takes the place of any other.
-  start({ run, seed, method, tokens, subjects }) {
+  start({ run, seed, method, tokens, subjects, terms }) {
     const partner = [...this.runs.values()].some(({ steps }) => steps.seed === seed && steps.method !== method);
     if (!partner) this.clear();
     for (const [index, { steps }] of this.runs) if (steps.method === method) this.runs.delete(index);
-    if (!partner) this.setPrompt({ tokens, subjects });
+    if (!partner) this.setPrompt({ tokens, subjects, terms });
     this.addRun(run, new Steps({ method, seed }));
     this.player.follow();
     this.draw();
@@ -116,8 +117,10 @@ class RunView {
     return Math.max(-1, ...[...this.runs.values()].map(({ steps }) => steps.newest));
   }
 
-  setPrompt({ tokens, subjects }) {
+  /// `terms` are those of the loss; records of before they were named have one for each subject.
+  setPrompt({ tokens, subjects, terms }) {
     this.subjects = subjects;
+    this.terms = terms ?? subjects.map(({ text }, subject) => ({ name: text, subject }));
     this.chips.setPrompt(tokens, subjects);
   }
 
@@ -152,6 +155,6 @@ class RunView {
     this.scale.update(scale);
     for (const panel of panels) panel.update({ position, words, names, scale, opacity: this.scale.opacity });
     this.player.describe(position, all.map(({ steps }) => steps[position]?.timestep).find(Number.isFinite));
-    this.chart.update(all.find(({ guided }) => guided) ?? null, this.subjects, position);
+    this.chart.update(all.find(({ guided }) => guided) ?? null, this.terms, position);
   }
 }

@@ -1,159 +1,173 @@
+//! The chart of the loss: a curve for each of its terms over the steps, with refinement marked.
+
 use image::RgbImage;
-use plotters::element::DashedPathElement;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::axis::Axis;
 use crate::colors::CURVES;
-use crate::svg::{FAMILY, LABEL, escaped, font_style, printable, rasterise, shortened};
-use crate::{Explanation, Step};
+use crate::drawing::{Anchor, Drawing, GRID, INK, Pen, printable};
+use crate::font::{HEADING, SMALL, shortened, width};
+use crate::interval_drawing::SHARPNESS;
+use crate::interval_row::MARGIN;
+use crate::{Explanation, Step, Term};
 
-const SIZE: (u32, u32) = (760, 400);
-/// Pixels of the PNG per unit of the SVG, so that its text is sharp.
-const SHARPNESS: f32 = 2.0;
-/// Width of a name in the legend, in pixels.
-const LEGEND: f32 = 300.0;
-/// Length and distance of the dashes of curves whose colour has been used, in pixels.
-const DASHES: (i32, i32) = (6, 4);
-const TEXT: RGBColor = RGBColor(26, 26, 26);
-const LINES: RGBColor = RGBColor(225, 225, 225);
+const TITLE: &str = "Loss over the denoising steps";
+const WIDTH: u32 = 760;
+/// Without the key.
+const HEIGHT: f32 = 376.0;
+/// The axes' ends, in pixels: of the steps from left to right, of the losses upwards.
+const ACROSS: (f32, f32) = (60.0, 736.0);
+/// Free space before the first step and after the last.
+const INDENT: f32 = 10.0;
+const UP: (f32, f32) = (326.0, 76.0);
+/// Height of a line of the key, the length of a curve in it, and the most that a name may take.
+const KEY_HEIGHT: f32 = 24.0;
+const SWATCH: f32 = 22.0;
+const NAME: f32 = 300.0;
+/// Dashes and gaps of the first curve of a colour, of the second, and so on, in pixels.
+const DASHES: [&[f32]; 4] = [&[], &[6.0, 4.0], &[2.0, 3.0], &[11.0, 3.0, 2.0, 3.0]];
 
-/// A guided step on the axis of steps.
+/// A guided step.
 struct Guided<'a> {
-    /// An integer, so that no tick of the axis lies between two steps.
-    step: i32,
-    /// The losses of every subject, first and last.
+    step: usize,
+    /// The terms at its first and last evaluation.
     first: &'a [f32],
     last: &'a [f32],
     refinements: usize,
 }
 
 impl Explanation {
-    /// The loss of every subject over the steps as an SVG document with real text and its font.
+    /// The terms of the loss over the steps as an SVG document with real text and its font.
     ///
-    /// A curve goes through the last evaluation of every step. Where a step was refined a line leads down from its first one,
-    /// with the number of updates. A loss that is not finite is left out.
-    ///
-    /// # Panics
-    ///
-    /// Never: a text takes every line.
+    /// A curve goes through the last evaluation of every step. Where a step was refined a line leads there from its first one,
+    /// with the number of updates. A loss that is not finite is left out. Losses of any sign have a place; where all are
+    /// between 0 and 1, as those of Attend-and-Excite, so is the axis.
     pub fn loss_svg(&self) -> String {
-        let mut svg = String::new();
-        self.draw_losses(&mut svg).expect("a text takes every line");
-        described(&svg, &self.prompt, self.seed)
+        let description = format!("“{}”, seed {}; dots and ×N mark refinement by N updates.", self.prompt, self.seed);
+        let (height, drawing) = self.loss_drawing();
+        drawing.document((WIDTH, height), TITLE, &description)
     }
 
     /// As [`loss_svg`](Self::loss_svg), in pixels, twice the size.
     pub fn loss_png(&self) -> RgbImage {
-        rasterise(&self.loss_svg(), SHARPNESS)
+        let (height, drawing) = self.loss_drawing();
+        drawing.pixels((WIDTH, height), SHARPNESS)
     }
 
-    fn draw_losses(&self, svg: &mut String) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
+    /// The height of the chart and what is in it.
+    fn loss_drawing(&self) -> (u32, Drawing) {
+        let mut drawing = Drawing::default();
+        drawing.text(TITLE, (MARGIN, MARGIN + 18.0), Anchor::Start, HEADING);
         let steps: &[Step] = self.runs.first().map_or(&[], |run| &run.steps);
         let guided: Vec<_> = steps.iter().filter_map(guided).collect();
         let (Some(first), Some(last)) = (guided.first(), guided.last()) else {
-            let middle = (SIZE.0.cast_signed() / 2, SIZE.1.cast_signed() / 2);
-            let style = (FAMILY, 18).into_font().color(&TEXT).pos(Pos::new(HPos::Center, VPos::Center));
-            root.draw_text("no step was guided: there is no loss to show", &style, middle)?;
-            return root.present();
+            let middle = (WIDTH as f32 / 2.0, HEIGHT / 2.0);
+            drawing.text("no step was guided: there is no loss to show", middle, Anchor::Middle, SMALL);
+            return ((HEIGHT + KEY_HEIGHT) as u32, drawing);
         };
-
-        let highest = guided.iter().flat_map(|step| step.first.iter().chain(step.last));
-        let highest = highest.copied().filter(|loss| loss.is_finite());
-        let highest = f64::from(highest.fold(0.1, f32::max)) * 1.12;
-        // Below this plotters puts the numbers closer than 0.1.
-        let decimals = if highest < 0.3 { 2 } else { 1 };
-        let mut chart = ChartBuilder::on(&root)
-            .margin(14)
-            .margin_right(24)
-            .x_label_area_size(50)
-            .y_label_area_size(60)
-            .build_cartesian_2d(first.step..last.step.max(first.step + 1), 0.0..highest)?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(LINES)
-            .axis_style(TEXT)
-            .x_labels(10)
-            .y_labels(6)
-            .y_label_formatter(&|loss| format!("{loss:.decimals$}"))
-            .x_desc("denoising step")
-            .y_desc("loss")
-            .label_style((FAMILY, 14).into_font().color(&TEXT))
-            .axis_desc_style((FAMILY, 16).into_font().color(&TEXT))
-            .draw()?;
-        for (index, subject) in self.subjects.iter().enumerate() {
-            let (red, green, blue) = CURVES[index % CURVES.len()];
-            let style = RGBColor(red, green, blue).stroke_width(2);
-            let of = |losses: &[f32]| losses.get(index).copied().filter(|loss| loss.is_finite()).map(f64::from);
-            let curve = guided.iter().filter_map(|step| Some((step.step, of(step.last)?)));
-            let is_dashed = index >= CURVES.len();
-            let series = if is_dashed {
-                chart.draw_series(DashedLineSeries::new(curve, DASHES.0, DASHES.1, style))?
-            } else {
-                chart.draw_series(LineSeries::new(curve, style))?
-            };
-            series.label(shortened(&printable(&subject.text), LABEL, LEGEND)).legend(move |(x, y)| {
-                let path = [(x, y), (x + 22, y)];
-                if is_dashed {
-                    DashedPathElement::new(path, DASHES.0, DASHES.1, style).into_dyn()
-                } else {
-                    PathElement::new(path, style).into_dyn()
-                }
-            });
-            for step in guided.iter().filter(|step| step.refinements > 0) {
-                let (Some(from), Some(to)) = (of(step.first), of(step.last)) else { continue };
-                let path = [(step.step, from), (step.step, to)];
-                chart.draw_series([PathElement::new(path, style.color.stroke_width(1))])?;
-                chart.draw_series([Circle::new((step.step, from), 3, style.color.filled())])?;
-            }
+        let shown = guided.iter().flat_map(|step| step.first.iter().chain(step.last));
+        let losses = Axis::losses(shown.filter(|loss| loss.is_finite()).map(|loss| f64::from(*loss)), UP);
+        let across = Axis::indices(first.step, last.step, (ACROSS.0 + INDENT, ACROSS.1 - INDENT));
+        grid(&mut drawing, &across, &losses);
+        let pens = pens(&self.terms);
+        for (index, pen) in pens.iter().enumerate() {
+            curve(&mut drawing, &guided, index, *pen, (&across, &losses));
         }
-        for step in guided.iter().filter(|step| step.refinements > 0) {
-            let top = f64::from(step.first.iter().copied().filter(|loss| loss.is_finite()).fold(0.0, f32::max));
-            let style = (FAMILY, 13).into_font().color(&TEXT).pos(Pos::new(HPos::Left, VPos::Bottom));
-            let at = |offset: (i32, i32)| {
-                EmptyElement::at((step.step, top)) + Text::new(format!("×{}", step.refinements), offset, style.clone())
-            };
-            chart.draw_series([at((5, -3))])?;
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.85))
-            .border_style(LINES)
-            .label_font((FAMILY, 15).into_font().color(&TEXT))
-            .draw()?;
-        root.present()
+        updates(&mut drawing, &guided, (&across, &losses));
+        (key(&mut drawing, &self.terms, &pens), drawing)
     }
 }
 
 fn guided(step: &Step) -> Option<Guided<'_>> {
     let guidance = step.guidance.as_ref()?;
-    Some(Guided {
-        step: i32::try_from(step.step).ok()?,
-        first: guidance.evaluations.first()?,
-        last: guidance.evaluations.last()?,
-        refinements: guidance.refinement_steps(),
-    })
+    let (first, last) = (guidance.evaluations.first()?, guidance.evaluations.last()?);
+    Some(Guided { step: step.step, first, last, refinements: guidance.refinement_steps() })
 }
 
-/// The document with a title and a description for those who do not see it.
-fn described(svg: &str, prompt: &str, seed: u64) -> String {
-    let (head, body) = svg.split_once("<svg").expect("a document");
-    let (attributes, body) = body.split_once('>').expect("the tag ends");
-    let prompt = escaped(prompt);
-    format!(
-        "{head}<svg role=\"img\"{attributes}>\n<title>Loss of every subject over the denoising steps</title>\n\
-         <desc>“{prompt}”, seed {seed}; dots and ×N mark refinement by N updates.</desc>\n{}{body}",
-        font_style()
-    )
+/// How the curve of every term is drawn: in the colour of its subject, or in one that no other term has; dashed where an earlier one
+/// has the colour.
+fn pens(terms: &[Term]) -> Vec<Pen> {
+    let mut free = terms.iter().filter_map(|term| term.subject).max().map_or(0, |last| last + 1)..;
+    let mut used = [0; CURVES.len()];
+    let pens = terms.iter().map(|term| {
+        let colour = term.subject.or_else(|| free.next()).unwrap_or(0) % CURVES.len();
+        let dashes = DASHES[used[colour] % DASHES.len()];
+        used[colour] += 1;
+        Pen { dashes, ..Pen::new(CURVES[colour], 2.0) }
+    });
+    pens.collect()
+}
+
+/// Draws the lines of the losses, and what stands beside both axes.
+fn grid(drawing: &mut Drawing, across: &Axis, losses: &Axis) {
+    for tick in losses.ticks() {
+        let y = losses.place(tick);
+        drawing.line((ACROSS.0, y), (ACROSS.1, y), "grid", Pen::new(GRID, 1.0));
+        drawing.text(losses.written(tick), (ACROSS.0 - 8.0, y + 5.0), Anchor::End, SMALL);
+    }
+    for tick in across.ticks() {
+        let x = across.place(tick);
+        drawing.line((x, UP.0), (x, UP.0 + 5.0), "axis", Pen::new(INK, 1.0));
+        drawing.text(across.written(tick), (x, UP.0 + 20.0), Anchor::Middle, SMALL);
+    }
+    drawing.line((ACROSS.0, UP.0), (ACROSS.1, UP.0), "axis", Pen::new(INK, 1.0));
+    drawing.text("loss", (ACROSS.0 - 8.0, UP.1 - 18.0), Anchor::End, SMALL);
+    let middle = f32::midpoint(ACROSS.0, ACROSS.1);
+    drawing.text("denoising step", (middle, UP.0 + 40.0), Anchor::Middle, SMALL);
+}
+
+/// Draws a term over the steps.
+fn curve(drawing: &mut Drawing, guided: &[Guided<'_>], term: usize, pen: Pen, (across, losses): (&Axis, &Axis)) {
+    let class = format!("term-{term}");
+    let place = |step: &Guided<'_>, terms: &[f32]| {
+        let loss = terms.get(term).filter(|loss| loss.is_finite())?;
+        Some((across.place(step.step as f64), losses.place(f64::from(*loss))))
+    };
+    drawing.curve(guided.iter().filter_map(|step| place(step, step.last)).collect(), &class, pen);
+    for step in guided.iter().filter(|step| step.refinements > 0) {
+        if let (Some(from), Some(to)) = (place(step, step.first), place(step, step.last)) {
+            drawing.line(from, to, &class, Pen::new(pen.colour, 1.0));
+            drawing.dot(from, 3.0, &class, pen.colour);
+        }
+    }
+}
+
+/// Draws the numbers of refinement updates; those that would overlap are left out.
+fn updates(drawing: &mut Drawing, guided: &[Guided<'_>], (across, losses): (&Axis, &Axis)) {
+    let mut free = 0.0;
+    for step in guided.iter().filter(|step| step.refinements > 0) {
+        let (number, x) = (format!("×{}", step.refinements), across.place(step.step as f64));
+        let highest = step.first.iter().copied().filter(|loss| loss.is_finite()).reduce(f32::max);
+        if let Some(highest) = highest.filter(|_| x >= free) {
+            free = x + width(&number, SMALL) + 4.0;
+            drawing.text(number, (x, losses.place(f64::from(highest)) - 8.0), Anchor::Middle, SMALL);
+        }
+    }
+}
+
+/// Draws the names of the terms beside their curves, in as many lines as they take; the height of the chart.
+fn key(drawing: &mut Drawing, terms: &[Term], pens: &[Pen]) -> u32 {
+    let (mut x, mut y) = (MARGIN, HEIGHT);
+    for (term, pen) in terms.iter().zip(pens) {
+        let name = shortened(&printable(&term.name), SMALL, NAME);
+        let end = x + SWATCH + 6.0 + width(&name, SMALL);
+        if x > MARGIN && end > WIDTH as f32 - MARGIN {
+            (x, y) = (MARGIN, y + KEY_HEIGHT);
+        }
+        drawing.curve(vec![(x, y + 7.0), (x + SWATCH, y + 7.0)], "key", *pen);
+        let next = x + SWATCH + 6.0 + width(&name, SMALL) + 24.0;
+        drawing.text(name, (x + SWATCH + 6.0, y + 12.0), Anchor::Start, SMALL);
+        x = next;
+    }
+    (y + KEY_HEIGHT) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drawing::FAMILY;
     use crate::testing::{self, explanation};
+
+    const SIZE: (u32, u32) = (WIDTH, 400);
 
     /// The number of points of a line.
     fn points(polyline: &str) -> Option<usize> {
@@ -164,9 +178,9 @@ mod tests {
     #[test]
     fn the_chart_has_a_curve_for_every_subject_and_real_text() {
         let mut explanation = explanation(1);
-        explanation.subjects[0].text = "<lion>".to_owned();
+        explanation.terms[0].name = "<lion>".to_owned();
         let svg = explanation.loss_svg();
-        for text in ["&lt;lion&gt;", "\ncar\n", "denoising step", "×3", "<title>", FAMILY, "@font-face"] {
+        for text in ["&lt;lion&gt;", ">car<", "denoising step", "×3", "<title>", FAMILY, "@font-face"] {
             assert!(svg.contains(text), "{text} is not in {svg}");
         }
         // Of 25 guided steps each.
@@ -182,7 +196,7 @@ mod tests {
         let mut explanation = explanation(1);
         explanation.runs[0].steps.truncate(3);
         let svg = explanation.loss_svg();
-        let ticks = ["\n0\n", "\n1\n", "\n2\n"].map(|tick| svg.matches(tick).count());
+        let ticks = [">0<", ">1<", ">2<"].map(|tick| svg.matches(tick).count());
         assert_eq!(ticks, [1, 1, 1], "{svg}");
     }
 
@@ -199,7 +213,8 @@ mod tests {
 
     /// The labels of the axes, which are numbers.
     fn numbers(svg: &str) -> Vec<&str> {
-        svg.lines().filter(|line| line.parse::<f64>().is_ok()).collect()
+        let texts = svg.split("</text>").filter_map(|text| text.rsplit_once('>'));
+        texts.map(|(_, text)| text).filter(|text| text.parse::<f64>().is_ok()).collect()
     }
 
     #[test]
@@ -237,23 +252,89 @@ mod tests {
     #[test]
     fn any_subject_has_a_place_in_the_legend() {
         let mut explanation = explanation(1);
-        explanation.subjects[0].text = "a\u{8} lion".to_owned();
-        explanation.subjects[1].text = "very ".repeat(100);
+        explanation.terms[0].name = "a\u{8} lion".to_owned();
+        explanation.terms[1].name = "very ".repeat(100);
         let svg = explanation.loss_svg();
-        assert!(svg.contains("\na\u{fffd} lion\n") && svg.contains("…\n"), "{svg}");
+        assert!(svg.contains(">a\u{fffd} lion<") && svg.contains("…<"), "{svg}");
         explanation.loss_png();
+    }
+
+    /// The points and the stroke of every curve of a term.
+    fn curves(svg: &str) -> Vec<(usize, &str)> {
+        let curves = svg.split("<polyline class=\"term-").skip(1);
+        curves
+            .map(|curve| (points(curve).unwrap(), curve.split_once("stroke=").unwrap().1.split('/').next().unwrap()))
+            .collect()
+    }
+
+    fn with_terms(terms: &[(&str, Option<usize>)]) -> Explanation {
+        let mut explanation = explanation(1);
+        let term = |(name, subject): &(&str, Option<usize>)| Term { name: (*name).to_owned(), subject: *subject };
+        explanation.terms = terms.iter().map(term).collect();
+        for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
+            guidance.evaluations.iter_mut().for_each(|losses| losses.resize(terms.len(), 0.2));
+        }
+        explanation
     }
 
     #[test]
     fn curves_whose_colours_repeat_are_dashed() {
+        let many: Vec<_> = (0..=CURVES.len()).map(|subject| ("lion", Some(subject))).collect();
+        let svg = with_terms(&many).loss_svg();
+        let whole = curves(&svg).iter().filter(|(points, stroke)| *points == 25 && !stroke.contains("dash")).count();
+        assert_eq!((whole, curves(&svg).len()), (CURVES.len(), CURVES.len() + 1));
+    }
+
+    #[test]
+    fn terms_are_not_subjects() {
+        // Two terms of the lion, none of the car, two of no subject.
+        let terms = [("lion attended", Some(0)), ("lion and car apart", None), ("lion alone", Some(0)), ("size", None)];
+        let svg = with_terms(&terms).loss_svg();
+        let strokes: Vec<_> = curves(&svg).into_iter().map(|(_, stroke)| stroke).collect();
+        assert!(terms.iter().all(|(name, _)| svg.contains(&format!(">{name}<"))) && !svg.contains(">lion<"), "{svg}");
+        // The colour of the first subject, and others.
+        let colours: Vec<_> = strokes.iter().map(|stroke| &stroke[1..8]).collect();
+        assert_eq!(colours, ["#0072b2", "#d55e00", "#0072b2", "#009e73"]);
+        assert_eq!(
+            strokes.iter().map(|stroke| stroke.contains("dash")).collect::<Vec<_>>(),
+            [false, false, true, false]
+        );
+        // Any number of names has a place below.
+        let many = vec![("a rather long name of a term", None); 30];
+        assert!(with_terms(&many).loss_png().height() > 2 * SIZE.1);
+    }
+
+    #[test]
+    fn negative_losses_are_drawn() {
         let mut explanation = explanation(1);
-        let many = CURVES.len() + 1;
-        explanation.subjects = vec![explanation.subjects[0].clone(); many];
         for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
-            guidance.evaluations.iter_mut().for_each(|losses| losses.resize(many, 0.2));
+            guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss = -10.0 * *loss);
         }
         let svg = explanation.loss_svg();
-        let whole = svg.split("<polyline").filter(|line| points(line) == Some(25)).count();
-        assert_eq!(whole, CURVES.len());
+        assert_eq!(curves(&svg).iter().filter(|(points, _)| *points == 25).count(), 2);
+        assert!(numbers(&svg).contains(&"-8") && svg.contains("×3"), "{:?}", numbers(&svg));
+        // The loss rises, so the curve does: its y falls.
+        let (_, points) = svg.split_once("<polyline class=\"term-0\" points=\"").unwrap();
+        let heights: Vec<f32> = points
+            .split('"')
+            .next()
+            .unwrap()
+            .split(' ')
+            .map(|point| point.split_once(',').unwrap().1.parse().unwrap())
+            .collect();
+        assert!(heights.first() > heights.last() && heights.iter().all(|y| (UP.1..UP.0).contains(y)), "{heights:?}");
+    }
+
+    #[test]
+    fn numbers_of_updates_do_not_overlap() {
+        let mut explanation = explanation(1);
+        for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
+            guidance.evaluations = vec![vec![0.9, 0.5]; 21];
+        }
+        let svg = explanation.loss_svg();
+        let shown = svg.matches(">×20<").count();
+        assert!((8..20).contains(&shown), "{shown}");
+        // Every refined step has its dots, whether its number has room or not.
+        assert_eq!(svg.matches("<circle").count(), 2 * 25);
     }
 }

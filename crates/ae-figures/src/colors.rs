@@ -17,8 +17,15 @@ pub fn palette_hex() -> String {
 }
 
 /// The colours of curves, which people with any colour vision tell apart (Okabe and Ito 2008), without yellow.
-pub(crate) const CURVES: [(u8, u8, u8); 7] =
-    [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (0, 0, 0)];
+pub(crate) const CURVES: [Rgb<u8>; 7] = [
+    Rgb([0, 114, 178]),
+    Rgb([213, 94, 0]),
+    Rgb([0, 158, 115]),
+    Rgb([204, 121, 167]),
+    Rgb([86, 180, 233]),
+    Rgb([230, 159, 0]),
+    Rgb([0, 0, 0]),
+];
 
 #[cfg(test)]
 mod tests {

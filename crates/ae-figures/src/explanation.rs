@@ -22,6 +22,8 @@ pub struct Explanation {
     pub tokens: Vec<Token>,
     /// The subjects whose attention is shown.
     pub subjects: Vec<Subject>,
+    /// The terms of the loss, as the [evaluations](crate::StepGuidance::evaluations) have them.
+    pub terms: Vec<Term>,
     /// The guided run, and the plain one if it was drawn too.
     pub runs: Vec<Run>,
 }

@@ -2,33 +2,32 @@
 
 use image::RgbImage;
 
-use crate::interval_axis::Axis;
+use crate::axis::Axis;
+use crate::drawing::{Anchor, Drawing, GRID, Pen};
+use crate::font::{HEADING, SMALL, shortened};
 use crate::interval_chart::{IntervalChart, IntervalGroup, finite};
-use crate::interval_row::{Columns, LABEL, MARGIN, diamond, line, row};
-use crate::svg::{Anchor, HEADING, document, escaped, font_style, rasterise, shortened, text};
+use crate::interval_row::{Columns, MARGIN, diamond, row};
 
 /// Width of a chart that stands alone, in pixels.
 const WIDTH: u32 = 720;
 /// Pixels of the PNG per unit of the SVG, so that its text is sharp.
-const SHARPNESS: f32 = 2.0;
+pub(crate) const SHARPNESS: u32 = 2;
 const TITLE_HEIGHT: f32 = 34.0;
 const GROUP_HEIGHT: f32 = 30.0;
 const AXIS_HEIGHT: f32 = 24.0;
 const KEY_HEIGHT: f32 = 24.0;
-const LINES: &str = "#e1e1e1";
 
 impl IntervalChart {
     /// An SVG document with real text and its font, on white.
     pub fn svg(&self) -> String {
-        let (height, elements) = self.elements(WIDTH as f32, true);
-        let paper = format!("<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>");
-        let drawn = document((WIDTH, height), &(font_style() + &self.described() + &paper + &elements));
-        drawn.replacen("<svg", "<svg role=\"img\"", 1)
+        let (height, drawing) = self.drawing(WIDTH as f32, true);
+        drawing.document((WIDTH, height), &self.title, &self.description)
     }
 
     /// As [`svg`](Self::svg), in pixels, twice the size.
     pub fn png(&self) -> RgbImage {
-        rasterise(&self.svg(), SHARPNESS)
+        let (height, drawing) = self.drawing(WIDTH as f32, true);
+        drawing.pixels((WIDTH, height), SHARPNESS)
     }
 
     /// An element of a page, drawn for a width in pixels, of which it takes 240 at least; without heading, font and background.
@@ -36,56 +35,60 @@ impl IntervalChart {
     /// `series-0`, `series-1` …, `grid` and `mark` in it.
     pub fn inline_svg(&self, width: u32) -> String {
         let width = width.max(240);
-        let (height, elements) = self.elements(width as f32, false);
-        let drawn = document((width, height), &(self.described() + &elements));
-        drawn.replacen("<svg", "<svg class=\"interval-chart\" role=\"img\"", 1)
-    }
-
-    fn described(&self) -> String {
-        format!("<title>{}</title><desc>{}</desc>", escaped(&self.title), escaped(&self.description))
+        let (height, drawing) = self.drawing(width as f32, false);
+        drawing.inline((width, height), "interval-chart", &self.title, &self.description)
     }
 
     /// The height of the chart and what is in it.
-    fn elements(&self, width: f32, is_titled: bool) -> (u32, String) {
-        let mut drawn = String::new();
+    fn drawing(&self, width: f32, is_titled: bool) -> (u32, Drawing) {
+        let mut drawing = Drawing::default();
         let mut top = MARGIN;
         if is_titled {
             let title = shortened(&self.title, HEADING, width - 2.0 * MARGIN);
-            drawn += &text(&title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
+            drawing.text(title, (MARGIN, top + 18.0), Anchor::Start, HEADING);
             top += TITLE_HEIGHT;
         }
         let columns = Columns::new(self, width);
         let rows = |group: &IntervalGroup| group.points.len() as f32 * columns.row;
         let height = self.groups.iter().map(|group| GROUP_HEIGHT + rows(group)).sum::<f32>();
-        let axis = Axis::new(self, (columns.plot, columns.end));
+        let axis = Axis::across(self.scale, self.numbers(), (columns.plot, columns.end));
         let ticks = axis.ticks();
         for &tick in &ticks {
-            drawn += &text(&axis.written(tick), (axis.place(tick), top + height + 18.0), Anchor::Middle, LABEL);
+            drawing.text(axis.written(tick), (axis.place(tick), top + height + 18.0), Anchor::Middle, SMALL);
         }
         let bottom = top + height + AXIS_HEIGHT;
         for group in &self.groups {
             let name = shortened(&group.name, HEADING, width - 2.0 * MARGIN);
-            drawn += &text(&name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
+            drawing.text(name, (MARGIN, top + 21.0), Anchor::Start, HEADING);
             top += GROUP_HEIGHT;
             for &tick in &ticks {
                 let (x, end) = (axis.place(tick), top + rows(group));
-                drawn += &line((x, top), (x, end), "grid", LINES, 1.0);
+                drawing.line((x, top), (x, end), "grid", Pen::new(GRID, 1.0));
             }
             for (place, point) in group.points.iter().enumerate() {
-                drawn += &row(point, place, top, &columns, &axis);
+                row(&mut drawing, point, place, top, &columns, &axis);
                 top += columns.row;
             }
         }
         let mut height = bottom + MARGIN;
         if self.groups.iter().flat_map(|group| &group.points).any(|point| finite(point.mark).is_some()) {
-            drawn += &diamond((MARGIN + 6.0, bottom + 14.0));
-            let meaning = shortened(&self.mark, LABEL, width - 2.0 * MARGIN - 20.0);
-            drawn += &text(&meaning, (MARGIN + 20.0, bottom + 19.0), Anchor::Start, LABEL);
+            diamond(&mut drawing, (MARGIN + 6.0, bottom + 14.0));
+            let meaning = shortened(&self.mark, SMALL, width - 2.0 * MARGIN - 20.0);
+            drawing.text(meaning, (MARGIN + 20.0, bottom + 19.0), Anchor::Start, SMALL);
             height += KEY_HEIGHT;
         }
         #[expect(clippy::cast_sign_loss, reason = "a sum of heights")]
         let height = height.ceil() as u32;
-        (height, drawn)
+        (height, drawing)
+    }
+
+    /// Every number that is drawn.
+    fn numbers(&self) -> impl Iterator<Item = f64> {
+        let points = self.groups.iter().flat_map(|group| &group.points);
+        points.flat_map(|point| {
+            let (low, high) = point.interval.unzip();
+            [point.value, point.mark, low, high].into_iter().filter_map(finite)
+        })
     }
 }
 

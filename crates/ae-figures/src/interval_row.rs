@@ -1,9 +1,10 @@
 //! The lines of a chart of intervals.
 
+use crate::axis::Axis;
 use crate::colors::CURVES;
-use crate::interval_axis::Axis;
+use crate::drawing::{Anchor, Drawing, INK, Pen, Place};
+use crate::font::{SMALL, shortened, width};
 use crate::interval_chart::{IntervalChart, IntervalPoint, finite};
-use crate::svg::{self, Anchor, Style, shortened, text};
 
 /// Around everything, in pixels.
 pub(crate) const MARGIN: f32 = 12.0;
@@ -15,9 +16,7 @@ const STACKED: f32 = 480.0;
 const GAP: f32 = 14.0;
 /// The share of the width that names may take.
 const NAMES: f32 = 0.4;
-const RADIUS: f32 = 4.5;
-pub(crate) const LABEL: Style = Style { size: 14.0, weight: 400 };
-const INK: &str = "#1a1a1a";
+const RADIUS: f32 = 5.0;
 
 /// Where things are, in pixels: from left to right, and within a row from its top.
 pub(crate) struct Columns {
@@ -35,10 +34,10 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) fn new(chart: &IntervalChart, width: f32) -> Self {
-        let numbers = width - MARGIN;
-        let number_width = svg::width("100.0 %", LABEL);
-        if width < STACKED {
+    pub(crate) fn new(chart: &IntervalChart, whole: f32) -> Self {
+        let numbers = whole - MARGIN;
+        let number_width = width("100.0 %", SMALL);
+        if whole < STACKED {
             let names = numbers - MARGIN - number_width - GAP;
             return Self {
                 names,
@@ -49,57 +48,46 @@ impl Columns {
                 middle: 27.0,
             };
         }
-        let names = chart.groups.iter().flat_map(|group| &group.points).map(|point| svg::width(&point.name, LABEL));
-        let names = names.fold(0.0, f32::max).min(width * NAMES);
+        let names = chart.groups.iter().flat_map(|group| &group.points).map(|point| width(&point.name, SMALL));
+        let names = names.fold(0.0, f32::max).min(whole * NAMES);
         let (plot, end) = (MARGIN + names + GAP, numbers - number_width - GAP);
         Self { names, plot, end, numbers, row: ROW_HEIGHT, middle: ROW_HEIGHT / 2.0 }
     }
 }
 
-/// A line of a chart from its top: name, dot with whiskers, mark and number.
-pub(crate) fn row(point: &IntervalPoint, place: usize, top: f32, columns: &Columns, axis: &Axis) -> String {
+/// Draws a line of a chart from its top: name, dot with whiskers, mark and number.
+pub(crate) fn row(
+    drawing: &mut Drawing,
+    point: &IntervalPoint,
+    place: usize,
+    top: f32,
+    columns: &Columns,
+    axis: &Axis,
+) {
     let (middle, baseline) = (top + columns.middle, top + 17.0);
-    let mut drawn = text(&shortened(&point.name, LABEL, columns.names), (MARGIN, baseline), Anchor::Start, LABEL);
-    let (red, green, blue) = CURVES[place % CURVES.len()];
-    let colour = format!("#{red:02x}{green:02x}{blue:02x}");
+    drawing.text(shortened(&point.name, SMALL, columns.names), (MARGIN, baseline), Anchor::Start, SMALL);
     let class = format!("series-{place}");
+    let pen = Pen::new(CURVES[place % CURVES.len()], 2.0);
     // Beneath what it is compared with.
     if let Some(mark) = finite(point.mark) {
-        drawn += &diamond((axis.place(mark), middle));
+        diamond(drawing, (axis.place(mark), middle));
     }
     if let Some((low, high)) = point.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
         let (low, high) = (axis.place(low), axis.place(high));
-        drawn += &line((low, middle), (high, middle), &class, &colour, 2.0);
+        drawing.line((low, middle), (high, middle), &class, pen);
         for end in [low, high] {
-            drawn += &line((end, middle - 5.0), (end, middle + 5.0), &class, &colour, 2.0);
+            drawing.line((end, middle - 5.0), (end, middle + 5.0), &class, pen);
         }
     }
     let value = finite(point.value);
     if let Some(value) = value {
-        drawn += &dot((axis.place(value), middle), &class, &colour);
+        drawing.dot((axis.place(value), middle), RADIUS, &class, pen.colour);
     }
     let number = value.map_or_else(|| "none".to_owned(), |value| axis.value(value));
-    drawn + &text(&number, (columns.numbers, baseline), Anchor::End, LABEL)
+    drawing.text(number, (columns.numbers, baseline), Anchor::End, SMALL);
 }
 
-pub(crate) fn line((x1, y1): (f32, f32), (x2, y2): (f32, f32), class: &str, colour: &str, width: f32) -> String {
-    format!(
-        "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1}\" x2=\"{x2:.1}\" y2=\"{y2}\" stroke=\"{colour}\" \
-         stroke-width=\"{width}\"/>"
-    )
-}
-
-fn dot((x, y): (f32, f32), class: &str, colour: &str) -> String {
-    format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y}\" r=\"{RADIUS}\" fill=\"{colour}\" stroke=\"{colour}\"/>")
-}
-
-pub(crate) fn diamond((x, y): (f32, f32)) -> String {
-    format!(
-        "<path class=\"mark\" d=\"M{:.1} {y}L{x:.1} {}L{:.1} {y}L{x:.1} {}Z\" fill=\"#ffffff\" stroke=\"{INK}\" \
-         stroke-width=\"1.5\"/>",
-        x - 6.0,
-        y - 6.0,
-        x + 6.0,
-        y + 6.0
-    )
+pub(crate) fn diamond(drawing: &mut Drawing, (x, y): Place) {
+    let corners = vec![(x - 6.0, y), (x, y - 6.0), (x + 6.0, y), (x, y + 6.0)];
+    drawing.outline(corners, "mark", Pen::new(INK, 1.5));
 }

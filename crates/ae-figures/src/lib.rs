@@ -6,7 +6,7 @@
 //! - [`maps`](Explanation::maps): the attention of the last step over the picture, plain sampling above guided;
 //! - [`strip`](Explanation::strip): the attention over the steps (paper, Fig. 3);
 //! - [`animation`](Explanation::animation): the same in time, as an animated PNG;
-//! - [`loss_svg`](Explanation::loss_svg) and [`loss_png`](Explanation::loss_png): the loss of every subject;
+//! - [`loss_svg`](Explanation::loss_svg) and [`loss_png`](Explanation::loss_png): the terms of the loss over the steps;
 //! - [`report`]: one HTML file with all of it under a slider, which needs nothing else.
 //!
 //! Of several methods a [`picture_table`] shows pictures side by side, and an [`IntervalChart`] numbers with their intervals.
@@ -15,13 +15,15 @@
 //! and no tensor library, and uses no font of the system.
 
 mod animation;
+mod axis;
 mod chart;
 mod colors;
 mod data_uri;
+mod drawing;
 mod error;
 mod explanation;
+mod font;
 mod heat_map;
-mod interval_axis;
 mod interval_chart;
 mod interval_drawing;
 mod interval_row;
@@ -33,7 +35,6 @@ mod record;
 mod report;
 mod sheet;
 mod step;
-mod svg;
 mod token_maps;
 
 pub use colors::palette_hex;

@@ -1,10 +1,10 @@
 //! The web code that reports and the studio share: the view of a run, and what pages are made of.
 
 use image::RgbImage;
+use maud::{Markup, PreEscaped, html};
 
 use crate::data_uri;
 use crate::sheet::{scaled, tile_size};
-use crate::svg;
 
 /// Names and contents of files of the page folder.
 macro_rules! files {
@@ -30,7 +30,9 @@ pub const VIEW_FILES: &[(&str, &str)] = files![
 /// What only reports have.
 pub(crate) const REPORT_FILES: &[(&str, &str)] = files!["report.js", "report.css"];
 
-pub(crate) const REPORT: &str = include_str!("../page/report.html");
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' \
+    height='32' rx='6' fill='%231d3b53'/%3E%3Ccircle cx='11' cy='19' r='6' fill='%23f98e09'/%3E%3Ccircle cx='22' cy='12' r='5' \
+    fill='%23fcffa4'/%3E%3C/svg%3E";
 
 fn has_ending(name: &str, ending: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, found)| found == ending)
@@ -43,25 +45,26 @@ pub(crate) fn joined(ending: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// A template with the contents of its `{{NAMES}}`; what looks like a name in the contents stays as it is.
-///
-/// # Panics
-///
-/// When a name of the template has no end.
-pub fn filled(template: &str, content: impl Fn(&str) -> String) -> String {
-    let mut parts = template.split("{{");
-    let mut filled = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").expect("a name ends");
-        filled += &content(name);
-        filled += rest;
+/// A page that is one file. Its policy keeps it from ever loading another; `policy` says what may be in it beside its style,
+/// as `img-src data:`.
+pub fn one_file(title: &str, policy: &str, style: &str, body: &Markup) -> Markup {
+    let policy =
+        format!("default-src 'none'; {policy}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'");
+    html! {
+        (PreEscaped("<!doctype html>\n"))
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                title { (title) }
+                link rel="icon" href=(ICON);
+                style { (PreEscaped(style)) }
+            }
+            body { (body) }
+        }
     }
-    filled
-}
-
-/// A text as HTML and XML have it, in elements and between double quotes; what no XML may contain is replaced.
-pub fn escaped(text: &str) -> String {
-    svg::escaped(text)
 }
 
 /// The style that reports and the studio share: colours, light and dark, and what is used on every page.

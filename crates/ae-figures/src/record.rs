@@ -28,6 +28,7 @@ impl Explanation {
             "settings": self.settings,
             "tokens": self.tokens,
             "subjects": self.subjects,
+            "terms": self.terms,
             "palette": palette_hex(),
             "runs": runs.collect::<Vec<_>>(),
         })
@@ -43,6 +44,7 @@ mod tests {
         let explanation = explanation(2);
         let record = explanation.record();
         assert_eq!((&record["seed"], &record["subjects"][1]["text"]), (&7.into(), &"car".into()));
+        assert_eq!(record["terms"][1], serde_json::json!({ "name": "car", "subject": 1 }));
         assert_eq!((&record["tokens"][2]["kind"], &record["tokens"][2]["subject"]), (&"text".into(), &0.into()));
         assert_eq!(record["runs"][1]["method"], "stable-diffusion");
         assert!(record["runs"][0]["picture"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"));

@@ -1,7 +1,8 @@
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use crate::Explanation;
-use crate::page::{REPORT, escaped, filled, joined};
+use crate::page::{joined, one_file};
 
 /// A report: one HTML file that needs no other and no network, with pictures, maps, losses, settings, and the trace as JSON.
 pub fn report(explanation: &Explanation) -> String {
@@ -10,22 +11,54 @@ pub fn report(explanation: &Explanation) -> String {
 
 /// As [`report`], of a [record](Explanation::record) with its pictures inside.
 pub fn report_of(record: &Value, trace: &Value) -> String {
-    let title = record["prompt"].as_str().unwrap_or_default();
-    let title = escaped(if title.is_empty() { "Attend-and-Excite" } else { title });
-    filled(REPORT, |name| match name {
-        "TITLE" => title.clone(),
-        "STYLE" => joined("css"),
-        "SCRIPT" => joined("js"),
-        "RECORD" => in_script(record),
-        "TRACE" => in_script(trace),
-        "SCHEMA" => in_script(&ae_settings::json_schema()),
-        other => unreachable!("the template has {other}"),
-    })
+    let prompt = record["prompt"].as_str().unwrap_or_default();
+    let title = if prompt.is_empty() { "Attend-and-Excite" } else { prompt };
+    let policy = "img-src data: blob:; script-src 'unsafe-inline'";
+    one_file(title, policy, &joined("css"), &body(title, record, trace)).into_string()
+}
+
+fn body(title: &str, record: &Value, trace: &Value) -> Markup {
+    html! {
+        header {
+            h1 { (title) }
+            p #summary {}
+        }
+        noscript {
+            p.notice {
+                "This report draws its pictures, maps and curves with JavaScript, which is switched off here. All data are in this \
+                 file, as JSON."
+            }
+        }
+        main {
+            section #pictures aria-label="Pictures" {}
+            section aria-labelledby="run-heading" {
+                h2 #run-heading { "Step by step" }
+                div #run {}
+            }
+            section aria-labelledby="settings-heading" {
+                h2 #settings-heading { "Settings" }
+                div #settings {}
+            }
+            section aria-labelledby="command-heading" {
+                h2 #command-heading { "The same again" }
+                pre #command tabindex="0" role="region" aria-label="Command" {}
+                p.actions {
+                    button #copy-command type="button" { "Copy the command" }
+                    a #save-trace.button { "Save the trace as JSON" }
+                    span #copy-status role="status" {}
+                }
+            }
+        }
+        script type="application/json" id="record" { (in_script(record)) }
+        script type="application/json" id="trace" { (in_script(trace)) }
+        script type="application/json" id="schema" { (in_script(&ae_settings::json_schema())) }
+        script type="module" { (PreEscaped(joined("js"))) }
+    }
 }
 
 /// JSON that no text in it can end early.
-fn in_script(json: &Value) -> String {
-    json.to_string().replace('<', "\\u003c")
+fn in_script(json: &Value) -> PreEscaped<String> {
+    PreEscaped(json.to_string().replace('<', "\\u003c"))
 }
 
 #[cfg(test)]

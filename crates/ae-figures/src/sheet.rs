@@ -4,7 +4,8 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use crate::colors::heat;
-use crate::svg::{Anchor, HEADING, LABEL, document, rasterise, shortened, text};
+use crate::drawing::{Anchor, Drawing};
+use crate::font::{HEADING, LABEL, shortened};
 
 /// Pictures in a line.
 const MOST_IN_LINE: usize = 6;
@@ -111,7 +112,7 @@ impl Sheet {
         let bar_width = if self.scale.is_some() { GAP + BAR + BAR_NUMBERS } else { 0 };
         let width = MARGIN + pictures_width + bar_width + MARGIN;
         let height = 2 * MARGIN + self.lines.iter().map(|line| self.height(line)).sum::<u32>().saturating_sub(GAP);
-        let mut labels = String::new();
+        let mut labels = Drawing::default();
         let mut pasted = Vec::new();
         let mut top = MARGIN;
         let mut first_picture = None;
@@ -119,17 +120,17 @@ impl Sheet {
             match line {
                 Line::Heading(heading) => {
                     let heading = shortened(heading, HEADING, pictures_width as f32);
-                    labels += &text(&heading, (MARGIN as f32, (top + 21) as f32), Anchor::Start, HEADING);
+                    labels.text(heading, (MARGIN as f32, (top + 21) as f32), Anchor::Start, HEADING);
                 }
                 Line::Caption(caption) => {
                     let caption = shortened(caption, LABEL, pictures_width as f32);
-                    labels += &text(&caption, (MARGIN as f32, (top + 16) as f32), Anchor::Start, LABEL);
+                    labels.text(caption, (MARGIN as f32, (top + 16) as f32), Anchor::Start, LABEL);
                 }
                 Line::Labels(columns) => {
                     for (column, label) in columns.iter().enumerate() {
                         let middle = (MARGIN + column as u32 * (self.tile.0 + GAP)) as f32 + self.tile.0 as f32 / 2.0;
                         let label = shortened(label, HEADING, self.tile.0 as f32);
-                        labels += &text(&label, (middle, (top + 15) as f32), Anchor::Middle, HEADING);
+                        labels.text(label, (middle, (top + 15) as f32), Anchor::Middle, HEADING);
                     }
                 }
                 Line::Pictures(cells) => {
@@ -139,7 +140,7 @@ impl Sheet {
                         let left = MARGIN + column as u32 * (self.tile.0 + GAP);
                         let label = shortened(&cell.label, LABEL, self.tile.0 as f32);
                         let middle = left as f32 + self.tile.0 as f32 / 2.0;
-                        labels += &text(&label, (middle, (picture_top - 7) as f32), Anchor::Middle, LABEL);
+                        labels.text(label, (middle, (picture_top - 7) as f32), Anchor::Middle, LABEL);
                         pasted.push((left, picture_top, &cell.picture));
                     }
                 }
@@ -148,9 +149,9 @@ impl Sheet {
         }
         let bar = (MARGIN + pictures_width + GAP, first_picture.unwrap_or(MARGIN), height - MARGIN);
         if let Some(scale) = self.scale {
-            labels += &bar_numbers(bar, scale);
+            bar_numbers(&mut labels, bar, scale);
         }
-        let mut sheet = rasterise(&document((width, height), &labels), 1.0);
+        let mut sheet = labels.pixels((width, height), 1);
         for (left, top, picture) in pasted {
             imageops::replace(&mut sheet, &scaled(picture, self.tile), i64::from(left), i64::from(top));
         }
@@ -161,9 +162,8 @@ impl Sheet {
     }
 }
 
-/// Numbers at the ends and in the middle of the colour bar.
-fn bar_numbers((left, top, bottom): (u32, u32, u32), scale: f32) -> String {
-    let mut numbers = String::new();
+/// Draws numbers at the ends and in the middle of the colour bar.
+fn bar_numbers(labels: &mut Drawing, (left, top, bottom): (u32, u32, u32), scale: f32) {
     let left = (left + BAR + 6) as f32;
     // The middle of a number stands at its value, but for the outer ones, which stay beside the bar.
     for (share, down) in [(0.0f32, 0.0), (0.5, 5.0), (1.0, 11.0)] {
@@ -171,9 +171,8 @@ fn bar_numbers((left, top, bottom): (u32, u32, u32), scale: f32) -> String {
         // Two digits of the middle one at least.
         let decimals = if scale >= 0.2 { 2 } else { 3 };
         let number = format!("{:.decimals$}", share * scale);
-        numbers += &text(&number, (left, y), Anchor::Start, LABEL);
+        labels.text(number, (left, y), Anchor::Start, LABEL);
     }
-    numbers
 }
 
 fn labels_height(cells: &[Cell]) -> u32 {

@@ -26,7 +26,7 @@ pub struct Step {
 /// What guidance saw and did in one step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepGuidance {
-    /// The loss of every subject: before anything was done, then after each refinement update.
+    /// The [terms](crate::Explanation::terms) of the loss: before anything was done, then after each refinement update.
     pub evaluations: Vec<Vec<f32>>,
     /// Whether the ordinary latent update followed.
     pub updated: bool,

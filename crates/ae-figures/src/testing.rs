@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use serde_json::json;
 
-use crate::{Explanation, Run, Step, StepGuidance, Subject, Token, TokenMaps};
+use crate::{Explanation, Run, Step, StepGuidance, Subject, Term, Token, TokenMaps};
 
 /// Two subjects in fifty steps; one run or two.
 pub(crate) fn explanation(runs: usize) -> Explanation {
@@ -15,6 +15,7 @@ pub(crate) fn explanation(runs: usize) -> Explanation {
         subject: [None, None, Some(0), None, None, None, Some(1), None][index],
     };
     let subject = |text: &str, position| Subject { text: text.to_owned(), positions: vec![position] };
+    let subjects = vec![subject("lion", 2), subject("car", 6)];
     Explanation {
         prompt: "a lion and a red car".to_owned(),
         seed: 7,
@@ -22,7 +23,8 @@ pub(crate) fn explanation(runs: usize) -> Explanation {
         settings: json!({ "steps": 50 }),
         trace: json!({ "steps": [] }),
         tokens: words.iter().enumerate().map(token).collect(),
-        subjects: vec![subject("lion", 2), subject("car", 6)],
+        terms: Term::per_subject(&subjects),
+        subjects,
         runs: (0..runs).map(run).collect(),
     }
 }

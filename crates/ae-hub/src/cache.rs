@@ -4,8 +4,6 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-
 use crate::files::FOLDERS;
 use crate::model_id::is_commit;
 use crate::{HubError, ModelId};
@@ -22,26 +20,20 @@ use crate::{HubError, ModelId};
 pub(crate) struct RepoFolder {
     path: PathBuf,
     locks: PathBuf,
-    layout: CacheRepo,
 }
 
 impl RepoFolder {
     pub(crate) fn new(cache_dir: &Path, repo: &str) -> Self {
-        let repo = Repo::new(repo.to_owned(), RepoType::Model);
-        let name = repo.folder_name();
-        Self {
-            path: cache_dir.join(&name),
-            locks: cache_dir.join(".locks").join(name),
-            layout: Cache::new(cache_dir.to_owned()).repo(repo),
-        }
+        let name = format!("models--{}", repo.replace('/', "--"));
+        Self { path: cache_dir.join(&name), locks: cache_dir.join(".locks").join(name) }
     }
 
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {
-        self.layout.blob_path(etag)
+        self.path.join("blobs").join(etag)
     }
 
     pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
-        self.layout.pointer_path(commit)
+        self.path.join("snapshots").join(commit)
     }
 
     pub(crate) fn lock(&self, etag: &str) -> PathBuf {
@@ -66,7 +58,7 @@ impl RepoFolder {
             return Ok(());
         }
         let path = self.refs().join(id.revision());
-        // hf-hub's `create_ref` writes into the file itself; a process that ends there would leave an empty one.
+        // A process that ends while it writes must not leave an empty one.
         let draft = self.path.join(format!(".ref-{}", process::id()));
         create_parent(&path)?;
         fs::write(&draft, commit).map_err(io_error("write", &draft))?;

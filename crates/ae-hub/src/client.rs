@@ -2,12 +2,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use hf_hub::api::RepoInfo;
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo, RepoType};
+use serde::Deserialize;
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE};
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::model_id::{is_commit, is_lower_hex};
 use crate::retry::{Failure, Retry};
@@ -28,18 +26,17 @@ const LINKED_SIZE: &str = "x-linked-size";
 
 /// The requests to a hub.
 ///
-/// hf-hub makes the request for a repository's listing and knows the addresses. The files are requested here, because
-/// its `download` (0.5) sends the token to the server that a file's address redirects to, appends to a partial file
-/// whatever the server answers, compares no checksum, and panics on a redirect without an address.
+/// They are made here and not by the crate hf-hub. Its 0.5 sends the token to the server that a file's address redirects to,
+/// appends to a partial file whatever the server answers, compares no checksum, and panics on a redirect without an address. Its
+/// 1.1 downloads anew from the first byte and compares no SHA-256 over plain HTTP, and needs tokio, reqwest and hf-xet.
 pub(crate) struct Client {
-    api: Api,
     agent: Agent,
     endpoint: String,
     authorization: Option<String>,
 }
 
 impl fmt::Debug for Client {
-    /// Without the token, which hf-hub's client would print too.
+    /// Without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
@@ -50,6 +47,18 @@ impl fmt::Debug for Client {
 pub(crate) struct Listing {
     pub(crate) commit: String,
     pub(crate) files: Vec<String>,
+}
+
+/// What the hub says of a revision.
+#[derive(Deserialize)]
+struct RepoInfo {
+    sha: String,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    rfilename: String,
 }
 
 /// A file of a repository.
@@ -86,13 +95,6 @@ impl Client {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(request_error("expected an address such as https://huggingface.co".to_owned()));
         }
-        let api = ApiBuilder::from_cache(Cache::new(settings.cache_dir.clone()))
-            .with_endpoint(endpoint.clone())
-            .with_token(settings.token.clone())
-            .with_progress(false)
-            .with_user_agent(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-            .build()
-            .map_err(|error: ApiError| request_error(error.to_string()))?;
         let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
             .http_status_as_error(false)
@@ -103,44 +105,44 @@ impl Client {
             .build()
             .into();
         let authorization = settings.token.as_ref().map(|token| format!("Bearer {token}"));
-        Ok(Self { api, agent, endpoint, authorization })
+        Ok(Self { agent, endpoint, authorization })
     }
 
     /// Asks for the commit of a revision and the names of its files.
     pub(crate) fn listing(&self, id: &ModelId) -> Result<Listing, Failure> {
-        let repo = Repo::with_revision(id.repo().to_owned(), RepoType::Model, id.revision().to_owned());
-        let request = self.api.repo(repo).info_request();
-        let request = request
-            .config()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT))
-            .build();
-        let mut response = request.call().map_err(|error| transport_failure(&self.endpoint, error))?;
-        if !response.status().is_success() {
-            return Err(self.status_failure(&self.endpoint, &response, id, None));
+        let revision = id.revision().replace('/', "%2F");
+        let mut url = format!("{}/api/models/{}/revision/{revision}", self.endpoint, id.repo());
+        // A repository that was renamed is redirected.
+        for _ in 0..=MAX_REDIRECTS {
+            let request = self.authorized(self.agent.get(&url), &url);
+            let mut response = request.call().map_err(|error| transport_failure(&url, error))?;
+            if response.status().is_redirection() {
+                url = redirect_target(&url, response.headers())?;
+                continue;
+            }
+            if !response.status().is_success() {
+                return Err(self.status_failure(&url, &response, id, None));
+            }
+            let body = response.body_mut().with_config().limit(MAX_LISTING).read_to_vec();
+            let body = body.map_err(|error| match error {
+                ureq::Error::BodyExceedsLimit(_) => bad_answer(&url, "its listing is too long").into(),
+                error => transport_failure(&url, error),
+            })?;
+            let RepoInfo { sha, siblings } = serde_json::from_slice(&body)
+                .map_err(|error| bad_answer(&url, &format!("its listing of a repository: {error}")))?;
+            if !is_commit(&sha) {
+                return Err(bad_answer(&url, "its listing names no commit").into());
+            }
+            return Ok(Listing { commit: sha, files: siblings.into_iter().map(|sibling| sibling.rfilename).collect() });
         }
-        let body = response.body_mut().with_config().limit(MAX_LISTING).read_to_vec();
-        let body = body.map_err(|error| match error {
-            ureq::Error::BodyExceedsLimit(_) => bad_answer(&self.endpoint, "its listing is too long").into(),
-            error => transport_failure(&self.endpoint, error),
-        })?;
-        let info: RepoInfo = serde_json::from_slice(&body)
-            .map_err(|error| bad_answer(&self.endpoint, &format!("its listing of a repository: {error}")))?;
-        if !is_commit(&info.sha) {
-            return Err(bad_answer(&self.endpoint, "its listing names no commit").into());
-        }
-        Ok(Listing { commit: info.sha, files: info.siblings.into_iter().map(|sibling| sibling.rfilename).collect() })
+        Err(bad_answer(&url, "too many redirects").into())
     }
 
     /// Asks for the size and the hash of a file.
     pub(crate) fn metadata(&self, id: &ModelId, commit: &str, path: &str) -> Result<RemoteFile, Failure> {
         let mut url = self.file_url(id, commit, path);
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.agent.head(&url).header(ACCEPT_ENCODING, "identity");
-            if let Some(authorization) = self.authorization_for(&url) {
-                request = request.header(AUTHORIZATION, authorization);
-            }
+            let request = self.authorized(self.agent.head(&url), &url).header(ACCEPT_ENCODING, "identity");
             let response = request.call().map_err(|error| transport_failure(&url, error))?;
             let (status, headers) = (response.status(), response.headers());
             if !status.is_success() && !status.is_redirection() {
@@ -172,10 +174,7 @@ impl Client {
     pub(crate) fn content(&self, id: &ModelId, commit: &str, path: &str, offset: u64) -> Result<Content, Failure> {
         let mut url = self.file_url(id, commit, path);
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.agent.get(&url).header(ACCEPT_ENCODING, "identity");
-            if let Some(authorization) = self.authorization_for(&url) {
-                request = request.header(AUTHORIZATION, authorization);
-            }
+            let mut request = self.authorized(self.agent.get(&url), &url).header(ACCEPT_ENCODING, "identity");
             if offset > 0 {
                 request = request.header(RANGE, format!("bytes={offset}-"));
             }
@@ -198,12 +197,15 @@ impl Client {
     }
 
     fn file_url(&self, id: &ModelId, commit: &str, path: &str) -> String {
-        self.api.repo(Repo::with_revision(id.repo().to_owned(), RepoType::Model, commit.to_owned())).url(path)
+        format!("{}/{}/resolve/{commit}/{path}", self.endpoint, id.repo())
     }
 
-    /// The token is for the hub alone, not for the server where it keeps its files.
-    fn authorization_for(&self, url: &str) -> Option<&str> {
-        self.authorization.as_deref().filter(|_| origin(url) == origin(&self.endpoint))
+    /// Adds the token, which is for the hub alone, not for the server where it keeps its files.
+    fn authorized<B>(&self, request: RequestBuilder<B>, url: &str) -> RequestBuilder<B> {
+        match self.authorization.as_deref().filter(|_| origin(url) == origin(&self.endpoint)) {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        }
     }
 
     /// What a status other than success means, as in huggingface_hub's `hf_raise_for_status`.

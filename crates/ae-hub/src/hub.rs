@@ -515,6 +515,32 @@ mod tests {
         }
     }
 
+    /// As the hub answers for a repository by an old name: every address leads to the same one below the new name.
+    #[test]
+    fn a_renamed_repository_is_found_and_gets_the_token() {
+        let repo = FakeRepo::stable_diffusion();
+        let server = Server::start(move |request: &Request| match request.path.contains("org/old") {
+            true => Reply::status(307).header("location", &request.path.replace("org/old", "org/model")),
+            false => repo.answer(request),
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let id = ModelId::parse("org/old@v1").unwrap();
+        let fetched = hub(&server.url, cache.path()).fetch(&id, FileChoice::default(), &mut ()).unwrap();
+        assert!(fetched.folder.join("unet/config.json").is_file());
+        let requests = server.requests();
+        assert_eq!(requests[1].path, "/api/models/org/model/revision/v1");
+        let authorization = format!("Bearer {TOKEN}");
+        assert!(requests.iter().all(|request| request.header("authorization") == Some(authorization.as_str())));
+    }
+
+    #[test]
+    fn a_listing_that_redirects_without_end_is_given_up() {
+        let server = Server::start(|request: &Request| Reply::status(307).header("location", &request.path));
+        let cache = tempfile::tempdir().unwrap();
+        let error = fetch(&hub(&server.url, cache.path())).unwrap_err();
+        assert!(error.to_string().contains("too many redirects"), "{error}");
+    }
+
     #[test]
     fn an_update_downloads_only_what_changed_and_failing_leaves_the_old_one() {
         const NEW: &str = "fedcba9876543210fedcba9876543210fedcba98";

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, aggregate_attention};
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
+use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::latent_size::latent_size;
@@ -15,17 +16,15 @@ pub(crate) struct GuidedUNet<'a> {
     /// The prompt alone.
     pub(crate) text: &'a ConditioningText,
     pub(crate) layers: &'a CrossAttentionLayers,
-    /// The scheduler's scaling of the model's input.
-    pub(crate) scale_input: &'a dyn Fn(Tensor<4>) -> Tensor<4>,
 }
 
 impl AttentionModel for GuidedUNet<'_> {
     fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
         let text = self.text.repeat_to(latents.dims()[0]);
         // The pass ends at the last wanted layer; the prediction is not needed.
-        let mut collector = self.layers.collector(true);
-        let _ = self.unet.forward_with((self.scale_input)(latents), self.timestep, &text, &mut collector);
-        collector.maps
+        let mut last = Last(self.layers.collector());
+        let _ = self.unet.try_forward_with(latents, self.timestep, &text, &mut last);
+        last.0.maps
     }
 }
 
@@ -54,9 +53,9 @@ impl CrossAttentionLayers {
         Ok(Self { resolution, count })
     }
 
-    /// An observer of these layers, which `ends` the pass at the last of them or lets it go on.
-    pub(crate) fn collector(&self, ends: bool) -> Collector<'_> {
-        Collector { layers: self, ends, maps: Vec::with_capacity(self.count) }
+    /// A processor that looks at these layers.
+    pub(crate) fn collector(&self) -> Collector<'_> {
+        Collector { layers: self, maps: Vec::with_capacity(self.count) }
     }
 }
 
@@ -67,7 +66,10 @@ impl Pipeline {
     ///
     /// When pictures of the request's size cannot be drawn.
     pub fn attention_resolutions(&self, request: &Request) -> Result<Vec<[usize; 2]>, PipelineError> {
-        Ok(self.cross_attention(latent_size(self, request)?).into_keys().collect())
+        Ok(self
+            .cross_attention(latent_size(self, request)?)
+            .into_keys()
+            .collect())
     }
 
     /// The number of cross-attention layers of every resolution in a pass over latents of `latent_size`.
@@ -87,7 +89,6 @@ impl Pipeline {
 /// Gathers the probabilities of some layers.
 pub(crate) struct Collector<'a> {
     layers: &'a CrossAttentionLayers,
-    ends: bool,
     maps: Vec<Tensor<4>>,
 }
 
@@ -104,14 +105,32 @@ impl Collector<'_> {
     }
 }
 
-impl AttentionObserver for Collector<'_> {
+impl AttentionProcessor for Collector<'_> {
+    type Break = Infallible;
+
     fn wants(&self, site: &AttentionSite) -> bool {
         site.kind == AttentionKind::Cross && site.resolution == self.layers.resolution
     }
 
-    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.maps.push(probs);
-        let is_last = self.maps.len() == self.layers.count;
-        if self.ends && is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<Infallible, Tensor<4>> {
+        self.maps.push(probs.clone());
+        ControlFlow::Continue(probs)
+    }
+}
+
+/// Gathers the same and ends the pass at the last of them.
+struct Last<'a>(Collector<'a>);
+
+impl AttentionProcessor for Last<'_> {
+    type Break = ();
+
+    fn wants(&self, site: &AttentionSite) -> bool {
+        self.0.wants(site)
+    }
+
+    fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<(), Tensor<4>> {
+        let Collector { layers, maps } = &mut self.0;
+        maps.push(probs.clone());
+        if maps.len() == layers.count { ControlFlow::Break(()) } else { ControlFlow::Continue(probs) }
     }
 }

@@ -1,12 +1,14 @@
 use ae_clip::WeightedPrompt;
+use ae_settings::{Method, Settings};
 use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::composition::prompt_parts;
-use crate::phrases::Phrase;
-use crate::{Method, Pipeline, PipelineError, Request};
+use crate::composition::{PromptPart, prompt_parts};
+use crate::phrases::{Phrase, PhraseChoice};
+use crate::{Pipeline, PipelineError};
 
 /// The texts of a request, before they are encoded.
+#[derive(Clone, Debug)]
 pub(crate) struct PromptTexts {
     /// The whole prompt.
     pub(crate) prompt: WeightedPrompt,
@@ -14,6 +16,7 @@ pub(crate) struct PromptTexts {
     kind: Kind,
 }
 
+#[derive(Clone, Debug)]
 enum Kind {
     /// The prompt.
     Prompt,
@@ -25,27 +28,54 @@ enum Kind {
 
 impl PromptTexts {
     /// Reads the prompt of a request as its method does.
-    pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
-        let prompt = pipeline.tokenize_for(request, &request.prompt)?;
-        let kind = match &request.method {
-            Method::StableDiffusion | Method::AttendAndExcite { .. } => Kind::Prompt,
-            Method::StructureDiffusion { phrases } => Kind::Phrases(phrases.resolve(&prompt.prompt)?),
-            Method::ComposableDiffusion if request.attention_maps => return Err(PipelineError::MapsOfParts),
+    pub(crate) fn new(pipeline: &Pipeline, settings: &Settings, attention_maps: bool) -> Result<Self, PipelineError> {
+        let weighting = settings.prompt_weighting;
+        let prompt = pipeline.tokenize_with(&settings.prompt, weighting)?;
+        let kind = match settings.method {
+            Method::StructureDiffusion => {
+                let choice = settings.phrases.clone().map_or(PhraseChoice::Auto, PhraseChoice::Phrases);
+                Kind::Phrases(choice.resolve(&prompt.prompt)?)
+            }
+            Method::ComposableDiffusion if attention_maps => return Err(PipelineError::MapsOfParts),
             Method::ComposableDiffusion => {
-                let parts = prompt_parts(&request.prompt)?.into_iter();
-                let parts = parts.map(|part| Ok((pipeline.tokenize_for(request, &part.text)?, part.weight)));
+                let parts = prompt_parts(&settings.prompt)?.into_iter();
+                let parts = parts.map(|part| Ok((pipeline.tokenize_with(&part.text, weighting)?, part.weight)));
                 Kind::Parts(parts.collect::<Result<_, PipelineError>>()?)
             }
+            _ => Kind::Prompt,
         };
         Ok(Self { prompt, kind })
     }
 
+    /// The prompt alone, as plain sampling reads it.
+    pub(crate) fn whole(self) -> Self {
+        Self { kind: Kind::Prompt, ..self }
+    }
+
+    /// The phrases that are encoded by themselves, if the method has any.
+    pub(crate) fn phrases(&self) -> Option<&[Phrase]> {
+        match &self.kind {
+            Kind::Phrases(phrases) => Some(phrases),
+            Kind::Prompt | Kind::Parts(_) => None,
+        }
+    }
+
+    /// The parts that the noise is predicted for, if the method has any.
+    pub(crate) fn parts(&self) -> Option<Vec<PromptPart>> {
+        let Kind::Parts(parts) = &self.kind else { return None };
+        let part = |(text, weight): &(WeightedPrompt, f64)| PromptPart {
+            text: text.prompt.text().to_owned(),
+            weight: *weight,
+        };
+        Some(parts.iter().map(part).collect())
+    }
+
     /// Encodes them, with the negative prompt.
-    pub(crate) fn encode(&self, pipeline: &Pipeline, request: &Request) -> Result<Conditioning, PipelineError> {
-        let negative = pipeline.tokenize_for(request, &request.negative_prompt)?;
+    pub(crate) fn encode(&self, pipeline: &Pipeline, settings: &Settings) -> Result<Conditioning, PipelineError> {
+        let negative = pipeline.tokenize_with(&settings.negative_prompt, settings.prompt_weighting)?;
         let guided = |texts: &[&WeightedPrompt], weights| {
             let texts: Vec<_> = std::iter::once(&negative).chain(texts.iter().copied()).map(Encodable::of).collect();
-            let keys = pipeline.encode_for(request, &texts)?;
+            let keys = pipeline.encode_texts(&texts, settings)?;
             Ok(Conditioning { values: keys.clone(), keys, weights })
         };
         match &self.kind {
@@ -56,7 +86,7 @@ impl PromptTexts {
             }
             Kind::Phrases(phrases) => {
                 let mut conditioning = guided(&[&self.prompt], vec![1.0])?;
-                let values = self.structured(pipeline, request, phrases, &conditioning.keys)?;
+                let values = self.structured(pipeline, settings, phrases, &conditioning.keys)?;
                 conditioning.values = values;
                 Ok(conditioning)
             }
@@ -68,19 +98,22 @@ impl PromptTexts {
     ///
     /// The paper forms values of each of these and takes the mean of what the attention finds. Since the attention is the same
     /// for all and values are linear in the text, that is the attention to the mean.
+    ///
+    /// An [`AttentionProcessor`](ae_unet::AttentionProcessor) would not make this simpler: it changes probabilities, which stay
+    /// as they are here, and every layer that it wants loses fused attention.
     fn structured(
         &self,
         pipeline: &Pipeline,
-        request: &Request,
+        settings: &Settings,
         phrases: &[Phrase],
         keys: &Tensor<3>,
     ) -> Result<Tensor<3>, PipelineError> {
         if phrases.is_empty() {
             return Ok(keys.clone());
         }
-        let empty = Encodable::of(&pipeline.tokenize_for(request, "")?);
+        let empty = Encodable::of(&pipeline.tokenize_with("", settings.prompt_weighting)?);
         let alone: Vec<_> = phrases.iter().map(|phrase| empty.with(&self.prompt, phrase)).collect();
-        let alone = pipeline.encode_for(request, &alone)?;
+        let alone = pipeline.encode_texts(&alone, settings)?;
         let [_, _, width] = keys.dims();
         let prompt = keys.clone().narrow(0, 1, 1);
         let mut sum = prompt.clone();

@@ -1,4 +1,4 @@
-use ae_guidance::GuidanceSettings;
+use ae_settings::{Overrides, Settings};
 use serde::Deserialize;
 
 /// The settings that suit a model.
@@ -18,22 +18,22 @@ pub struct ModelDefaults {
     pub guidance_scale: f64,
     /// Latent pixels per patch of the attention maps, along one side.
     pub attention_reduction: usize,
-    /// See [`GuidanceSettings::attention_scale`].
+    /// See [`AttendAndExcite::attention_scale`](ae_settings::AttendAndExcite::attention_scale).
     pub attention_scale: f64,
-    /// See [`GuidanceSettings::scale_factor`].
+    /// See [`AttendAndExcite::scale_factor`](ae_settings::AttendAndExcite::scale_factor).
     pub scale_factor: f64,
 }
 
 impl Default for ModelDefaults {
     fn default() -> Self {
-        let GuidanceSettings { attention_scale, scale_factor, .. } = GuidanceSettings::default();
+        let paper = Settings::default();
         Self {
             name: None,
-            num_inference_steps: 50,
-            guidance_scale: 7.5,
+            num_inference_steps: paper.steps,
+            guidance_scale: paper.guidance_scale,
             attention_reduction: 4,
-            attention_scale,
-            scale_factor,
+            attention_scale: paper.attend_and_excite.attention_scale,
+            scale_factor: paper.attend_and_excite.scale_factor,
         }
     }
 }
@@ -57,12 +57,13 @@ impl ModelDefaults {
         Ok(defaults)
     }
 
-    /// The paper's guidance with the model's own scales.
-    pub fn guidance(&self) -> GuidanceSettings {
-        GuidanceSettings {
-            attention_scale: self.attention_scale,
-            scale_factor: self.scale_factor,
-            ..GuidanceSettings::default()
-        }
+    /// The settings over which the user's are laid.
+    pub fn overrides(&self) -> Overrides {
+        let mut overrides = Overrides::default();
+        overrides.steps = Some(self.num_inference_steps);
+        overrides.guidance_scale = Some(self.guidance_scale);
+        overrides.attend_and_excite.attention_scale = Some(self.attention_scale);
+        overrides.attend_and_excite.scale_factor = Some(self.scale_factor);
+        overrides
     }
 }

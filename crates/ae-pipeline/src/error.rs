@@ -4,7 +4,10 @@ use ae_checkpoint::{EmbeddingError, LoraError, OpenError, SingleFileError};
 use ae_clip::{ApplyWeightsError, EncodeError, SubjectError, TokenizerError};
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
+use ae_settings::SettingsError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
+
+use crate::LayerChoiceError;
 
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -121,10 +124,13 @@ impl From<OpenError> for LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// An option outside its range.
+    /// A setting outside its range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// An option outside the range of this model.
     #[error("{option} is {value}: expected {expected}")]
     Option {
-        /// The option, by its command line name.
+        /// The option.
         option: &'static str,
         /// Its value.
         value: String,
@@ -174,6 +180,9 @@ pub enum PipelineError {
         /// What there is.
         available: String,
     },
+    /// A choice of attention layers that means none.
+    #[error(transparent)]
+    Layers(#[from] LayerChoiceError),
     /// The scheduler cannot be built.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),

@@ -7,6 +7,17 @@ use crate::{AttentionMaps, StepTrace};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The initial latents are there, the first step is next.
+    Started {
+        /// Number of denoising steps.
+        num_steps: usize,
+        /// The noise that the run starts from, `[pictures, channels, rows, cols]`; with an initial picture, that picture with
+        /// the noise of the first step.
+        latents: &'a Tensor<4>,
+        /// What the first step multiplies them by: the sampler's first noise level (diffusers' `init_noise_sigma`), 1 with an
+        /// initial picture.
+        init_noise_sigma: f64,
+    },
     /// The loss was evaluated: once per guided step, and once per refinement iteration.
     Evaluated {
         /// Index of the denoising step.
@@ -33,5 +44,8 @@ pub enum Event<'a> {
         /// The latents after the step, `[pictures, channels, rows, cols]`;
         /// [`Pipeline::decode`](crate::Pipeline::decode) makes pictures of them.
         latents: &'a Tensor<4>,
+        /// The gradient of each picture's loss, of the same shape, as the step's last latent update used it; none at a step
+        /// without one.
+        gradient: Option<&'a Tensor<4>>,
     },
 }

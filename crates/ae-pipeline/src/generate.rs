@@ -1,34 +1,86 @@
+use std::convert::Infallible;
+
 use ae_tensor::compute_on;
+use ae_unet::AttentionProcessor;
 
 use crate::run::{Observer, Run};
-use crate::{Output, Picture, Pipeline, PipelineError, Request, Trace};
+use crate::{Output, Picture, Pipeline, PipelineError, Prepared, Request, Trace};
+
+/// A processor of the attention in the noise predictions of a run. Since it cannot end a pass, every prediction is a whole one.
+pub type Processor<'a> = dyn AttentionProcessor<Break = Infallible> + Send + 'a;
 
 impl Pipeline {
-    /// Draws one picture per seed.
+    /// Draws one image per seed: [`prepare`](Self::prepare), then [`draw`](Self::draw).
     ///
-    /// The seeds are drawn together as a batch; each picture is the one its seed gives alone, up to
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn generate(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
+        self.generate_with(request, &mut (), observe)
+    }
+
+    /// Draws one image per seed with a processor of the attention: [`prepare`](Self::prepare), then
+    /// [`draw_with`](Self::draw_with).
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn generate_with(
+        &self,
+        request: &Request,
+        processor: &mut Processor<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Output, PipelineError> {
+        self.draw_with(&self.prepare(request)?, processor, observe)
+    }
+
+    /// Draws one image per seed of a request that [this pipeline](Self::prepare) has prepared.
+    ///
+    /// The seeds are drawn together as a batch; each image is the one its seed gives alone, up to
     /// rounding. `observe` hears of every event and ends the run by breaking.
     ///
     /// # Errors
     ///
-    /// When an option is outside its range, a subject is not in the prompt, a result is not finite, the device
-    /// fails, or `observe` breaks ([`PipelineError::Interrupted`]).
-    pub fn generate(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
-        compute_on(&self.device, || self.generate_here(request, observe))
+    /// When a result is not finite, the device fails, or `observe` breaks ([`PipelineError::Interrupted`]).
+    pub fn draw(&self, prepared: &Prepared, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
+        self.draw_with(prepared, &mut (), observe)
     }
 
-    fn generate_here(&self, request: &Request, observe: &mut Observer<'_>) -> Result<Output, PipelineError> {
-        let mut run = Run::set_up(self, request)?;
-        let steps = run.denoise(observe)?;
-        let subjects = run.subjects().to_vec();
-        let Run { prompt, latents, .. } = run;
-        let images = self.decode_with(latents.clone(), request.vae_tiling)?;
+    /// As [`draw`](Self::draw), with a processor that looks at attention probabilities or changes them.
+    ///
+    /// It works in the noise prediction of every step, whose batch has the images with the negative prompt first, then with
+    /// the prompt (or its parts); without classifier-free guidance with the prompt alone. The passes of Attend-and-Excite's
+    /// guidance are not processed. The request's [`attention_maps`](Request::attention_maps) show what it returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`draw`](Self::draw).
+    pub fn draw_with(
+        &self,
+        prepared: &Prepared,
+        processor: &mut Processor<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Output, PipelineError> {
+        compute_on(&self.device, || self.draw_here(prepared, processor, observe))
+    }
 
-        let pictures = request.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
+    fn draw_here(
+        &self,
+        prepared: &Prepared,
+        processor: &mut Processor<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Output, PipelineError> {
+        let mut run = Run::set_up(self, prepared)?;
+        let steps = run.denoise(processor, observe)?;
+        let latents = run.latents;
+        let images = self.decode_tiled(latents.clone(), prepared.settings().vae_tiling)?;
+        let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
+
+        let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
         let pictures = pictures.map(|(((&seed, image), latents), steps)| {
-            let trace = Trace { subjects: subjects.clone(), steps };
+            let trace = Trace { subjects: subjects.to_vec(), steps };
             Picture { seed, image, latents, trace }
         });
-        Ok(Output { pictures: pictures.collect(), prompt, subjects })
+        Ok(Output { pictures: pictures.collect() })
     }
 }

@@ -8,13 +8,12 @@ const LARGEST_SIDE: usize = 8192;
 pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usize; 2], PipelineError> {
     let scale = pipeline.vae_config.scale();
     let smallest = scale << pipeline.unet_config.reductions();
-    let [height, width] = match &request.init_image {
-        Some(init) => {
-            [init.image.height(), init.image.width()].map(|side| (side as usize / scale * scale).max(smallest))
-        }
-        None => pipeline.default_size(),
+    let [height, width] = match (&request.init_image, &request.latents) {
+        (Some(image), _) => [image.height(), image.width()].map(|side| (side as usize / scale * scale).max(smallest)),
+        (None, Some(latents)) => latents.size().map(|side| side.saturating_mul(scale)),
+        (None, None) => pipeline.default_size(),
     };
-    let sides = [("height", request.height.unwrap_or(height)), ("width", request.width.unwrap_or(width))];
+    let sides = [("height", request.settings.height.unwrap_or(height)), ("width", request.settings.width.unwrap_or(width))];
     for (option, side) in sides {
         if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
             let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");

@@ -30,7 +30,9 @@ mod event;
 mod generate;
 mod guided_run;
 mod init_image;
+mod initial_latents;
 mod latent_size;
+mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
@@ -38,12 +40,14 @@ mod options;
 mod output;
 mod phrases;
 mod pipeline;
+mod prepare;
 mod request;
 mod residency;
 mod run;
 mod single_file;
 mod source;
 mod stages;
+mod tensor_recorder;
 mod trace;
 mod weight_files;
 
@@ -52,15 +56,20 @@ pub use composition::{PromptPart, prompt_parts};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
-pub use init_image::InitImage;
+pub use generate::Processor;
+pub use initial_latents::{InitialLatents, InitialLatentsError};
+pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::{load_tokenizer, open_network};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
-pub use request::{EotNormalization, Method, Request, SubjectChoice};
+pub use prepare::Prepared;
+pub use request::{Request, SubjectChoice};
+pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
+pub use tensor_recorder::{SaveError, TensorRecorder};
 pub use trace::{StepTrace, Trace};
 pub use weight_files::ModelPart;
 
@@ -69,9 +78,12 @@ pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
-pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
-pub use ae_scheduler::{PredictionType, SchedulerKind};
-pub use ae_vae::VaeTiling;
+pub use ae_guidance::{GuidanceTrace, Losses};
+pub use ae_settings::{
+    AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
+    Settings, SettingsError, StepIndex, Thresholds,
+};
+pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

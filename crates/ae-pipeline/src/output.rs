@@ -1,4 +1,3 @@
-use ae_clip::{Subject, TokenizedPrompt};
 use ae_tensor::read;
 use burn::tensor::Tensor;
 use image::RgbImage;
@@ -10,10 +9,6 @@ use crate::{PipelineError, Trace};
 pub struct Output {
     /// One per seed.
     pub pictures: Vec<Picture>,
-    /// The prompt as the text encoder saw it.
-    pub prompt: TokenizedPrompt,
-    /// The subjects that were guided; none for plain sampling.
-    pub subjects: Vec<Subject>,
 }
 
 /// A picture and how it came about.

@@ -1,7 +1,7 @@
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
-use ae_scheduler::{SchedulerConfig, SchedulerKind};
-use ae_tensor::NoiseKind;
+use ae_scheduler::{Scheduler, SchedulerConfig};
+use ae_settings::{SchedulerKind, Settings};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -10,8 +10,7 @@ use image::RgbImage;
 use crate::conditioning::Encodable;
 use crate::output::to_image;
 use crate::residency::Residency;
-use crate::run::Plan;
-use crate::{EotNormalization, Method, ModelDefaults, PipelineError, Request, SubjectChoice};
+use crate::{ModelDefaults, PipelineError};
 
 /// A Stable Diffusion model, ready to draw.
 #[derive(Debug)]
@@ -70,40 +69,14 @@ impl Pipeline {
         Ok(self.scheduler.kind()?)
     }
 
-    /// A request for one picture of `prompt`, seed 42, with Attend-and-Excite at the model's defaults.
-    pub fn request(&self, prompt: impl Into<String>) -> Request {
-        Request {
-            prompt: prompt.into(),
-            negative_prompt: String::new(),
-            prompt_weighting: false,
-            clip_skip: 0,
-            init_image: None,
-            vae_tiling: None,
-            seeds: vec![42],
-            noise: NoiseKind::default(),
-            height: None,
-            width: None,
-            num_inference_steps: self.defaults.num_inference_steps,
-            guidance_scale: self.defaults.guidance_scale,
-            scheduler: None,
-            method: Method::AttendAndExcite {
-                subjects: SubjectChoice::Auto,
-                settings: self.defaults.guidance(),
-                attention_resolution: None,
-                eot_normalization: EotNormalization::Auto,
-            },
-            attention_maps: false,
-        }
-    }
-
-    /// Checks a request without drawing it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`generate`](Self::generate) that can be known before anything is computed: an option outside its range, a subject
-    /// that is not in the prompt.
-    pub fn check(&self, request: &Request) -> Result<(), PipelineError> {
-        Plan::new(self, request).map(drop)
+    /// The sampler of a run.
+    pub(crate) fn build_scheduler(
+        &self,
+        kind: SchedulerKind,
+        settings: &Settings,
+        first_step: usize,
+    ) -> Result<Box<dyn Scheduler>, PipelineError> {
+        Ok(self.scheduler.build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.
@@ -128,13 +101,13 @@ impl Pipeline {
         Ok(self.text_encoder.get()?.encode(&ids)?)
     }
 
-    /// The tokens of a prompt of a request, with the weights it gives them.
+    /// The tokens of a prompt, with the weights it gives them if `weighting` reads brackets as weights.
     ///
     /// # Errors
     ///
     /// When the tokenizer cannot take it.
-    pub fn tokenize_for(&self, request: &Request, prompt: &str) -> Result<WeightedPrompt, PipelineError> {
-        if request.prompt_weighting {
+    pub fn tokenize_with(&self, prompt: &str, weighting: bool) -> Result<WeightedPrompt, PipelineError> {
+        if weighting {
             return Ok(self.tokenizer.tokenize_weighted(prompt)?);
         }
         let prompt = self.tokenize(prompt)?;
@@ -146,42 +119,41 @@ impl Pipeline {
     ///
     /// # Shapes
     /// - output: `[texts, tokens, width]`
-    pub(crate) fn encode_for(&self, request: &Request, texts: &[Encodable]) -> Result<Tensor<3>, PipelineError> {
+    pub(crate) fn encode_texts(&self, texts: &[Encodable], settings: &Settings) -> Result<Tensor<3>, PipelineError> {
         let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
-        let embeddings = self.text_encoder.get()?.encode_with_clip_skip(&ids, request.clip_skip)?;
-        if !request.prompt_weighting {
+        let embeddings = self.text_encoder.get()?.encode_with_clip_skip(&ids, settings.clip_skip)?;
+        if !settings.prompt_weighting {
             return Ok(embeddings);
         }
         let weights: Vec<&[f32]> = texts.iter().map(|text| text.weights.as_slice()).collect();
         Ok(apply_weights(embeddings, &weights)?)
     }
 
-    /// The pictures of latents, decoded one at a time.
+    /// The images of latents, decoded one at a time.
     ///
     /// # Shapes
-    /// - latents: `[pictures, channels, rows, cols]`
+    /// - latents: `[images, channels, rows, cols]`
     ///
     /// # Errors
     ///
     /// When they hold NaN or infinity, or the device fails.
     pub fn decode(&self, latents: Tensor<4>) -> Result<Vec<RgbImage>, PipelineError> {
-        self.decode_with(latents, None)
+        self.decode_tiled(latents, false)
     }
 
-    /// The pictures of latents, decoded one at a time, in tiles if there are any.
+    /// The images of latents, decoded one at a time and, if `tiled`, in tiles, as diffusers' `enable_vae_tiling` does: less
+    /// memory for large images, with slight differences.
     ///
     /// # Shapes
-    /// - latents: `[pictures, channels, rows, cols]`
+    /// - latents: `[images, channels, rows, cols]`
     ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
-    pub fn decode_with(&self, latents: Tensor<4>, tiling: Option<VaeTiling>) -> Result<Vec<RgbImage>, PipelineError> {
+    pub fn decode_tiled(&self, latents: Tensor<4>, tiled: bool) -> Result<Vec<RgbImage>, PipelineError> {
         let vae = self.vae.get()?;
-        let decode = |latents| match tiling {
-            Some(tiling) => vae.decode_tiled(latents, tiling),
-            None => vae.decode(latents),
-        };
+        let decode =
+            |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
         latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents))).collect()
     }
 }

@@ -1,113 +1,90 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_clip::{Subject, TokenizedPrompt};
 use ae_guidance::{Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
-use ae_unet::{AttentionObserver, ConditioningText, UNet2DConditionModel};
+use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::attention::{CrossAttentionLayers, GuidedUNet};
-use crate::conditioning::{Conditioning, PromptTexts};
+use crate::attention::GuidedUNet;
+use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
-use crate::init_image::draw;
-use crate::latent_size::latent_size;
-use crate::{Event, Pipeline, PipelineError, Request, StepTrace};
+use crate::attention::CrossAttentionLayers;
+use crate::init_image::{draw, image_tensor};
+use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
-/// Who hears of the events of a run, and can end it.
-pub(crate) type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
+/// Receives the events of a run; may stop it.
+pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
 
 /// One request on its way from noise to latents.
 pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
-    request: &'a Request,
+    prepared: &'a Prepared,
     scheduler: Box<dyn Scheduler>,
-    guided: Option<GuidedRun>,
-    /// Whose attention every step shows to the observer, if it shall.
-    shown: Option<CrossAttentionLayers>,
-    /// As the text encoder saw it.
-    pub(crate) prompt: TokenizedPrompt,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
+    /// What the run starts from, and its factor: as [`Event::Started`] has them.
+    initial: (Tensor<4>, f64),
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
 }
 
-/// A request that has been checked: what a run needs, before anything is computed.
-pub(crate) struct Plan {
-    latent_size: [usize; 2],
-    scheduler: Box<dyn Scheduler>,
-    texts: PromptTexts,
-    guided: Option<GuidedRun>,
-    shown: Option<CrossAttentionLayers>,
-}
-
-impl Plan {
-    /// Checks a request.
-    pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
-        request.check()?;
-        let latent_size = latent_size(pipeline, request)?;
-        let first_step = request.init_image.as_ref().map_or(0, |init| init.first_step(request.num_inference_steps));
-        let kind = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
-        let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
-        let texts = PromptTexts::new(pipeline, request)?;
-        let guided = GuidedRun::set_up(pipeline, request, &texts.prompt.prompt, latent_size, first_step)?;
-        let shown = request.attention_maps.then(|| match &guided {
-            Some(guided) => Ok(guided.layers),
-            None => CrossAttentionLayers::find(pipeline, latent_size, None),
-        });
-        Ok(Self { latent_size, scheduler, texts, guided, shown: shown.transpose()? })
-    }
-}
-
 impl<'a> Run<'a> {
-    /// Checks the request, encodes its prompts and draws its first latents.
-    pub(crate) fn set_up(pipeline: &'a Pipeline, request: &'a Request) -> Result<Self, PipelineError> {
-        let Plan { latent_size, scheduler, texts, guided, shown } = Plan::new(pipeline, request)?;
-        let conditioning = texts.encode(pipeline, request)?;
-        let prompt = texts.prompt.prompt;
-        let mut noise: Vec<_> = request.seeds.iter().map(|&seed| NoiseSource::new(request.noise, seed)).collect();
-        let [rows, cols] = latent_size;
+    /// Encodes the prompts and draws the first latents.
+    pub(crate) fn set_up(pipeline: &'a Pipeline, prepared: &'a Prepared) -> Result<Self, PipelineError> {
+        let settings = prepared.settings();
+        let kind = settings.scheduler.expect("a prepared request has a sampler");
+        let scheduler = pipeline.build_scheduler(kind, settings, prepared.first_step)?;
+        let conditioning = prepared.texts.encode(pipeline, settings)?;
+        let mut noise: Vec<_> = prepared.seeds.iter().map(|&seed| NoiseSource::new(settings.rng, seed)).collect();
+        let [rows, cols] = prepared.latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
         let mut draw = || draw(&mut noise, shape, &pipeline.device);
 
-        let latents = match &request.init_image {
-            Some(init) => {
-                let size = latent_size.map(|side| side * pipeline.vae_config.scale());
+        let initial = match &prepared.init_image {
+            Some(image) => {
+                let size = prepared.latent_size.map(|side| side * pipeline.vae_config.scale());
                 // The order of diffusers' draws: first the sample of the encoder, then the noise.
-                let encoded = pipeline.vae.get()?.encode(init.tensor(size, &pipeline.device)).sample(draw());
-                scheduler.add_noise(encoded, draw())
+                let encoded = pipeline.vae.get()?.encode(image_tensor(image, size, &pipeline.device)).sample(draw());
+                (scheduler.add_noise(encoded, draw()), 1.0)
             }
-            None => draw() * scheduler.init_noise_sigma(),
+            None => {
+                // Drawn in any case, so that the steps of a sampler that draws find the generators where they were.
+                let (drawn, given) = (draw(), prepared.latents.as_ref());
+                let given = given.map(|given| given.tensor(&pipeline.device));
+                (given.unwrap_or(drawn), scheduler.init_noise_sigma())
+            }
         };
-        Ok(Self { pipeline, request, scheduler, guided, shown, prompt, conditioning, noise, latents })
-    }
-
-    /// The subjects that are guided; none for plain sampling.
-    pub(crate) fn subjects(&self) -> &[Subject] {
-        self.guided.as_ref().map_or(&[], |guided| &guided.subjects)
+        let latents = initial.0.clone() * initial.1;
+        Ok(Self { pipeline, prepared, scheduler, conditioning, noise, initial, latents })
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
-    pub(crate) fn denoise(&mut self, observe: &mut Observer<'_>) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
+    pub(crate) fn denoise(
+        &mut self,
+        processor: &mut Processor<'_>,
+        observe: &mut Observer<'_>,
+    ) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
         let texts = self.read_texts(&unet);
-        let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.request.seeds.len());
+        let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
+        let (latents, init_noise_sigma) = (&self.initial.0, self.initial.1);
+        if observe(Event::Started { num_steps, latents, init_noise_sigma }).is_break() {
+            return Err(PipelineError::Interrupted);
+        }
         for step in 0..num_steps {
             let start = Instant::now();
             let timestep = self.scheduler.timesteps()[step];
             let guided = self.guide(&unet, &texts, step, observe)?;
             if let Some(guided) = &guided {
-                self.latents = guided.latents();
+                self.go_on_with(guided, step);
             }
-            let mut collector = self.shown.as_ref().map(|layers| layers.collector(false));
-            let prediction = match &mut collector {
-                Some(collector) => self.predict_noise_with(&unet, &texts, step, collector),
-                None => self.predict_noise(&unet, &texts, step),
-            };
+            let gradient = guided.as_ref().and_then(Guided::gradient);
+            let mut collector = self.prepared.shown.as_ref().map(CrossAttentionLayers::collector);
+            let prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
                 [1, channels, rows, cols]
@@ -129,9 +106,8 @@ impl<'a> Run<'a> {
             let mut traces = traces.into_iter();
             let ended: Vec<_> =
                 (0..pictures).map(|_| StepTrace { timestep, guidance: traces.next(), seconds }).collect();
-            let event =
-                Event::Denoised { step, num_steps, traces: &ended, attention: &attention, latents: &self.latents };
-            if observe(event).is_break() {
+            let (traces, attention, latents, gradient) = (&ended, &attention, &self.latents, gradient.as_ref());
+            if observe(Event::Denoised { step, num_steps, traces, attention, latents, gradient }).is_break() {
                 return Err(PipelineError::Interrupted);
             }
             for (steps, ended) in steps.iter_mut().zip(ended) {
@@ -146,12 +122,15 @@ impl<'a> Run<'a> {
         let every = self.conditioning.read(unet);
         let prompt = every.narrow(1, 1);
         // First the pictures without the prompt, then those with it.
-        let texts = if self.conditioning.is_single(self.request.guidance_scale) { &prompt } else { &every };
-        let all = texts.repeat_each(self.request.seeds.len());
+        let texts = if self.conditioning.is_single(self.prepared.settings().guidance_scale) { &prompt } else { &every };
+        let all = texts.repeat_each(self.prepared.seeds.len());
         Texts { prompt, all }
     }
 
-    /// The latents shifted by Attend-and-Excite; none for plain sampling.
+    /// The U-Net's input shifted by Attend-and-Excite; none at a step without guidance.
+    ///
+    /// The gradient is by what the U-Net sees, so that a shift means the same whatever the scale of the sampler's latents:
+    /// by Euler's own latents it would be divided by their scale, and so would its effect once more.
     pub(crate) fn guide(
         &self,
         unet: &UNet2DConditionModel,
@@ -159,39 +138,36 @@ impl<'a> Run<'a> {
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let Some(GuidedRun { guidance, layers, first_step, .. }) = &self.guided else { return Ok(None) };
+        let Some(GuidedRun { guidance, layers }) = &self.prepared.guided else { return Ok(None) };
         let timesteps = self.scheduler.timesteps();
-        let model = GuidedUNet {
-            unet,
-            timestep: timesteps[step],
-            text: &texts.prompt,
-            layers,
-            scale_input: &|latents| self.scheduler.scale_model_input(latents, step),
-        };
+        let index = self.prepared.first_step + step;
+        if !guidance.settings().is_active(index) {
+            return Ok(None);
+        }
+        let model = GuidedUNet { unet, timestep: timesteps[step], text: &texts.prompt, layers };
+        let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let mut observe = tell(observe, step, timesteps.len());
-        let (step, num_steps) = (first_step + step, first_step + timesteps.len());
-        Ok(Some(guidance.guide(&model, self.latents.clone(), step, num_steps, &mut observe)?))
+        // Image-to-image counts the full schedule: thresholds belong to noise levels.
+        Ok(Some(guidance.guide(&model, input, index, self.prepared.first_step + timesteps.len(), &mut observe)?))
+    }
+
+    /// Carries what guidance did to the U-Net's input back to the latents.
+    fn go_on_with(&mut self, guided: &Guided, step: usize) {
+        self.latents = self.scheduler.unscale_model_input(guided.latents(), step);
     }
 
     /// The prediction with classifier-free guidance; without it up to a scale of 1.
-    pub(crate) fn predict_noise(&self, unet: &UNet2DConditionModel, texts: &Texts, step: usize) -> Tensor<4> {
-        self.predict_noise_with(unet, texts, step, &mut ())
-    }
-
-    /// As [`predict_noise`](Self::predict_noise), with an observer that does not end the pass.
-    fn predict_noise_with(
+    pub(crate) fn predict_noise(
         &self,
         unet: &UNet2DConditionModel,
         texts: &Texts,
         step: usize,
-        observer: &mut dyn AttentionObserver,
+        processor: &mut Processor<'_>,
     ) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
-        let (timestep, scale) = (self.scheduler.timesteps()[step], self.request.guidance_scale);
+        let (timestep, scale) = (self.scheduler.timesteps()[step], self.prepared.settings().guidance_scale);
         let pictures = input.dims()[0];
-        let ControlFlow::Continue(predicted) = unet.forward_with(input, timestep, &texts.all, observer) else {
-            unreachable!("the observer ends no pass")
-        };
+        let predicted = unet.forward_with(input, timestep, &texts.all, processor);
         self.conditioning.combine(predicted, pictures, scale)
     }
 }
@@ -210,3 +186,6 @@ fn tell(observe: &mut Observer<'_>, step: usize, num_steps: usize) -> impl FnMut
         observe(Event::Evaluated { step, num_steps, iteration, picture: image, losses })
     }
 }
+
+#[cfg(test)]
+mod tests;

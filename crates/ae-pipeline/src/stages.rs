@@ -2,8 +2,10 @@ use std::ops::ControlFlow;
 
 use ae_tensor::{compute_on, read};
 
+use ae_settings::{Method, StepIndex, Thresholds};
+
 use crate::run::Run;
-use crate::{Method, Pipeline, PipelineError, Request};
+use crate::{Pipeline, PipelineError, Request};
 
 /// What the stages of the first denoising step compute, for comparing one device with another.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,18 +28,19 @@ impl Pipeline {
     /// As [`generate`](Self::generate).
     pub fn stages(&self, request: &Request) -> Result<Stages, PipelineError> {
         let mut request = request.clone();
-        if let Method::AttendAndExcite { settings, .. } = &mut request.method {
-            settings.thresholds.clear();
-            settings.max_iter_to_alter = settings.max_iter_to_alter.max(1);
+        if request.settings.method == Method::AttendAndExcite {
+            request.settings.attend_and_excite.thresholds = Thresholds::none();
+            request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(1);
         }
         compute_on(&self.device, || self.stages_here(&request))
     }
 
     fn stages_here(&self, request: &Request) -> Result<Stages, PipelineError> {
-        let run = Run::set_up(self, request)?;
+        let prepared = self.prepare(request)?;
+        let run = Run::set_up(self, &prepared)?;
         let unet = self.unet.get()?;
         let texts = run.read_texts(&unet);
-        let noise_prediction = read(run.predict_noise(&unet, &texts, 0))?;
+        let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;
         let (mut losses, mut gradient) = (Vec::new(), Vec::new());
         if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
             gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();

@@ -7,11 +7,10 @@ use crate::ddim::Ddim;
 use crate::dpm_solver::DpmSolverMultistep;
 use crate::euler::Euler;
 use crate::pndm::Pndm;
-use crate::prediction::PredictionType;
 use crate::schedule::BetaSchedule;
 use crate::sigmas::FinalSigmas;
 use crate::timesteps::Spacing;
-use crate::{Scheduler, SchedulerError, SchedulerKind, unsupported};
+use crate::{PredictionType, Scheduler, SchedulerError, SchedulerKind, unsupported};
 
 /// Largest `num_train_timesteps` that is taken for serious: a thousand times the usual one.
 const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
@@ -135,7 +134,8 @@ impl SchedulerConfig {
     pub fn kind(&self) -> Result<SchedulerKind, SchedulerError> {
         let class_name = self.class_name.as_ref().ok_or(SchedulerError::MissingClass)?;
         SchedulerKind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|kind| kind.class_name() == class_name)
             .ok_or_else(|| SchedulerError::UnknownClass { class_name: class_name.clone() })
     }
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_class_name_chooses_the_sampler() {
-        for kind in SchedulerKind::ALL {
+        for &kind in SchedulerKind::ALL {
             let json = format!(r#"{{"_class_name": "{}"}}"#, kind.class_name());
             assert_eq!(SchedulerConfig::from_json(&json).unwrap().kind(), Ok(kind));
         }
@@ -342,7 +342,7 @@ mod tests {
         for spacing in ["leading", "linspace", "trailing"] {
             let json = format!(r#"{{"skip_prk_steps": true, "timestep_spacing": "{spacing}"}}"#);
             let config = SchedulerConfig::from_json(&json).unwrap();
-            for (kind, steps) in SchedulerKind::ALL.into_iter().flat_map(|kind| (1..=150).map(move |n| (kind, n))) {
+            for (kind, steps) in SchedulerKind::ALL.iter().flat_map(|&kind| (1..=150).map(move |n| (kind, n))) {
                 let scheduler = config.build(kind, steps).unwrap();
                 let timesteps = scheduler.timesteps();
                 assert_eq!(timesteps.len(), steps + usize::from(kind == SchedulerKind::Pndm && steps > 1));
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn the_number_of_steps_is_checked() {
-        for kind in SchedulerKind::ALL {
+        for &kind in SchedulerKind::ALL {
             let json = r#"{"skip_prk_steps": true}"#;
             assert_eq!(build_error(json, kind, 0), SchedulerError::ZeroSteps);
             assert_eq!(

@@ -23,28 +23,14 @@ pub enum SchedulerError {
     },
 
     /// The config does not say which class wrote it.
-    #[error("the scheduler config has no `_class_name`: add it, or choose a scheduler ({})", SchedulerKind::names())]
+    #[error("the scheduler config has no `_class_name`: add it, or choose a scheduler ({})", scheduler_names())]
     MissingClass,
 
     /// The config belongs to a diffusers class that has no counterpart here.
-    #[error("`{class_name}` is not supported: choose another scheduler for this model ({})", SchedulerKind::names())]
+    #[error("`{class_name}` is not supported: choose another scheduler for this model ({})", scheduler_names())]
     UnknownClass {
         /// The config's `_class_name`.
         class_name: String,
-    },
-
-    /// A name that is none of [`SchedulerKind::ALL`].
-    #[error("unknown scheduler `{name}`: expected one of {}", SchedulerKind::names())]
-    UnknownKind {
-        /// The name that was given.
-        name: String,
-    },
-
-    /// A name that is none of [`PredictionType::ALL`](crate::PredictionType::ALL).
-    #[error("unknown prediction type `{name}`: expected epsilon, v_prediction or sample")]
-    UnknownPrediction {
-        /// The name that was given.
-        name: String,
     },
 
     /// An option would change the result and is not implemented.
@@ -115,4 +101,9 @@ pub enum SchedulerError {
         /// Length of the schedule.
         steps: usize,
     },
+}
+
+/// All names, for messages: `pndm, ddim, ...`.
+fn scheduler_names() -> String {
+    SchedulerKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }

@@ -133,8 +133,8 @@ impl Scheduler for Euler {
         self.start.apply(sample, noise)
     }
 
-    fn scale_model_input(&self, sample: Tensor<4>, step: usize) -> Tensor<4> {
-        sample.div_scalar(self.steps[step].deviation)
+    fn sample_scale(&self, step: usize) -> f64 {
+        self.steps[step].deviation
     }
 
     fn step(

@@ -39,7 +39,6 @@ mod ddim;
 mod dpm_solver;
 mod error;
 mod euler;
-mod kind;
 mod pndm;
 mod prediction;
 mod schedule;
@@ -48,8 +47,7 @@ mod sigmas;
 mod timesteps;
 mod unsupported;
 
+pub use ae_settings::{PredictionType, SchedulerKind};
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
-pub use kind::SchedulerKind;
-pub use prediction::PredictionType;
 pub use scheduler::Scheduler;

@@ -1,41 +1,20 @@
 //! What the model predicts, and how to read the clean sample and the noise off it.
 
-use std::str::FromStr;
-
 use burn::tensor::Tensor;
-use serde::Deserialize;
 
-use crate::SchedulerError;
+use crate::PredictionType;
 
-/// What the model was trained to predict (`prediction_type`).
-///
-/// With the sample `x = alpha * x0 + sigma * noise`, `alpha^2 + sigma^2 = 1`:
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PredictionType {
-    /// The noise.
-    Epsilon,
-    /// The velocity `alpha * noise - sigma * x0` (Salimans and Ho 2022).
-    VPrediction,
-    /// The clean sample `x0`.
-    Sample,
+/// How the clean sample and the noise follow from what the model predicts.
+pub(crate) trait ReadPrediction {
+    /// The clean sample `x0`, from the sample and the model output.
+    fn clean_sample(self, alpha: f64, sigma: f64) -> Mix;
+
+    /// The noise, from the sample and the model output.
+    fn noise(self, alpha: f64, sigma: f64) -> Mix;
 }
 
-impl PredictionType {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Epsilon, Self::VPrediction, Self::Sample];
-
-    /// Its name in `scheduler_config.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Epsilon => "epsilon",
-            Self::VPrediction => "v_prediction",
-            Self::Sample => "sample",
-        }
-    }
-
-    /// The clean sample `x0`, from the sample and the model output.
-    pub(crate) fn clean_sample(self, alpha: f64, sigma: f64) -> Mix {
+impl ReadPrediction for PredictionType {
+    fn clean_sample(self, alpha: f64, sigma: f64) -> Mix {
         let (sample, output) = match self {
             Self::Epsilon => (1.0 / alpha, -sigma / alpha),
             Self::VPrediction => (alpha, -sigma),
@@ -44,23 +23,13 @@ impl PredictionType {
         Mix { sample, output }
     }
 
-    /// The noise, from the sample and the model output.
-    pub(crate) fn noise(self, alpha: f64, sigma: f64) -> Mix {
+    fn noise(self, alpha: f64, sigma: f64) -> Mix {
         let (sample, output) = match self {
             Self::Epsilon => (0.0, 1.0),
             Self::VPrediction => (sigma, alpha),
             Self::Sample => (1.0 / sigma, -alpha / sigma),
         };
         Mix { sample, output }
-    }
-}
-
-impl FromStr for PredictionType {
-    type Err = SchedulerError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| SchedulerError::UnknownPrediction { name: name.to_owned() })
     }
 }
 

@@ -27,7 +27,7 @@ impl Rule {
 }
 
 const RULES: [Rule; 14] = [
-    Rule::fixed("trained_betas", &SchedulerKind::ALL, &["null"]),
+    Rule::fixed("trained_betas", SchedulerKind::ALL, &["null"]),
     // The Runge-Kutta warm-up, which no Stable Diffusion model uses, is diffusers' default: a PNDM file
     // that says nothing asks for it. The files of other classes never mention it, and mean none.
     Rule { option: "skip_prk_steps", kinds: &[Pndm], default: "false", supported: &["true"] },
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn every_option_is_refused_only_by_the_samplers_that_act_on_it() {
         for (field, kinds) in [
-            (r#""trained_betas": [0.1, 0.2]"#, &SchedulerKind::ALL[..]),
+            (r#""trained_betas": [0.1, 0.2]"#, SchedulerKind::ALL),
             (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral]),
             (r#""thresholding": true"#, &[Ddim, DpmSolverMultistep]),
             (r#""use_exponential_sigmas": true"#, &[Euler, DpmSolverMultistep]),
@@ -108,7 +108,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"skip_prk_steps": true, {field}}}"#);
             let name = field.split('"').nth(1).expect("a quoted name");
-            for kind in SchedulerKind::ALL {
+            for &kind in SchedulerKind::ALL {
                 match build(&json, kind) {
                     Ok(()) => assert!(!kinds.contains(&kind), "{kind} took {field}"),
                     Err(SchedulerError::Unsupported { option, .. }) => {

@@ -4,9 +4,10 @@
 //! done. What the disk has is what the gallery lists.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufReader, ErrorKind, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use ae_files::{remove_folder, remove_unfinished, write_folder};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,8 +15,6 @@ use utoipa::ToSchema;
 use crate::png_text::read_settings;
 use crate::{Drawn, PICTURE_NAMES, ServerError};
 
-/// What marks a folder that is not an entry yet, or no more.
-const UNFINISHED: &str = ".ae-";
 /// Held while a server has the gallery.
 const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
@@ -58,29 +57,16 @@ impl Gallery {
             Err(TryLockError::WouldBlock) => return Err(ServerError::GalleryInUse { path: folder.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-                fs::remove_dir_all(entry.path()).map_err(failed)?;
-            }
-        }
+        remove_unfinished(folder).map_err(failed)?;
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
     /// Keeps a picture; returns the name of its entry.
     pub(crate) fn add(&self, id: &str, drawn: &Drawn) -> io::Result<String> {
-        let folder = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder)?;
-        readable_by_all(folder.path())?;
-        let pictures = std::iter::once(&drawn.picture).chain(&drawn.plain);
-        for (name, picture) in PICTURE_NAMES.into_iter().zip(pictures) {
-            write(&folder.path().join(name), picture)?;
-        }
-        write(&folder.path().join(RECORD), drawn.record.to_string().as_bytes())?;
-        write(&folder.path().join(TRACE), drawn.trace.to_string().as_bytes())?;
-        fs::rename(folder.path(), self.folder.join(id))?;
-        // It has another name now.
-        let _ = folder.keep();
-        sync_folder(&self.folder)?;
+        let (record, trace) = (drawn.record.to_string(), drawn.trace.to_string());
+        let pictures = std::iter::once(&drawn.picture).chain(&drawn.plain).map(Vec::as_slice);
+        let rest = [(RECORD, record.as_bytes()), (TRACE, trace.as_bytes())];
+        write_folder(&self.folder.join(id), PICTURE_NAMES.into_iter().zip(pictures).chain(rest))?;
         Ok(id.to_owned())
     }
 
@@ -131,14 +117,7 @@ impl Gallery {
 
     /// Removes an entry; false when there is none.
     pub(crate) fn remove(&self, id: &str) -> io::Result<bool> {
-        let Some(folder) = self.entry_folder(id) else { return Ok(false) };
-        // First out of the list, whole.
-        let removed = self.folder.join(format!("{UNFINISHED}removed-{id}"));
-        match fs::rename(folder, &removed) {
-            Ok(()) => fs::remove_dir_all(removed).map(|()| true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.entry_folder(id).map_or(Ok(false), |folder| remove_folder(&folder))
     }
 
     /// A client's text becomes part of a path only when it is a name that the gallery gives.
@@ -152,28 +131,6 @@ fn is_id(text: &str) -> bool {
     let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<_> = text.split('-').collect();
     matches!(parts[..], [time, job, picture] if digits(time, 13) && digits(job, 6) && digits(picture, 3))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// A temporary folder is private; the gallery's pictures are as readable as other files.
-fn readable_by_all(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    }
-    let _ = folder;
-    Ok(())
-}
-
-/// A rename lasts once its folder is written.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ impl UnknownName {
 }
 
 /// Defines an enumeration that displays as, parses from and serialises as its names.
+///
+/// The enumerations can be matched exhaustively: the crates that do the work must not forget a value.
 macro_rules! choices {
     (
         $(#[$outer:meta])*
@@ -39,7 +41,6 @@ macro_rules! choices {
     ) => {
         $(#[$outer])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
         pub enum $type {
             $(#[doc = concat!("`", $name, "`:", $help)] $(#[$inner])* $variant,)+
         }

@@ -1,11 +1,22 @@
 //! Settings as the arguments of a command line.
 
+use serde_json::Value;
+
 use crate::{Group, Overrides, all_options};
 
 impl Overrides {
     /// The arguments of `ae generate` that give these values, in the order of the table.
     pub fn arguments(&self) -> Vec<String> {
-        let all = self.to_json();
+        let mut all = self.to_json();
+        // A command line takes neither a kernel for what is not smoothed nor a strength without an initial image.
+        if self.init_image.is_none() {
+            all.remove("strength");
+        }
+        if let Some(Value::Object(group)) = all.get_mut("attend_and_excite")
+            && self.attend_and_excite.smoothing == Some(false)
+        {
+            group.retain(|name, _| !["sigma", "kernel_size"].contains(&name.as_str()));
+        }
         let value = |group: Option<&str>, name: &str| match group {
             Some(group) => all.get(group)?.get(name),
             None => all.get(name),
@@ -18,7 +29,7 @@ impl Overrides {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -9,14 +9,16 @@ use crate::value::option_value;
 
 /// A file, by its name and its content.
 ///
-/// Settings that are given may name a path; the settings of a picture have the base name and the SHA-256. Where settings
-/// are read again, a file is looked for by its hash, then by its name.
+/// Settings that are given may name a path; the settings of a picture have the base name and the SHA-256, and of a model in
+/// diffusers' layout the path in its folder, `unet/diffusion_pytorch_model.safetensors`. Where settings are read again, a file is
+/// looked for by its hash, then by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRef {
     /// A path, or the base name.
     pub name: String,
-    /// SHA-256 of the whole file, in hexadecimal digits; none where it was not computed.
+    /// SHA-256 of the whole file, in hexadecimal digits; none where it was not computed. Other programs write the first digits
+    /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

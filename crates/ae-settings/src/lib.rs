@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod a1111;
 mod attend_and_excite;
 mod choice;
 mod command_line;

@@ -33,11 +33,12 @@ mod read;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
 pub use ae_checkpoint::Checkpoint;
+pub use ae_settings::{FloatType, NoiseKind};
 pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
-pub use dtype::{FloatType, FloatTypeError};
+pub use dtype::BurnFloat;
 pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};
-pub use noise::{NoiseKind, NoiseKindError, NoiseSource};
+pub use noise::NoiseSource;
 pub use operations::{Difference, OperationCheck, check_operations};
 pub use read::{ComputeError, read};
 

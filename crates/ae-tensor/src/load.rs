@@ -11,8 +11,8 @@ use burn::tensor::Tensor;
 pub(crate) use error::some_of;
 pub use error::{CheckpointError, MismatchReport};
 
-use crate::FloatType;
 use crate::module_path::ModulePath;
+use crate::{BurnFloat, FloatType};
 
 /// How the keys of a checkpoint become the parameter paths of a module.
 ///

@@ -1,6 +1,4 @@
-use std::fmt;
-use std::str::FromStr;
-
+use ae_settings::NoiseKind;
 use burn::tensor::{Device, Tensor, TensorData};
 
 mod philox;
@@ -9,48 +7,6 @@ mod vector_math;
 
 use philox::TorchCuda;
 use torch_cpu::TorchCpu;
-
-/// Which of torch's generators to follow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum NoiseKind {
-    /// `torch.Generator("cpu")`: MT19937.
-    #[default]
-    TorchCpu,
-    /// `torch.Generator("cuda")`: Philox 4x32-10.
-    TorchCuda,
-}
-
-impl NoiseKind {
-    /// All of them, the default first.
-    pub const ALL: [Self; 2] = [Self::TorchCpu, Self::TorchCuda];
-
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TorchCpu => "torch-cpu",
-            Self::TorchCuda => "torch-cuda",
-        }
-    }
-}
-
-impl fmt::Display for NoiseKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A generator that does not exist here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown random number generator '{0}': expected torch-cpu or torch-cuda")]
-pub struct NoiseKindError(String);
-
-impl FromStr for NoiseKind {
-    type Err = NoiseKindError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| NoiseKindError(text.to_owned()))
-    }
-}
 
 /// A stream of standard normal numbers equal to `torch.randn(.., generator=..)`.
 ///

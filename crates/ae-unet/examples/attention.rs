@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ae_tensor::{Checkpoint, DeviceSpec, FloatType, NoiseKind, NoiseSource};
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, UNet2DConditionModel, UNetConfig};
+use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, UNet2DConditionModel, UNetConfig};
 use burn::tensor::Tensor;
 
 /// Positions of the text, as many as CLIP gives.
@@ -23,18 +23,18 @@ const TOKENS: usize = 77;
 /// The token whose map is drawn.
 const TOKEN: usize = 2;
 
-/// Keeps the first cross-attention probabilities and ends the pass.
-#[derive(Default)]
-struct FirstCrossAttention(Option<(AttentionSite, Tensor<4>)>);
+/// Ends the pass with the first cross-attention probabilities.
+struct FirstCrossAttention;
 
-impl AttentionObserver for FirstCrossAttention {
+impl AttentionProcessor for FirstCrossAttention {
+    type Break = (AttentionSite, Tensor<4>);
+
     fn wants(&self, site: &AttentionSite) -> bool {
         site.kind == AttentionKind::Cross
     }
 
-    fn observe(&mut self, site: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.0 = Some((*site, probs));
-        ControlFlow::Break(())
+    fn process(&mut self, site: &AttentionSite, probs: Tensor<4>) -> ControlFlow<Self::Break, Tensor<4>> {
+        ControlFlow::Break((*site, probs))
     }
 }
 
@@ -61,10 +61,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\na whole pass: {:?} in {:.0?}", predicted_noise.dims(), start.elapsed());
 
     let start = Instant::now();
-    let mut observer = FirstCrossAttention::default();
-    let ended = unet.forward_with(latents, timestep, &text, &mut observer).is_break();
-    let (site, probs) = observer.0.ok_or("this U-Net has no cross-attention")?;
-    println!("ended at the first map: {ended}, {:?} in {:.0?}\n", probs.dims(), start.elapsed());
+    let ended = unet.try_forward_with(latents, timestep, &text, &mut FirstCrossAttention);
+    let (site, probs) = ended.break_value().ok_or("this U-Net has no cross-attention")?;
+    println!("ended at the first map: {:?} in {:.0?}\n", probs.dims(), start.elapsed());
 
     let [rows, cols] = site.resolution;
     println!("attention of {site} to token {TOKEN}, mean of the heads:");

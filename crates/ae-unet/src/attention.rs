@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::{AttentionObserver, AttentionSite};
+use crate::{AttentionProcessor, AttentionSite};
 
 /// Multi-head attention (diffusers' `models/attention_processor.py`, `Attention`).
 #[derive(Module, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Attention {
     to_v: Linear,
     /// A list of one, as in diffusers, where a dropout follows.
     to_out: Vec<Linear>,
-    heads: usize,
+    pub(crate) heads: usize,
 }
 
 impl Attention {
@@ -43,50 +43,52 @@ impl Attention {
     ///
     /// # Shapes
     /// - normed: `[batch, patches, channels]`
-    /// - residual and output: the same, or a break where the observer ended the pass
-    pub(crate) fn to_itself(
+    /// - residual and output: the same, or a break where the processor ended the pass
+    pub(crate) fn to_itself<B>(
         &self,
         normed: &Tensor<3>,
         residual: Tensor<3>,
         site: &AttentionSite,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<3>> {
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<3>> {
         let key = linear(&self.to_k, normed.clone(), None);
-        // The values are formed after the observer had its say: a pass that ends here does not need them.
+        // The values are formed after the processor returns: a pass that ends here does not need them.
         let value = || linear(&self.to_v, normed.clone(), None);
-        self.attend(normed.clone(), &key, &value, residual, site, observer)
+        self.attend(normed.clone(), &key, &value, residual, site, processor)
     }
 
     /// Attention to the text.
     ///
     /// # Shapes
     /// - normed: `[batch, patches, channels]`
-    /// - residual and output: the same, or a break where the observer ended the pass
-    pub(crate) fn to_text(
+    /// - residual and output: the same, or a break where the processor ended the pass
+    pub(crate) fn to_text<B>(
         &self,
         normed: Tensor<3>,
         text: &Attended,
         residual: Tensor<3>,
         site: &AttentionSite,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<3>> {
-        self.attend(normed, &text.key, &|| text.value.clone(), residual, site, observer)
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<3>> {
+        self.attend(normed, &text.key, &|| text.value.clone(), residual, site, processor)
     }
 
-    fn attend(
+    fn attend<B>(
         &self,
         normed: Tensor<3>,
         key: &Tensor<3>,
         value: &dyn Fn() -> Tensor<3>,
         residual: Tensor<3>,
         site: &AttentionSite,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<3>> {
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<3>> {
         let query = linear(&self.to_q, normed, None);
-        let output = if observer.wants(site) {
+        let output = if processor.wants(site) {
             let dtype = query.dtype();
             let probs = attention_probs(query, key.clone(), self.heads);
-            observer.observe(site, probs.clone())?;
+            let shape = probs.dims();
+            let probs = processor.process(site, probs)?;
+            assert_eq!(probs.dims(), shape, "the processor must keep the shape of the probabilities at {site}");
             merge_heads(probs.cast(dtype).matmul(split_heads(value(), self.heads)))
         } else {
             attention(query, key.clone(), value(), self.heads)

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::shape::BlockShape;
 use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
-use crate::{AttentionObserver, Place};
+use crate::{AttentionProcessor, Place};
 
 /// `DownBlock2D`, or `CrossAttnDownBlock2D` where it has transformers
 /// (diffusers' `models/unets/unet_2d_blocks.py`).
@@ -32,20 +32,20 @@ impl DownBlock2D {
     }
 
     /// Pushes the output of each layer onto `skips`.
-    pub(crate) fn forward(
+    pub(crate) fn forward<B>(
         &self,
         mut hidden_states: Tensor<4>,
         temb: &Tensor<2>,
         text: &mut TextLayers<'_>,
         block: usize,
-        observer: &mut dyn AttentionObserver,
+        processor: &mut dyn AttentionProcessor<Break = B>,
         skips: &mut Vec<Tensor<4>>,
-    ) -> ControlFlow<(), Tensor<4>> {
+    ) -> ControlFlow<B, Tensor<4>> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             hidden_states = resnet.forward(hidden_states, Some(temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place: Place::Down, block, layer };
-                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
+                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
             }
             skips.push(hidden_states.clone());
         }

@@ -4,28 +4,29 @@
 //! names, so that its checkpoints load without a key map. It knows nothing of gradients: give it
 //! latents on an autodiff device and the weights stay constants.
 //!
-//! Attention is observed by passing an [`AttentionObserver`] to
-//! [`forward_with`](UNet2DConditionModel::forward_with). At every [`AttentionSite`] the observer says
-//! whether it wants the probabilities; it receives them there and then, and can stop the pass. What
-//! nobody wants runs fused attention, which never forms them.
+//! An [`AttentionProcessor`] reaches into a pass ([`forward_with`](UNet2DConditionModel::forward_with)). At every
+//! [`AttentionSite`] it says whether it wants the probabilities; it receives them there and then, and returns those that the
+//! layer goes on with. Layers it does not want run fused attention, which never forms them. A processor that may end
+//! the pass says so by its type ([`try_forward_with`](UNet2DConditionModel::try_forward_with)).
 //!
 //! ```
 //! use std::ops::ControlFlow;
 //!
-//! use ae_unet::{AttentionKind, AttentionObserver, AttentionSite};
+//! use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite};
 //! use burn::tensor::Tensor;
 //!
-//! /// Keeps the first cross-attention map of the pass and ends the pass there.
-//! struct First(Option<Tensor<4>>);
+//! /// Ends the pass with its first cross-attention map.
+//! struct First;
 //!
-//! impl AttentionObserver for First {
+//! impl AttentionProcessor for First {
+//!     type Break = Tensor<4>;
+//!
 //!     fn wants(&self, site: &AttentionSite) -> bool {
 //!         site.kind == AttentionKind::Cross
 //!     }
 //!
-//!     fn observe(&mut self, _site: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-//!         self.0 = Some(probs);
-//!         ControlFlow::Break(())
+//!     fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<Tensor<4>, Tensor<4>> {
+//!         ControlFlow::Break(probs)
 //!     }
 //! }
 //! ```
@@ -36,7 +37,7 @@ mod down_block;
 mod embedding;
 mod feed_forward;
 mod mid_block;
-mod observer;
+mod processor;
 mod shape;
 mod site;
 mod text;
@@ -45,7 +46,7 @@ mod unet;
 mod up_block;
 
 pub use config::{ConfigError, PerLevel, UNetConfig};
-pub use observer::AttentionObserver;
+pub use processor::{AttentionProcessor, observe_attention};
 pub use site::{AttentionKind, AttentionSite, Place};
 pub use text::ConditioningText;
 pub use unet::UNet2DConditionModel;

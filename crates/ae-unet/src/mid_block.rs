@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::shape::BlockShape;
 use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
-use crate::{AttentionObserver, Place};
+use crate::{AttentionProcessor, Place};
 
 /// `UNetMidBlock2DCrossAttn`: a transformer between two resnets.
 #[derive(Module, Debug)]
@@ -24,17 +24,17 @@ impl MidBlock2D {
         }
     }
 
-    pub(crate) fn forward(
+    pub(crate) fn forward<B>(
         &self,
         hidden_states: Tensor<4>,
         temb: &Tensor<2>,
         text: &mut TextLayers<'_>,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<4>> {
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<4>> {
         let mut hidden_states = self.resnets[0].forward(hidden_states, Some(temb));
         for (layer, (attention, resnet)) in self.attentions.iter().zip(&self.resnets[1..]).enumerate() {
             let site = TransformerSite { place: Place::Mid, block: 0, layer };
-            hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
+            hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
             hidden_states = resnet.forward(hidden_states, Some(temb));
         }
         ControlFlow::Continue(hidden_states)

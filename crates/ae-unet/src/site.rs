@@ -33,23 +33,32 @@ pub struct AttentionSite {
     pub depth: usize,
     /// Self- or cross-attention.
     pub kind: AttentionKind,
+    /// Number of heads.
+    pub heads: usize,
     /// Rows and columns of the map; the queries are its patches, row by row.
     pub resolution: [usize; 2],
 }
 
-impl fmt::Display for AttentionSite {
-    /// diffusers' module path and the resolution, e.g. `up_blocks.1.attentions.0.transformer_blocks.0.attn2 (16x16)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place {
-            Place::Down => write!(f, "down_blocks.{}", self.block)?,
-            Place::Mid => f.write_str("mid_block")?,
-            Place::Up => write!(f, "up_blocks.{}", self.block)?,
-        }
+impl AttentionSite {
+    /// diffusers' module path, e.g. `up_blocks.1.attentions.0.transformer_blocks.0.attn2`.
+    pub fn path(&self) -> String {
+        let block = match self.place {
+            Place::Down => format!("down_blocks.{}", self.block),
+            Place::Mid => "mid_block".to_owned(),
+            Place::Up => format!("up_blocks.{}", self.block),
+        };
         let attention = match self.kind {
             AttentionKind::SelfAttention => "attn1",
             AttentionKind::Cross => "attn2",
         };
+        format!("{block}.attentions.{}.transformer_blocks.{}.{attention}", self.layer, self.depth)
+    }
+}
+
+impl fmt::Display for AttentionSite {
+    /// The path and the resolution, e.g. `up_blocks.1.attentions.0.transformer_blocks.0.attn2 (16x16)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [rows, cols] = self.resolution;
-        write!(f, ".attentions.{}.transformer_blocks.{}.{attention} ({rows}x{cols})", self.layer, self.depth)
+        write!(f, "{} ({rows}x{cols})", self.path())
     }
 }

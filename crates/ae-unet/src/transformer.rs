@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::attention::{Attended, Attention};
 use crate::feed_forward::FeedForward;
-use crate::{AttentionKind, AttentionObserver, AttentionSite, Place};
+use crate::{AttentionKind, AttentionProcessor, AttentionSite, Place};
 
 /// Epsilon of the group normalisation in front of a transformer, fixed in diffusers.
 const NORM_EPS: f64 = 1e-6;
@@ -58,14 +58,6 @@ pub(crate) struct TransformerSite {
     pub(crate) layer: usize,
 }
 
-impl TransformerSite {
-    /// The site of one attention layer of the transformer.
-    pub(crate) fn attention(self, depth: usize, kind: AttentionKind, resolution: [usize; 2]) -> AttentionSite {
-        let Self { place, block, layer } = self;
-        AttentionSite { place, block, layer, depth, kind, resolution }
-    }
-}
-
 impl Transformer2DModel {
     pub(crate) fn new(channels: usize, config: &TransformerConfig, device: &Device) -> Self {
         let projection = || Projection::new(channels, config.use_linear_projection, device);
@@ -84,6 +76,18 @@ impl Transformer2DModel {
         self.transformer_blocks.len()
     }
 
+    /// The site of one attention layer of the transformer.
+    pub(crate) fn site(
+        &self,
+        TransformerSite { place, block, layer }: TransformerSite,
+        depth: usize,
+        kind: AttentionKind,
+        resolution: [usize; 2],
+    ) -> AttentionSite {
+        let heads = self.transformer_blocks[depth].attn1.heads;
+        AttentionSite { place, block, layer, depth, kind, heads, resolution }
+    }
+
     /// Keys of one text and values of another, or the same, for every block.
     ///
     /// # Shapes
@@ -97,13 +101,13 @@ impl Transformer2DModel {
     /// - hidden_states: `[pictures, rows, columns, channels]`
     /// - text: one for every block, of a multiple of `pictures`
     /// - output: `[batch of the text, rows, columns, channels]`
-    pub(crate) fn forward(
+    pub(crate) fn forward<B>(
         &self,
         hidden_states: Tensor<4>,
         text: &[Attended],
         site: TransformerSite,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<4>> {
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<4>> {
         let [pictures, rows, columns, channels] = hidden_states.dims();
         let batch = text[0].key.dims()[0];
         let to_patches = |map: Tensor<4>| map.reshape([pictures, rows * columns, channels]);
@@ -116,8 +120,8 @@ impl Transformer2DModel {
             Projection::Linear(layer) => linear(layer, to_patches(normed), None),
         };
         for (depth, (block, text)) in self.transformer_blocks.iter().zip(text).enumerate() {
-            let site = |kind| site.attention(depth, kind, [rows, columns]);
-            patches = block.forward(patches, text, site, observer)?;
+            let site = |kind| self.site(site, depth, kind, [rows, columns]);
+            patches = block.forward(patches, text, site, processor)?;
         }
         ControlFlow::Continue(match &self.proj_out {
             Projection::Conv(conv) => conv.forward_plus(to_map(patches), None, Some(residual)),
@@ -155,19 +159,19 @@ impl BasicTransformerBlock {
     }
 
     /// Pictures are the same for all texts until their texts come in.
-    fn forward(
+    fn forward<B>(
         &self,
         hidden_states: Tensor<3>,
         text: &Attended,
         site: impl Fn(AttentionKind) -> AttentionSite,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<3>> {
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<3>> {
         let normed = layer_norm(&self.norm1, hidden_states.clone());
         let hidden_states =
-            self.attn1.to_itself(&normed, hidden_states, &site(AttentionKind::SelfAttention), observer)?;
+            self.attn1.to_itself(&normed, hidden_states, &site(AttentionKind::SelfAttention), processor)?;
         let hidden_states = repeated(hidden_states, text.key.dims()[0]);
         let normed = layer_norm(&self.norm2, hidden_states.clone());
-        let hidden_states = self.attn2.to_text(normed, text, hidden_states, &site(AttentionKind::Cross), observer)?;
+        let hidden_states = self.attn2.to_text(normed, text, hidden_states, &site(AttentionKind::Cross), processor)?;
         let normed = layer_norm(&self.norm3, hidden_states.clone());
         ControlFlow::Continue(self.ff.forward(normed, hidden_states))
     }

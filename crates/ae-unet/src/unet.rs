@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
@@ -12,7 +13,7 @@ use crate::embedding::{TimeProjection, TimestepEmbedding};
 use crate::mid_block::MidBlock2D;
 use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::up_block::UpBlock2D;
-use crate::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, Place, UNetConfig};
+use crate::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, Place, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
 /// (diffusers' `models/unets/unet_2d_condition.py`).
@@ -99,20 +100,38 @@ impl UNet2DConditionModel {
     /// - text: of a multiple of `pictures`
     /// - output: `[texts, out_channels, rows, columns]`
     pub fn forward(&self, latents: Tensor<4>, timestep: f64, text: &ConditioningText) -> Tensor<4> {
-        match self.forward_with(latents, timestep, text, &mut ()) {
-            ControlFlow::Continue(output) => output,
-            ControlFlow::Break(()) => unreachable!("the empty observer ends no pass"),
-        }
+        self.forward_with(latents, timestep, text, &mut ())
     }
 
-    /// As [`forward`](Self::forward), with an observer of the attention; a break when it ended the pass.
+    /// As [`forward`](Self::forward), with a processor of the attention that never ends the pass.
+    ///
+    /// # Panics
+    ///
+    /// When the processor changes the shape of probabilities.
     pub fn forward_with(
         &self,
         latents: Tensor<4>,
         timestep: f64,
         text: &ConditioningText,
-        observer: &mut dyn AttentionObserver,
-    ) -> ControlFlow<(), Tensor<4>> {
+        processor: &mut dyn AttentionProcessor<Break = Infallible>,
+    ) -> Tensor<4> {
+        let ControlFlow::Continue(output) = self.try_forward_with(latents, timestep, text, processor);
+        output
+    }
+
+    /// As [`forward_with`](Self::forward_with), with a processor that may end the pass; a break where it did.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_with`](Self::forward_with).
+    pub fn try_forward_with<B>(
+        &self,
+        latents: Tensor<4>,
+        timestep: f64,
+        text: &ConditioningText,
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<4>> {
+        processor.begin(timestep);
         // One row for the whole batch, on the plain device of the weights; activated here, once,
         // rather than in every resnet.
         let device = self.conv_in.device();
@@ -124,27 +143,28 @@ impl UNet2DConditionModel {
         let mut hidden_states = self.conv_in.forward(channels_last(latents.cast(dtype)));
         let mut skips = vec![hidden_states.clone()];
         for (index, block) in self.down_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, index, processor, &mut skips)?;
         }
-        hidden_states = self.mid_block.forward(hidden_states, &temb, text, observer)?;
+        hidden_states = self.mid_block.forward(hidden_states, &temb, text, processor)?;
         // Where no transformer has done it.
         hidden_states = repeated(hidden_states, text_batch);
         for (index, block) in self.up_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, index, observer, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, index, processor, &mut skips)?;
         }
         let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
         ControlFlow::Continue(channels_first(output).cast(DType::F32))
     }
 
     /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in
-    /// which an observer is asked.
+    /// which a processor is asked.
     pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
         let mut sites = Vec::new();
         let mut visit = |place, block, attentions: &[Transformer2DModel], resolution| {
             for (layer, transformer) in attentions.iter().enumerate() {
                 for depth in 0..transformer.depth() {
                     for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
-                        sites.push(TransformerSite { place, block, layer }.attention(depth, kind, resolution));
+                        let site = TransformerSite { place, block, layer };
+                        sites.push(transformer.site(site, depth, kind, resolution));
                     }
                 }
             }

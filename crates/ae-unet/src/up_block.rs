@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::shape::BlockShape;
 use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
-use crate::{AttentionObserver, Place};
+use crate::{AttentionProcessor, Place};
 
 /// `UpBlock2D`, or `CrossAttnUpBlock2D` where it has transformers.
 #[derive(Module, Debug)]
@@ -30,15 +30,15 @@ impl UpBlock2D {
     }
 
     /// Pops one of `skips` per layer; what remains on top tells the size to enlarge to.
-    pub(crate) fn forward(
+    pub(crate) fn forward<B>(
         &self,
         mut hidden_states: Tensor<4>,
         temb: &Tensor<2>,
         text: &mut TextLayers<'_>,
         block: usize,
-        observer: &mut dyn AttentionObserver,
+        processor: &mut dyn AttentionProcessor<Break = B>,
         skips: &mut Vec<Tensor<4>>,
-    ) -> ControlFlow<(), Tensor<4>> {
+    ) -> ControlFlow<B, Tensor<4>> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("the config check pairs every up layer with a skip");
             // What comes from before the first text is there once for all texts.
@@ -46,7 +46,7 @@ impl UpBlock2D {
             hidden_states = resnet.forward(Tensor::cat(vec![hidden_states, skip], 3), Some(temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place: Place::Up, block, layer };
-                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, observer)?;
+                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
             }
         }
         for upsampler in &self.upsamplers {

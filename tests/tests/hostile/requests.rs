@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use ae_pipeline::{Event, Method, ModelSource, Output, Pipeline, PipelineError, Request, SubjectChoice};
+use ae_pipeline::{
+    Event, InitImage, InitialLatents, Method, ModelSource, Output, Pipeline, PipelineError, Request, SubjectChoice,
+};
 use ae_tensor::FloatType;
 use ae_tests::sprites;
 use burn::tensor::Device;
+use image::RgbImage;
 
 fn pipeline() -> &'static Pipeline {
     static PIPELINE: OnceLock<Pipeline> = OnceLock::new();
@@ -35,11 +38,19 @@ fn error(request: &Request, parts: &[&str]) {
     }
 }
 
+fn black() -> Option<InitImage> {
+    Some(InitImage { image: RgbImage::new(128, 128), strength: 0.5 })
+}
+
+fn latents(shape: [usize; 4]) -> Option<InitialLatents> {
+    Some(InitialLatents::new(shape, vec![0.0; shape.iter().product()]).unwrap())
+}
+
 #[test]
 fn options_outside_their_range_are_named() {
     type Change = fn(&mut Request);
     let good = request("a cat", SubjectChoice::Auto);
-    let broken: [(Change, &str); 9] = [
+    let broken: [(Change, &str); 13] = [
         (|r| r.seeds.clear(), "seeds is empty"),
         (|r| r.num_inference_steps = 0, "0"),
         (|r| r.num_inference_steps = usize::MAX, "1000"),
@@ -47,6 +58,16 @@ fn options_outside_their_range_are_named() {
         (|r| r.height = Some(127), "height is 127"),
         (|r| r.width = Some(4), "width is 4"),
         (|r| r.width = Some(usize::MAX - 3), "width is"),
+        (|r| r.latents = latents([2, 4, 32, 32]), "latents is of shape [2, 4, 32, 32]: expected [1, 4, 32, 32]"),
+        (|r| r.latents = latents([1, 3, 32, 32]), "latents is of shape [1, 3, 32, 32]: expected [1, 4, 32, 32]"),
+        (
+            |r| (r.latents, r.height) = (latents([1, 4, 16, 32]), Some(128)),
+            "of shape [1, 4, 16, 32]: expected [1, 4, 32, 32]",
+        ),
+        (
+            |r| (r.latents, r.init_image) = (latents([1, 4, 32, 32]), black()),
+            "latents is given with an initial picture",
+        ),
         (|r| r.guidance_scale = f64::NAN, "guidance-scale is NaN"),
         (|r| r.guidance_scale = 1e300, "not finite"),
     ];

@@ -17,9 +17,8 @@ fn first_maps(name: &str) {
     let request = Request { attention_maps: true, ..case.request(&pipeline, false) };
     let mut shown = None;
     let ended = pipeline.generate(&request, &mut |event| {
-        if let Event::Denoised { attention, .. } = event {
-            shown = Some(attention.to_vec());
-        }
+        let Event::Denoised { attention, .. } = event else { return ControlFlow::Continue(()) };
+        shown = Some(attention.to_vec());
         ControlFlow::Break(())
     });
     assert!(matches!(ended, Err(PipelineError::Interrupted)));

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Observer, Subjects};
 use ae_tests::Case;
-use ae_unet::{AttentionKind, AttentionObserver, AttentionSite, ConditioningText, UNet2DConditionModel};
+use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::stages::unet;
@@ -18,21 +18,23 @@ struct Model {
 
 struct Maps(Vec<Tensor<4>>);
 
-impl AttentionObserver for Maps {
+impl AttentionProcessor for Maps {
+    type Break = ();
+
     fn wants(&self, site: &AttentionSite) -> bool {
         site.kind == AttentionKind::Cross && site.resolution == [16, 16]
     }
 
-    fn observe(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<()> {
-        self.0.push(probs);
-        if self.0.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<(), Tensor<4>> {
+        self.0.push(probs.clone());
+        if self.0.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(probs) }
     }
 }
 
 impl AttentionModel for Model {
     fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps = Maps(Vec::new());
-        let _ = self.unet.forward_with(latents, 981.0, &self.text, &mut maps);
+        let _ = self.unet.try_forward_with(latents, 981.0, &self.text, &mut maps);
         maps.0
     }
 }

@@ -6,8 +6,8 @@
 use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
 use ae_pipeline::{ModelSource, Pipeline, TokenizedPrompt};
 use ae_tensor::{Checkpoint, FloatType, NoiseKind, NoiseSource};
-use ae_tests::{Case, Maps, Tolerances, assert_close, device, model, tolerances};
-use ae_unet::{UNet2DConditionModel, UNetConfig};
+use ae_tests::{Case, Tolerances, assert_close, device, model, tolerances};
+use ae_unet::{AttentionKind, AttentionSite, UNet2DConditionModel, UNetConfig, observe_attention};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -70,10 +70,12 @@ fn from_latents_to_update(case: &Case) {
     check(case, "noise_prediction", unet.forward(latents.clone().repeat_dim(0, 2), timestep, &text));
 
     let tracked = latents.clone().autodiff().require_grad();
-    let mut maps = Maps(case.attention_resolution, Vec::new());
-    let whole_pass = unet.forward_with(tracked.clone(), timestep, &text.narrow(1, 1), &mut maps);
-    assert!(whole_pass.is_continue());
-    let attention = aggregate_attention(maps.1, case.attention_resolution);
+    let mut maps = Vec::new();
+    let wants =
+        |site: &AttentionSite| site.kind == AttentionKind::Cross && site.resolution == case.attention_resolution;
+    let prompt = text.narrow(1, 1);
+    unet.forward_with(tracked.clone(), timestep, &prompt, &mut observe_attention(wants, |_, probs| maps.push(probs)));
+    let attention = aggregate_attention(maps, case.attention_resolution);
     let objective = objective(case);
     let subject_maps = objective.subject_maps(attention.clone());
     let score = objective.score(subject_maps.clone());

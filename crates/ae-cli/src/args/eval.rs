@@ -1,11 +1,13 @@
 use std::path::{Path, PathBuf};
 
 use ae_eval::Shard;
+use ae_settings::Method;
 use ae_tensor::DeviceSpec;
+use attend_and_excite::evaluation::Ablation;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::Seeds;
-use super::{DeviceArgs, GuidanceArgs, LoadArgs, MethodName, SamplingArgs};
+use super::{DeviceArgs, OfEvaluations, SettingsArgs};
 
 /// The parts of an evaluation.
 #[derive(Debug, Subcommand)]
@@ -36,20 +38,15 @@ pub(crate) struct EvalRunArgs {
     /// What is compared; the first is what the others are compared with.
     #[arg(
         long,
-        value_enum,
         value_delimiter = ',',
         value_name = "METHOD,..",
         default_value = "stable-diffusion,composable-diffusion,structure-diffusion,attend-and-excite"
     )]
-    pub(crate) methods: Vec<MethodName>,
+    pub(crate) methods: Vec<Method>,
 
     /// Compare settings of Attend-and-Excite instead of methods.
     #[arg(long, value_enum, conflicts_with = "methods")]
-    pub(crate) ablation: Option<Ablation>,
-
-    /// A model as in `ae generate` [default: the embedded model].
-    #[arg(long, value_name = "PATH|NAME")]
-    pub(crate) model: Option<String>,
+    pub(crate) ablation: Option<AblationName>,
 
     /// Folder of the evaluation.
     #[arg(long, default_value = "evaluation", value_name = "DIR")]
@@ -60,30 +57,20 @@ pub(crate) struct EvalRunArgs {
     pub(crate) shard: Option<Shard>,
 
     #[command(flatten)]
-    pub(crate) sampling: SamplingArgs,
-
-    #[command(flatten)]
     pub(crate) devices: DeviceArgs,
-
-    #[command(flatten)]
-    pub(crate) load: LoadArgs,
 
     /// Then score the pictures with the detector of the embedded model's subjects, and report.
     #[arg(long, conflicts_with = "shard")]
     pub(crate) report: bool,
 
-    /// Say nothing but errors.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-
     // Last, because its heading would cover what follows.
     #[command(flatten)]
-    pub(crate) guidance: GuidanceArgs,
+    pub(crate) settings: SettingsArgs<OfEvaluations>,
 }
 
 /// What an ablation varies; everything else is as the options say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Ablation {
+pub(crate) enum AblationName {
     /// The latents are updated at the first half of the steps, or at all (paper, Fig. 12).
     AlteredSteps,
     /// With and without Gaussian smoothing of the maps.
@@ -98,6 +85,20 @@ pub(crate) enum Ablation {
     AttentionScale,
     /// Each resolution at which the U-Net has cross-attention.
     AttentionResolution,
+}
+
+impl From<AblationName> for Ablation {
+    fn from(name: AblationName) -> Self {
+        match name {
+            AblationName::AlteredSteps => Self::AlteredSteps,
+            AblationName::Smoothing => Self::Smoothing,
+            AblationName::Refinement => Self::Refinement,
+            AblationName::Thresholds => Self::Thresholds,
+            AblationName::ScaleFactor => Self::ScaleFactor,
+            AblationName::AttentionScale => Self::AttentionScale,
+            AblationName::AttentionResolution => Self::AttentionResolution,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -129,10 +130,6 @@ pub(crate) struct EvalScoreArgs {
     /// Device of the scorers; see `ae devices`.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub(crate) device: DeviceSpec,
-
-    /// Say nothing but errors.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -160,7 +157,7 @@ pub(crate) struct EvalReportArgs {
 
 /// As if only the folder was given.
 impl EvalScoreArgs {
-    pub(crate) fn of(folder: &Path, quiet: bool) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
             results: None,
@@ -169,7 +166,6 @@ impl EvalScoreArgs {
             blip: None,
             no_detector: false,
             device: DeviceSpec::CPU,
-            quiet,
         }
     }
 }

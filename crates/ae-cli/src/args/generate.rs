@@ -4,19 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::values::Seeds;
-use super::{DeviceArgs, GuidanceArgs, LoadArgs, PromptArgs, SamplingArgs};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MethodName {
-    /// Guidance towards the subjects.
-    AttendAndExcite,
-    /// Plain sampling.
-    StableDiffusion,
-    /// Values of the noun phrases besides those of the prompt (Feng et al. 2022).
-    StructureDiffusion,
-    /// The parts of the prompt by themselves, "a cat AND a dog" (Liu et al. 2022).
-    ComposableDiffusion,
-}
+use super::{DeviceArgs, OfPictures, PromptArgs, SettingsArgs, once_per_prompt};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -24,35 +12,15 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
 
-    /// Seeds, one picture each: "0,1,2", ranges "0-63".
-    #[arg(long, default_value = "42")]
-    pub(crate) seeds: Seeds,
+    /// Seeds, one picture each: "0,1,2", ranges "0-63" [default: 42].
+    #[arg(long)]
+    pub(crate) seeds: Option<Seeds>,
 
-    #[command(flatten)]
-    pub(crate) sampling: SamplingArgs,
-
-    /// Method.
-    #[arg(long, value_enum, default_value = "attend-and-excite")]
-    pub(crate) method: MethodName,
-
-    /// Noun phrases that structure-diffusion encodes by themselves, "a red car,a white bench". Once per prompt [default: those
-    /// of the prompt].
-    #[arg(long, value_name = "PHRASES")]
+    #[arg(long, value_name = "PHRASES", help = once_per_prompt("phrases"))]
     pub(crate) phrases: Vec<String>,
 
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
-
-    #[command(flatten)]
-    pub(crate) load: LoadArgs,
-
-    /// Picture to start from (PNG, JPEG or WebP).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) init_image: Option<PathBuf>,
-
-    /// How much of the initial picture is drawn anew, above 0 up to 1.
-    #[arg(long, default_value_t = 0.8, value_name = "X", allow_negative_numbers = true, requires = "init_image")]
-    pub(crate) strength: f64,
 
     /// Folder for the pictures.
     #[arg(long, default_value = "outputs", value_name = "DIR")]
@@ -83,17 +51,9 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "N")]
     pub(crate) preview_every: Option<NonZeroUsize>,
 
-    /// Say nothing but errors and the files written.
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-
-    /// Say the settings and every loss.
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-
     // Last, because its heading would cover what follows.
     #[command(flatten)]
-    pub(crate) guidance: GuidanceArgs,
+    pub(crate) settings: SettingsArgs<OfPictures>,
 }
 
 impl GenerateArgs {

@@ -1,12 +1,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use ae_pipeline::EmbeddingChoice;
 use ae_server::{Config, Limits};
 use ae_tensor::DeviceSpec;
 use clap::Args;
 
-use super::{LoadArgs, values};
+use super::{OfModels, SettingsArgs};
 
 /// The studio.
 #[derive(Debug, Args)]
@@ -44,10 +43,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value_t = Limits::default().max_queue, value_name = "N")]
     pub(crate) max_queue: usize,
 
-    /// Textual inversion for every model, as in `ae generate`.
-    #[arg(long, value_name = "FILE[:TOKEN]", value_parser = values::embedding)]
-    pub(crate) embedding: Vec<EmbeddingChoice>,
+    /// Keep a network on the device only while it works; slower, with the same pictures.
+    #[arg(long)]
+    pub(crate) low_memory: bool,
 
     #[command(flatten)]
-    pub(crate) load: LoadArgs,
+    pub(crate) settings: SettingsArgs<OfModels>,
 }

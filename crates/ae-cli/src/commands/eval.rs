@@ -1,33 +1,32 @@
 //! Evaluations: one file per part.
 
-mod arms;
 mod prompts;
 mod report;
 mod run;
 mod score;
-mod scorers;
 mod work;
 
 use std::path::Path;
 
 use ae_eval::{Folder, Plan};
 
+use crate::Verbosity;
 use crate::args::{EvalCommand, EvalReportArgs, EvalScoreArgs};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 
-pub(crate) fn eval(command: EvalCommand) -> Result<(), CliError> {
+pub(crate) fn eval(command: EvalCommand, verbosity: Verbosity) -> Result<(), CliError> {
     let interrupts = Interrupts::listen()?;
     match command {
         EvalCommand::Run(args) => {
-            run::run(&args, &interrupts)?;
+            run::run(&args, verbosity, &interrupts)?;
             if args.report {
-                score::score(&EvalScoreArgs::of(&args.output, args.quiet), &interrupts)?;
+                score::score(&EvalScoreArgs::of(&args.output), verbosity, &interrupts)?;
                 report::report(&EvalReportArgs::of(&args.output))?;
             }
             Ok(())
         }
-        EvalCommand::Score(args) => score::score(&args, &interrupts),
+        EvalCommand::Score(args) => score::score(&args, verbosity, &interrupts),
         EvalCommand::Report(args) => report::report(&args),
     }
 }

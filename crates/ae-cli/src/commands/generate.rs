@@ -1,31 +1,33 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ae_figures::FigureError;
-use ae_pipeline::{InitImage, Method, Picture, Pipeline, PipelineError, Request, SubjectChoice, prompt_parts};
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use ae_figures::{FigureError, Step};
+use ae_pipeline::{Event, Picture, PipelineError, Prepared};
+use ae_settings::{Method, Overrides, Settings};
+use attend_and_excite::{LoadedModel, Previews, command_line, draw_and_record, explanation, read_image, work_through};
+use image::RgbImage;
 use indicatif::MultiProgress;
+use serde_json::Value;
 
-use crate::args::{GenerateArgs, MethodName, Whose};
-use crate::drawing::{Drawn, Order, Plain, draw};
+use crate::Verbosity;
+use crate::args::{GenerateArgs, Whose};
 use crate::error::CliError;
-use crate::explanation::{command_line, explanation};
 use crate::interrupts::Interrupts;
-use crate::model;
-use crate::output::{Files, Record, grid, print_path, say, side_by_side, warn_of_truncation, write_figures};
-use crate::painter::Painter;
-use crate::recording::Previews;
-use crate::requests::{attend_and_excite, request};
+use crate::models;
+use crate::output::{
+    Files, Progress, grid, print_path, say, side_by_side, trace_json, warn_of_truncation, write_figures,
+};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
 
 /// Draws with and without guidance, and everything that explains the difference.
-pub(crate) fn explain(mut args: GenerateArgs) -> Result<(), CliError> {
-    if args.method == MethodName::StableDiffusion {
+pub(crate) fn explain(mut args: GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    if args.settings.given.method == Some(Method::StableDiffusion) {
         let reason = "`explain` compares a method with plain sampling: use `generate --maps` for plain sampling alone";
         return Err(CliError::Usage(reason.to_owned()));
     }
@@ -33,52 +35,27 @@ pub(crate) fn explain(mut args: GenerateArgs) -> Result<(), CliError> {
     args.maps = args.maps.or(Some(Whose::Subjects));
     args.animation = true;
     args.report = true;
-    generate(&args)
+    generate(&args, verbosity)
 }
 
 /// Draws every seed of every prompt.
-pub(crate) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
-    let prompts = model::prompts(&args.prompts)?;
-    let phrases = model::phrases(args)?;
-    let init_image = args.init_image.as_deref().map(read_picture).transpose()?;
+pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    let given = &args.settings.given;
+    let prompts = args.prompts.settings(&args.phrases).map_err(CliError::Usage)?;
+    let init_image = given.init_image.as_ref().map(|file| read_image(Path::new(&file.name))).transpose()?;
     let interrupted = Interrupts::listen()?.flag();
-    let (model, embeddings) = (args.prompts.model.as_deref(), &args.prompts.embedding);
-    let painters = Painter::load_all(model, embeddings, &args.devices, &args.load, args.quiet, &interrupted)?;
-    let pipeline = &painters[0].pipeline;
-
+    let models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;
-    let mut drawing = Drawing { args, painters: &painters, pipeline, interrupted, finished: 0 };
-    for ((prompt, choice), phrases) in prompts.into_iter().zip(phrases) {
-        let method = match args.method {
-            MethodName::StableDiffusion => Method::StableDiffusion,
-            MethodName::AttendAndExcite => attend_and_excite(&args.guidance, pipeline, choice.clone()),
-            MethodName::StructureDiffusion => Method::StructureDiffusion { phrases },
-            MethodName::ComposableDiffusion => Method::ComposableDiffusion,
-        };
-        let request = Request {
-            prompt_weighting: args.prompts.prompt_weighting,
-            attention_maps: args.shows_steps(),
-            init_image: init_image.clone().map(|image| InitImage { image, strength: args.strength }),
-            ..request(&args.sampling, pipeline, prompt, method)
-        };
-        drawing.prompt(&request, &choice).map_err(|error| match error {
-            CliError::Pipeline(_) if several => CliError::Prompt { prompt: prompt.to_owned(), error: Box::new(error) },
+    let mut drawing = Drawing { args, verbosity, models: &models, interrupted, finished: 0 };
+    for own in prompts {
+        drawing.prompt(&given.clone().over(&own), init_image.clone()).map_err(|error| match error {
+            CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
+                CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
+            }
             other => other,
         })?;
     }
     Ok(())
-}
-
-/// Reads a picture, turned as its camera says.
-fn read_picture(path: &Path) -> Result<RgbImage, CliError> {
-    let read = || {
-        let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
-        let orientation = decoder.orientation()?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        Ok(image.into_rgb8())
-    };
-    read().map_err(|source| CliError::Picture { path: path.to_owned(), source })
 }
 
 /// Whether a prompt looks like one with weights.
@@ -89,149 +66,181 @@ fn has_weights(prompt: &str) -> bool {
 
 struct Drawing<'a> {
     args: &'a GenerateArgs,
-    painters: &'a [Painter],
-    /// Of the first device; all are of one model.
-    pipeline: &'a Pipeline,
+    verbosity: Verbosity,
+    /// All are of one model.
+    models: &'a [LoadedModel],
     interrupted: Arc<AtomicBool>,
     finished: usize,
 }
 
+/// The pictures of one seed.
+struct Drawn {
+    /// Its place among the seeds.
+    index: usize,
+    settings: Settings,
+    picture: Picture,
+    steps: Vec<Step>,
+    /// The plain picture, if it was asked for.
+    plain: Option<(Settings, Picture, Vec<Step>)>,
+}
+
 impl Drawing<'_> {
     /// Draws the seeds of one prompt, each written as soon as it is there.
-    fn prompt(&mut self, request: &Request, choice: &SubjectChoice) -> Result<(), CliError> {
-        let files = Files::new(&self.args.output, &request.prompt);
-        if self.args.maps.is_some() || self.args.animation {
-            self.check_maps(request, choice)?;
-        }
-        self.announce(request)?;
-        let (args, painters, interrupted) = (self.args, self.painters, Arc::clone(&self.interrupted));
-        let GenerateArgs { compare, quiet, verbose, .. } = *args;
-        let (seeds, bars) = (&args.seeds.0, &MultiProgress::new());
+    fn prompt(&mut self, given: &Overrides, init_image: Option<RgbImage>) -> Result<(), CliError> {
+        let (args, models) = (self.args, self.models);
+        let mut request = models[0].pipeline.request_with(given)?;
+        request.seeds = args.seeds.as_ref().map_or_else(|| vec![request.settings.seed], |seeds| seeds.0.clone());
+        request.init_image = init_image;
+        request.attention_maps = args.shows_steps();
+        let prepared = models[0].pipeline.prepare(&request)?;
+        self.check_maps(&prepared)?;
+        self.announce(&prepared, given.subjects.is_some() || given.token_indices.is_some());
+
+        let files = Files::new(&args.output, &request.settings.prompt);
         let batch_size = args.devices.batch_size.get();
-        let record = args.shows_steps().then(|| self.previews(request));
-        let interrupted = &*interrupted;
-        let order = Order { request, seeds, batch_size, compare, record, quiet, verbose, interrupted, bars };
+        let batches: Vec<_> = prepared.seeds().chunks(batch_size).enumerate().collect();
+        let (interrupted, bars) = (Arc::clone(&self.interrupted), MultiProgress::new());
+        let previews = args.shows_steps().then(|| self.previews(&prepared));
+        let work = |model: &LoadedModel, (batch, seeds): &(usize, &[u64]), stop: &AtomicBool| {
+            let prepared = prepared.clone().with_seeds(seeds);
+            let draw = |prepared: &Prepared| {
+                let place = if models.len() > 1 { format!(" on {}", model.device) } else { String::new() };
+                let mut progress = Progress::new(self.verbosity, seeds, &place, &bars);
+                let drawn = draw_and_record(&model.pipeline, prepared, previews, &mut |event: &Event<'_>, _| {
+                    progress.show(event);
+                    let ends = interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
+                    if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                progress.finish();
+                drawn
+            };
+            let pictures = draw(&prepared)?;
+            let plain_prepared = prepared.clone().plain();
+            let plain = if args.compare { draw(&plain_prepared)? } else { Vec::new() };
+            let mut plain = plain.into_iter();
+            let drawn = pictures.into_iter().enumerate().map(|(place, (picture, steps))| Drawn {
+                index: batch * batch_size + place,
+                settings: model.settings(&prepared, picture.seed),
+                plain: plain.next().map(|(plain, steps)| (model.settings(&plain_prepared, plain.seed), plain, steps)),
+                picture,
+                steps,
+            });
+            Ok::<_, CliError>(drawn.collect::<Vec<_>>())
+        };
         // By their place among the seeds: several devices finish them in any order.
         let (mut pictures, mut comparisons) = (BTreeMap::new(), BTreeMap::new());
-        let drawn = draw(painters, &order, |Drawn { index, picture, steps, plain }| {
-            let seed = picture.seed;
-            self.write(&files, &seed.to_string(), &picture.image, request, &picture)?;
-            if args.trace {
-                let record = Record::new(self.pipeline, request, &picture);
-                print_path(&files.write(&format!("{seed}.json"), record.trace_json().as_bytes())?);
-            }
-            if let Some(Plain { request: plain_request, picture: plain, .. }) = &plain {
-                self.write(&files, &format!("{seed}-plain"), &plain.image, plain_request, plain)?;
-                let both = side_by_side(&plain.image, &picture.image);
-                self.write(&files, &format!("{seed}-compare"), &both, request, &picture)?;
-                comparisons.insert(index, both);
-            }
-            if args.shows_steps() {
-                let guided = (&picture, steps);
-                let plain = plain.map(|Plain { picture, steps, .. }| (picture, steps));
-                let command = command_line(std::env::args().skip(1));
-                let explanation = explanation(self.pipeline, request, choice, guided, plain, command)?;
-                write_figures(args, &files, &explanation)?;
-            }
-            pictures.insert(index, picture.image);
-            for grid in [&mut pictures, &mut comparisons] {
-                grid.retain(|index, _| *index < MOST_IN_GRID);
+        let mut finished = self.finished;
+        let mut receive = |drawn: Vec<Drawn>| {
+            for drawn in drawn {
+                let index = drawn.index;
+                let (picture, both) = write(args, &files, &prepared, drawn)?;
+                finished += 1 + 2 * usize::from(both.is_some());
+                pictures.insert(index, picture);
+                comparisons.extend(both.map(|both| (index, both)));
+                for grid in [&mut pictures, &mut comparisons] {
+                    grid.retain(|index, _| *index < MOST_IN_GRID);
+                }
             }
             Ok(())
-        });
-        drawn.map_err(|error| match error {
-            CliError::Pipeline(PipelineError::Interrupted) => CliError::Interrupted { finished: self.finished },
+        };
+        let result = work_through(models, &batches, work, &mut receive);
+        self.finished = finished;
+        result.map_err(|error| match error {
+            CliError::Draw(attend_and_excite::Error::Pipeline(PipelineError::Interrupted)) => {
+                CliError::Interrupted { finished }
+            }
             error => error,
         })?;
         for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
             if pictures.len() > 1 {
                 let pictures: Vec<_> = pictures.into_values().collect();
-                let path = files.write_grid(suffix, &grid(&pictures), &Record::of_grid(self.pipeline, request))?;
-                print_path(&path);
+                let settings = models[0].settings(&prepared, prepared.settings().seed);
+                print_path(&files.write_grid(suffix, &grid(&pictures), &settings)?);
             }
         }
         Ok(())
     }
 
     /// At which steps the latents are decoded, if anything shows them.
-    fn previews(&self, request: &Request) -> Previews {
+    fn previews(&self, prepared: &Prepared) -> Previews {
         /// Longest side in pixels of pictures that take no time to decode.
         const SMALL: usize = 256;
-        let [height, width] = self.pipeline.default_size();
-        let longest = request.height.unwrap_or(height).max(request.width.unwrap_or(width));
-        let usual = if longest <= SMALL { 1 } else { 5 };
+        let Settings { height, width, .. } = prepared.settings();
+        let usual = if height.max(width) <= &Some(SMALL) { 1 } else { 5 };
         Previews::Every(self.args.preview_every.map_or(usual, NonZeroUsize::get))
     }
 
     /// That there is something whose attention can be shown, before anything is drawn.
-    fn check_maps(&self, request: &Request, choice: &SubjectChoice) -> Result<(), CliError> {
-        let prompt = self.pipeline.tokenize_for(request, &request.prompt)?.prompt;
+    fn check_maps(&self, prepared: &Prepared) -> Result<(), CliError> {
         match self.args.maps {
-            Some(Whose::All) if prompt.end() > 1 => Ok(()),
-            Some(Whose::All) => Err(FigureError::NoToken.into()),
-            // What guidance cannot find it names itself.
-            _ if request.method != Method::StableDiffusion || choice.resolve(&prompt).is_ok() => Ok(()),
-            _ => Err(FigureError::NoSubject.into()),
+            Some(Whose::All) if prepared.prompt().end() <= 1 => Err(FigureError::NoToken.into()),
+            None if !self.args.animation => Ok(()),
+            Some(Whose::All) => Ok(()),
+            _ if prepared.subjects().is_empty() => Err(FigureError::NoSubject.into()),
+            _ => Ok(()),
         }
     }
 
     /// Says what will be drawn; the subjects aloud where nobody named them.
-    fn announce(&self, request: &Request) -> Result<(), CliError> {
-        if self.args.quiet {
-            return Ok(());
+    fn announce(&self, prepared: &Prepared, named: bool) {
+        if self.verbosity.quiet {
+            return;
         }
-        let prompt = self.pipeline.tokenize_for(request, &request.prompt)?.prompt;
-        warn_of_truncation(&prompt);
-        if !request.prompt_weighting && has_weights(&request.prompt) {
+        let settings = prepared.settings();
+        warn_of_truncation(prepared.prompt());
+        if !settings.prompt_weighting && has_weights(&settings.prompt) {
             say("note: brackets are read as text; --prompt-weighting gives their words weight");
         }
-        let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
-        match &request.method {
-            Method::StableDiffusion => {}
-            Method::StructureDiffusion { phrases } => {
-                let phrases: Vec<_> = phrases.resolve(&prompt)?.into_iter().map(|phrase| phrase.text).collect();
-                let phrases =
-                    if phrases.is_empty() { "none, as by plain sampling".to_owned() } else { quoted(phrases) };
-                say(&format!("phrases: {phrases}"));
-            }
-            Method::ComposableDiffusion => {
-                let parts = prompt_parts(&request.prompt)?.into_iter().map(|part| part.text).collect();
-                say(&format!("parts: {}", quoted(parts)));
-            }
-            Method::AttendAndExcite { subjects: choice, .. } => {
-                let subjects = choice.resolve(&prompt)?;
-                let names: Vec<_> = subjects
-                    .iter()
-                    .map(|subject| {
-                        let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
-                        format!("{} ({})", subject.text, positions.join("+"))
-                    })
-                    .collect();
-                let hint = if *choice == SubjectChoice::Auto {
-                    ", chosen from the prompt; --subjects names others"
-                } else {
-                    ""
-                };
-                say(&format!("subjects: {}{hint}", names.join(", ")));
-            }
+        let quoted = |texts: Vec<&str>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
+        if let Some(phrases) = prepared.phrases() {
+            let phrases: Vec<_> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
+            let phrases = if phrases.is_empty() { "none, as by plain sampling".to_owned() } else { quoted(phrases) };
+            say(&format!("phrases: {phrases}"));
         }
-        if self.args.verbose {
-            say(&format!("settings: {}", Record::of_grid(self.pipeline, request).settings_json()));
+        if let Some(parts) = prepared.parts() {
+            say(&format!("parts: {}", quoted(parts.iter().map(|part| part.text.as_str()).collect())));
         }
-        Ok(())
+        if settings.method == Method::AttendAndExcite {
+            let name = |subject: &ae_pipeline::Subject| {
+                let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
+                format!("{} ({})", subject.text, positions.join("+"))
+            };
+            let names: Vec<_> = prepared.subjects().iter().map(name).collect();
+            let hint = if named { "" } else { ", chosen from the prompt; --subjects names others" };
+            say(&format!("subjects: {}{hint}", names.join(", ")));
+        }
+        if self.verbosity.verbose {
+            let settings = self.models[0].settings(prepared, settings.seed);
+            say(&format!("settings: {}", Value::Object(settings.to_json())));
+        }
     }
+}
 
-    fn write(
-        &mut self,
-        files: &Files,
-        name: &str,
-        image: &RgbImage,
-        request: &Request,
-        picture: &Picture,
-    ) -> Result<(), CliError> {
-        let path = files.write_picture(name, image, &Record::new(self.pipeline, request, picture))?;
-        self.finished += 1;
-        print_path(&path);
-        Ok(())
+/// Writes everything of one seed; returns its picture, and both side by side.
+fn write(
+    args: &GenerateArgs,
+    files: &Files,
+    prepared: &Prepared,
+    drawn: Drawn,
+) -> Result<(RgbImage, Option<RgbImage>), CliError> {
+    let Drawn { settings, picture, steps, plain, .. } = drawn;
+    let seed = picture.seed;
+    print_path(&files.write_picture(&seed.to_string(), &picture.image, &settings, &picture)?);
+    if args.trace {
+        print_path(&files.write(&format!("{seed}.json"), trace_json(&settings, &picture.trace).as_bytes())?);
     }
+    let mut both = None;
+    if let Some((plain_settings, plain, _)) = &plain {
+        print_path(&files.write_picture(&format!("{seed}-plain"), &plain.image, plain_settings, plain)?);
+        let beside = side_by_side(&plain.image, &picture.image);
+        print_path(&files.write_picture(&format!("{seed}-compare"), &beside, &settings, &picture)?);
+        both = Some(beside);
+    }
+    if args.shows_steps() {
+        let plain = plain.map(|(_, picture, steps)| (picture, steps));
+        let command = command_line(std::env::args().skip(1));
+        let explanation = explanation(prepared, &settings, (&picture, steps), plain, command);
+        write_figures(args, files, &explanation)?;
+    }
+    Ok((picture.image, both))
 }

@@ -1,13 +1,15 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_pipeline::{Method, ModelSource, Pipeline, Request, Stages};
-use ae_tensor::{Backend, DeviceInfo, DeviceSpec, Difference, FloatType, check_operations, devices};
+use ae_pipeline::{ModelSource, Pipeline, Request, Stages};
+use ae_settings::{FloatType, StepIndex, Thresholds};
+use ae_tensor::{Backend, DeviceInfo, DeviceSpec, Difference, check_operations, devices};
 use image::RgbImage;
 
+use crate::Verbosity;
 use crate::args::SelfTestArgs;
 use crate::error::CliError;
-use crate::model;
+use crate::models;
 use crate::output::{Download, print, say};
 
 /// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1. The embedded model decides here by more than
@@ -19,7 +21,7 @@ const STEPS: usize = 3;
 const GUIDED_STEPS: usize = 1;
 
 /// Compares devices with the CPU, operation by operation and stage by stage.
-pub(crate) fn self_test(args: &SelfTestArgs) -> Result<(), CliError> {
+pub(crate) fn self_test(args: &SelfTestArgs, verbosity: Verbosity) -> Result<(), CliError> {
     let specs = if args.device.is_empty() { gpus() } else { args.device.clone() };
     if specs.is_empty() {
         say(
@@ -27,7 +29,7 @@ pub(crate) fn self_test(args: &SelfTestArgs) -> Result<(), CliError> {
         );
         return Ok(());
     }
-    let source = model::source(args.model.as_deref(), false, &mut Download::new(args.quiet))?;
+    let source = models::find(args.model.as_deref(), false, &mut Download::new(verbosity.quiet))?.source;
     let reference = Reference::compute(&source)?;
     let mut failed = Vec::new();
     for spec in specs {
@@ -60,11 +62,11 @@ impl Reference {
 
 /// A short guided run. No refinement: how often it repeats hangs on the last digit of a loss.
 fn request(pipeline: &Pipeline) -> Request {
-    let mut request = Request { seeds: vec![SEED], num_inference_steps: STEPS, ..pipeline.request(PROMPT) };
-    if let Method::AttendAndExcite { settings, .. } = &mut request.method {
-        settings.thresholds.clear();
-        settings.max_iter_to_alter = GUIDED_STEPS;
-    }
+    let mut request = pipeline.request(PROMPT);
+    request.seeds = vec![SEED];
+    request.settings.steps = STEPS;
+    request.settings.attend_and_excite.thresholds = Thresholds::none();
+    request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(GUIDED_STEPS);
     request
 }
 
@@ -92,7 +94,7 @@ impl Bounds {
         match dtype {
             FloatType::F16 => Self { operation, stage: 6e-2, gradient: 1e-1, picture: 3.0 },
             FloatType::BF16 => Self { operation, stage: 1e-1, gradient: 3e-1, picture: 6.0 },
-            _ => Self { operation, stage: 1e-3, gradient: 1e-3, picture: 4.0 },
+            FloatType::F32 => Self { operation, stage: 1e-3, gradient: 1e-3, picture: 4.0 },
         }
     }
 }

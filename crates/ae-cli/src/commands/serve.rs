@@ -1,22 +1,24 @@
 use std::net::SocketAddr;
 
 use ae_server::{Config, Limits, Server};
-use ae_tensor::{DeviceSpec, FloatType, devices};
+use ae_settings::FloatType;
+use ae_tensor::{DeviceSpec, devices};
+use attend_and_excite::studio::{Catalogue, StudioEngine};
 
+use crate::Verbosity;
 use crate::args::ServeArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::output::{Download, print, say};
-use crate::requests::load_options;
-use crate::studio::{Catalogue, StudioEngine};
 
 /// Serves the studio until Ctrl-C or SIGTERM.
-pub(crate) fn serve(args: &ServeArgs) -> Result<(), CliError> {
+pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliError> {
     let interrupts = Interrupts::listen()?;
-    let mut download = Download::new(false).interrupted_by(interrupts.flag());
-    let prefer_half = args.load.dtype != FloatType::F32;
+    let mut download = Download::new(verbosity.quiet).interrupted_by(interrupts.flag());
+    let given = &args.settings.given;
+    let prefer_half = given.dtype.is_some_and(|dtype| dtype != FloatType::F32);
     let catalogue = Catalogue::new(&args.model, prefer_half, &mut download)?;
-    let engine = StudioEngine::new(catalogue, listed_devices(&args.device)?, load_options(&args.load, &args.embedding));
+    let engine = StudioEngine::new(catalogue, listed_devices(&args.device)?, given.clone(), args.low_memory);
     engine.load_default()?;
 
     let token = args.token.clone().or_else(|| std::env::var("AE_TOKEN").ok().filter(|token| !token.is_empty()));
@@ -26,7 +28,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), CliError> {
     let server = Server::bind(config, engine)?;
     let stopper = server.stopper();
     interrupts.on_first(move || stopper.stop());
-    say(&format!("the studio is open, with its gallery in '{}'; Ctrl-C closes it", args.gallery.display()));
+    if !verbosity.quiet {
+        say(&format!("the studio is open, with its gallery in '{}'; Ctrl-C closes it", args.gallery.display()));
+    }
     if server.address().ip().is_unspecified() {
         say("from other machines, open it with this machine's name or address in place of the one below");
     }

@@ -1,22 +1,30 @@
 use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
+use ae_settings::Settings;
+use attend_and_excite::load_options;
 
+use crate::Verbosity;
 use crate::args::TokensArgs;
 use crate::error::CliError;
-use crate::model;
+use crate::models;
 use crate::output::{Align, Download, print, table, warn_of_truncation};
 
 /// Prints index, token, word and choice of every token of the prompts.
-pub(crate) fn tokens(args: &TokensArgs) -> Result<(), CliError> {
-    let prompts = model::prompts(&args.prompts)?;
-    let source = model::source(args.prompts.model.as_deref(), false, &mut Download::new(false))?;
-    let tokenizer = load_tokenizer(&source, &args.prompts.embedding)?;
-    for (prompt, choice) in prompts {
-        let tokens = if args.prompts.prompt_weighting {
-            tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
+pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    let prompts = args.prompts.settings(&[]).map_err(CliError::Usage)?;
+    let mut shared = Settings::default();
+    shared.apply(&args.settings.given);
+    let found = models::find(shared.model.as_deref(), false, &mut Download::new(verbosity.quiet))?;
+    let tokenizer = load_tokenizer(&found.source, &load_options(&shared, false).embeddings)?;
+    for own in prompts {
+        let mut settings = shared.clone();
+        settings.apply(&own);
+        let tokens = if settings.prompt_weighting {
+            tokenizer.tokenize_weighted(&settings.prompt).map(|weighted| weighted.prompt)
         } else {
-            tokenizer.tokenize(prompt)
+            tokenizer.tokenize(&settings.prompt)
         };
         let tokens = tokens.map_err(PipelineError::from)?;
+        let choice = SubjectChoice::of(&settings);
         let subjects = match choice.resolve(&tokens) {
             Ok(subjects) => subjects,
             // A prompt without nouns still has tokens to show.

@@ -1,12 +1,15 @@
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ae_eval::folder_name;
+use ae_files::folder_name;
+use ae_pipeline::{Picture, Trace};
+use ae_settings::Settings;
+use attend_and_excite::write_png;
 use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use tempfile::NamedTempFile;
+use serde_json::json;
 
-use super::Record;
 use crate::error::CliError;
 
 /// The files of one prompt: `OUTPUT/PROMPT/SEED.png` and the grid `OUTPUT/PROMPT.png`.
@@ -23,15 +26,21 @@ impl Files {
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`.
-    pub(crate) fn write_picture(&self, name: &str, image: &RgbImage, record: &Record) -> Result<PathBuf, CliError> {
+    pub(crate) fn write_picture(
+        &self,
+        name: &str,
+        image: &RgbImage,
+        settings: &Settings,
+        picture: &Picture,
+    ) -> Result<PathBuf, CliError> {
         let path = self.output.join(&self.name).join(format!("{name}.png"));
-        write_whole(path, |file| encode_png(file, image, record))
+        write_whole(path, |file| write_png(file, image, settings, &picture.trace.subjects))
     }
 
     /// Writes `OUTPUT/PROMPTSUFFIX.png`.
-    pub(crate) fn write_grid(&self, suffix: &str, image: &RgbImage, record: &Record) -> Result<PathBuf, CliError> {
+    pub(crate) fn write_grid(&self, suffix: &str, image: &RgbImage, settings: &Settings) -> Result<PathBuf, CliError> {
         let path = self.output.join(format!("{}{suffix}.png", self.name));
-        write_whole(path, |file| encode_png(file, image, record))
+        write_whole(path, |file| write_png(file, image, settings, &[]))
     }
 
     /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.
@@ -47,11 +56,8 @@ impl Files {
 }
 
 /// Writes a file that appears whole or not at all.
-pub(crate) fn write_whole(
-    path: PathBuf,
-    write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
-) -> Result<PathBuf, CliError> {
-    match ae_eval::write_whole(&path, write) {
+pub(crate) fn write_whole(path: PathBuf, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf, CliError> {
+    match ae_files::write_file(&path, write) {
         Ok(()) => Ok(path),
         Err(source) => Err(CliError::Write { path, source }),
     }
@@ -62,16 +68,7 @@ pub(crate) fn encode_plain_png(file: &mut impl Write, image: &RgbImage) -> io::R
     image.write_with_encoder(PngEncoder::new(file)).map_err(io::Error::other)
 }
 
-/// A picture as a PNG file that carries its record.
-pub(crate) fn encode_png(file: &mut impl Write, image: &RgbImage, record: &Record) -> io::Result<()> {
-    let mut encoder = png::Encoder::new(io::BufWriter::new(file), image.width(), image.height());
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    for (key, text) in record.text_chunks() {
-        encoder.add_itxt_chunk(key.to_owned(), text)?;
-    }
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(image)?;
-    writer.finish()?;
-    Ok(())
+/// Settings and trace, for a file of their own.
+pub(crate) fn trace_json(settings: &Settings, trace: &Trace) -> String {
+    format!("{:#}\n", json!({ "settings": settings.to_json(), "trace": trace }))
 }

@@ -5,7 +5,6 @@ mod download;
 mod figures;
 mod files;
 mod progress;
-mod record;
 mod table;
 
 use std::io::Write;
@@ -16,9 +15,8 @@ use ae_pipeline::TokenizedPrompt;
 pub(crate) use compose::{grid, side_by_side};
 pub(crate) use download::{Download, size};
 pub(crate) use figures::write_figures;
-pub(crate) use files::{Files, encode_plain_png, encode_png, write_whole};
+pub(crate) use files::{Files, encode_plain_png, trace_json, write_whole};
 pub(crate) use progress::Progress;
-pub(crate) use record::Record;
 pub(crate) use table::{Align, table};
 
 /// A line for the person at the terminal. A closed stream is no reason to stop drawing.

@@ -1,17 +1,17 @@
 mod examples;
 
-use ae_figures::page::{escaped, filled, style};
+use ae_figures::page::{one_file, style};
 use image::RgbImage;
+use maud::{Markup, PreEscaped, html};
 
 use super::sections::{Section, Table, method, pictures, sections, summary};
 use super::{ArmExamples, Report, charts};
 use crate::Prompt;
 
-const TEMPLATE: &str = include_str!("../../page/evaluation.html");
 const STYLE: &str = include_str!("../../page/evaluation.css");
 /// The widths of charts on wide and on narrow screens, in pixels.
-const WIDE: u32 = 680;
-const NARROW: u32 = 310;
+const CHARTS: [(&str, u32); 2] = [("wide", 680), ("narrow", 310)];
+const EXAMPLES: &str = "Best and worst pictures";
 
 /// A picture for the page.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,108 +34,88 @@ impl Report {
         mut pictures: impl FnMut(&str, &Prompt, u64) -> Option<ReportPicture>,
     ) -> String {
         let sections = sections(self);
-        let examples: String = examples.iter().map(|examples| self.examples_of(examples, &mut pictures)).collect();
-        let content = Content {
-            summary: escaped(&summary(self)),
-            navigation: navigation(&sections, !examples.is_empty()),
-            pictures: table("Evaluation", &self::pictures(self)),
-            method: escaped(&method(self)),
-            sections: sections.iter().enumerate().map(|(place, section)| metric(place, section)).collect(),
-            settings: self.settings(),
-            examples,
+        let body = html! {
+            header {
+                h1 { "Evaluation" }
+                p.summary { (summary(self)) }
+                nav aria-label="Sections" { ul { (navigation(&sections, !examples.is_empty())) } }
+            }
+            main {
+                section {
+                    h2 { "Overview" }
+                    (table("Evaluation", &self::pictures(self)))
+                    details { summary { "How the numbers came about" } p { (method(self)) } }
+                }
+                @for (place, section) in sections.iter().enumerate() { (metric(place, section)) }
+                @if !examples.is_empty() {
+                    section #examples {
+                        h2 { (EXAMPLES) }
+                        p.hint {
+                            "The pairs of pictures that differ most, of a prompt one: they show what can happen, not what is usual."
+                        }
+                        @for examples in examples { (self.examples_of(examples, &mut pictures)) }
+                    }
+                }
+                section #settings {
+                    h2 { "Settings" }
+                    @for arm in &self.plan().arms {
+                        details {
+                            summary { (arm.name) }
+                            pre tabindex="0" { (serde_json::to_string_pretty(&arm.settings).unwrap_or_default()) }
+                        }
+                    }
+                }
+            }
         };
-        filled(TEMPLATE, |name| content.of(name))
-    }
-
-    fn settings(&self) -> String {
-        let arms = self.plan().arms.iter().map(|arm| {
-            let settings = serde_json::to_string_pretty(&arm.settings).unwrap_or_default();
-            format!(
-                "<details><summary>{}</summary><pre tabindex=\"0\">{}</pre></details>\n",
-                escaped(&arm.name),
-                lines_escaped(&settings)
-            )
-        });
-        arms.collect()
+        one_file("Evaluation", "img-src data:", &(style().to_owned() + STYLE), &body).into_string()
     }
 }
 
-/// The parts of the page by their names in the template.
-struct Content {
-    summary: String,
-    navigation: String,
-    pictures: String,
-    method: String,
-    sections: String,
-    settings: String,
-    examples: String,
+fn navigation(sections: &[Section], has_examples: bool) -> Markup {
+    html! {
+        @for (place, section) in sections.iter().enumerate() {
+            li { a href={ "#metric-" (place) } { (section.figures.metric.title) } }
+        }
+        @if has_examples { li { a href="#examples" { (EXAMPLES) } } }
+        li { a href="#settings" { "Settings" } }
+    }
 }
 
-impl Content {
-    fn of(&self, name: &str) -> String {
-        match name {
-            "STYLE" => style().to_owned() + STYLE,
-            "SUMMARY" => self.summary.clone(),
-            "NAVIGATION" => self.navigation.clone(),
-            "PICTURES" => self.pictures.clone(),
-            "METHOD" => self.method.clone(),
-            "SECTIONS" => self.sections.clone(),
-            "SETTINGS" => self.settings.clone(),
-            "EXAMPLES" if self.examples.is_empty() => String::new(),
-            "EXAMPLES" => format!(
-                "<section id=\"examples\"><h2>Best and worst pictures</h2>\n<p class=\"hint\">The pairs of pictures that differ \
-                 most, of a prompt one: they show what can happen, not what is usual.</p>\n{}</section>",
-                self.examples
-            ),
-            other => unreachable!("the template has {other}"),
+fn metric(place: usize, section: &Section) -> Markup {
+    let chart = charts::of(section.figures);
+    let title = &section.figures.metric.title;
+    html! {
+        section id={ "metric-" (place) } {
+            h2 { (title) }
+            @for (class, width) in CHARTS { div class={ "chart " (class) } { (PreEscaped(chart.inline_svg(width))) } }
+            @for part in &section.tables { (table(title, part)) }
+            @for note in &section.notes { p.hint { (note) } }
         }
     }
 }
 
-fn navigation(sections: &[Section], has_examples: bool) -> String {
-    let metrics = sections.iter().enumerate();
-    let metrics = metrics.map(|(place, section)| (format!("metric-{place}"), section.figures.metric.title.clone()));
-    let examples = has_examples.then(|| ("examples".to_owned(), "Best and worst pictures".to_owned()));
-    let links = metrics.chain(examples).chain([("settings".to_owned(), "Settings".to_owned())]);
-    let links = links.map(|(id, title)| format!("<li><a href=\"#{id}\">{}</a></li>", escaped(&title)));
-    links.collect::<Vec<_>>().concat()
-}
-
-fn metric(place: usize, section: &Section) -> String {
-    let chart = charts::of(section.figures);
-    let charts = [("wide", WIDE), ("narrow", NARROW)]
-        .map(|(class, width)| format!("<div class=\"chart {class}\">{}</div>\n", chart.inline_svg(width)));
-    let title = &section.figures.metric.title;
-    let tables: String = section.tables.iter().map(|part| table(title, part)).collect();
-    let notes = section.notes.iter().map(|note| format!("<p class=\"hint\">{}</p>\n", escaped(note)));
-    let notes = notes.collect::<Vec<_>>().concat();
-    let title = escaped(title);
-    format!("<section id=\"metric-{place}\">\n<h2>{title}</h2>\n{}{tables}{notes}</section>\n", charts.concat())
-}
-
 /// A table that scrolls by itself where the screen is too narrow.
-fn table(title: &str, table: &Table) -> String {
-    let class = |column: usize| if column < table.names { " class=\"name\"" } else { "" };
-    let head = table.head.iter().enumerate();
-    let head = head.map(|(column, name)| format!("<th scope=\"col\"{}>{}</th>", class(column), escaped(name)));
-    let head: String = head.collect();
-    let rows = table.rows.iter().map(|row| {
-        let cells = row.iter().enumerate().map(|(column, cell)| match column {
-            0 => format!("<th scope=\"row\">{}</th>", escaped(cell)),
-            _ => format!("<td{}>{}</td>", class(column), escaped(cell)),
-        });
-        format!("<tr>{}</tr>\n", cells.collect::<String>())
-    });
-    let (title, caption, rows) = (escaped(title), escaped(&table.caption), rows.collect::<String>());
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}: {caption}\"><table class=\"figures\">\
-         <caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
-    )
-}
-
-/// A text of several lines.
-fn lines_escaped(text: &str) -> String {
-    text.lines().map(escaped).collect::<Vec<_>>().join("\n")
+fn table(title: &str, table: &Table) -> Markup {
+    let class = |column: usize| (column < table.names).then_some("name");
+    html! {
+        div.scroll tabindex="0" role="region" aria-label={ (title) ": " (table.caption) } {
+            table.figures {
+                caption { (table.caption) }
+                thead {
+                    tr { @for (column, name) in table.head.iter().enumerate() { th scope="col" class=[class(column)] { (name) } } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (column, cell) in row.iter().enumerate() {
+                                @if column == 0 { th scope="row" { (cell) } } @else { td class=[class(column)] { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

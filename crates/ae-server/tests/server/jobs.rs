@@ -39,6 +39,7 @@ fn events_tell_a_job_to_its_end() {
     assert_eq!((starts.len(), steps.len(), losses.len() >= 9), (2, 10, true), "{events:?}");
     assert_eq!(starts[0]["terms"], json!([{ "name": "paint", "subject": 0 }]));
     assert_eq!((&starts[0]["method"], &starts[1]["method"]), (&json!("attend-and-excite"), &json!("stable-diffusion")));
+    assert_eq!(starts[0]["terms"], json!([{ "name": "paint", "subject": 0 }]));
     assert_eq!((&starts[1]["run"], &steps[9]["run"], &steps[9]["step"]), (&json!(1), &json!(1), &json!(4)));
     assert_eq!((&steps[0]["maps"]["peak"], &steps[0]["num_steps"]), (&json!(0.5), &json!(5)));
     let last = &events.last().unwrap();

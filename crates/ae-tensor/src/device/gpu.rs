@@ -61,6 +61,7 @@ pub(super) fn open(spec: DeviceSpec) -> Result<Opened, DeviceError> {
 /// cubecl files what it tuned under the number of a device alone: after a change of card or driver it takes kernels that
 /// the new one may not have, and panics (cubecl-runtime 0.11.3, `tune/tune_cache.rs:162` and `tune/local.rs:224`).
 fn keep_tuning_apart(outcomes: &Outcomes) {
+    // Where std changes the algorithm the kernels are tuned once more.
     let mut hasher = DefaultHasher::new();
     for (key, outcome) in outcomes {
         if let Ok(Opened { device, driver }) = outcome {

@@ -3,7 +3,7 @@ use super::gpu::Properties;
 use super::open::{count, open};
 use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
-use crate::FloatType;
+use crate::{BurnFloat, FloatType};
 
 /// A device of this machine that this build can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl DeviceInfo {
         let Opened { device, driver } = open(spec)?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let processor = format!("{} processor, {threads} thread(s)", std::env::consts::ARCH);
-        let float_types = FloatType::ALL.into_iter().filter(|dtype| dtype.is_supported_by(&device)).collect();
+        let float_types = FloatType::ALL.iter().copied().filter(|dtype| dtype.is_supported_by(&device)).collect();
         let info = Self { spec, name: processor, driver, memory: None, largest_allocation: None, float_types };
         #[cfg(feature = "gpu")]
         if let Some(Properties { name, memory, largest_allocation }) = Properties::of(&device) {

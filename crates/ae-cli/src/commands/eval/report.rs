@@ -97,11 +97,7 @@ impl Files {
         self.write(name, |file| encode_plain_png(file, picture))
     }
 
-    fn write(
-        &self,
-        name: &str,
-        write: impl FnOnce(&mut tempfile::NamedTempFile) -> io::Result<()>,
-    ) -> Result<(), CliError> {
+    fn write(&self, name: &str, write: impl FnOnce(&mut std::fs::File) -> io::Result<()>) -> Result<(), CliError> {
         print_path(&write_whole(self.folder.join(name), write)?);
         Ok(())
     }

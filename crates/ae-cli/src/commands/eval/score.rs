@@ -6,20 +6,20 @@ use ae_checkpoint::Checkpoint;
 use ae_eval::{PictureScorer, Plan, Tally};
 use ae_tensor::FloatType;
 use ae_vision::{Captioner, ClipModel, ClipScorer, SubjectDetector};
+use attend_and_excite::evaluation::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
 
 use super::opened;
-use super::scorers::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
+use crate::Verbosity;
 use crate::args::EvalScoreArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
-use crate::model;
 use crate::output::say;
 
 /// Pictures between two lines that say how far it is.
 const STRIDE: usize = 500;
 
 /// Scores the pictures of a folder that are not scored yet.
-pub(super) fn score(args: &EvalScoreArgs, interrupts: &Interrupts) -> Result<(), CliError> {
+pub(super) fn score(args: &EvalScoreArgs, verbosity: Verbosity, interrupts: &Interrupts) -> Result<(), CliError> {
     let (folder, plan) = opened(&args.folder, args.results.as_deref())?;
     let names = arms(&args.methods, &plan)?;
     let interrupted = interrupts.flag();
@@ -28,14 +28,14 @@ pub(super) fn score(args: &EvalScoreArgs, interrupts: &Interrupts) -> Result<(),
         for arm in &names {
             let mut said = 0;
             let mut observe = |tally: Tally| {
-                if !args.quiet && tally.scored >= said + STRIDE {
+                if !verbosity.quiet && tally.scored >= said + STRIDE {
                     said = tally.scored;
                     say(&format!("{who} of {arm}: {said} pictures scored so far"));
                 }
                 if interrupted.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let tally = folder.score(&plan, arm, &mut *scorer, &mut observe)?;
-            if !args.quiet {
+            if !verbosity.quiet {
                 let missing = match tally.missing {
                     0 => String::new(),
                     missing => format!(", {missing} not drawn"),
@@ -64,7 +64,7 @@ fn arms(wanted: &[String], plan: &Plan) -> Result<Vec<String>, CliError> {
 fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
     let device = args.device.open()?;
     let mut scorers: Vec<Box<dyn PictureScorer>> = Vec::new();
-    if let Some((json, weights)) = model::embedded_detector().filter(|_| !args.no_detector) {
+    if let Some((json, weights)) = embedded_detector().filter(|_| !args.no_detector) {
         let weights = Checkpoint::from_bytes("the embedded detector", weights.into()).map_err(CliError::scorer)?;
         let detector = SubjectDetector::from_files(json, &weights, &device).map_err(CliError::scorer)?;
         let detector = DetectorScorer::new(detector);
@@ -88,4 +88,13 @@ fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScore
         return Err(CliError::Usage(reason.to_owned()));
     }
     Ok(scorers)
+}
+
+/// Description and weights of the detector of the embedded model's subjects, if it is compiled in.
+fn embedded_detector() -> Option<(&'static str, &'static [u8])> {
+    #[cfg(feature = "embedded")]
+    let files = Some(attend_and_excite::embedded::DETECTOR);
+    #[cfg(not(feature = "embedded"))]
+    let files = None;
+    files
 }

@@ -1,6 +1,7 @@
 use ae_eval::{Folder, Plan, Prompt, Shard};
 
-use super::arms::Arm;
+use attend_and_excite::evaluation::ArmSettings;
+
 use crate::args::EvalRunArgs;
 use crate::error::CliError;
 
@@ -8,13 +9,13 @@ use crate::error::CliError;
 pub(super) struct Evaluation<'a> {
     pub(super) args: &'a EvalRunArgs,
     pub(super) folder: &'a Folder,
-    pub(super) arms: &'a [Arm],
+    pub(super) arms: &'a [ArmSettings],
     pub(super) plan: &'a Plan,
 }
 
 /// Pictures that are drawn together.
 pub(super) struct Unit<'a> {
-    pub(super) arm: &'a Arm,
+    pub(super) arm: &'a ArmSettings,
     /// The place of the arm among all.
     pub(super) arm_index: usize,
     pub(super) prompt: &'a Prompt,
@@ -38,7 +39,7 @@ impl Evaluation<'_> {
         self.places(shard).count() * self.plan.seeds.len()
     }
 
-    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, (usize, &Arm))> {
+    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, (usize, &ArmSettings))> {
         let prompts = self.plan.prompts.iter().enumerate();
         prompts.flat_map(move |(index, prompt)| {
             let arms = self.arms.iter().enumerate().filter(move |(arm, _)| shard.has(*arm, index));

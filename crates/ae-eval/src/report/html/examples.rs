@@ -1,4 +1,5 @@
-use ae_figures::page::{escaped, preview};
+use ae_figures::page::preview;
+use maud::{Markup, html};
 use serde_json::Value;
 
 use super::ReportPicture;
@@ -14,20 +15,24 @@ impl Report {
         &self,
         ArmExamples { arm, metric, best, worst }: &ArmExamples,
         pictures: &mut impl FnMut(&str, &Prompt, u64) -> Option<ReportPicture>,
-    ) -> String {
+    ) -> Markup {
         let (gained, lost) = match metric.kind {
             MetricKind::Share => ("Gained", "Lost"),
             MetricKind::Similarity => ("Best", "Worst"),
         };
-        let sides = [(gained, best), (lost, worst)].map(|(title, examples)| {
-            let pairs: Vec<_> = examples.iter().map(|example| self.example(arm, example, pictures)).collect();
-            if pairs.is_empty() {
-                return format!("<h4>{title}</h4>\n<p class=\"hint\">There is no such pair of pictures.</p>\n");
+        html! {
+            section {
+                h3 { (arm) ", by " (metric.title) }
+                @for (title, examples) in [(gained, best), (lost, worst)] {
+                    h4 { (title) }
+                    @if examples.is_empty() {
+                        p.hint { "There is no such pair of pictures." }
+                    } @else {
+                        div.examples { @for example in examples { (self.example(arm, example, pictures)) } }
+                    }
+                }
             }
-            format!("<h4>{title}</h4>\n<div class=\"examples\">{}</div>\n", pairs.concat())
-        });
-        let (arm, metric) = (escaped(arm), escaped(&metric.title));
-        format!("<section>\n<h3>{arm}, by {metric}</h3>\n{}</section>\n", sides.concat())
+        }
     }
 
     fn example(
@@ -35,65 +40,61 @@ impl Report {
         arm: &str,
         example: &Example,
         pictures: &mut impl FnMut(&str, &Prompt, u64) -> Option<ReportPicture>,
-    ) -> String {
+    ) -> Markup {
         let first = self.plan().arms.first().map_or("", |arm| &arm.name);
         let (prompt, seed) = (&example.prompt, example.seed);
-        let mut picture = |arm: &str| picture(arm, prompt, seed, pictures(arm, prompt, seed));
-        let images = picture(first) + &picture(arm);
-        let (prompt, set) = (escaped(&prompt.text), escaped(&prompt.set));
-        format!(
-            "<figure class=\"example\"><figcaption><b>“{prompt}”</b>, seed {seed} ({set})</figcaption>\
-             <div class=\"pair\">{images}</div>{}</figure>\n",
-            self.scores(first, arm, &example.first, &example.this)
-        )
+        html! {
+            figure.example {
+                figcaption { b { "“" (prompt.text) "”" } ", seed " (seed) " (" (prompt.set) ")" }
+                div.pair {
+                    @for arm in [first, arm] { (picture(arm, prompt, seed, pictures(arm, prompt, seed))) }
+                }
+                (self.scores(first, arm, [&example.first, &example.this]))
+            }
+        }
     }
 
     /// What scorers say of two pictures, side by side.
-    fn scores(&self, first: &str, arm: &str, one: &PictureFigures, other: &PictureFigures) -> String {
-        let row = |name: &str, cells: [String; 2]| {
-            let cells = cells.map(|cell| format!("<td>{}</td>", escaped(&cell))).concat();
-            format!("<tr><th scope=\"row\">{}</th>{cells}</tr>", escaped(name))
-        };
-        let mut rows = String::new();
-        for figures in self.figures() {
+    fn scores(&self, first: &str, arm: &str, pair: [&PictureFigures; 2]) -> Markup {
+        let metrics = self.figures().iter().map(|figures| {
             let metric = &figures.metric;
-            let of = |picture: &PictureFigures| {
-                let number = picture.values.get(&metric.key);
-                number.map_or_else(
-                    || NONE.to_owned(),
-                    |number| match metric.kind {
-                        MetricKind::Share => if *number > 0.5 { "yes" } else { "no" }.to_owned(),
-                        MetricKind::Similarity => value(metric.kind, *number),
-                    },
-                )
+            let written = |number: &f64| match metric.kind {
+                MetricKind::Share => if *number > 0.5 { "yes" } else { "no" }.to_owned(),
+                MetricKind::Similarity => value(metric.kind, *number),
             };
-            rows += &row(&metric.title, [of(one), of(other)]);
-        }
-        for scorer in &self.scorers {
-            let of = |picture: &PictureFigures| picture.details.get(&scorer.name).map(said);
-            if of(one).or_else(|| of(other)).is_some() {
-                rows += &row(&scorer.name, [one, other].map(|picture| of(picture).unwrap_or_else(|| NONE.to_owned())));
+            (&metric.title, pair.map(|picture| picture.values.get(&metric.key).map(written)))
+        });
+        let scorers = self
+            .scorers
+            .iter()
+            .map(|scorer| (&scorer.name, pair.map(|picture| picture.details.get(&scorer.name).map(said))));
+        let scorers = scorers.filter(|(_, cells)| cells.iter().any(Option::is_some));
+        html! {
+            table.scores {
+                thead { tr { td {} th scope="col" { (first) } th scope="col" { (arm) } } }
+                tbody {
+                    @for (name, cells) in metrics.chain(scorers) {
+                        tr { th scope="row" { (name) } @for cell in cells { td { (cell.as_deref().unwrap_or(NONE)) } } }
+                    }
+                }
             }
         }
-        let (first, arm) = (escaped(first), escaped(arm));
-        format!(
-            "<table class=\"scores\"><thead><tr><td></td><th scope=\"col\">{first}</th><th scope=\"col\">{arm}</th></tr></thead>\
-             <tbody>{rows}</tbody></table>"
-        )
     }
 }
 
-fn picture(arm: &str, prompt: &Prompt, seed: u64, picture: Option<ReportPicture>) -> String {
+fn picture(arm: &str, prompt: &Prompt, seed: u64, picture: Option<ReportPicture>) -> Markup {
     let Some(ReportPicture { picture, path }) = picture else {
-        return "<div class=\"missing\">no picture</div>".to_owned();
+        return html! { div.missing { "no picture" } };
     };
     let (width, height) = picture.dimensions();
-    let description = escaped(&format!("{arm}: {}, seed {seed}", prompt.text));
-    let image = format!(
-        "<img src=\"{}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\" alt=\"{description}\">",
-        preview(&picture, PREVIEW)
-    );
-    path.map_or_else(|| image.clone(), |path| format!("<a href=\"{}\">{image}</a>", address(&path)))
+    let image = html! {
+        img src=(preview(&picture, PREVIEW)) width=(width) height=(height) loading="lazy"
+            alt={ (arm) ": " (prompt.text) ", seed " (seed) };
+    };
+    match path {
+        Some(path) => html! { a href=(address(&path)) { (image) } },
+        None => image,
+    }
 }
 
 /// A relative path as an address: no part of it can be a scheme, a query or a fragment.

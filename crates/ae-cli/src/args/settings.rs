@@ -1,0 +1,166 @@
+//! The options of settings, from the table that REST and the studio read too.
+
+use std::marker::PhantomData;
+
+use ae_settings::{Group, Kind, OptionInfo, Overrides, Settings, all_options};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Map, Value};
+
+/// Which options of the settings a command has.
+pub(crate) trait Chosen {
+    /// Whether it has this one.
+    fn has(option: &OptionInfo) -> bool;
+}
+
+/// Everything but what belongs to a prompt, which can be given several times.
+#[derive(Clone, Debug)]
+pub(crate) struct OfPictures;
+
+/// What pictures of an evaluation share.
+#[derive(Clone, Debug)]
+pub(crate) struct OfEvaluations;
+
+/// What is loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct OfModels;
+
+/// What decides the tokens of a prompt.
+#[derive(Clone, Debug)]
+pub(crate) struct OfTokens;
+
+impl Chosen for OfPictures {
+    fn has(option: &OptionInfo) -> bool {
+        !matches!(option.group, Group::Prompt | Group::Record)
+    }
+}
+
+impl Chosen for OfEvaluations {
+    fn has(option: &OptionInfo) -> bool {
+        OfPictures::has(option) && !matches!(option.group, Group::InitImage | Group::Method)
+    }
+}
+
+impl Chosen for OfModels {
+    fn has(option: &OptionInfo) -> bool {
+        option.group == Group::Loaded && option.name != "model"
+    }
+}
+
+impl Chosen for OfTokens {
+    fn has(option: &OptionInfo) -> bool {
+        ["model", "embeddings", "prompt_weighting"].contains(&option.name)
+    }
+}
+
+/// The settings that a command line gives.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingsArgs<C> {
+    pub(crate) given: Overrides,
+    chosen: PhantomData<C>,
+}
+
+impl<C: Chosen> SettingsArgs<C> {
+    fn options() -> impl Iterator<Item = (Option<&'static str>, &'static OptionInfo)> {
+        all_options().filter(|(_, option)| C::has(option))
+    }
+}
+
+impl<C: Chosen> clap::Args for SettingsArgs<C> {
+    fn augment_args(command: Command) -> Command {
+        let heading = command.get_next_help_heading().map(str::to_owned);
+        let command = Self::options().fold(command, |command, (group, option)| {
+            let heading = group.map(|_| "Attend-and-Excite").or(heading.as_deref()).map(str::to_owned);
+            command.arg(argument(option).help_heading(heading.map(clap::builder::Str::from)))
+        });
+        command.next_help_heading(heading.map(clap::builder::Str::from))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<C: Chosen> clap::FromArgMatches for SettingsArgs<C> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut all = Map::new();
+        for (group, option) in Self::options() {
+            if matches.value_source(option.name) != Some(ValueSource::CommandLine) {
+                continue;
+            }
+            let value = match option.kind {
+                Kind::Switch => Value::Bool(!option.is_negated()),
+                kind if kind.repeats() => {
+                    let values = matches.get_many::<Value>(option.name).into_iter().flatten();
+                    // Each is a list of one.
+                    Value::Array(values.filter_map(Value::as_array).flatten().cloned().collect())
+                }
+                _ => matches.get_one::<Value>(option.name).cloned().unwrap_or_default(),
+            };
+            let members = match group {
+                None => &mut all,
+                Some(group) => {
+                    all.entry(group).or_insert_with(|| Value::Object(Map::new())).as_object_mut().expect("an object")
+                }
+            };
+            members.insert(option.name.to_owned(), value);
+        }
+        let given = Overrides::from_json(&Value::Object(all))
+            .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")))?;
+        Ok(Self { given, chosen: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// An option as clap takes it.
+fn argument(option: &'static OptionInfo) -> Arg {
+    let argument = Arg::new(option.name).long(option.flag()).help(help(option));
+    let argument = match option.kind {
+        Kind::Switch => argument.action(ArgAction::SetTrue),
+        kind => {
+            let parse = move |text: &str| {
+                let value = (option.parse)(text)?;
+                option.check(&value)?;
+                Ok::<_, String>(value)
+            };
+            let action = if kind.repeats() { ArgAction::Append } else { ArgAction::Set };
+            argument.action(action).value_name(option.value_name).value_parser(parse).allow_hyphen_values(true)
+        }
+    };
+    match option.name {
+        // What would change nothing is refused.
+        "smoothing" => argument.conflicts_with_all(["sigma", "kernel_size"]),
+        "strength" => argument.requires("init_image"),
+        _ => argument,
+    }
+}
+
+/// The help of an option with its default.
+fn help(option: &OptionInfo) -> String {
+    let text = option.help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let text = text.strip_suffix('.').unwrap_or(&text);
+    if option.is_negated() {
+        let mut letters = text.chars();
+        let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
+        return format!("Do not {first}{}", letters.as_str());
+    }
+    let defaults = Settings::default().to_json();
+    let group = defaults.get("attend_and_excite").and_then(Value::as_object);
+    let value = defaults.get(option.name).or_else(|| group?.get(option.name));
+    let default = match (option.default_text, value) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(value)) if option.kind != Kind::Switch => option.text(value),
+        _ => String::new(),
+    };
+    if default.is_empty() { text.to_owned() } else { format!("{text} [default: {default}]") }
+}
+
+/// The help of an option that a command line reads in a way of its own.
+pub(crate) fn help_of(name: &str) -> String {
+    let (_, option) = all_options().find(|(_, option)| option.name == name).expect("an option of the table");
+    help(option)
+}

@@ -1,0 +1,39 @@
+//! The models that a command draws with.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ae_settings::{FloatType, Overrides, Settings};
+use attend_and_excite::{FoundModel, LoadedModel};
+
+use crate::args::DeviceArgs;
+use crate::error::CliError;
+use crate::output::{Download, say};
+
+/// The model of `--model`, or the embedded one.
+pub(crate) fn find(name: Option<&str>, prefer_half: bool, download: &mut Download) -> Result<FoundModel, CliError> {
+    let Some(name) = name else { return Ok(FoundModel::embedded()?) };
+    let found = FoundModel::find(name, prefer_half, download)?;
+    if let Some(warning) = &found.warning {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(found)
+}
+
+/// The model of the settings on every device, at least one.
+pub(crate) fn load(
+    given: &Overrides,
+    devices: &DeviceArgs,
+    quiet: bool,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Vec<LoadedModel>, CliError> {
+    let mut settings = Settings::default();
+    settings.apply(given);
+    let mut download = Download::new(quiet).interrupted_by(Arc::clone(interrupted));
+    let found = find(settings.model.as_deref(), settings.dtype != FloatType::F32, &mut download)?;
+    let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &devices.device)?;
+    if let Some(notice) = models[0].pipeline.notice() {
+        say(&format!("note: {notice}"));
+    }
+    Ok(models)
+}

@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod name;
+mod whole;
+
+pub use name::{folder_name, is_former_name};
+pub use whole::{remove_folder, remove_unfinished, write_file, write_folder};

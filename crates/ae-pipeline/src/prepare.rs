@@ -1,0 +1,142 @@
+use ae_clip::{Subject, TokenizedPrompt, subject_name};
+use ae_settings::{Method, Settings};
+use image::RgbImage;
+
+use crate::attention::CrossAttentionLayers;
+use crate::conditioning::PromptTexts;
+use crate::guided_run::GuidedRun;
+use crate::init_image::first_step;
+use crate::latent_size::latent_size;
+use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice};
+
+/// A request that has been checked and understood: its tokens, its subjects and its size are known, and every setting has
+/// its value. [`Pipeline::draw`] draws it, as often as one likes.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    settings: Settings,
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) init_image: Option<RgbImage>,
+    pub(crate) latents: Option<InitialLatents>,
+    pub(crate) latent_size: [usize; 2],
+    /// Denoising steps that image-to-image leaves out.
+    pub(crate) first_step: usize,
+    pub(crate) texts: PromptTexts,
+    subjects: Vec<Subject>,
+    pub(crate) guided: Option<GuidedRun>,
+    /// Layers whose attention each step reports, if requested.
+    pub(crate) shown: Option<CrossAttentionLayers>,
+}
+
+impl Pipeline {
+    /// Checks a request and finds everything that can be known before anything is computed.
+    ///
+    /// # Errors
+    ///
+    /// When an option is outside its range or a subject is not in the prompt.
+    pub fn prepare(&self, request: &Request) -> Result<Prepared, PipelineError> {
+        let Request { settings, seeds, init_image, latents, attention_maps } = request.clone();
+        settings.check()?;
+        if seeds.is_empty() {
+            let expected = "at least one seed".to_owned();
+            return Err(PipelineError::Option { option: "seeds", value: "empty".to_owned(), expected });
+        }
+        let mut settings = Settings { seed: seeds[0], ..settings };
+        if init_image.is_some() && latents.is_some() {
+            let (value, expected) = ("given with an initial image".to_owned(), "one of the two".to_owned());
+            return Err(PipelineError::Option { option: "latents", value, expected });
+        }
+        let latent_size = latent_size(self, request)?;
+        if let Some(latents) = &latents {
+            latents.check([seeds.len(), self.vae_config.latent_channels, latent_size[0], latent_size[1]])?;
+        }
+        let first_step = init_image.as_ref().map_or(0, |_| first_step(settings.steps, settings.strength));
+        let kind = settings.scheduler.map_or_else(|| self.default_scheduler(), Ok)?;
+        self.build_scheduler(kind, &settings, first_step)?;
+        let texts = PromptTexts::new(self, &settings, attention_maps)?;
+        let prompt = &texts.prompt.prompt;
+        let choice = SubjectChoice::of(&settings);
+        let subjects = match choice.resolve(prompt) {
+            // Only guidance needs a subject where nobody named one.
+            Err(PipelineError::NoSubject { .. }) if settings.method != Method::AttendAndExcite => Vec::new(),
+            subjects => subjects?,
+        };
+        let guided = GuidedRun::set_up(self, &settings, &subjects, prompt, latent_size)?;
+        let shown = attention_maps.then(|| match &guided {
+            Some(guided) => Ok(guided.layers),
+            None => CrossAttentionLayers::find(self, latent_size, None),
+        });
+        let shown = shown.transpose()?;
+
+        let scale = self.vae_config.scale();
+        settings.height = Some(latent_size[0] * scale);
+        settings.width = Some(latent_size[1] * scale);
+        settings.scheduler = Some(kind);
+        if choice == SubjectChoice::Auto && guided.is_some() {
+            name_subjects(&mut settings, prompt, &subjects);
+        }
+        if let Some(phrases) = texts.phrases() {
+            settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
+        }
+        Ok(Prepared { settings, seeds, init_image, latents, latent_size, first_step, texts, subjects, guided, shown })
+    }
+}
+
+impl Prepared {
+    /// The settings with every value resolved: size, sampler, subjects. The seed is the first.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The seeds, one image each.
+    pub fn seeds(&self) -> &[u64] {
+        &self.seeds
+    }
+
+    /// The prompt as the text encoder sees it.
+    pub fn prompt(&self) -> &TokenizedPrompt {
+        &self.texts.prompt.prompt
+    }
+
+    /// The subjects: those that are guided, or whose attention can be shown. Without guidance there may be none.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    /// The phrases of StructureDiffusion; none with another method.
+    pub fn phrases(&self) -> Option<&[Phrase]> {
+        self.texts.phrases()
+    }
+
+    /// The parts of Composable Diffusion; none with another method.
+    pub fn parts(&self) -> Option<Vec<PromptPart>> {
+        self.texts.parts()
+    }
+
+    /// The same request with other seeds.
+    ///
+    /// # Panics
+    ///
+    /// When there is no seed.
+    #[must_use]
+    pub fn with_seeds(mut self, seeds: &[u64]) -> Self {
+        self.settings.seed = *seeds.first().expect("at least one seed");
+        self.seeds = seeds.to_vec();
+        self
+    }
+
+    /// The same request by plain sampling.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.settings.method = Method::StableDiffusion;
+        self.texts = self.texts.whole();
+        self.guided = None;
+        self
+    }
+}
+
+/// Names the subjects so that the names give the same ones again.
+fn name_subjects(settings: &mut Settings, prompt: &TokenizedPrompt, subjects: &[Subject]) {
+    let word = |positions: &[usize]| prompt.words().iter().position(|word| word.positions == positions);
+    let names = subjects.iter().map(|subject| Some(subject_name(prompt, word(&subject.positions)?)));
+    settings.subjects = names.collect();
+}

@@ -1,0 +1,105 @@
+use std::path::Path;
+
+use ae_scheduler::SchedulerKind;
+use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
+use image::RgbImage;
+
+use super::*;
+use crate::{InitImage, Method, ModelSource};
+
+/// The embedded model.
+fn pipeline() -> Pipeline {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
+    Pipeline::load(&ModelSource::folder(folder), FloatType::F32, &DeviceSpec::CPU.open().unwrap()).unwrap()
+}
+
+fn values(tensor: &Tensor<4>) -> Vec<f32> {
+    tensor.to_data().try_into_vec_as().unwrap()
+}
+
+/// DDIM as far as guidance sees it, at the timesteps of another sampler: what the U-Net sees are the latents.
+#[derive(Debug)]
+struct Unscaled(Vec<f64>);
+
+impl Scheduler for Unscaled {
+    fn timesteps(&self) -> &[f64] {
+        &self.0
+    }
+
+    fn add_noise(&self, _: Tensor<4>, _: Tensor<4>) -> Tensor<4> {
+        unimplemented!("only guidance runs")
+    }
+
+    fn step(&mut self, _: Tensor<4>, _: usize, _: Tensor<4>, _: &mut dyn FnMut() -> Tensor<4>) -> Tensor<4> {
+        unimplemented!("only guidance runs")
+    }
+}
+
+/// The shift of the U-Net's input by one update at the step, from the given input.
+fn shift(run: &mut Run<'_>, input: &Tensor<4>, step: usize) -> Vec<f32> {
+    let pipeline = run.pipeline;
+    let unet = pipeline.unet.get().unwrap();
+    let texts = run.read_texts(&unet);
+    run.latents = run.scheduler.unscale_model_input(input.clone(), step);
+    let guided = run.guide(&unet, &texts, step, &mut |_| ControlFlow::Continue(())).unwrap();
+    run.go_on_with(&guided.expect("a guided step"), step);
+    values(&(run.scheduler.scale_model_input(run.latents.clone(), step) - input.clone()))
+}
+
+#[test]
+fn an_update_shifts_the_models_input_alike_under_every_sampler() {
+    let mut pipeline = pipeline();
+    let plain = pipeline.scheduler.clone();
+    let mut tested = Vec::new();
+    for (karras, strength) in [(false, None), (true, None), (false, Some(0.8)), (true, Some(0.8))] {
+        pipeline.scheduler = if karras { plain.clone().with_karras_sigmas(true) } else { plain.clone() };
+        for kind in SchedulerKind::ALL {
+            let mut request = Request { scheduler: Some(kind), ..pipeline.request("a cat and a dog") };
+            let Method::AttendAndExcite { settings, .. } = &mut request.method else { panic!("guided by default") };
+            settings.thresholds.clear();
+            request.init_image = strength.map(|strength| InitImage { image: RgbImage::new(64, 64), strength });
+            let Ok(mut run) = Run::set_up(&pipeline, &request) else {
+                assert!(karras, "{kind} draws");
+                continue;
+            };
+            let input = NoiseSource::new(NoiseKind::TorchCpu, 3).tensor(run.latents.dims(), &pipeline.device);
+            for step in [0, 7] {
+                let shifted = shift(&mut run, &input, step);
+                let timesteps = run.scheduler.timesteps().to_vec();
+                let mut as_ddim = Run::set_up(&pipeline, &request).unwrap();
+                as_ddim.scheduler = Box::new(Unscaled(timesteps));
+                let expected = shift(&mut as_ddim, &input, step);
+                let largest = expected.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+                let errors = shifted.iter().zip(&expected).map(|(shifted, expected)| (shifted - expected).abs());
+                let error = errors.fold(0.0, f32::max);
+                let name = format!("{kind}, step {step}, Karras {karras}, image-to-image {strength:?}");
+                assert!(largest > 1e-3, "{name}: the largest shift is {largest}");
+                assert!(error <= 1e-4 * largest, "{name}: {error} of {largest}");
+            }
+            tested.push((kind, karras));
+        }
+    }
+    for expected in SchedulerKind::ALL.map(|kind| (kind, false)).into_iter().chain([(SchedulerKind::Euler, true)]) {
+        assert!(tested.contains(&expected), "{expected:?}");
+    }
+}
+
+/// The stand-in of the test above is DDIM where both have the same timesteps.
+#[test]
+fn euler_shifts_the_models_input_as_ddim() {
+    let pipeline = pipeline();
+    let mut shifts = [SchedulerKind::Ddim, SchedulerKind::Euler, SchedulerKind::EulerAncestral].map(|kind| {
+        let request = Request { scheduler: Some(kind), ..pipeline.request("a cat and a dog") };
+        let mut run = Run::set_up(&pipeline, &request).unwrap();
+        let input = NoiseSource::new(NoiseKind::TorchCpu, 3).tensor(run.latents.dims(), &pipeline.device);
+        (run.scheduler.timesteps()[7], shift(&mut run, &input, 7))
+    });
+    let (timestep, ddim) = std::mem::take(&mut shifts[0]);
+    let largest = ddim.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    for (at, shifted) in &shifts[1..] {
+        assert!((at - timestep).abs() < 1e-9, "{at} and {timestep}");
+        for (shifted, expected) in shifted.iter().zip(&ddim) {
+            assert!((shifted - expected).abs() <= 1e-4 * largest, "{shifted} {expected}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::io;
+use std::path::PathBuf;
+
+use ae_pipeline::{LoadError, PipelineError};
+use ae_tensor::DeviceError;
+
+/// An image that cannot be drawn, or a model that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A device that is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A model that cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A build without the embedded model, and no model named.
+    #[error("this build has no embedded model: name a model")]
+    NoModel,
+    /// Neither a path nor a name of the hub.
+    #[error("'{name}' is not a file or folder; {reason}")]
+    Model {
+        /// The name.
+        name: String,
+        /// Why it is not a name either.
+        reason: String,
+    },
+    /// The hub failed.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] ae_hub::HubError),
+    /// A request that cannot be drawn.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// An initial image that cannot be read.
+    #[error("cannot read the image '{path}': {source}", path = path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: image::ImageError,
+    },
+    /// A thread that cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// A scorer that cannot be loaded.
+    #[cfg(feature = "eval")]
+    #[error("cannot score: {0}")]
+    Scorer(ae_eval::ScorerFailure),
+}
+
+impl From<ae_settings::SettingsError> for Error {
+    fn from(error: ae_settings::SettingsError) -> Self {
+        Self::Pipeline(error.into())
+    }
+}

@@ -1,0 +1,46 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod error;
+#[cfg(feature = "eval")]
+pub mod evaluation;
+#[cfg(feature = "figures")]
+mod explanation;
+mod file_hash;
+mod file_search;
+mod image_file;
+mod loaded;
+mod picture_settings;
+mod pool;
+pub mod png_chunks;
+mod prompt;
+mod record;
+#[cfg(feature = "figures")]
+mod recorder;
+mod source;
+#[cfg(feature = "studio")]
+pub mod studio;
+
+pub use error::Error;
+#[cfg(feature = "figures")]
+pub use explanation::explanation;
+pub use file_hash::{FileHashes, HashesInBackground, sha256};
+pub use file_search::{FileSearch, FileSearchError};
+pub use image_file::read_image;
+pub use loaded::{LoadedModel, load_options};
+pub use picture_settings::{FoundSettings, PictureSettingsError, read_settings};
+pub use pool::work_through;
+pub use prompt::{Model, PromptBuilder};
+pub use record::{command_line, write_png};
+#[cfg(feature = "figures")]
+pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
+pub use source::{FoundModel, embedded_model};
+
+/// What the signatures of this crate mention.
+pub use ae_pipeline;
+pub use ae_pipeline::{Event, Picture, Pipeline, PipelineError, Prepared, Request};
+pub use ae_settings::{self, Overrides, Settings};
+pub use ae_tensor::{self, DeviceSpec};
+pub use burn;
+pub use image;

@@ -1,0 +1,42 @@
+use std::io::{self, Write};
+
+use ae_pipeline::Subject;
+use ae_settings::{Settings, a1111};
+use image::RgbImage;
+use serde_json::Value;
+
+use crate::png_chunks;
+
+/// Writes an image as a PNG file with all that draws it again, and the parameters that other programs read.
+///
+/// `subjects` are those that were guided.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_png(out: impl Write, image: &RgbImage, settings: &Settings, subjects: &[Subject]) -> io::Result<()> {
+    let subjects: Vec<_> = subjects.iter().map(|subject| subject.text.as_str()).collect();
+    let chunks = [
+        ("Software", format!("attend-and-excite-rs {}", settings.version)),
+        ("prompt", settings.prompt.clone()),
+        ("negative_prompt", settings.negative_prompt.clone()),
+        ("subjects", subjects.join(", ")),
+        ("seed", settings.seed.to_string()),
+        ("model", settings.model.clone().unwrap_or_default()),
+        ("settings", Value::Object(settings.to_json()).to_string()),
+        ("parameters", a1111::write(settings)),
+    ];
+    // A text chunk holds no NUL; the settings escape it.
+    let chunks = chunks.map(|(key, text)| (key, text.replace('\0', "\u{fffd}")));
+    let chunks: Vec<_> = chunks.iter().map(|(key, text)| (*key, text.as_str())).collect();
+    png_chunks::write(out, image.dimensions().into(), image.as_raw(), &chunks)
+}
+
+/// A call of `ae` as one types it.
+pub fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    let quoted = arguments.into_iter().map(|argument| {
+        // NUL cannot be in an argument; nothing else is refused.
+        shlex::try_quote(&argument).map_or_else(|_| argument.clone(), std::borrow::Cow::into_owned)
+    });
+    std::iter::once("ae".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,165 @@
+//! A run as it is shown: what its events say of every step.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
+use ae_pipeline::{
+    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind, TokenizedPrompt,
+};
+use image::RgbImage;
+
+/// At which steps the latents are decoded to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Previews {
+    /// At every N-th step and the last.
+    Every(usize),
+    /// As often as it takes no more than this share of the time.
+    Share(f64),
+}
+
+/// Draws a prepared request and keeps every step of its images; `observe` hears of every event, with the step it has made of
+/// the first image, and ends the run by breaking. Without `previews` no step is kept.
+///
+/// # Errors
+///
+/// As [`Pipeline::draw`].
+pub fn draw_and_record(
+    pipeline: &Pipeline,
+    prepared: &Prepared,
+    previews: Option<Previews>,
+    observe: &mut (dyn FnMut(&Event<'_>, Option<&Step>) -> ControlFlow<()> + Send),
+) -> Result<Vec<(Picture, Vec<Step>)>, PipelineError> {
+    let mut recorder = previews.map(|previews| Recorder::new(pipeline, prepared, previews));
+    let output = pipeline.draw(prepared, &mut |event: Event<'_>| {
+        if let Some(recorder) = &mut recorder {
+            recorder.observe(&event)?;
+        }
+        observe(&event, recorder.as_ref().and_then(Recorder::latest))
+    });
+    let mut steps = recorder.map_or(Ok(Vec::new()), Recorder::finish)?.into_iter();
+    Ok(output?.pictures.into_iter().map(|picture| (picture, steps.next().unwrap_or_default())).collect())
+}
+
+/// Keeps every step of the pictures of one request.
+struct Recorder<'a> {
+    pipeline: &'a Pipeline,
+    tiled: bool,
+    /// The positions whose maps are kept.
+    tokens: Vec<usize>,
+    previews: Previews,
+    started: Instant,
+    decoding: Duration,
+    /// Of every picture.
+    steps: Vec<Vec<Step>>,
+    failure: Option<PipelineError>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(pipeline: &'a Pipeline, prepared: &Prepared, previews: Previews) -> Self {
+        let mut steps = Vec::new();
+        steps.resize_with(prepared.seeds().len(), Vec::new);
+        Self {
+            pipeline,
+            tiled: prepared.settings().vae_tiling,
+            tokens: (1..prepared.prompt().end()).collect(),
+            previews,
+            started: Instant::now(),
+            decoding: Duration::ZERO,
+            steps,
+            failure: None,
+        }
+    }
+
+    /// Takes in an event; breaks when a preview cannot be made.
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let Event::Denoised { step, num_steps, traces, attention, latents, .. } = event else {
+            return ControlFlow::Continue(());
+        };
+        let mut previews = Vec::new();
+        if self.wants_preview(*step, *num_steps) {
+            let start = Instant::now();
+            match self.pipeline.decode_tiled((*latents).clone(), self.tiled) {
+                Ok(pictures) => previews = pictures,
+                Err(error) => {
+                    self.failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            self.decoding += start.elapsed();
+        }
+        let mut previews = previews.into_iter();
+        for (picture, (steps, trace)) in self.steps.iter_mut().zip(*traces).enumerate() {
+            let maps = attention.get(picture).map(|maps| token_maps(maps, &self.tokens));
+            steps.push(figure_step(*step, *num_steps, trace, maps, previews.next()));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What was seen last of the first picture.
+    fn latest(&self) -> Option<&Step> {
+        self.steps.first().and_then(|steps| steps.last())
+    }
+
+    /// The steps of every picture, or why they could not be kept.
+    fn finish(self) -> Result<Vec<Vec<Step>>, PipelineError> {
+        self.failure.map_or(Ok(self.steps), Err)
+    }
+
+    fn wants_preview(&self, step: usize, num_steps: usize) -> bool {
+        match self.previews {
+            Previews::Every(stride) => step.is_multiple_of(stride) || step + 1 == num_steps,
+            Previews::Share(share) => self.decoding.as_secs_f64() <= share * self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+fn token_maps(maps: &AttentionMaps, tokens: &[usize]) -> TokenMaps {
+    let [rows, cols] = maps.resolution();
+    let values = tokens.iter().flat_map(|token| maps.map(*token)).copied().collect();
+    TokenMaps::new(rows, cols, tokens.to_vec(), values)
+}
+
+fn figure_step(
+    step: usize,
+    num_steps: usize,
+    trace: &StepTrace,
+    maps: Option<TokenMaps>,
+    preview: Option<RgbImage>,
+) -> Step {
+    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { before, during, after, updated }| {
+        let evaluations = std::iter::once(before).chain(during).chain(after);
+        StepGuidance { evaluations: evaluations.map(|losses| losses.subjects.clone()).collect(), updated: *updated }
+    });
+    Step { step, num_steps, timestep: trace.timestep, seconds: trace.seconds, guidance, maps, preview }
+}
+
+/// The tokens of a prompt up to the end token, each with its place among the subjects.
+pub fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]) -> Vec<Token> {
+    let shown = prompt.tokens().iter().take(prompt.end() + 1);
+    let token = |token: &ae_pipeline::Token| Token {
+        index: token.index,
+        text: token.text.clone(),
+        kind: kind_name(token.kind).to_owned(),
+        subject: subjects.iter().position(|subject| subject.positions.contains(&token.index)),
+    };
+    shown.map(token).collect()
+}
+
+/// The name of a kind in reports and in the API.
+pub fn kind_name(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Start => "start",
+        TokenKind::Text => "text",
+        TokenKind::Special => "special",
+        TokenKind::End => "end",
+        TokenKind::Padding => "padding",
+    }
+}
+
+/// The subjects as figures show them.
+pub fn figure_subjects(subjects: &[ae_pipeline::Subject]) -> Vec<Subject> {
+    let subject =
+        |subject: &ae_pipeline::Subject| Subject { text: subject.text.clone(), positions: subject.positions.clone() };
+    subjects.iter().map(subject).collect()
+}

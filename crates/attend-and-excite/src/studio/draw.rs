@@ -1,0 +1,90 @@
+use std::ops::ControlFlow;
+
+use ae_figures::{Step, Term};
+use ae_pipeline::{Event, Picture, Prepared};
+use ae_server::{Drawn, EngineError, GenerateRequest, PICTURE_NAMES, Update};
+use ae_settings::Settings;
+
+use super::catalogue::Listed;
+use super::{failed, refused};
+use crate::explanation::explanation;
+use crate::record::{command_line, write_png};
+use crate::recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
+use crate::LoadedModel;
+
+/// Share of the time that previews may take.
+const PREVIEW_SHARE: f64 = 0.2;
+
+/// One seed of a job.
+pub(super) struct Job<'a> {
+    pub(super) request: &'a GenerateRequest,
+    pub(super) listed: &'a Listed,
+    pub(super) model: &'a LoadedModel,
+    pub(super) prepared: Prepared,
+}
+
+type Observer<'a> = dyn FnMut(Update<'_>) -> ControlFlow<()> + Send + 'a;
+
+impl Job<'_> {
+    pub(super) fn draw(self, observe: &mut Observer<'_>) -> Result<Drawn, EngineError> {
+        let Self { request, prepared, .. } = &self;
+        let seed = prepared.settings().seed;
+        let (picture, steps) = self.run(prepared, observe)?;
+        let plain_prepared = prepared.clone().plain();
+        let plain = request.has_plain().then(|| self.run(&plain_prepared, observe)).transpose()?;
+
+        let settings = self.settings(prepared, seed);
+        let picture_file = encode(&settings, &picture)?;
+        let plain_settings = self.settings(&plain_prepared, seed);
+        let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain_settings, plain)).transpose()?;
+        let explanation = explanation(prepared, &settings, (&picture, steps), plain, self.command(seed));
+        let record = explanation.record_with_pictures(&PICTURE_NAMES);
+        Ok(Drawn { picture: picture_file, plain: plain_file, record, trace: explanation.trace })
+    }
+
+    /// The settings of an image, with the model as clients name it.
+    fn settings(&self, prepared: &Prepared, seed: u64) -> Settings {
+        let mut settings = self.model.settings(prepared, seed);
+        settings.model = Some(self.listed.id.clone());
+        settings
+    }
+
+    /// The call of `ae generate` that draws the same.
+    fn command(&self, seed: u64) -> String {
+        let mut given = self.request.overrides.clone();
+        (given.seed, given.format, given.version, given.device) = (None, None, None, None);
+        given.model.clone_from(&self.listed.option);
+        let mut arguments = vec!["generate".to_owned()];
+        arguments.extend(given.arguments());
+        arguments.push(format!("--seeds={seed}"));
+        arguments.extend(self.request.device.as_ref().map(|device| format!("--device={device}")));
+        arguments.extend(self.request.has_plain().then(|| "--compare".to_owned()));
+        command_line(arguments)
+    }
+
+    /// One run, told to the observer.
+    fn run(&self, prepared: &Prepared, observe: &mut Observer<'_>) -> Result<(Picture, Vec<Step>), EngineError> {
+        let tokens = figure_tokens(prepared.prompt(), prepared.subjects());
+        let subjects = figure_subjects(prepared.subjects());
+        let Settings { method, steps: num_steps, .. } = *prepared.settings();
+        let terms = Term::per_subject(&subjects);
+        let started = Update::Started { method, num_steps, tokens: &tokens, subjects: &subjects, terms: &terms };
+        if observe(started).is_break() {
+            return Err(EngineError::Interrupted);
+        }
+        let previews = Some(Previews::Share(PREVIEW_SHARE));
+        let drawn = draw_and_record(&self.model.pipeline, prepared, previews, &mut |event, latest| match (event, latest) {
+            (Event::Evaluated { step, iteration, losses, .. }, _) => {
+                observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses.subjects })
+            }
+            (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
+            _ => ControlFlow::Continue(()),
+        });
+        drawn.map_err(refused)?.into_iter().next().ok_or_else(|| failed(&"the pipeline gave no picture"))
+    }
+}
+
+fn encode(settings: &Settings, picture: &Picture) -> Result<Vec<u8>, EngineError> {
+    let mut file = Vec::new();
+    write_png(&mut file, &picture.image, settings, &picture.trace.subjects).map(|()| file).map_err(|error| failed(&error))
+}

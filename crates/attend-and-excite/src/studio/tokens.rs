@@ -1,0 +1,43 @@
+use ae_pipeline::{ClipTokenizer, SubjectChoice, TokenizedPrompt, subject_name};
+use ae_server::{EngineError, PromptToken, Tokens, Truncation, Word};
+
+use super::refused;
+use crate::recorder::kind_name;
+
+/// The tokens of a prompt, with or without weights in it.
+pub(super) fn tokenize(
+    tokenizer: &ClipTokenizer,
+    prompt: &str,
+    weighting: bool,
+) -> Result<TokenizedPrompt, EngineError> {
+    let prompt = if weighting {
+        tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
+    } else {
+        tokenizer.tokenize(prompt)
+    };
+    prompt.map_err(|error| refused(error.into()))
+}
+
+/// The tokens as the API shows them.
+pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {
+    // Without a noun nothing is chosen.
+    let automatic = SubjectChoice::Auto.resolve(prompt).unwrap_or_default();
+    let chosen = |positions: &[usize]| automatic.iter().any(|subject| subject.positions == positions);
+    let tokens = prompt.tokens().iter().take(prompt.end() + 1).map(|token| PromptToken {
+        index: token.index,
+        text: token.text.clone(),
+        kind: kind_name(token.kind).to_owned(),
+        word: token.word,
+    });
+    let words = prompt.words().iter().enumerate().map(|(index, word)| Word {
+        text: word.text.clone(),
+        subject: subject_name(prompt, index),
+        positions: word.positions.clone(),
+        automatic: chosen(&word.positions),
+    });
+    Tokens {
+        tokens: tokens.collect(),
+        words: words.collect(),
+        truncation: prompt.truncation().map(|cut| Truncation { tokens: cut.tokens, text: cut.text.clone() }),
+    }
+}
