@@ -13,9 +13,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ae_pipeline::{
-    AttentionKind, AttentionProcessor, AttentionSite, Method, ModelSource, Pipeline, Request, SubjectChoice,
-};
+use ae_pipeline::{AttentionKind, AttentionProcessor, AttentionSite, Method, ModelSource, Pipeline, SubjectChoice};
 use ae_tensor::{DeviceSpec, FloatType};
 use burn::tensor::{Tensor, TensorData};
 use image::{Rgb, RgbImage, imageops};
@@ -71,7 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
     let pipeline = Pipeline::load(&ModelSource::folder(model), FloatType::F32, &DeviceSpec::CPU.open()?)?;
-    let request = Request { seeds: vec![seed], method: Method::StableDiffusion, ..pipeline.request(&prompt) };
+    let mut request = pipeline.request(&prompt);
+    request.seeds = vec![seed];
+    request.settings.method = Method::StableDiffusion;
     let tokens = pipeline.tokenize(&prompt)?;
     let subjects = SubjectChoice::Words(vec![subject]).resolve(&tokens)?;
     // The end token and the padding speak of the whole prompt, thus of the subject too.

@@ -66,10 +66,7 @@ impl Pipeline {
     ///
     /// When pictures of the request's size cannot be drawn.
     pub fn attention_resolutions(&self, request: &Request) -> Result<Vec<[usize; 2]>, PipelineError> {
-        Ok(self
-            .cross_attention(latent_size(self, request)?)
-            .into_keys()
-            .collect())
+        Ok(self.cross_attention(latent_size(self, request)?).into_keys().collect())
     }
 
     /// The number of cross-attention layers of every resolution in a pass over latents of `latent_size`.

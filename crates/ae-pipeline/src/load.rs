@@ -3,7 +3,7 @@ use std::sync::Arc;
 use ae_checkpoint::{Embedding, Family, Lora, LoraNetwork, Network};
 use ae_clip::{Activation, ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
-use ae_tensor::{FloatType, apply_lora};
+use ae_tensor::{BurnFloat, FloatType, apply_lora};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::module::Module;

@@ -34,13 +34,13 @@ impl Pipeline {
     ///
     /// When an option is outside its range or a subject is not in the prompt.
     pub fn prepare(&self, request: &Request) -> Result<Prepared, PipelineError> {
-        let Request { settings, seeds, init_image, latents, attention_maps } = request.clone();
+        let Request { mut settings, seeds, init_image, latents, attention_maps } = request.clone();
         settings.check()?;
         if seeds.is_empty() {
             let expected = "at least one seed".to_owned();
             return Err(PipelineError::Option { option: "seeds", value: "empty".to_owned(), expected });
         }
-        let mut settings = Settings { seed: seeds[0], ..settings };
+        settings.seed = seeds[0];
         if init_image.is_some() && latents.is_some() {
             let (value, expected) = ("given with an initial image".to_owned(), "one of the two".to_owned());
             return Err(PipelineError::Option { option: "latents", value, expected });

@@ -30,6 +30,13 @@ impl Request {
     pub fn new(settings: Settings) -> Self {
         Self { seeds: vec![settings.seed], settings, init_image: None, latents: None, attention_maps: false }
     }
+
+    /// The request with a change.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Pipeline {

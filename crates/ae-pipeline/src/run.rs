@@ -7,10 +7,10 @@ use ae_tensor::NoiseSource;
 use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
+use crate::attention::CrossAttentionLayers;
 use crate::attention::GuidedUNet;
 use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
-use crate::attention::CrossAttentionLayers;
 use crate::init_image::{draw, image_tensor};
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::prediction::Mix;
+use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::{BetaSchedule, training_sigmas};
 use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
 use crate::timesteps::{Spacing, solver_timesteps};

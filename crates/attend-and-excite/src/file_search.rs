@@ -110,6 +110,7 @@ impl FileSearch {
     /// # Errors
     ///
     /// The cache is there but cannot be read.
+    #[cfg(feature = "hub")]
     pub fn with_hub_cache(mut self, hub: &Hub) -> Result<Self, HubError> {
         self.folders.extend(hub.cached()?.into_iter().map(|model| (model.folder, MAX_DEPTH)));
         Ok(self)

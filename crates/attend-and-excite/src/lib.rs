@@ -12,8 +12,8 @@ mod file_search;
 mod image_file;
 mod loaded;
 mod picture_settings;
-mod pool;
 pub mod png_chunks;
+mod pool;
 mod prompt;
 mod record;
 #[cfg(feature = "figures")]

@@ -66,8 +66,10 @@ impl LoadedModel {
 /// How a model is loaded, and what is added to it.
 pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
     let lora = |lora: &LoraRef| LoraChoice { path: lora.name.clone().into(), strength: lora.strength };
-    let embedding =
-        |embedding: &EmbeddingRef| EmbeddingChoice { path: embedding.name.clone().into(), token: embedding.token.clone() };
+    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice {
+        path: embedding.name.clone().into(),
+        token: embedding.token.clone(),
+    };
     LoadOptions {
         dtype: settings.dtype,
         vae: settings.vae.as_ref().map(|vae| vae.name.clone().into()),
@@ -87,7 +89,7 @@ fn record(found: &FoundModel, settings: &Settings, pipeline: &Pipeline, device: 
     let mut record = Overrides::default();
     record.model = Some(found.name.clone().unwrap_or_else(|| pipeline.name().to_owned()));
     record.revision.clone_from(&found.revision);
-    record.device = Some(device.backend().to_string());
+    record.device = Some(device.backend().name().to_owned());
     record.dtype = Some(settings.dtype);
     record.prediction_type = settings.prediction_type;
     record.vae = settings.vae.as_ref().map(|vae| {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
 use ae_pipeline::{
-    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind, TokenizedPrompt,
+    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind,
+    TokenizedPrompt,
 };
 use image::RgbImage;
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use ae_checkpoint::{Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer, apply_weights, parse_weighted_prompt};
 use ae_pipeline::{
-    EmbeddingChoice, InitImage, LoadOptions, Method, ModelPart, ModelSource, Pipeline, SchedulerKind, load_tokenizer,
-    open_network,
+    EmbeddingChoice, LoadOptions, Method, ModelPart, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds,
+    load_tokenizer, open_network,
 };
 use ae_tensor::{Checkpoint, FloatType, apply_lora};
 use ae_tests::{Tensors, assert_close, fixtures, largest_difference, model};
@@ -234,15 +234,17 @@ fn image_to_image_draws_the_pictures_of_diffusers() {
     let image = image::open(folder("img2img").join("init.png")).unwrap().into_rgb8();
     for case in cases {
         let name = &case.name;
-        let kind = SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == case.scheduler);
+        let kind = SchedulerKind::ALL.iter().copied().find(|kind| kind.class_name() == case.scheduler);
         let mut request = pipeline.request(&case.prompt);
-        request.negative_prompt = case.negative_prompt;
         request.seeds = vec![case.seed];
-        request.num_inference_steps = case.steps;
-        request.guidance_scale = case.guidance_scale;
-        request.scheduler = kind;
-        request.method = Method::StableDiffusion;
-        request.init_image = Some(InitImage { image: image.clone(), strength: case.strength });
+        request.init_image = Some(image.clone());
+        let settings = &mut request.settings;
+        settings.negative_prompt = case.negative_prompt;
+        settings.steps = case.steps;
+        settings.guidance_scale = case.guidance_scale;
+        settings.scheduler = kind;
+        settings.method = Method::StableDiffusion;
+        settings.strength = case.strength;
         let output = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
         let picture = &output.pictures[0];
         let timesteps: Vec<f64> = picture.trace.steps.iter().map(|step| step.timestep).collect();
@@ -262,12 +264,12 @@ fn guidance_of_image_to_image_begins_where_the_schedule_does() {
     let pipeline = Pipeline::load(&ModelSource::folder(model("sd1")), FloatType::F32, &Device::flex()).unwrap();
     let image = image::open(folder("img2img").join("init.png")).unwrap().into_rgb8();
     let mut request = pipeline.request("a cat and a dog");
-    request.num_inference_steps = 10;
-    request.scheduler = Some(SchedulerKind::Ddim);
-    request.init_image = Some(InitImage { image, strength: 0.6 });
-    let Method::AttendAndExcite { settings, .. } = &mut request.method else { unreachable!() };
-    settings.max_iter_to_alter = 7;
-    settings.thresholds.clear();
+    request.init_image = Some(image);
+    request.settings.strength = 0.6;
+    request.settings.steps = 10;
+    request.settings.scheduler = Some(SchedulerKind::Ddim);
+    request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(7);
+    request.settings.attend_and_excite.thresholds = Thresholds::none();
     let output = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
     // Steps 4 to 9 of the schedule are taken, of which 4, 5 and 6 are guided.
     let guided: Vec<bool> = output.pictures[0].trace.steps.iter().map(|step| step.guidance.is_some()).collect();

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use ae_tensor::{CheckpointError, FloatType};
+use ae_tensor::{BurnFloat, CheckpointError, FloatType};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use ae_clip::ClipTokenizer;
-use ae_tensor::{FloatType, KeyRules, load_weights};
+use ae_tensor::{BurnFloat, FloatType, KeyRules, load_weights};
 use burn::tensor::Device;
 
 use super::{ClipConfig, ClipError, ClipModel, Networks};

@@ -43,12 +43,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl StudioEngine {
     /// An engine of these models and devices, at least one of each; `shared` says what is loaded with every model.
-    pub fn new(
-        catalogue: Catalogue,
-        devices: Vec<(DeviceSpec, String)>,
-        shared: Overrides,
-        low_memory: bool,
-    ) -> Self {
+    pub fn new(catalogue: Catalogue, devices: Vec<(DeviceSpec, String)>, shared: Overrides, low_memory: bool) -> Self {
         Self {
             catalogue,
             devices,
@@ -88,14 +83,17 @@ impl StudioEngine {
     fn model(&self, listed: &Listed, device: DeviceSpec) -> Result<Arc<LoadedModel>, EngineError> {
         {
             let mut loaded = lock(&self.loaded);
-            if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.id == listed.id && loaded.model.device == device) {
+            if let Some(loaded) =
+                loaded.as_ref().filter(|loaded| loaded.id == listed.id && loaded.model.device == device)
+            {
                 return Ok(Arc::clone(&loaded.model));
             }
             *loaded = None;
         }
         let mut settings = Settings::default();
         settings.apply(&self.shared);
-        let model = LoadedModel::load(&listed.found, &settings, self.low_memory, device).map_err(|error| failed(&error))?;
+        let model =
+            LoadedModel::load(&listed.found, &settings, self.low_memory, device).map_err(|error| failed(&error))?;
         let model = Arc::new(model);
         // A model without a name of its own is called by its path, which clients must not see.
         let name = Some(model.pipeline.name().to_owned()).filter(|name| *name != listed.found.source.name());
