@@ -106,9 +106,9 @@ fn figure_step(
     maps: Option<TokenMaps>,
     preview: Option<RgbImage>,
 ) -> Step {
-    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { before, during, after, updated }| {
-        let evaluations = std::iter::once(before).chain(during).chain(after);
-        StepGuidance { evaluations: evaluations.map(|losses| losses.subjects.clone()).collect(), updated: *updated }
+    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { evaluations, updated, .. }| {
+        let evaluations = evaluations.iter().map(|losses| losses.values().collect());
+        StepGuidance { evaluations: evaluations.collect(), updated: *updated }
     });
     Step { step, num_steps, timestep: trace.timestep, seconds: trace.seconds, guidance, maps, preview }
 }

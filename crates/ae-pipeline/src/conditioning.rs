@@ -28,7 +28,7 @@ impl PromptTexts {
     pub(crate) fn new(pipeline: &Pipeline, request: &Request) -> Result<Self, PipelineError> {
         let prompt = pipeline.tokenize_for(request, &request.prompt)?;
         let kind = match &request.method {
-            Method::StableDiffusion | Method::AttendAndExcite { .. } => Kind::Prompt,
+            Method::StableDiffusion | Method::AttendAndExcite { .. } | Method::Guided { .. } => Kind::Prompt,
             Method::StructureDiffusion { phrases } => Kind::Phrases(phrases.resolve(&prompt.prompt)?),
             Method::ComposableDiffusion if request.attention_maps => return Err(PipelineError::MapsOfParts),
             Method::ComposableDiffusion => {

@@ -36,6 +36,7 @@ mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
+mod objective;
 mod options;
 mod output;
 mod phrases;
@@ -60,6 +61,7 @@ pub use init_image::InitImage;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::{load_tokenizer, open_network};
+pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
@@ -76,7 +78,7 @@ pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
-pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
+pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses, Objective, Term};
 pub use ae_scheduler::{PredictionType, SchedulerKind};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
 pub use ae_vae::VaeTiling;

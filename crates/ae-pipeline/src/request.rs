@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use ae_checkpoint::Family;
 use ae_clip::{Subject, TokenizedPrompt, find_subjects, subjects_at};
 use ae_guidance::GuidanceSettings;
@@ -6,7 +8,7 @@ use ae_tensor::NoiseKind;
 use ae_vae::VaeTiling;
 
 use crate::automatic_subjects::automatic_subjects;
-use crate::{InitImage, InitialLatents, PhraseChoice, PipelineError};
+use crate::{InitImage, InitialLatents, ObjectiveFactory, ObjectiveInputs, PhraseChoice, PipelineError};
 
 /// What to draw, and how.
 ///
@@ -64,6 +66,13 @@ pub enum Method {
         /// Leave the end token and the padding out of the softmax.
         eot_normalization: EotNormalization,
     },
+    /// Guidance by an objective of the caller's own.
+    Guided {
+        /// What the objective is told about the prompt.
+        inputs: ObjectiveInputs,
+        /// Makes the objective.
+        objective: Arc<dyn ObjectiveFactory>,
+    },
     /// StructureDiffusion (Feng et al. 2022): the noun phrases are also encoded by themselves, and patches find in the text
     /// what it and its phrases say on average.
     StructureDiffusion {
@@ -113,6 +122,7 @@ impl Method {
         match self {
             Self::StableDiffusion => "stable-diffusion",
             Self::AttendAndExcite { .. } => "attend-and-excite",
+            Self::Guided { objective, .. } => objective.name(),
             Self::StructureDiffusion { .. } => "structure-diffusion",
             Self::ComposableDiffusion => "composable-diffusion",
         }

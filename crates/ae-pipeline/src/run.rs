@@ -2,13 +2,13 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use ae_clip::{Subject, TokenizedPrompt};
-use ae_guidance::{Evaluation, Guided};
+use ae_guidance::{DenoisingStep, Evaluation, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::attention::{CrossAttentionLayers, GuidedUNet};
+use crate::attention::{AttentionLayers, GuidedUNet};
 use crate::conditioning::{Conditioning, PromptTexts};
 use crate::guided_run::GuidedRun;
 use crate::init_image::draw;
@@ -23,9 +23,9 @@ pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
     request: &'a Request,
     scheduler: Box<dyn Scheduler>,
-    guided: Option<GuidedRun>,
-    /// Whose attention every step shows to the observer, if it shall.
-    shown: Option<CrossAttentionLayers>,
+    pub(crate) guided: Option<GuidedRun>,
+    /// Layers whose attention each step reports, if requested.
+    shown: Option<AttentionLayers>,
     /// As the text encoder saw it.
     pub(crate) prompt: TokenizedPrompt,
     pub(crate) conditioning: Conditioning,
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     scheduler: Box<dyn Scheduler>,
     texts: PromptTexts,
     guided: Option<GuidedRun>,
-    shown: Option<CrossAttentionLayers>,
+    shown: Option<AttentionLayers>,
 }
 
 impl Plan {
@@ -63,9 +63,9 @@ impl Plan {
         let scheduler = pipeline.scheduler.build_from(kind, request.num_inference_steps, first_step)?;
         let texts = PromptTexts::new(pipeline, request)?;
         let guided = GuidedRun::set_up(pipeline, request, &texts.prompt.prompt, latent_size, first_step)?;
-        let shown = request.attention_maps.then(|| match &guided {
-            Some(guided) => Ok(guided.layers),
-            None => CrossAttentionLayers::find(pipeline, latent_size, None),
+        let shown = request.attention_maps.then(|| {
+            let read = guided.iter().flat_map(|guided| &guided.layers).find(|layers| layers.are_cross());
+            read.map_or_else(|| AttentionLayers::default_of(pipeline, latent_size), |layers| Ok(layers.clone()))
         });
         Ok(Self { latent_size, scheduler, texts, guided, shown: shown.transpose()? })
     }
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
                 self.go_on_with(guided, step);
             }
             let gradient = guided.as_ref().and_then(Guided::gradient);
-            let mut collector = self.shown.as_ref().map(CrossAttentionLayers::collector);
+            let mut collector = self.shown.as_ref().map(AttentionLayers::collector);
             let prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
@@ -172,27 +172,27 @@ impl<'a> Run<'a> {
         Texts { prompt, all }
     }
 
-    /// The U-Net's input shifted by Attend-and-Excite; none at a step without guidance.
+    /// The U-Net's input shifted by guidance; none at a step without guidance.
     ///
     /// The gradient is by what the U-Net sees, so that a shift means the same whatever the scale of the sampler's latents:
     /// by Euler's own latents it would be divided by their scale, and so would its effect once more.
     pub(crate) fn guide(
-        &self,
+        &mut self,
         unet: &UNet2DConditionModel,
         texts: &Texts,
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let Some(GuidedRun { guidance, layers, first_step, .. }) = &self.guided else { return Ok(None) };
+        let Some(GuidedRun { guidance, layers, first_step, .. }) = &mut self.guided else { return Ok(None) };
         let timesteps = self.scheduler.timesteps();
-        let index = first_step + step;
-        if !guidance.settings().is_active(index) {
+        let at = DenoisingStep::new(*first_step + step, *first_step + timesteps.len(), timesteps[step]);
+        if !guidance.plan().is_active(at.index) {
             return Ok(None);
         }
-        let model = GuidedUNet { unet, timestep: timesteps[step], text: &texts.prompt, layers };
+        let model = GuidedUNet { unet, timestep: at.timestep, text: &texts.prompt, layers };
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let mut observe = tell(observe, step, timesteps.len());
-        Ok(Some(guidance.guide(&model, input, index, first_step + timesteps.len(), &mut observe)?))
+        Ok(Some(guidance.guide(&model, input, at, &mut observe)?))
     }
 
     /// Carries what guidance did to the U-Net's input back to the latents.

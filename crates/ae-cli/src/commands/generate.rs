@@ -187,7 +187,7 @@ impl Drawing<'_> {
         }
         let quoted = |texts: Vec<String>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
         match &request.method {
-            Method::StableDiffusion => {}
+            Method::StableDiffusion | Method::Guided { .. } => {}
             Method::StructureDiffusion { phrases } => {
                 let phrases: Vec<_> = phrases.resolve(&prompt)?.into_iter().map(|phrase| phrase.text).collect();
                 let phrases =

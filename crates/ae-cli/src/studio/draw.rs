@@ -73,7 +73,8 @@ impl Order<'_> {
             recorder.observe(&event)?;
             match (&event, recorder.latest()) {
                 (Event::Evaluated { step, iteration, losses, .. }, _) => {
-                    observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses.subjects })
+                    let losses: Vec<_> = losses.values().collect();
+                    observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses })
                 }
                 (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
                 _ => ControlFlow::Continue(()),
