@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ae_clip::{ClipTextModel, ClipTextModelConfig};
-use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
+use ae_guidance::{AttendAndExcite, GuidanceSettings, Subjects, aggregate_attention};
 use ae_pipeline::{ModelPart, ModelSource, Network, open_network};
 use ae_tensor::FloatType;
 use ae_unet::{AttentionKind, AttentionSite, UNet2DConditionModel, UNetConfig, observe_attention};
@@ -147,7 +147,7 @@ impl Check<'_> {
         let settings = GuidanceSettings { attention_scale: *attention_scale, ..Default::default() };
         let subjects = tokens.iter().map(|&token| vec![token]).collect();
         let subjects = Subjects::new(subjects, 77, None).unwrap();
-        let objective = Objective::new(&settings, subjects, *attention_resolution).unwrap();
+        let objective = AttendAndExcite::new(settings, subjects, *attention_resolution).unwrap();
         let score = objective.score(objective.subject_maps(aggregate_attention(maps, *attention_resolution)));
         let gradients = score.loss.clone().sum().backward();
         self.close("loss", score.loss.inner());

@@ -180,6 +180,12 @@ pub enum PipelineError {
         /// What there is.
         available: String,
     },
+    /// Attention layers whose maps are read together and do not fit together.
+    #[error("the layers of one set of attention maps must be of one resolution; those named are of {found}")]
+    MixedResolutions {
+        /// Their resolutions.
+        found: String,
+    },
     /// A choice of attention layers that means none.
     #[error(transparent)]
     Layers(#[from] LayerChoiceError),

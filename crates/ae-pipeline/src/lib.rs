@@ -36,6 +36,7 @@ mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
+mod objective;
 mod options;
 mod output;
 mod phrases;
@@ -60,12 +61,13 @@ pub use generate::Processor;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::{load_tokenizer, open_network};
+pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
-pub use request::{Request, SubjectChoice};
+pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
@@ -78,7 +80,7 @@ pub use ae_checkpoint::{Family, Network};
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
-pub use ae_guidance::{GuidanceTrace, Losses};
+pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
     AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
     Settings, SettingsError, StepIndex, Thresholds,

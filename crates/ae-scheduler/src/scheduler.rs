@@ -101,7 +101,7 @@ mod tests {
         let config = SchedulerConfig::from_json(json).expect("a valid config");
         let configs = [config.clone(), config.with_karras_sigmas(true)];
         let all = SchedulerKind::ALL.into_iter().flat_map(|kind| configs.clone().map(|config| (kind, config)));
-        all.filter(|(kind, config)| config.build(*kind, STEPS).is_ok()).collect()
+        all.map(|(kind, config)| (*kind, config)).filter(|(kind, config)| config.build(*kind, STEPS).is_ok()).collect()
     }
 
     fn values(tensor: &Tensor<4>) -> Vec<f32> {

@@ -3,8 +3,8 @@
 use ae_tensor::nn::ResnetBlock2DConfig;
 use burn::tensor::Device;
 
-use crate::UNetConfig;
 use crate::transformer::{Transformer2DModel, TransformerConfig};
+use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 
 /// The sizes of one block of the U-Net.
 #[derive(Clone, Debug)]
@@ -24,6 +24,38 @@ impl BlockShape {
 }
 
 impl UNetConfig {
+    /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in
+    /// which a processor is asked.
+    pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
+        let mut sites = Vec::new();
+        let mut visit = |place, block, shape: &BlockShape, resolution| {
+            let Some(TransformerConfig { heads, layers: depths, .. }) = shape.transformer else { return };
+            for (layer, depth) in (0..shape.transformers).flat_map(|layer| (0..depths).map(move |depth| (layer, depth)))
+            {
+                for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
+                    sites.push(AttentionSite { place, block, layer, depth, kind, heads, resolution });
+                }
+            }
+        };
+        let mut resolution = latent_size;
+        let mut larger = Vec::new();
+        for (block, down) in self.down_shapes().iter().enumerate() {
+            visit(Place::Down, block, down, resolution);
+            if down.resample {
+                larger.push(resolution);
+                resolution = resolution.map(|side| side.div_ceil(2));
+            }
+        }
+        visit(Place::Mid, 0, &self.mid_shape(), resolution);
+        for (block, up) in self.up_shapes().iter().enumerate() {
+            visit(Place::Up, block, up, resolution);
+            if up.resample {
+                resolution = larger.pop().unwrap_or(latent_size);
+            }
+        }
+        sites
+    }
+
     /// Width of the time embedding.
     pub(crate) fn time_embed_dim(&self) -> usize {
         4 * self.block_out_channels[0]

@@ -113,7 +113,7 @@ fn a_word_of_several_pieces_is_guided() {
     let subjects = &output.pictures[0].trace.subjects;
     assert!(subjects[0].positions.len() > 1, "{subjects:?}");
     let guidance = output.pictures[0].trace.steps[0].guidance.as_ref().unwrap();
-    assert_eq!(guidance.before.subjects.len(), 2);
+    assert_eq!(guidance.first().terms.len(), 2);
 }
 
 /// Seeds drawn together are the pictures they give alone.
