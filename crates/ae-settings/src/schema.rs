@@ -100,7 +100,7 @@ impl Kind {
         let file = |more: &[(&str, &str)]| {
             let all = [("name", "string"), ("sha256", "string")];
             let members = all.iter().chain(more).map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind })));
-            let mut file = object("File", members.collect());
+            let mut file = object("File", &members.collect());
             file["required"] = json!(["name"]);
             file
         };
