@@ -134,7 +134,7 @@ impl Case {
     /// When the fixture names one that does not exist.
     pub fn scheduler(&self) -> Option<SchedulerKind> {
         let class = self.arguments.scheduler.as_ref()?;
-        let kind = SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == class);
+        let kind = SchedulerKind::ALL.iter().copied().find(|kind| kind.class_name() == class);
         Some(kind.unwrap_or_else(|| panic!("{}: {class}", self.name)))
     }
 

@@ -9,14 +9,13 @@ use crate::args::{GuidanceArgs, LoadArgs, SamplingArgs};
 
 /// How a model is loaded, with textual inversions.
 pub(crate) fn load_options(args: &LoadArgs, embeddings: &[EmbeddingChoice]) -> LoadOptions {
-    LoadOptions {
-        dtype: args.dtype,
-        vae: args.vae.clone(),
-        loras: args.lora.clone(),
-        embeddings: embeddings.to_vec(),
-        low_memory: args.low_memory,
-        prediction_type: args.prediction_type,
-    }
+    let mut options = LoadOptions::from(args.dtype);
+    options.vae.clone_from(&args.vae);
+    options.loras.clone_from(&args.lora);
+    options.embeddings = embeddings.to_vec();
+    options.low_memory = args.low_memory;
+    options.prediction_type = args.prediction_type;
+    options
 }
 
 /// The request of one prompt: the command line over the model's defaults.

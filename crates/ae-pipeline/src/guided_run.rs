@@ -30,7 +30,7 @@ impl GuidedRun {
         let layers = CrossAttentionLayers::find(pipeline, latent_size, *attention_resolution)?;
         let positions = subjects.iter().map(|subject| subject.positions.clone()).collect();
         let eot = eot_normalization.is_on(pipeline.family).then(|| prompt.end());
-        let tokens = Subjects::new(positions, pipeline.tokenizer.max_length(), eot)?;
+        let tokens = Subjects::new(positions, pipeline.text_encoder().tokenizer.max_length(), eot)?;
         let guidance = Guidance::new(settings.clone(), tokens, layers.resolution)?;
         Ok(Some(Self { guidance, layers, subjects, first_step }))
     }

@@ -8,8 +8,7 @@
 //! ```no_run
 //! use std::ops::ControlFlow;
 //!
-//! use ae_pipeline::{ModelSource, Pipeline};
-//! use ae_tensor::{DeviceSpec, FloatType};
+//! use ae_pipeline::{DeviceSpec, FloatType, ModelSource, Pipeline};
 //!
 //! let device = DeviceSpec::CPU.open()?;
 //! let pipeline = Pipeline::load(&ModelSource::folder("stable-diffusion-v1-4"), FloatType::F32, &device)?;
@@ -19,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod additions;
 mod attention;
 mod attention_maps;
 mod automatic_subjects;
@@ -27,6 +27,7 @@ mod conditioning;
 mod defaults;
 mod error;
 mod event;
+mod folder;
 mod generate;
 mod guided_run;
 mod init_image;
@@ -45,7 +46,6 @@ mod single_file;
 mod source;
 mod stages;
 mod trace;
-mod weight_files;
 
 pub use attention_maps::AttentionMaps;
 pub use composition::{PromptPart, prompt_parts};
@@ -53,7 +53,8 @@ pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;
 pub use init_image::InitImage;
-pub use load::{load_tokenizer, open_network};
+pub use load::load_tokenizer;
+pub use model_files::{ModelFiles, open_model};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
@@ -62,15 +63,15 @@ pub use request::{EotNormalization, Method, Request, SubjectChoice};
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
 pub use trace::{StepTrace, Trace};
-pub use weight_files::ModelPart;
 
 // What a caller needs to fill in a request or to read an output.
-pub use ae_checkpoint::{Family, Network};
+pub use ae_checkpoint::Family;
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
 pub use ae_guidance::{GaussianSmoothing, GuidanceSettings, GuidanceTrace, Losses};
 pub use ae_scheduler::{PredictionType, SchedulerKind};
+pub use ae_tensor::{Component, DeviceSpec, FloatType, NoiseKind};
 pub use ae_vae::VaeTiling;
 
 /// Compiles the example of the README.

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a model comes from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ModelSource {
     /// A folder in diffusers' layout.
     Folder(PathBuf),

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let initial_noise = gaussian();
 
     println!("{:<10} {:>5} {:>12}", "sampler", "calls", "RMS error");
-    for kind in SchedulerKind::ALL {
+    for &kind in SchedulerKind::ALL {
         let mut scheduler = config.build(kind, steps)?;
         let timesteps = scheduler.timesteps().to_vec();
         let mut sample = initial_noise.clone() * scheduler.init_noise_sigma();

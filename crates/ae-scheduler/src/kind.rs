@@ -7,6 +7,7 @@ use crate::SchedulerError;
 
 /// A sampler. Displays as, and parses from, its command line name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SchedulerKind {
     /// `pndm`: PLMS, pseudo linear multistep (diffusers' `PNDMScheduler` with `skip_prk_steps`).
     Pndm,
@@ -22,7 +23,8 @@ pub enum SchedulerKind {
 
 impl SchedulerKind {
     /// Every sampler, in the order of documentation.
-    pub const ALL: [Self; 5] = [Self::Pndm, Self::Ddim, Self::Euler, Self::EulerAncestral, Self::DpmSolverMultistep];
+    pub const ALL: &'static [Self] =
+        &[Self::Pndm, Self::Ddim, Self::Euler, Self::EulerAncestral, Self::DpmSolverMultistep];
 
     /// The command line name, such as `euler-a`.
     pub const fn name(self) -> &'static str {
@@ -48,7 +50,7 @@ impl SchedulerKind {
 
     /// All names, for messages: `pndm, ddim, ...`.
     pub(crate) fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
+        Self::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -62,10 +64,8 @@ impl FromStr for SchedulerKind {
     type Err = SchedulerError;
 
     fn from_str(name: &str) -> Result<Self, SchedulerError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| SchedulerError::UnknownKind { name: name.to_owned() })
+        let mut kinds = Self::ALL.iter().copied();
+        kinds.find(|kind| kind.name() == name).ok_or_else(|| SchedulerError::UnknownKind { name: name.to_owned() })
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for kind in SchedulerKind::ALL {
+        for &kind in SchedulerKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
     }

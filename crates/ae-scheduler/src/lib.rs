@@ -48,6 +48,7 @@ mod sigmas;
 mod timesteps;
 mod unsupported;
 
+pub use ae_config::ConfigError;
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
 pub use kind::SchedulerKind;

@@ -11,6 +11,7 @@ use crate::SchedulerError;
 ///
 /// With the sample `x = alpha * x0 + sigma * noise`, `alpha^2 + sigma^2 = 1`:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[non_exhaustive]
 #[serde(rename_all = "snake_case")]
 pub enum PredictionType {
     /// The noise.
@@ -23,7 +24,7 @@ pub enum PredictionType {
 
 impl PredictionType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Epsilon, Self::VPrediction, Self::Sample];
+    pub const ALL: &'static [Self] = &[Self::Epsilon, Self::VPrediction, Self::Sample];
 
     /// Its name in `scheduler_config.json`.
     pub fn name(self) -> &'static str {
@@ -59,7 +60,7 @@ impl FromStr for PredictionType {
     type Err = SchedulerError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        let found = Self::ALL.iter().copied().find(|kind| kind.name() == name);
         found.ok_or_else(|| SchedulerError::UnknownPrediction { name: name.to_owned() })
     }
 }

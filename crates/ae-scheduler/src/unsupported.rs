@@ -3,7 +3,8 @@
 //! Unknown fields are ignored as in diffusers, but a field that the sampler's diffusers class acts
 //! on must either be honoured or refused by name.
 
-use serde_json::{Map, Value};
+use ae_config::Fields;
+use serde_json::Value;
 
 use crate::SchedulerError;
 use crate::SchedulerKind::{self, Ddim, DpmSolverMultistep, Euler, EulerAncestral, Pndm};
@@ -26,8 +27,8 @@ impl Rule {
     }
 }
 
-const RULES: [Rule; 14] = [
-    Rule::fixed("trained_betas", &SchedulerKind::ALL, &["null"]),
+const RULES: &[Rule] = &[
+    Rule::fixed("trained_betas", SchedulerKind::ALL, &["null"]),
     // The Runge-Kutta warm-up, which no Stable Diffusion model uses, is diffusers' default: a PNDM file
     // that says nothing asks for it. The files of other classes never mention it, and mean none.
     Rule { option: "skip_prk_steps", kinds: &[Pndm], default: "false", supported: &["true"] },
@@ -48,7 +49,7 @@ const RULES: [Rule; 14] = [
 ];
 
 /// Refuses a config with an option that `kind` cannot honour.
-pub(crate) fn check(fields: &Map<String, Value>, kind: SchedulerKind) -> Result<(), SchedulerError> {
+pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), SchedulerError> {
     for rule in RULES.iter().filter(|rule| rule.kinds.contains(&kind)) {
         let of_another_class = fields.get("_class_name").is_some_and(|class| class.as_str() != Some(kind.class_name()));
         let silent = rule.option == "skip_prk_steps" && of_another_class;
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn every_option_is_refused_only_by_the_samplers_that_act_on_it() {
         for (field, kinds) in [
-            (r#""trained_betas": [0.1, 0.2]"#, &SchedulerKind::ALL[..]),
+            (r#""trained_betas": [0.1, 0.2]"#, SchedulerKind::ALL),
             (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral]),
             (r#""thresholding": true"#, &[Ddim, DpmSolverMultistep]),
             (r#""use_exponential_sigmas": true"#, &[Euler, DpmSolverMultistep]),
@@ -108,7 +109,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"skip_prk_steps": true, {field}}}"#);
             let name = field.split('"').nth(1).expect("a quoted name");
-            for kind in SchedulerKind::ALL {
+            for &kind in SchedulerKind::ALL {
                 match build(&json, kind) {
                     Ok(()) => assert!(!kinds.contains(&kind), "{kind} took {field}"),
                     Err(SchedulerError::Unsupported { option, .. }) => {

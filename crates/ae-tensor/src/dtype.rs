@@ -21,7 +21,7 @@ pub enum FloatType {
 
 impl FloatType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::BF16];
+    pub const ALL: &'static [Self] = &[Self::F32, Self::F16, Self::BF16];
 
     /// The burn dtype of this float type.
     pub fn dtype(self) -> DType {
@@ -62,7 +62,7 @@ impl FromStr for FloatType {
     type Err = FloatTypeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|dtype| dtype.to_string() == text);
+        let found = Self::ALL.iter().copied().find(|dtype| dtype.to_string() == text);
         found.ok_or_else(|| FloatTypeError(text.to_owned()))
     }
 }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn parses_its_own_display_and_names_what_it_refuses() {
-        for dtype in FloatType::ALL {
+        for &dtype in FloatType::ALL {
             assert_eq!(dtype.to_string().parse(), Ok(dtype));
         }
         let error = "f8".parse::<FloatType>().unwrap_err();

@@ -35,7 +35,7 @@ mod read;
 pub use ae_checkpoint::Checkpoint;
 pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
 pub use dtype::{FloatType, FloatTypeError};
-pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
+pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};
 pub use noise::{NoiseKind, NoiseKindError, NoiseSource};
 pub use operations::{Difference, OperationCheck, check_operations};

@@ -12,6 +12,7 @@ use torch_cpu::TorchCpu;
 
 /// Which of torch's generators to follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum NoiseKind {
     /// `torch.Generator("cpu")`: MT19937.
     #[default]
@@ -22,7 +23,7 @@ pub enum NoiseKind {
 
 impl NoiseKind {
     /// All of them, the default first.
-    pub const ALL: [Self; 2] = [Self::TorchCpu, Self::TorchCuda];
+    pub const ALL: &'static [Self] = &[Self::TorchCpu, Self::TorchCuda];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -48,7 +49,7 @@ impl FromStr for NoiseKind {
     type Err = NoiseKindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| NoiseKindError(text.to_owned()))
+        Self::ALL.iter().copied().find(|kind| kind.name() == text).ok_or_else(|| NoiseKindError(text.to_owned()))
     }
 }
 

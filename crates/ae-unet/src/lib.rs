@@ -44,7 +44,8 @@ mod transformer;
 mod unet;
 mod up_block;
 
-pub use config::{ConfigError, PerLevel, UNetConfig};
+pub use ae_config::ConfigError;
+pub use config::{DownBlockType, MidBlockType, PerLevel, UNetConfig, UpBlockType};
 pub use observer::AttentionObserver;
 pub use site::{AttentionKind, AttentionSite, Place};
 pub use text::ConditioningText;

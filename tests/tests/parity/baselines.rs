@@ -24,7 +24,7 @@ struct Case {
 
 impl Case {
     fn request(&self, pipeline: &Pipeline, method: Method) -> Request {
-        let class = |name: &String| SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == name).unwrap();
+        let class = |name: &String| SchedulerKind::ALL.iter().copied().find(|kind| kind.class_name() == name).unwrap();
         Request {
             negative_prompt: self.negative_prompt.clone(),
             seeds: vec![self.seed],

@@ -98,7 +98,7 @@ pub(crate) fn lora(text: &str) -> Result<LoraChoice, String> {
         None => (text, 1.0),
     };
     match strength {
-        strength if f64::is_finite(strength) => Ok(LoraChoice { path: path.into(), strength }),
+        strength if f64::is_finite(strength) => Ok(LoraChoice::new(path, strength)),
         _ => Err(format!("the strength {strength} is not finite")),
     }
 }
@@ -109,9 +109,9 @@ pub(crate) fn embedding(text: &str) -> Result<EmbeddingChoice, Infallible> {
     Ok(match text.rsplit_once(':') {
         // A colon may belong to the path.
         Some((path, token)) if !token.is_empty() && !Path::new(text).exists() && Path::new(path).exists() => {
-            EmbeddingChoice { path: path.into(), token: Some(token.to_owned()) }
+            EmbeddingChoice::new(path, Some(token.to_owned()))
         }
-        _ => EmbeddingChoice { path: text.into(), token: None },
+        _ => EmbeddingChoice::new(text, None),
     })
 }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_lora_may_have_a_strength() {
-        let choice = |path: &str, strength| Ok(LoraChoice { path: path.into(), strength });
+        let choice = |path: &str, strength| Ok(LoraChoice::new(path, strength));
         assert_eq!(lora("a.safetensors"), choice("a.safetensors", 1.0));
         assert_eq!(lora("a.safetensors:0.6"), choice("a.safetensors", 0.6));
         assert_eq!(lora("C:\\a.safetensors:-1"), choice("C:\\a.safetensors", -1.0));
@@ -133,9 +133,9 @@ mod tests {
         let here = file!().rsplit('/').next().unwrap_or_default();
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/args").join(here);
         let text = format!("{}:<toy>", folder.display());
-        let expected = EmbeddingChoice { path: folder, token: Some("<toy>".to_owned()) };
+        let expected = EmbeddingChoice::new(folder, Some("<toy>".to_owned()));
         assert_eq!(embedding(&text), Ok(expected));
-        assert_eq!(embedding("no:file"), Ok(EmbeddingChoice { path: "no:file".into(), token: None }));
+        assert_eq!(embedding("no:file"), Ok(EmbeddingChoice::new("no:file", None)));
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Engine for StudioEngine {
     }
 
     fn samplers(&self) -> Vec<String> {
-        SchedulerKind::ALL.map(|kind| kind.name().to_owned()).to_vec()
+        SchedulerKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
     }
 
     fn methods(&self) -> Vec<String> {
@@ -159,7 +159,7 @@ impl Engine for StudioEngine {
     }
 
     fn rngs(&self) -> Vec<String> {
-        NoiseKind::ALL.map(|kind| kind.name().to_owned()).to_vec()
+        NoiseKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
     }
 
     fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {

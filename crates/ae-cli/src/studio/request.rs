@@ -22,15 +22,14 @@ impl Names {
             return Err(unknown("method", method, &Self::METHODS));
         }
         let scheduler = request.scheduler.as_deref().map(|name| {
-            let known = SchedulerKind::ALL.map(SchedulerKind::name);
-            SchedulerKind::ALL
-                .into_iter()
-                .find(|kind| kind.name() == name)
-                .ok_or_else(|| unknown("scheduler", name, &known))
+            let known: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.name()).collect();
+            let mut kinds = SchedulerKind::ALL.iter().copied();
+            kinds.find(|kind| kind.name() == name).ok_or_else(|| unknown("scheduler", name, &known))
         });
         let noise = request.rng.as_deref().map(|name| {
-            let known = NoiseKind::ALL.map(NoiseKind::name);
-            NoiseKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| unknown("rng", name, &known))
+            let known: Vec<_> = NoiseKind::ALL.iter().map(|kind| kind.name()).collect();
+            let mut kinds = NoiseKind::ALL.iter().copied();
+            kinds.find(|kind| kind.name() == name).ok_or_else(|| unknown("rng", name, &known))
         });
         let eot = request.attend_and_excite.eot_normalization.as_deref().map(|name| {
             let all = [EotNormalization::Auto, EotNormalization::On, EotNormalization::Off];

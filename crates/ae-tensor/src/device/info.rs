@@ -24,7 +24,7 @@ pub struct DeviceInfo {
 
 /// Every device of every backend of this build; an error in place of one that its driver does not bring up.
 pub fn devices() -> Vec<(DeviceSpec, Result<DeviceInfo, DeviceError>)> {
-    let specs = Backend::ALL.into_iter().flat_map(|backend| {
+    let specs = Backend::ALL.iter().copied().flat_map(|backend| {
         (0..count(backend)).map(move |index| DeviceSpec::new(backend, (backend != Backend::Cpu).then_some(index)))
     });
     specs.map(|spec| (spec, DeviceInfo::of(spec))).collect()
@@ -40,7 +40,7 @@ impl DeviceInfo {
         let Opened { device, driver } = open(spec)?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let processor = format!("{} processor, {threads} thread(s)", std::env::consts::ARCH);
-        let float_types = FloatType::ALL.into_iter().filter(|dtype| dtype.is_supported_by(&device)).collect();
+        let float_types = FloatType::ALL.iter().copied().filter(|dtype| dtype.is_supported_by(&device)).collect();
         let info = Self { spec, name: processor, driver, memory: None, largest_allocation: None, float_types };
         #[cfg(feature = "gpu")]
         if let Some(Properties { name, memory, largest_allocation }) = Properties::of(&device) {

@@ -95,7 +95,7 @@ mod tests {
             (Dtype::BF16, bf16::from_f32(1.5).to_le_bytes().to_vec()),
         ];
         for (stored_as, bytes) in cases {
-            for dtype in FloatType::ALL {
+            for &dtype in FloatType::ALL {
                 let data = tensor_data(&stored(stored_as, &[1], &bytes), dtype, false).unwrap();
                 assert_eq!(data.dtype(), dtype.dtype());
                 assert_eq!(data.iter::<f32>().collect::<Vec<_>>(), [1.5], "{stored_as:?} to {dtype}");
