@@ -42,7 +42,7 @@ impl GuidedRun {
             pairs: Vec::new(),
             groups: Vec::new(),
             boxes: Vec::new(),
-            tokens: pipeline.tokenizer.max_length(),
+            tokens: pipeline.text_encoder().tokenizer.max_length(),
             family: pipeline.family,
             resolution: default_resolution(pipeline, latent_size),
             sites: &sites,

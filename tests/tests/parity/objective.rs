@@ -215,7 +215,8 @@ fn an_objective_is_told_what_it_declares_and_nothing_else() {
         message.contains("\"red\"") && message.contains("\"lion\"") && message.contains(" 2: expected a test"),
         "{message}"
     );
-    let cases: [(&dyn Fn(&mut ObjectiveInputs), &'static [Input], &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&mut ObjectiveInputs), &'static [Input], &'a str);
+    let cases: [Case<'_>; 6] = [
         (&|_| (), ALL, "pairs is missing: expected what 'everything' is about"),
         (&everything, &[Input::Subjects], "pairs is given: expected nothing, which is what 'everything' takes"),
         (&|inputs| inputs.subjects = SubjectChoice::Words(vec!["lion".into()]), &[], "subjects is given"),

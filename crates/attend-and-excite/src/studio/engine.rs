@@ -16,6 +16,7 @@ use crate::LoadedModel;
 use crate::loaded::load_options;
 
 /// Draws with one model at a time: that of the last job stays in memory.
+#[expect(missing_debug_implementations, reason = "it holds networks")]
 pub struct StudioEngine {
     catalogue: Catalogue,
     /// The default first, each with its title.
