@@ -127,7 +127,7 @@ fn beside(pictures: &[&RgbImage]) -> RgbImage {
     let (width, height) = pictures[0].dimensions();
     let mut row = RgbImage::new(width * pictures.len() as u32, height);
     for (index, picture) in pictures.iter().enumerate() {
-        imageops::replace(&mut row, *picture, i64::from(width) * index as i64, 0);
+        imageops::replace(&mut row, *picture, i64::from(width) * i64::try_from(index).expect("a few"), 0);
     }
     row
 }
