@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::prediction::Mix;
+use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::rescaled_alphas_cumprod;
 use crate::timesteps::{Spacing, index, timesteps};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};

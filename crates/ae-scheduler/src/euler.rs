@@ -3,7 +3,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::prediction::{Mix, PredictionType};
+use crate::PredictionType;
+use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::training_sigmas;
 use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
 use crate::timesteps::{Spacing, timesteps};

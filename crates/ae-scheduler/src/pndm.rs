@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use burn::tensor::Tensor;
 
-use crate::prediction::Mix;
+use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::alphas_cumprod;
 use crate::timesteps::{Spacing, index, timesteps};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};

@@ -110,6 +110,7 @@ impl FileSearch {
     /// # Errors
     ///
     /// The cache is there but cannot be read.
+    #[cfg(feature = "hub")]
     pub fn with_hub_cache(mut self, hub: &Hub) -> Result<Self, HubError> {
         self.folders.extend(hub.cached()?.into_iter().map(|model| (model.folder, MAX_DEPTH)));
         Ok(self)
@@ -205,7 +206,7 @@ impl FileSearch {
         let folders: Vec<_> = self.folders.iter().map(|(folder, _)| format!("'{}'", folder.display())).collect();
         let mut folders = if folders.is_empty() { "no folder".to_owned() } else { folders.join(", ") };
         if listing.is_cut {
-            folders += &format!(" (only the first {MAX_ENTRIES} files were looked at)");
+            folders = format!("{folders} (only the first {MAX_ENTRIES} files were looked at)");
         }
         FileSearchError::Missing { name: file.name.clone(), sha256: file.sha256.clone(), folders }
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+/// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -12,8 +13,8 @@ mod file_search;
 mod image_file;
 mod loaded;
 mod picture_settings;
-mod pool;
 pub mod png_chunks;
+mod pool;
 mod prompt;
 mod record;
 #[cfg(feature = "figures")]

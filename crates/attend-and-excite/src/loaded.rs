@@ -65,17 +65,15 @@ impl LoadedModel {
 
 /// How a model is loaded, and what is added to it.
 pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
-    let lora = |lora: &LoraRef| LoraChoice { path: lora.name.clone().into(), strength: lora.strength };
-    let embedding =
-        |embedding: &EmbeddingRef| EmbeddingChoice { path: embedding.name.clone().into(), token: embedding.token.clone() };
-    LoadOptions {
-        dtype: settings.dtype,
-        vae: settings.vae.as_ref().map(|vae| vae.name.clone().into()),
-        loras: settings.loras.iter().map(lora).collect(),
-        embeddings: settings.embeddings.iter().map(embedding).collect(),
-        low_memory,
-        prediction_type: settings.prediction_type,
-    }
+    let lora = |lora: &LoraRef| LoraChoice::new(&lora.name, lora.strength);
+    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice::new(&embedding.name, embedding.token.clone());
+    let mut options = LoadOptions::from(settings.dtype);
+    options.vae = settings.vae.as_ref().map(|vae| vae.name.clone().into());
+    options.loras = settings.loras.iter().map(lora).collect();
+    options.embeddings = settings.embeddings.iter().map(embedding).collect();
+    options.low_memory = low_memory;
+    options.prediction_type = settings.prediction_type;
+    options
 }
 
 /// The record of what was loaded: every file by its base name.
@@ -87,7 +85,7 @@ fn record(found: &FoundModel, settings: &Settings, pipeline: &Pipeline, device: 
     let mut record = Overrides::default();
     record.model = Some(found.name.clone().unwrap_or_else(|| pipeline.name().to_owned()));
     record.revision.clone_from(&found.revision);
-    record.device = Some(device.backend().to_string());
+    record.device = Some(device.backend().name().to_owned());
     record.dtype = Some(settings.dtype);
     record.prediction_type = settings.prediction_type;
     record.vae = settings.vae.as_ref().map(|vae| {
