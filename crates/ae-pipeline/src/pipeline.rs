@@ -88,7 +88,11 @@ impl Pipeline {
         settings: &Settings,
         first_step: usize,
     ) -> Result<Box<dyn Scheduler>, PipelineError> {
-        Ok(self.scheduler.build_from(kind, settings.steps, first_step)?)
+        let mut config = self.scheduler.clone();
+        if let Some(spacing) = settings.timestep_spacing {
+            config = config.with_timestep_spacing(spacing);
+        }
+        Ok(config.build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.

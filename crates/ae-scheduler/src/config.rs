@@ -10,8 +10,8 @@ use crate::euler::Euler;
 use crate::pndm::Pndm;
 use crate::schedule::BetaSchedule;
 use crate::sigmas::FinalSigmas;
-use crate::timesteps::Spacing;
 use crate::{PredictionType, Scheduler, SchedulerError, SchedulerKind, unsupported};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Largest `num_train_timesteps` accepted: a thousand times the usual one.
 const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
@@ -105,6 +105,13 @@ impl SchedulerConfig {
     pub fn with_karras_sigmas(mut self, on: bool) -> Self {
         self.use_karras_sigmas = on;
         self.karras_requested = on;
+        self
+    }
+
+    /// Sets how the timesteps are spread, whatever `timestep_spacing` of the file says.
+    #[must_use]
+    pub fn with_timestep_spacing(mut self, spacing: Spacing) -> Self {
+        self.timestep_spacing = Some(spacing);
         self
     }
 
@@ -394,6 +401,17 @@ mod tests {
             build_error("{}", SchedulerKind::DpmSolverMultistep, 1000),
             SchedulerError::Degenerate { .. }
         ));
+    }
+
+    #[test]
+    fn a_spacing_on_request_is_as_in_the_file() {
+        for (&kind, spacing) in SchedulerKind::ALL.iter().zip(Spacing::ALL.iter().cycle()) {
+            let json = format!(r#"{{"skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "{spacing}"}}"#);
+            let of_file = SchedulerConfig::from_json(&json).unwrap();
+            let on_request = SchedulerConfig::from_json(r#"{"skip_prk_steps": true, "steps_offset": 1}"#).unwrap();
+            let on_request = on_request.with_timestep_spacing(*spacing).build(kind, 7).unwrap();
+            assert_eq!(on_request.timesteps(), of_file.build(kind, 7).unwrap().timesteps(), "{kind}, {spacing}");
+        }
     }
 
     #[test]

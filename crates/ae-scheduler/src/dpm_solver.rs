@@ -6,8 +6,9 @@ use burn::tensor::Tensor;
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::{BetaSchedule, training_sigmas};
 use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
-use crate::timesteps::{Spacing, solver_timesteps};
+use crate::timesteps::solver_timesteps;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Below this number of steps `lower_order_final` makes the last one first-order.
 const FEW_STEPS: usize = 15;

@@ -7,8 +7,9 @@ use crate::PredictionType;
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::training_sigmas;
 use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
-use crate::timesteps::{Spacing, timesteps};
+use crate::timesteps::timesteps;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Both samplers: they differ in the noise level that a step walks to, and in the noise that the
 /// ancestral one adds after it.
