@@ -92,6 +92,9 @@ impl Pipeline {
         if let Some(spacing) = settings.timestep_spacing {
             config = config.with_timestep_spacing(spacing);
         }
+        if let Some(sigmas) = settings.sigmas {
+            config = config.with_sigmas(sigmas);
+        }
         Ok(config.build_from(kind, settings.steps, first_step)?)
     }
 
