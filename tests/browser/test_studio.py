@@ -377,7 +377,7 @@ def test_a_method_shows_its_own_options_and_is_drawn(open_studio, studio):
     expect(guidance).to_be_hidden()
     page.fill("#phrases", "a red car, a lion")
     with page.expect_request(f"{studio}/api/generate") as sent:
-        generate(page, steps=3)
+        generate(page, steps=40)  # long enough to be followed
     request = sent.value.post_data_json
     assert request["phrases"] == ["a red car", "a lion"]
     assert "attend_and_excite" not in request
