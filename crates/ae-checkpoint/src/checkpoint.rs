@@ -55,13 +55,6 @@ impl Checkpoint {
         first.is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
-    /// How many numbers, counted from `first`, stand behind `prefix` and a dot behind them: with
-    /// `down_blocks.0.` to `down_blocks.3.` there are four behind `down_blocks.` from 0.
-    pub(crate) fn count_from(&self, first: usize, prefix: &str) -> usize {
-        let numbers = first..first.saturating_add(self.tensors.len());
-        numbers.take_while(|number| self.has_prefix(&format!("{prefix}{number}."))).count()
-    }
-
     /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and whole numbers, such
     /// as `global_step` of a training checkpoint.
     pub fn metadata(&self) -> &BTreeMap<String, String> {

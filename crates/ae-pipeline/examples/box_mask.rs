@@ -85,10 +85,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = pipeline.generate(&request, go_on)?;
     let masked = pipeline.generate_with(&request, &mut mask, go_on)?;
 
-    let mut row = RgbImage::new(2 * width as u32, height as u32);
+    let (each, high) = plain.pictures[0].image.dimensions();
+    let mut row = RgbImage::new(2 * each, high);
     for (index, output) in [plain, masked].into_iter().enumerate() {
         let picture = framed(output.pictures[0].image.clone(), bounds);
-        imageops::replace(&mut row, &picture, (index as f64 * width) as i64, 0);
+        imageops::replace(&mut row, &picture, i64::from(each) * i64::from(u8::from(index > 0)), 0);
     }
     let path = folder.join("box-mask.png");
     row.save(&path)?;

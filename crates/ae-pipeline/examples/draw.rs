@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for request in [guided, plain] {
         let output = pipeline.generate(&request, &mut |event| {
             if let Event::Evaluated { step, losses, .. } = event {
-                println!("step {step}: loss {:.3}, most neglected: subject {}", losses.loss, losses.most_neglected());
+                let most_neglected = losses.largest_term().map_or("none", |term| &term.name);
+                println!("step {step}: loss {:.3}, most neglected: {most_neglected}", losses.loss);
             }
             ControlFlow::Continue(())
         })?;

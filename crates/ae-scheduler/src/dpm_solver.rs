@@ -81,10 +81,8 @@ fn spaced(
     // lambda = ln(alpha / sigma) falls over the timesteps: the noisiest are left out.
     let end = training_sigmas.partition_point(|sigma| -f64::from(*sigma).ln() >= config.lambda_min_clipped);
     if end == 0 {
-        return Err(SchedulerError::Field {
-            field: "lambda_min_clipped",
-            reason: format!("{} leaves no timestep: use -5.1", config.lambda_min_clipped),
-        });
+        let expected = "a value that leaves a timestep, such as -5.1";
+        return Err(config.fields.error("lambda_min_clipped", expected).into());
     }
     let spacing = config.timestep_spacing.unwrap_or(Spacing::Linspace);
     let timesteps = solver_timesteps(config, spacing, end, steps)?;

@@ -47,6 +47,7 @@ mod sigmas;
 mod timesteps;
 mod unsupported;
 
+pub use ae_config::ConfigError;
 pub use ae_settings::{PredictionType, SchedulerKind};
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;

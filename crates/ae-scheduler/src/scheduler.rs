@@ -100,8 +100,8 @@ mod tests {
                        "timestep_spacing": "leading", "steps_offset": 1, "clip_sample": false}"#;
         let config = SchedulerConfig::from_json(json).expect("a valid config");
         let configs = [config.clone(), config.with_karras_sigmas(true)];
-        let all = SchedulerKind::ALL.into_iter().flat_map(|kind| configs.clone().map(|config| (kind, config)));
-        all.filter(|(kind, config)| config.build(*kind, STEPS).is_ok()).collect()
+        let all = SchedulerKind::ALL.iter().flat_map(|kind| configs.clone().map(|config| (kind, config)));
+        all.map(|(kind, config)| (*kind, config)).filter(|(kind, config)| config.build(*kind, STEPS).is_ok()).collect()
     }
 
     fn values(tensor: &Tensor<4>) -> Vec<f32> {

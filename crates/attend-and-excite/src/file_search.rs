@@ -206,7 +206,7 @@ impl FileSearch {
         let folders: Vec<_> = self.folders.iter().map(|(folder, _)| format!("'{}'", folder.display())).collect();
         let mut folders = if folders.is_empty() { "no folder".to_owned() } else { folders.join(", ") };
         if listing.is_cut {
-            folders += &format!(" (only the first {MAX_ENTRIES} files were looked at)");
+            folders = format!("{folders} (only the first {MAX_ENTRIES} files were looked at)");
         }
         FileSearchError::Missing { name: file.name.clone(), sha256: file.sha256.clone(), folders }
     }

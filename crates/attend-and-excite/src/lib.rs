@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+/// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;

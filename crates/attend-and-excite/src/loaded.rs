@@ -65,19 +65,15 @@ impl LoadedModel {
 
 /// How a model is loaded, and what is added to it.
 pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
-    let lora = |lora: &LoraRef| LoraChoice { path: lora.name.clone().into(), strength: lora.strength };
-    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice {
-        path: embedding.name.clone().into(),
-        token: embedding.token.clone(),
-    };
-    LoadOptions {
-        dtype: settings.dtype,
-        vae: settings.vae.as_ref().map(|vae| vae.name.clone().into()),
-        loras: settings.loras.iter().map(lora).collect(),
-        embeddings: settings.embeddings.iter().map(embedding).collect(),
-        low_memory,
-        prediction_type: settings.prediction_type,
-    }
+    let lora = |lora: &LoraRef| LoraChoice::new(&lora.name, lora.strength);
+    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice::new(&embedding.name, embedding.token.clone());
+    let mut options = LoadOptions::from(settings.dtype);
+    options.vae = settings.vae.as_ref().map(|vae| vae.name.clone().into());
+    options.loras = settings.loras.iter().map(lora).collect();
+    options.embeddings = settings.embeddings.iter().map(embedding).collect();
+    options.low_memory = low_memory;
+    options.prediction_type = settings.prediction_type;
+    options
 }
 
 /// The record of what was loaded: every file by its base name.

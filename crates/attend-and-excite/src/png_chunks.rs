@@ -99,9 +99,13 @@ pub(crate) mod tests {
         let mut encoder = Encoder::new(&mut file, 1, 1);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header().unwrap();
-        before.iter().for_each(|chunk| chunk.add(&mut writer));
+        for chunk in before {
+            chunk.add(&mut writer);
+        }
         writer.write_image_data(&[1, 2, 3]).unwrap();
-        behind.iter().for_each(|chunk| chunk.add(&mut writer));
+        for chunk in behind {
+            chunk.add(&mut writer);
+        }
         writer.finish().unwrap();
         file
     }

@@ -128,9 +128,9 @@ fn figure_step(
     maps: Option<TokenMaps>,
     preview: Option<RgbImage>,
 ) -> Step {
-    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { before, during, after, updated }| {
-        let evaluations = std::iter::once(before).chain(during).chain(after);
-        StepGuidance { evaluations: evaluations.map(|losses| losses.subjects.clone()).collect(), updated: *updated }
+    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { evaluations, updated, .. }| {
+        let evaluations = evaluations.iter().map(|losses| losses.values().collect());
+        StepGuidance { evaluations: evaluations.collect(), updated: *updated }
     });
     Step { step, num_steps, timestep: trace.timestep, seconds: trace.seconds, guidance, maps, preview }
 }
@@ -148,7 +148,7 @@ pub fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]
 }
 
 /// The name of a kind in reports and in the API.
-pub fn kind_name(kind: TokenKind) -> &'static str {
+pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::Start => "start",
         TokenKind::Text => "text",

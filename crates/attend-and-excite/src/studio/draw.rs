@@ -76,7 +76,8 @@ impl Job<'_> {
         let drawn =
             draw_and_record(&self.model.pipeline, prepared, previews, &mut |event, latest| match (event, latest) {
                 (Event::Evaluated { step, iteration, losses, .. }, _) => {
-                    observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses.subjects })
+                    let losses: Vec<_> = losses.values().collect();
+                    observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses })
                 }
                 (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
                 _ => ControlFlow::Continue(()),

@@ -16,6 +16,7 @@ use crate::LoadedModel;
 use crate::loaded::load_options;
 
 /// Draws with one model at a time: that of the last job stays in memory.
+#[expect(missing_debug_implementations, reason = "it holds networks")]
 pub struct StudioEngine {
     catalogue: Catalogue,
     /// The default first, each with its title.
@@ -109,7 +110,7 @@ impl StudioEngine {
     }
 
     /// A request over the model's defaults, understood.
-    fn prepare(&self, request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
+    fn prepare(request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
         let mut own = model.pipeline.request_with(&request.overrides).map_err(refused)?;
         own.seeds = vec![seed];
         own.attention_maps = own.settings.method != Method::ComposableDiffusion;
@@ -182,7 +183,7 @@ impl Engine for StudioEngine {
         self.device(request.device.as_deref())?;
         refusals::check(given, &self.shared)?;
         if let Some(model) = self.loaded_model(listed) {
-            return self.prepare(request, &model, 0).map(drop);
+            return Self::prepare(request, &model, 0).map(drop);
         }
         // Of a model that is not loaded, the tokens are all that can be checked now.
         let weighting = given.prompt_weighting.unwrap_or_default();
@@ -204,7 +205,7 @@ impl Engine for StudioEngine {
         let device = self.device(request.device.as_deref())?;
         refusals::check(&request.overrides, &self.shared)?;
         let model = self.model(listed, device)?;
-        let prepared = self.prepare(request, &model, seed)?;
+        let prepared = Self::prepare(request, &model, seed)?;
         Job { request, listed, model: &model, prepared }.draw(observe)
     }
 }
