@@ -19,6 +19,7 @@ mod prompt;
 mod record;
 #[cfg(feature = "figures")]
 mod recorder;
+mod redraw;
 mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
@@ -36,6 +37,7 @@ pub use prompt::{Model, PromptBuilder};
 pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
+pub use redraw::Redraw;
 pub use source::{FoundModel, embedded_model};
 
 /// What the signatures of this crate mention.
