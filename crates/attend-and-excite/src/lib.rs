@@ -47,3 +47,8 @@ pub use ae_settings::{self, Overrides, Settings};
 pub use ae_tensor::{self, DeviceSpec};
 pub use burn;
 pub use image;
+
+/// Compiles the example of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
