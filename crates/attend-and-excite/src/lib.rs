@@ -13,7 +13,6 @@ mod image_file;
 mod loaded;
 mod picture_settings;
 mod pool;
-pub mod png_chunks;
 mod prompt;
 mod record;
 #[cfg(feature = "figures")]
@@ -22,6 +21,7 @@ mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
 
+pub use ae_files::png_chunks;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
