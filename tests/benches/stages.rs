@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
+use ae_guidance::{AttendAndExcite, GuidanceSettings, Subjects, aggregate_attention};
 use ae_kernels::{Kernel, Profile, WeightOrder, in_pool, linear};
 use ae_pipeline::{ModelSource, Pipeline};
 use ae_tensor::{Checkpoint, FloatType};
@@ -164,17 +164,17 @@ struct GuidedPass<'a> {
     text: ConditioningText,
     resolution: [usize; 2],
     layers: usize,
-    objective: Objective,
+    objective: AttendAndExcite,
 }
 
 impl<'a> GuidedPass<'a> {
     fn new(models: &'a Models, side: usize, text: &ConditioningText) -> Self {
         let resolution = [side.div_ceil(models.pipeline.defaults().attention_reduction); 2];
-        let sites = models.unet.attention_sites([side; 2]);
+        let sites = models.unet_config.attention_sites([side; 2]);
         let wanted = |site: &&AttentionSite| site.kind == AttentionKind::Cross && site.resolution == resolution;
         let layers = sites.iter().filter(wanted).count();
         let subjects = Subjects::new(vec![vec![2], vec![5]], 77, None).expect("subjects");
-        let objective = Objective::new(&GuidanceSettings::default(), subjects, resolution).expect("an objective");
+        let objective = AttendAndExcite::new(GuidanceSettings::default(), subjects, resolution).expect("an objective");
         Self { unet: &models.unet, text: text.narrow(1, 1), resolution, layers, objective }
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ae_pipeline::{EotNormalization, Method, Pipeline, Request, SchedulerKind, SubjectChoice};
+use ae_pipeline::{EotNormalization, Method, Pipeline, Request, SchedulerKind, StepIndex, Thresholds};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 use serde::Deserialize;
@@ -134,7 +134,7 @@ impl Case {
     /// When the fixture names one that does not exist.
     pub fn scheduler(&self) -> Option<SchedulerKind> {
         let class = self.arguments.scheduler.as_ref()?;
-        let kind = SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == class);
+        let kind = SchedulerKind::ALL.iter().copied().find(|kind| kind.class_name() == class);
         Some(kind.unwrap_or_else(|| panic!("{}: {class}", self.name)))
     }
 
@@ -142,28 +142,28 @@ impl Case {
     pub fn request(&self, pipeline: &Pipeline, guided: bool) -> Request {
         let arguments = &self.arguments;
         let mut request = pipeline.request(&arguments.prompt);
-        request.negative_prompt.clone_from(&arguments.negative_prompt);
         request.seeds = vec![arguments.seed];
-        request.height = arguments.height;
-        request.width = arguments.width;
-        request.num_inference_steps = arguments.steps;
-        request.guidance_scale = arguments.guidance_scale;
-        request.scheduler = self.scheduler();
+        let settings = &mut request.settings;
+        settings.negative_prompt.clone_from(&arguments.negative_prompt);
+        settings.height = arguments.height;
+        settings.width = arguments.width;
+        settings.steps = arguments.steps;
+        settings.guidance_scale = arguments.guidance_scale;
+        settings.scheduler = self.scheduler();
         if !guided {
-            request.method = Method::StableDiffusion;
+            settings.method = Method::StableDiffusion;
             return request;
         }
-        let mut settings = pipeline.defaults().guidance();
-        settings.max_iter_to_alter = arguments.max_iter_to_alter;
-        settings.thresholds.clone_from(&arguments.thresholds);
-        settings.scale_factor = arguments.scale_factor;
-        settings.attention_scale = arguments.attention_scale;
-        request.method = Method::AttendAndExcite {
-            subjects: SubjectChoice::Indices(arguments.tokens.clone()),
-            settings,
-            attention_resolution: Some(self.attention_resolution),
-            eot_normalization: EotNormalization::Off,
-        };
+        settings.token_indices = Some(arguments.tokens.clone());
+        let guidance = &mut settings.attend_and_excite;
+        guidance.max_iter_to_alter = StepIndex::Steps(arguments.max_iter_to_alter);
+        let thresholds = arguments.thresholds.iter();
+        guidance.thresholds =
+            Thresholds::new(thresholds.map(|(&step, &threshold)| (StepIndex::Steps(step), threshold)));
+        guidance.scale_factor = arguments.scale_factor;
+        guidance.attention_scale = arguments.attention_scale;
+        guidance.attention_res = Some(self.attention_resolution);
+        guidance.eot_normalization = EotNormalization::Off;
         request
     }
 }

@@ -3,7 +3,7 @@ use crate::metadata::{Dependency, Package, packages};
 
 /// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
 const LAYERS: [&[&str]; 9] = [
-    &["ae-settings"],
+    &["ae-config", "ae-settings"],
     &["ae-checkpoint", "ae-figures", "ae-files", "ae-hub", "ae-kernels", "ae-phrases"],
     &["ae-tensor"],
     &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],

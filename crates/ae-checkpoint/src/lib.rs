@@ -4,7 +4,7 @@
 //!   several. Nothing in a pickle is executed, and no allocation is sized by what a header claims.
 //! - [`CheckpointKind::of`] names what a checkpoint is, also the kinds that are of no use here.
 //! - [`SingleFile::split`] takes the networks out of a checkpoint in the original layout (CompVis, Stability
-//!   AI), under diffusers' names and with configs read from the shapes.
+//!   AI), under diffusers' names; [`Checkpoint::extent`] helps to read a config off their shapes.
 //! - [`Lora`] and [`Embedding`] read low-rank adaptations and textual inversions in their formats.
 //!
 //! The crate knows no tensor library: a [`StoredTensor`] is a type, a shape and bytes.
@@ -14,7 +14,7 @@
 //!
 //! let checkpoint = Checkpoint::open("v1-5-pruned-emaonly.safetensors")?;
 //! let model = SingleFile::split(&checkpoint)?;
-//! println!("{:?}: {} U-Net tensors", model.family, model.unet.weights.tensors().len());
+//! println!("{:?}: {} U-Net tensors", model.family, model.unet.tensors().len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -22,12 +22,14 @@ mod checkpoint;
 mod element;
 mod embedding;
 mod error;
+mod folder;
 mod foreign;
 mod kind;
 mod lora;
 mod mapping;
 mod open;
 mod pytorch;
+mod shapes;
 mod sharded;
 mod single_file;
 mod tensor;
@@ -38,7 +40,7 @@ pub use embedding::{Embedding, EmbeddingError};
 pub use error::OpenError;
 pub use kind::CheckpointKind;
 pub use lora::{Lora, LoraError, LoraLayer, LoraNetwork};
-pub use single_file::{Family, Network, SingleFile, SingleFileError};
+pub use single_file::{Family, SingleFile, SingleFileError};
 pub use tensor::StoredTensor;
 
 /// Compiles the example of the README.

@@ -15,6 +15,10 @@ pub(crate) enum CliError {
     Usage(String),
     #[error(transparent)]
     Draw(#[from] attend_and_excite::Error),
+    #[error(transparent)]
+    Latents(#[from] ae_pipeline::InitialLatentsError),
+    #[error(transparent)]
+    Tensors(#[from] ae_pipeline::SaveError),
     /// Which of several prompts an error belongs to.
     #[error("prompt '{prompt}': {error}")]
     Prompt { prompt: String, error: Box<CliError> },

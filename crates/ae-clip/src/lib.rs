@@ -37,7 +37,8 @@ mod tokenizer;
 mod weighting;
 mod words;
 
-pub use config::{Activation, ClipTextModelConfig, ConfigError};
+pub use ae_config::ConfigError;
+pub use config::{Activation, ClipTextModelConfig};
 pub use encoder::{ClipEncoder, ClipEncoderConfig};
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_phrases, find_subjects, subject_name, subjects_at};

@@ -62,7 +62,7 @@ impl Explanation {
         let (Some(first), Some(last)) = (guided.first(), guided.last()) else {
             let middle = (WIDTH as f32 / 2.0, HEIGHT / 2.0);
             drawing.text("no step was guided: there is no loss to show", middle, Anchor::Middle, SMALL);
-            return ((HEIGHT + KEY_HEIGHT) as u32, drawing);
+            return (rounded(HEIGHT + KEY_HEIGHT), drawing);
         };
         let shown = guided.iter().flat_map(|step| step.first.iter().chain(step.last));
         let losses = Axis::losses(shown.filter(|loss| loss.is_finite()).map(|loss| f64::from(*loss)), UP);
@@ -158,7 +158,13 @@ fn key(drawing: &mut Drawing, terms: &[Term], pens: &[Pen]) -> u32 {
         drawing.text(name, (x + SWATCH + 6.0, y + 12.0), Anchor::Start, SMALL);
         x = next;
     }
-    (y + KEY_HEIGHT) as u32
+    rounded(y + KEY_HEIGHT)
+}
+
+/// A length in whole pixels.
+#[expect(clippy::cast_sign_loss, reason = "lengths are positive")]
+fn rounded(length: f32) -> u32 {
+    length as u32
 }
 
 #[cfg(test)]
@@ -308,7 +314,7 @@ mod tests {
     fn negative_losses_are_drawn() {
         let mut explanation = explanation(1);
         for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
-            guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss = -10.0 * *loss);
+            guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss *= -10.0);
         }
         let svg = explanation.loss_svg();
         assert_eq!(curves(&svg).iter().filter(|(points, _)| *points == 25).count(), 2);

@@ -49,7 +49,7 @@ impl Anchor {
 
     /// The share of the label that lies before the place.
     fn share(self) -> f32 {
-        self as u8 as f32 / 2.0
+        f32::from(self as u8) / 2.0
     }
 }
 

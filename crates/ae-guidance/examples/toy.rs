@@ -1,15 +1,19 @@
-//! Guides a toy model: prints the loss of every subject while the latents are refined.
+//! Guides a toy model by an objective of its own: the attention of two tokens must not overlap. Prints how its terms change
+//! while the latents are refined.
 //!
 //! ```sh
 //! cargo run --release -p ae-guidance --example toy
 //! ```
 #![expect(clippy::print_stdout, reason = "an example's result")]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use ae_guidance::{Evaluation, Guidance, GuidanceSettings, Subjects};
+use ae_guidance::{
+    DenoisingStep, Evaluation, Guidance, GuidanceError, Losses, MapSet, Objective, Pass, Plan, Refinement, Score,
+    StepSize,
+};
 use ae_tensor::{DeviceSpec, NoiseKind, NoiseSource};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -18,34 +22,57 @@ use burn::tensor::activation::softmax;
 const TOKENS: usize = 7;
 const SIDE: usize = 8;
 
+/// Two tokens get much attention, but not of the same patches.
+#[derive(Debug)]
+struct Apart([usize; 2]);
+
+impl Objective for Apart {
+    fn maps(&self) -> Vec<MapSet> {
+        vec![MapSet::cross([SIDE, SIDE])]
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new(0..25, StepSize::Constant(0.5)).with_refinement([(0, Refinement::AtMost(20))])
+    }
+
+    fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
+        let maps = pass.aggregate(0, [SIDE, SIDE]);
+        let images = maps.dims()[0];
+        let [a, b] = self.0.map(|token| maps.clone().narrow(3, token, 1));
+        let per_image = |map: Tensor<4>| map.reshape([images, SIDE * SIDE]).sum_dim(1);
+        let overlap = per_image(a.clone().min_pair(b.clone()));
+        let presence = -per_image(a + b);
+        let loss = (overlap.clone() * 2.0 + presence.clone()).reshape([images]);
+        let names = ["overlap", "presence"].map(str::to_owned).into();
+        Ok(Score::new(loss, names, Tensor::cat(vec![overlap, presence], 1)))
+    }
+
+    fn is_satisfied(&self, _: usize, losses: &Losses) -> bool {
+        losses.terms[0].value < 2.0
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let device = DeviceSpec::CPU.open()?;
     let mut noise = NoiseSource::new(NoiseKind::TorchCpu, 4);
 
-    // In place of a U-Net: every patch of four channels listens to the tokens through fixed keys.
+    // In place of a U-Net: every patch of four channels attends to the tokens through fixed keys.
     let keys = noise.tensor([1, 1, 4, TOKENS], &device);
-    let model = |latents: Tensor<4>| {
+    let model = |latents: Tensor<4>, _: &[MapSet]| {
         let batch = latents.dims()[0];
         let patches = latents.reshape([batch, 1, 4, SIDE * SIDE]).swap_dims(2, 3);
-        vec![softmax(patches.matmul(keys.clone()), 3)]
+        vec![vec![softmax(patches.matmul(keys.clone()), 3)]]
     };
 
-    let settings = GuidanceSettings {
-        thresholds: BTreeMap::from([(0, 0.8)]),
-        // The toy reacts to its latents far more directly than a U-Net does.
-        attention_scale: 10.0,
-        scale_factor: 2.0,
-        ..GuidanceSettings::default()
-    };
-    let subjects = Subjects::new(vec![vec![2], vec![5]], TOKENS, None)?;
-    let guidance = Guidance::new(settings, subjects, [SIDE, SIDE])?;
-
-    println!("updates    cat    dog   loss");
+    println!("updates  overlap presence    loss");
     let mut print = |Evaluation { iteration, losses, .. }: Evaluation<'_>| {
-        println!("{iteration:>7} {:>6.3} {:>6.3} {:>6.3}", losses.subjects[0], losses.subjects[1], losses.loss);
+        let terms: Vec<_> = losses.values().map(|value| format!("{value:>8.3}")).collect();
+        println!("{iteration:>7} {} {:>7.3}", terms.join(" "), losses.loss);
         ControlFlow::Continue(())
     };
+    let mut guidance = Guidance::new(Arc::new(Apart([2, 5])))?;
     let latents = noise.tensor([1, 4, SIDE, SIDE], &device) * 0.2;
-    guidance.guide(&model, latents, 0, 50, &mut print)?.read_traces(&mut print)?;
+    let step = DenoisingStep::new(0, 50, 981.0);
+    guidance.guide(&model, latents, step, &mut print)?.read_traces(&mut print)?;
     Ok(())
 }

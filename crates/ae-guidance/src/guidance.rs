@@ -1,98 +1,114 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use ae_tensor::read;
 use burn::tensor::Tensor;
 
-use crate::{
-    AttentionModel, Evaluation, GuidanceError, GuidanceSettings, GuidanceTrace, Losses, Objective, Subjects,
-    aggregate_attention,
-};
+use crate::batch::{all, shifted};
+use crate::log::Log;
+use crate::shift::Shift;
+use crate::state::Memory;
+use crate::{AttentionModel, DenoisingStep, Evaluation, GuidanceError, GuidanceTrace, MapSet, Objective, Plan};
 
-/// Who hears of the evaluations of the loss, and can end the run.
+/// Receives the evaluations of the objective; may stop the run.
 pub type Observer<'a> = dyn FnMut(Evaluation<'_>) -> ControlFlow<()> + 'a;
 
-/// Generative semantic nursing for one prompt (paper, algorithm 1).
-#[derive(Clone, Debug)]
+/// Generative semantic nursing of one run (paper, algorithm 1): an objective, and what it remembers of the images so far.
+///
+/// Every run begins with a new one.
+#[derive(Debug)]
 pub struct Guidance {
-    settings: GuidanceSettings,
-    objective: Objective,
-    resolution: [usize; 2],
+    objective: Arc<dyn Objective>,
+    plan: Plan,
+    sets: Vec<MapSet>,
+    /// What the objective remembers of every image.
+    memories: Vec<Memory>,
 }
 
 /// Latents that guidance has shifted, and the losses it saw on the way. The device may still be computing both.
 #[derive(Debug)]
+#[must_use = "`read_traces` finds losses that are not finite"]
 pub struct Guided {
     latents: Tensor<4>,
-    step: usize,
+    gradient: Option<Tensor<4>>,
     updated: bool,
-    images: Vec<Image>,
-    unread: Option<Evaluated>,
+    log: Log,
 }
 
 impl Guidance {
-    /// Guidance that reads attention maps of `resolution` (rows, cols).
+    /// Guidance by an objective.
     ///
     /// # Errors
     ///
-    /// When a setting is outside its range or the maps are too small for the smoothing.
-    pub fn new(settings: GuidanceSettings, subjects: Subjects, resolution: [usize; 2]) -> Result<Self, GuidanceError> {
-        settings.check()?;
-        let objective = Objective::new(&settings, subjects, resolution)?;
-        Ok(Self { settings, objective, resolution })
+    /// When a step size of the objective's plan is negative or not finite.
+    pub fn new(objective: Arc<dyn Objective>) -> Result<Self, GuidanceError> {
+        let (plan, sets) = (objective.plan(), objective.maps());
+        Self { objective, plan: plan.clone(), sets, memories: Vec::new() }.with_plan(plan)
     }
 
-    /// The settings.
-    pub fn settings(&self) -> &GuidanceSettings {
-        &self.settings
+    /// With another plan than the objective's own.
+    ///
+    /// # Errors
+    ///
+    /// When a step size is negative or not finite.
+    pub fn with_plan(self, plan: Plan) -> Result<Self, GuidanceError> {
+        plan.check()?;
+        Ok(Self { plan, ..self })
     }
 
-    /// Shifts the latents at denoising step `step` of `num_steps`: refinement where the settings ask
-    /// for it, then the latent update. `observe` hears of every evaluation of the loss that a refinement
-    /// waits for, and can end the run; it hears of the last one when the traces are
+    /// Steps, step sizes and refinements.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Shifts the latents at a denoising step: refinement where the plan asks for it, then the latent update. `observe` hears
+    /// of every evaluation that a refinement waits for, and can end the run; it hears of the last one when the traces are
     /// [read](Guided::read_traces).
     ///
     /// The images of a batch do not interact: each gets the gradient of its own loss, and refinement
     /// goes on with those that still need it. At a step where nothing is to be done
-    /// ([`GuidanceSettings::is_active`]) the model does not run and there is no trace.
+    /// ([`Plan::is_active`]) the model does not run and there is no trace.
     ///
     /// As in the references, refinement looks at the loss *before* its last update, and it happens at
-    /// its steps even where `max_iter_to_alter` is smaller.
+    /// its steps even outside the altered ones.
     ///
     /// # Shapes
-    /// - latents: `[batch, channels, height, width]`, on a plain device
+    /// - latents: `[batch, channels, height, width]` on a plain device, as the model takes them; the batch is the same at every
+    ///   step
     ///
     /// # Errors
     ///
     /// [`GuidanceError::NotFinite`] when a loss is NaN or infinite, [`GuidanceError::Interrupted`] when
-    /// `observe` breaks, [`GuidanceError::Device`] when the device fails.
+    /// `observe` breaks, [`GuidanceError::Device`] when the device fails; and those of the objective.
     pub fn guide(
-        &self,
+        &mut self,
         model: &impl AttentionModel,
         latents: Tensor<4>,
-        step: usize,
-        num_steps: usize,
+        step: DenoisingStep,
         observe: &mut Observer<'_>,
     ) -> Result<Guided, GuidanceError> {
-        if !self.settings.is_active(step) {
-            return Ok(Guided { latents, step, updated: false, images: Vec::new(), unread: None });
+        let active = self.plan.is_active(step.index);
+        let images = if active { latents.dims()[0] } else { 0 };
+        let log = Log::new(Arc::clone(&self.objective), step.index, images);
+        if !active {
+            return Ok(Guided { latents, gradient: None, updated: false, log });
         }
-        let updated = step < self.settings.max_iter_to_alter;
-        let mut pass = Pass {
-            guidance: self,
-            model,
-            step,
-            step_size: self.settings.step_size(step, num_steps),
-            images: latents.split(1, 0).into_iter().map(Image::new).collect(),
-        };
-        let everyone = (0..pass.images.len()).collect();
-        let first = pass.evaluate(everyone, true);
-        let unread = match self.settings.thresholds.get(&step) {
-            Some(threshold) => pass.refine(first, (1.0 - threshold) as f32, updated, observe)?,
-            None => Some(first),
-        };
-        let Pass { images, step_size, .. } = pass;
-        let latents = images.iter().map(|image| if updated { image.shifted(step_size) } else { image.latents.clone() });
-        Ok(Guided { latents: Tensor::cat(latents.collect(), 0), step, updated, images, unread })
+        self.memories.resize_with(images, Memory::default);
+        self.memories.iter_mut().for_each(Memory::begin_step);
+        let updated = self.plan.altered_steps.contains(&step.index);
+        let step_size = self.plan.step_size.at(step.index, step.count);
+        let refinement =
+            self.plan.refinement.get(&step.index).copied().filter(|refinement| refinement.limit() != Some(0));
+
+        let Self { objective, sets, memories, .. } = self;
+        let objective = objective.as_ref();
+        let mut shift = Shift { objective, model, sets, memories, step, step_size, latents, gradient: None, log };
+        match refinement {
+            Some(refinement) => shift.refine(refinement, updated, observe)?,
+            None => shift.evaluate_without_reading(&all(images), updated)?,
+        }
+        let Shift { latents, gradient, log, .. } = shift;
+        let gradient = gradient.filter(|_| updated);
+        Ok(Guided { latents: shifted(latents, gradient.as_ref(), step_size), gradient, updated, log })
     }
 }
 
@@ -102,13 +118,13 @@ impl Guided {
         self.latents.clone()
     }
 
-    /// The gradient of every image's loss by its latents, as the latent update used it; none at a step without one.
+    /// The gradient of every image's loss by the model's input, as the latent update used it; none at a step without an
+    /// update, or where the objective says that the gradient is zero.
     ///
     /// # Shapes
     /// - output: `[batch, channels, height, width]`
     pub fn gradient(&self) -> Option<Tensor<4>> {
-        let gradients: Option<Vec<_>> = self.images.iter().map(|image| image.gradient.clone()).collect();
-        gradients.filter(|gradients| !gradients.is_empty()).map(|gradients| Tensor::cat(gradients, 0))
+        self.gradient.clone()
     }
 
     /// Waits for the losses and returns what happened to each image; nothing at a step without guidance.
@@ -116,140 +132,9 @@ impl Guided {
     /// # Errors
     ///
     /// As [`Guidance::guide`].
-    pub fn read_traces(mut self, observe: &mut Observer<'_>) -> Result<Vec<GuidanceTrace>, GuidanceError> {
-        if let Some(evaluated) = self.unread {
-            evaluated.read(self.step, &mut self.images, observe)?;
-        }
-        Ok(self.images.into_iter().map(|image| GuidanceTrace::new(image.seen, self.updated)).collect())
-    }
-}
-
-/// The images of a batch on their way through one denoising step.
-struct Pass<'a, M> {
-    guidance: &'a Guidance,
-    model: &'a M,
-    step: usize,
-    step_size: f64,
-    images: Vec<Image>,
-}
-
-/// One image of the batch.
-#[derive(Debug)]
-struct Image {
-    /// `[1, channels, rows, cols]`, plain
-    latents: Tensor<4>,
-    /// Of the loss by the latents, where it was asked for.
-    gradient: Option<Tensor<4>>,
-    /// The losses of every evaluation that was read.
-    seen: Vec<Losses>,
-    /// Refinement updates made so far.
-    updates: usize,
-}
-
-/// Losses that the device may still be computing.
-#[derive(Debug)]
-struct Evaluated {
-    /// Indices of the images.
-    chosen: Vec<usize>,
-    /// `[chosen, subjects]`
-    subject_losses: Tensor<2>,
-}
-
-impl<M: AttentionModel> Pass<'_, M> {
-    /// Iterative latent refinement of the images whose loss is above `target`; returns the evaluation that is not read.
-    fn refine(
-        &mut self,
-        first: Evaluated,
-        target: f32,
-        gradient_after: bool,
-        observe: &mut Observer<'_>,
-    ) -> Result<Option<Evaluated>, GuidanceError> {
-        let most = self.guidance.settings.max_refinement_steps;
-        if most == 0 {
-            return Ok(Some(first));
-        }
-        first.read(self.step, &mut self.images, observe)?;
-        let refined: Vec<usize> = (0..self.images.len()).filter(|&i| self.images[i].loss() > target).collect();
-        if refined.is_empty() {
-            return Ok(None);
-        }
-        let mut active = refined.clone();
-        for iteration in 0..most {
-            // The first evaluation is the one that found the loss too large: same latents, same result.
-            if iteration > 0 {
-                self.evaluate(active.clone(), true).read(self.step, &mut self.images, observe)?;
-            }
-            for &i in &active {
-                self.images[i].latents = self.images[i].shifted(self.step_size);
-                self.images[i].updates += 1;
-            }
-            active.retain(|&i| self.images[i].loss() > target);
-            if active.is_empty() {
-                break;
-            }
-        }
-        Ok(Some(self.evaluate(refined, gradient_after)))
-    }
-
-    /// One pass of the model over the chosen images, with or without the gradient. Waits for nothing.
-    fn evaluate(&mut self, chosen: Vec<usize>, gradient: bool) -> Evaluated {
-        let Guidance { objective, resolution, .. } = self.guidance;
-        let batch = Tensor::cat(chosen.iter().map(|&i| self.images[i].latents.clone()).collect(), 0);
-        let batch = if gradient { batch.autodiff().require_grad() } else { batch };
-        let maps = aggregate_attention(self.model.cross_attention(batch.clone()), *resolution);
-        let score = objective.score(objective.subject_maps(maps));
-        let mut gradients = Vec::new();
-        if gradient {
-            // The losses do not interact, so the gradient of their sum holds the gradient of each.
-            let mut by_leaf = score.loss.sum().backward();
-            let by_latents = batch.grad_remove(&mut by_leaf).expect("the loss depends on the latents");
-            gradients = by_latents.split(1, 0);
-        }
-        let mut gradients = gradients.into_iter();
-        for &index in &chosen {
-            self.images[index].gradient = gradients.next();
-        }
-        Evaluated { chosen, subject_losses: score.subject_losses.without_autodiff() }
-    }
-}
-
-impl Evaluated {
-    /// Waits for the losses, the one time that an evaluation waits for the device.
-    fn read(self, step: usize, images: &mut [Image], observe: &mut Observer<'_>) -> Result<(), GuidanceError> {
-        let losses = read(self.subject_losses)?;
-        if losses.iter().any(|loss| !loss.is_finite()) {
-            return Err(GuidanceError::NotFinite { step });
-        }
-        for (&index, losses) in self.chosen.iter().zip(losses.chunks(losses.len() / self.chosen.len())) {
-            let image = &mut images[index];
-            let losses = Losses::new(losses.to_vec());
-            let evaluation = Evaluation { step, iteration: image.updates, image: index, losses: &losses };
-            if observe(evaluation).is_break() {
-                return Err(GuidanceError::Interrupted);
-            }
-            image.seen.push(losses);
-        }
-        Ok(())
-    }
-}
-
-impl Image {
-    fn new(latents: Tensor<4>) -> Self {
-        Self { latents, gradient: None, seen: Vec::new(), updates: 0 }
-    }
-
-    /// The loss that was read last.
-    fn loss(&self) -> f32 {
-        self.seen.last().map_or(0.0, |losses| losses.loss)
-    }
-
-    /// The latents one step down the gradient (paper, equation 2), which is zero where the loss is: the references
-    /// look at the loss first and leave the latents alone, with the same result.
-    fn shifted(&self, step_size: f64) -> Tensor<4> {
-        match &self.gradient {
-            Some(gradient) => self.latents.clone() - gradient.clone() * step_size,
-            None => self.latents.clone(),
-        }
+    pub fn read_traces(self, observe: &mut Observer<'_>) -> Result<Vec<GuidanceTrace>, GuidanceError> {
+        let evaluations = self.log.finish(observe)?.into_iter();
+        Ok(evaluations.map(|evaluations| GuidanceTrace { evaluations, updated: self.updated }).collect())
     }
 }
 
@@ -262,17 +147,18 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
+    use crate::{AttendAndExcite, GuidanceSettings, Subjects};
 
     const TOKENS: usize = 6;
 
     /// Two channels on 4x4 patches listen to six tokens through fixed keys, in two heads.
-    fn toy(latents: Tensor<4>) -> Vec<Tensor<4>> {
+    fn toy(latents: Tensor<4>, _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
         let batch = latents.dims()[0];
         let keys: [[f32; TOKENS]; 2] = [[0.3, 1.1, -0.4, 0.9, -1.2, 0.1], [-0.7, 0.2, 1.3, -0.5, 0.4, 0.8]];
         let keys = Tensor::<2>::from_data(TensorData::from(keys), &Device::flex()).reshape([1, 1, 2, TOKENS]);
         let patches = latents.reshape([batch, 1, 2, 16]).swap_dims(2, 3);
         let head = |factor: f64| softmax((patches.clone() * factor).matmul(keys.clone()), 3);
-        vec![head(1.0), head(0.5)]
+        vec![vec![head(1.0), head(0.5)]]
     }
 
     fn latents(batch: usize) -> Tensor<4> {
@@ -285,17 +171,21 @@ mod tests {
         let mut settings = GuidanceSettings { attention_scale: 4.0, scale_factor: 0.5, ..Default::default() };
         change(&mut settings);
         let subjects = Subjects::new(vec![vec![1], vec![3, 4]], TOKENS, None).unwrap();
-        Guidance::new(settings, subjects, [4, 4]).unwrap()
+        Guidance::new(Arc::new(AttendAndExcite::new(settings, subjects, [4, 4]).unwrap())).unwrap()
+    }
+
+    fn at(step: usize) -> DenoisingStep {
+        DenoisingStep::new(step, 10, 500.0)
     }
 
     fn guide(
-        guidance: &Guidance,
+        guidance: &mut Guidance,
         model: &impl AttentionModel,
         latents: Tensor<4>,
         step: usize,
     ) -> Result<(Tensor<4>, Vec<GuidanceTrace>), GuidanceError> {
         let observe: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
-        let guided = guidance.guide(model, latents, step, 10, observe)?;
+        let guided = guidance.guide(model, latents, at(step), observe)?;
         Ok((guided.latents(), guided.read_traces(observe)?))
     }
 
@@ -307,21 +197,18 @@ mod tests {
     fn the_gradient_agrees_with_finite_differences() {
         const H: f32 = 1e-2;
         for smoothing in [None, Some(crate::GaussianSmoothing::default())] {
-            let guidance = guidance(|s| s.smoothing = smoothing);
-            let evaluate = |latents: Tensor<4>, gradient| {
-                let images = vec![Image::new(latents)];
-                let mut pass = Pass { guidance: &guidance, model: &toy, step: 0, step_size: 1.0, images };
-                let evaluated = pass.evaluate(vec![0], gradient);
-                evaluated.read(0, &mut pass.images, &mut |_| ControlFlow::Continue(())).unwrap();
-                pass.images.remove(0)
+            let mut guidance = guidance(|s| (s.smoothing, s.thresholds) = (smoothing, BTreeMap::new()));
+            let mut evaluate = |latents: Tensor<4>| {
+                let observe: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
+                let guided = guidance.guide(&toy, latents, at(0), observe).unwrap();
+                (guided.gradient(), guided.read_traces(observe).unwrap()[0].first().loss)
             };
-            let gradient = values(evaluate(latents(1), true).gradient.unwrap());
+            let gradient = values(evaluate(latents(1)).0.unwrap());
             let base = values(latents(1));
-            let loss_at = |i: usize, shift: f32| {
+            let mut loss_at = |i: usize, shift: f32| {
                 let mut moved = base.clone();
                 moved[i] += shift;
-                let z = Tensor::from_data(TensorData::new(moved, [1, 2, 4, 4]), &Device::flex());
-                evaluate(z, false).loss()
+                evaluate(Tensor::from_data(TensorData::new(moved, [1, 2, 4, 4]), &Device::flex())).1
             };
             assert!(gradient.iter().any(|g| g.abs() > 1e-3));
             for (i, g) in gradient.iter().enumerate() {
@@ -333,22 +220,22 @@ mod tests {
 
     #[test]
     fn an_update_lowers_the_loss() {
-        let guidance = guidance(|s| s.thresholds = BTreeMap::new());
-        let (shifted, trace) = guide(&guidance, &toy, latents(1), 0).unwrap();
-        let (_, again) = guide(&guidance, &toy, shifted, 0).unwrap();
-        assert!(again[0].before.loss < trace[0].before.loss);
-        assert!(trace[0].updated && trace[0].after.is_none());
+        let mut guidance = guidance(|s| s.thresholds = BTreeMap::new());
+        let (shifted, trace) = guide(&mut guidance, &toy, latents(1), 0).unwrap();
+        let (_, again) = guide(&mut guidance, &toy, shifted, 0).unwrap();
+        assert!(again[0].first().loss < trace[0].first().loss);
+        assert!(trace[0].updated && trace[0].refinement_steps() == 0);
     }
 
     #[test]
     fn a_batch_is_guided_as_its_images_alone() {
-        let guidance = guidance(|s| {
+        let mut guidance = guidance(|s| {
             s.thresholds = BTreeMap::from([(0, 0.55)]);
             s.max_refinement_steps = 4;
         });
-        let (together, traces) = guide(&guidance, &toy, latents(3), 0).unwrap();
+        let (together, traces) = guide(&mut guidance, &toy, latents(3), 0).unwrap();
         for (i, image) in latents(3).split(1, 0).into_iter().enumerate() {
-            let (alone, trace) = guide(&guidance, &toy, image, 0).unwrap();
+            let (alone, trace) = guide(&mut guidance, &toy, image, 0).unwrap();
             for (a, b) in values(alone).iter().zip(values(together.clone().narrow(0, i, 1))) {
                 assert!((a - b).abs() < 1e-6);
             }
@@ -359,19 +246,19 @@ mod tests {
     #[test]
     fn a_pass_of_a_refinement_has_only_the_images_that_still_need_it() {
         let batches = RefCell::new(Vec::new());
-        let counting = |latents: Tensor<4>| {
+        let counting = |latents: Tensor<4>, sets: &[MapSet]| {
             batches.borrow_mut().push(latents.dims()[0]);
-            toy(latents)
+            toy(latents, sets)
         };
         // The loss of the second image, and a little less than that of the third: one rests, one is done soon, one goes on.
-        let (_, traces) = guide(&guidance(|_| ()), &toy, latents(3), 5).unwrap();
-        let mut losses: Vec<_> = traces.iter().map(|trace| trace.before.loss).collect();
+        let (_, traces) = guide(&mut guidance(|_| ()), &toy, latents(3), 5).unwrap();
+        let mut losses: Vec<_> = traces.iter().map(|trace| trace.first().loss).collect();
         losses.sort_by(f32::total_cmp);
-        let guidance = guidance(|s| {
+        let mut guidance = guidance(|s| {
             s.thresholds = BTreeMap::from([(0, 1.0 - f64::from(losses[1] * 0.99))]);
             s.max_refinement_steps = 6;
         });
-        let (_, traces) = guide(&guidance, &counting, latents(3), 0).unwrap();
+        let (_, traces) = guide(&mut guidance, &counting, latents(3), 0).unwrap();
         let updates: Vec<_> = traces.iter().map(GuidanceTrace::refinement_steps).collect();
         let refined = updates.iter().filter(|&&updates| updates > 0).count();
         let most = *updates.iter().max().unwrap();
@@ -385,64 +272,63 @@ mod tests {
     #[test]
     fn refinement_stops_one_update_late_and_runs_the_model_no_more_than_needed() {
         let batches = RefCell::new(Vec::new());
-        let counting = |latents: Tensor<4>| {
+        let counting = |latents: Tensor<4>, sets: &[MapSet]| {
             batches.borrow_mut().push(latents.dims()[0]);
-            toy(latents)
+            toy(latents, sets)
         };
         // A threshold the first update reaches: the reference still makes one more.
-        let first = guidance(|s| s.thresholds = BTreeMap::new());
-        let (shifted, trace) = guide(&first, &counting, latents(1), 0).unwrap();
-        let (_, next) = guide(&first, &counting, shifted, 0).unwrap();
-        let between = f64::from(f32::midpoint(trace[0].before.loss, next[0].before.loss));
+        let mut first = guidance(|s| s.thresholds = BTreeMap::new());
+        let (shifted, trace) = guide(&mut first, &counting, latents(1), 0).unwrap();
+        let (_, next) = guide(&mut first, &counting, shifted, 0).unwrap();
+        let between = f64::from(f32::midpoint(trace[0].first().loss, next[0].first().loss));
         batches.borrow_mut().clear();
 
-        let refining = guidance(|s| s.thresholds = BTreeMap::from([(0, 1.0 - between)]));
-        let (_, trace) = guide(&refining, &counting, latents(1), 0).unwrap();
+        let mut refining = guidance(|s| s.thresholds = BTreeMap::from([(0, 1.0 - between)]));
+        let (_, trace) = guide(&mut refining, &counting, latents(1), 0).unwrap();
         assert_eq!(trace[0].refinement_steps(), 2);
-        assert_eq!(trace[0].during.len(), 1);
         // Before, before the second update, after: the reference runs the first of them twice.
         assert_eq!(*batches.borrow(), [1, 1, 1]);
     }
 
     #[test]
     fn refinement_is_bounded() {
-        let guidance = guidance(|s| {
+        let mut guidance = guidance(|s| {
             s.thresholds = BTreeMap::from([(0, 1.0)]);
             s.max_refinement_steps = 3;
         });
-        let (_, trace) = guide(&guidance, &toy, latents(1), 0).unwrap();
+        let (_, trace) = guide(&mut guidance, &toy, latents(1), 0).unwrap();
         assert_eq!(trace[0].refinement_steps(), 3);
     }
 
     #[test]
     fn later_steps_are_left_alone() {
-        let guidance = guidance(|s| s.max_iter_to_alter = 2);
-        let never = |_: Tensor<4>| -> Vec<Tensor<4>> { panic!("the model must not run") };
-        let (same, trace) = guide(&guidance, &never, latents(1), 5).unwrap();
+        let mut guidance = guidance(|s| s.max_iter_to_alter = 2);
+        let never = |_: Tensor<4>, _: &[MapSet]| -> Vec<Vec<Tensor<4>>> { panic!("the model must not run") };
+        let (same, trace) = guide(&mut guidance, &never, latents(1), 5).unwrap();
         assert_eq!(values(same), values(latents(1)));
         assert!(trace.is_empty());
     }
 
     #[test]
     fn refinement_alone_happens_beyond_the_altered_steps() {
-        let guidance = guidance(|s| {
+        let mut guidance = guidance(|s| {
             s.max_iter_to_alter = 0;
             s.thresholds = BTreeMap::from([(7, 1.0)]);
             s.max_refinement_steps = 2;
         });
-        let (shifted, trace) = guide(&guidance, &toy, latents(1), 7).unwrap();
+        let (shifted, trace) = guide(&mut guidance, &toy, latents(1), 7).unwrap();
         assert_eq!((trace[0].refinement_steps(), trace[0].updated), (2, false));
         assert_ne!(values(shifted), values(latents(1)));
     }
 
     #[test]
     fn the_observer_hears_every_evaluation_and_can_end_the_run() {
-        let guidance = guidance(|s| {
+        let mut guidance = guidance(|s| {
             s.thresholds = BTreeMap::from([(0, 1.0)]);
             s.max_refinement_steps = 5;
         });
         let mut seen = Vec::new();
-        let result = guidance.guide(&toy, latents(2), 0, 10, &mut |evaluation| {
+        let result = guidance.guide(&toy, latents(2), at(0), &mut |evaluation| {
             seen.push((evaluation.iteration, evaluation.image));
             if evaluation.iteration == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -454,12 +340,12 @@ mod tests {
     #[test]
     fn an_update_waits_for_no_loss() {
         for (thresholds, heard_early) in [(BTreeMap::new(), 0), (BTreeMap::from([(3, 1.0)]), 3)] {
-            let guidance = guidance(|s| {
+            let mut guidance = guidance(|s| {
                 s.thresholds = thresholds;
                 s.max_refinement_steps = 3;
             });
             let mut heard = 0;
-            let guided = guidance.guide(&toy, latents(1), 3, 10, &mut |_| {
+            let guided = guidance.guide(&toy, latents(1), at(3), &mut |_| {
                 heard += 1;
                 ControlFlow::Continue(())
             });
@@ -476,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_not_finite_is_an_error() {
-        let broken = |latents: Tensor<4>| toy(latents * f32::NAN);
-        let error = guide(&guidance(|_| ()), &broken, latents(1), 3).unwrap_err();
+        let broken = |latents: Tensor<4>, sets: &[MapSet]| toy(latents * f32::NAN, sets);
+        let error = guide(&mut guidance(|_| ()), &broken, latents(1), 3).unwrap_err();
         assert_eq!(error, GuidanceError::NotFinite { step: 3 });
     }
 }

@@ -1,21 +1,23 @@
 use burn::tensor::Tensor;
 
-/// What guidance needs of a denoiser: its cross-attention for given latents, at one timestep and for
-/// one prompt.
+use crate::MapSet;
+
+/// What guidance needs of a denoiser: its attention for given latents, at one timestep and for one prompt.
 pub trait AttentionModel {
-    /// The cross-attention probabilities of every layer at the guided resolution.
+    /// The attention probabilities of every layer of each set, set by set.
     ///
     /// The latents may be tracked by autodiff, and their number may differ from call to call:
     /// refinement goes on with the images that need it.
     ///
     /// # Shapes
-    /// - latents: `[batch, channels, height, width]`
-    /// - output: one or more of `[batch, heads, rows * cols, tokens]`
-    fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>>;
+    /// - latents: `[batch, channels, height, width]`, as the denoiser takes them
+    /// - output: for each set one or more of `[batch, heads, rows * cols, tokens]`; for self-attention the last axis is
+    ///   `rows * cols` too
+    fn attention(&self, latents: Tensor<4>, sets: &[MapSet]) -> Vec<Vec<Tensor<4>>>;
 }
 
-impl<F: Fn(Tensor<4>) -> Vec<Tensor<4>>> AttentionModel for F {
-    fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
-        self(latents)
+impl<F: Fn(Tensor<4>, &[MapSet]) -> Vec<Vec<Tensor<4>>>> AttentionModel for F {
+    fn attention(&self, latents: Tensor<4>, sets: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
+        self(latents, sets)
     }
 }

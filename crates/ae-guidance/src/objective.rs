@@ -1,93 +1,124 @@
-use burn::tensor::activation::{relu, softmax};
-use burn::tensor::{Tensor, TensorData};
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
 
-use crate::{GuidanceError, GuidanceSettings, Subjects};
+use burn::tensor::Tensor;
 
-/// The loss of Attend-and-Excite over aggregated attention maps (paper, equation 1).
-#[derive(Clone, Debug)]
-pub struct Objective {
-    subjects: Subjects,
-    attention_scale: f64,
-    smoothing: Option<crate::GaussianSmoothing>,
-}
+use crate::{GuidanceError, Losses, MapSet, Plan, State, aggregate_attention};
 
-/// What the [`Objective`] says of a batch of attention maps.
-#[derive(Clone, Debug)]
-pub struct Score {
-    /// Loss of every subject, `max(0, 1 - max of its map)`: `[batch, subjects]`
-    pub subject_losses: Tensor<2>,
-    /// Loss of every image, that of its most neglected subject: `[batch]`
-    pub loss: Tensor<1>,
-}
+/// A loss over attention maps, whose gradient by the latents guides sampling.
+///
+/// The objective says what it reads ([`maps`](Self::maps)), when and how far the latents are shifted ([`plan`](Self::plan)),
+/// and what the loss is ([`evaluate`](Self::evaluate)). [`Guidance`](crate::Guidance) does the rest. The images of a batch must
+/// not interact: each gets the gradient of its own loss. What an objective remembers of an image belongs into the [`State`] of
+/// the [`Pass`], not into the objective: so it is always that of the right image, and a new run begins without it.
+pub trait Objective: Debug + Send + Sync {
+    /// The attention that [`evaluate`](Self::evaluate) reads; the denoiser forms no other probabilities.
+    fn maps(&self) -> Vec<MapSet>;
 
-impl Objective {
+    /// The steps, step sizes and refinements. It is read once for each run.
+    fn plan(&self) -> Plan;
+
+    /// The loss of every image of a pass.
+    ///
+    /// Where the gradient is wanted, the maps are tracked by autodiff. Choices that are made on the host (a threshold, a
+    /// connected component) may read them back with [`ae_tensor::read`]; they carry no gradient.
+    ///
     /// # Errors
     ///
-    /// When maps of `resolution` (rows, cols) are too small for the smoothing.
-    pub fn new(settings: &GuidanceSettings, subjects: Subjects, resolution: [usize; 2]) -> Result<Self, GuidanceError> {
-        let [rows, cols] = resolution;
-        if let Some(smoothing) = settings.smoothing.filter(|s| rows.min(cols) <= s.radius()) {
-            return Err(GuidanceError::MapTooSmall { rows, cols, kernel_size: smoothing.kernel_size });
-        }
-        Ok(Self { subjects, attention_scale: settings.attention_scale, smoothing: settings.smoothing })
-    }
+    /// What keeps the objective from being computed.
+    fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError>;
 
-    /// The map of every subject: its share in the softmax over tokens, smoothed.
-    ///
-    /// A subject of several tokens has the sum of their shares: how much of a patch's attention goes
-    /// to the subject.
-    ///
-    /// # Shapes
-    /// - maps: `[batch, rows, cols, tokens]`, as [`aggregate_attention`](crate::aggregate_attention)
-    ///   gives them
-    /// - output: `[batch, subjects, rows, cols]`
-    pub fn subject_maps(&self, maps: Tensor<4>) -> Tensor<4> {
-        let [batch, rows, cols, _] = maps.dims();
-        let window = self.subjects.window();
-        let (width, count) = (window.len(), self.subjects.count());
-        let selection = TensorData::new(self.subjects.selection(), [1, width, count]);
-        let selection = Tensor::<3>::from_data(selection, &maps.device().without_autodiff());
+    /// Whether an image with these losses needs no refinement at denoising step `step`.
+    fn is_satisfied(&self, step: usize, losses: &Losses) -> bool;
 
-        let logits = maps.narrow(3, window.start, width) * self.attention_scale;
-        let probs = softmax(logits, 3).reshape([batch, rows * cols, width]);
-        let subject_maps = probs.matmul(selection).swap_dims(1, 2).reshape([batch, count, rows, cols]);
-        match self.smoothing {
-            Some(smoothing) => smoothing.forward(subject_maps),
-            None => subject_maps,
-        }
-    }
-
-    /// # Shapes
-    /// - subject_maps: `[batch, subjects, rows, cols]`
-    pub fn score(&self, subject_maps: Tensor<4>) -> Score {
-        let [batch, subjects, rows, cols] = subject_maps.dims();
-        let maxima = subject_maps.reshape([batch, subjects, rows * cols]).max_dim(2).reshape([batch, subjects]);
-        // Not a clamp: the gradient is to be zero where the loss is, also where the maximum is exactly 1.
-        let subject_losses = relu(-maxima + 1.0);
-        let loss = subject_losses.clone().max_dim(1).reshape([batch]);
-        Score { subject_losses, loss }
+    /// Whether these losses say that the gradient is zero. Where it is for all images and the losses are known, it is not
+    /// computed.
+    fn has_zero_gradient(&self, losses: &Losses) -> bool {
+        let _ = losses;
+        false
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use burn::tensor::Device;
+/// A denoising step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DenoisingStep {
+    /// Its index. A run that leaves out steps at the beginning (image-to-image) counts them.
+    pub index: usize,
+    /// Number of steps, also counting those left out.
+    pub count: usize,
+    /// The denoiser's timestep.
+    pub timestep: f64,
+}
 
-    use super::*;
+impl DenoisingStep {
+    /// Step `index` of `count`, at a timestep of the denoiser.
+    pub fn new(index: usize, count: usize, timestep: f64) -> Self {
+        Self { index, count, timestep }
+    }
+}
 
-    /// As `max(0, 1 - maximum)` in Python, whose latent update is left out where the loss is zero.
-    #[test]
-    fn a_subject_with_all_the_attention_has_no_loss_and_no_gradient() {
-        let settings = GuidanceSettings::default();
-        let objective = Objective::new(&settings, Subjects::new(vec![vec![1]], 3, None).unwrap(), [3, 3]).unwrap();
-        for maximum in [1.0, 1.5] {
-            let mut maps = [[[[0.25_f32; 3]; 3]]];
-            maps[0][0][1][2] = maximum;
-            let maps = Tensor::<4>::from_data(maps, &Device::flex()).autodiff().require_grad();
-            let loss = objective.score(maps.clone()).loss.sum();
-            let gradient = maps.grad(&loss.backward()).unwrap().into_data();
-            assert!(gradient.iter::<f32>().all(|value| value == 0.0), "{maximum}: {gradient:?}");
-            assert!(loss.into_scalar::<f32>().abs() < f32::EPSILON);
-        }
+/// One pass of the denoiser over some images of the batch, as an [`Objective`] sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pass<'a> {
+    /// The denoising step.
+    pub step: DenoisingStep,
+    /// The probabilities of every layer of each of the objective's [`maps`](Objective::maps), set by set, each
+    /// `[images, heads, rows * cols, tokens]`.
+    pub maps: Vec<Vec<Tensor<4>>>,
+    /// What the objective remembers of these images.
+    pub state: State<'a>,
+}
+
+impl Pass<'_> {
+    /// The mean over heads and layers of set `index`, see [`aggregate_attention`].
+    ///
+    /// # Shapes
+    /// - output: `[images, rows, cols, tokens]`
+    ///
+    /// # Panics
+    ///
+    /// When the maps of the set are not of the resolution.
+    pub fn aggregate(&self, index: usize, resolution: [usize; 2]) -> Tensor<4> {
+        aggregate_attention(self.maps[index].clone(), resolution)
+    }
+
+    /// The pass as an objective sees it that is a part of another, such as a sum: `sets` of the maps, and under `name` a state of
+    /// its own.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many sets.
+    pub fn part(&mut self, sets: Range<usize>, name: &str) -> Pass<'_> {
+        Pass { step: self.step, maps: self.maps[sets].to_vec(), state: self.state.part(name) }
+    }
+}
+
+/// What an [`Objective`] says of the images of a pass.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Score {
+    /// Loss of every image, for the latent update: `[images]`
+    pub loss: Tensor<1>,
+    /// Loss of every image in a refinement, where it is another: `[images]`
+    pub refinement_loss: Option<Tensor<1>>,
+    /// What the loss consists of, for the record and for [`Objective::is_satisfied`]: `[images, terms]`
+    pub terms: Tensor<2>,
+    /// The name of every term.
+    pub names: Arc<[String]>,
+}
+
+impl Score {
+    /// A loss `[images]` that consists of named terms `[images, terms]`.
+    pub fn new(loss: Tensor<1>, names: Arc<[String]>, terms: Tensor<2>) -> Self {
+        Self { loss, refinement_loss: None, terms, names }
+    }
+
+    /// With another loss `[images]` in refinements.
+    #[must_use]
+    pub fn with_refinement_loss(self, refinement_loss: Tensor<1>) -> Self {
+        Self { refinement_loss: Some(refinement_loss), ..self }
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::{GaussianSmoothing, GuidanceError};
+use crate::{GaussianSmoothing, GuidanceError, Plan, Refinement, StepSize};
 
 /// The parameters of the method; the default is the paper's.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,16 +39,12 @@ impl Default for GuidanceSettings {
 }
 
 impl GuidanceSettings {
-    /// Whether anything happens at denoising step `step`.
-    pub fn is_active(&self, step: usize) -> bool {
-        step < self.max_iter_to_alter || self.thresholds.contains_key(&step)
-    }
-
-    /// Step size of the latent update at `step` of `num_steps` timesteps.
-    pub fn step_size(&self, step: usize, num_steps: usize) -> f64 {
-        let (start, end) = self.scale_range;
-        let fraction = if num_steps > 1 { step as f64 / (num_steps - 1) as f64 } else { 0.0 };
-        self.scale_factor * (start + (end - start) * fraction).sqrt()
+    /// Steps, step sizes and refinements.
+    pub fn plan(&self) -> Plan {
+        let step_size = StepSize::Decay { scale: self.scale_factor, range: self.scale_range };
+        let refinement = Refinement::AtMost(self.max_refinement_steps);
+        Plan::new(0..self.max_iter_to_alter, step_size)
+            .with_refinement(self.thresholds.keys().map(|&step| (step, refinement)))
     }
 
     /// # Errors
@@ -76,14 +72,11 @@ impl GuidanceSettings {
 mod tests {
     use super::*;
 
-    /// `20 * np.sqrt(np.linspace(1.0, 0.5, 51))[[0, 10, 20, 50]]`
     #[test]
-    fn step_sizes_are_the_papers() {
-        let settings = GuidanceSettings::default();
-        for (step, expected) in [(0, 20.0), (10, 18.973_665_96), (20, 17.888_543_82), (50, 14.142_135_62)] {
-            assert!((settings.step_size(step, 51) - expected).abs() < 1e-6);
-        }
-        assert!((settings.step_size(0, 1) - 20.0).abs() < 1e-12);
+    fn the_plan_is_the_papers() {
+        let refinement = [0, 10, 20].map(|step| (step, Refinement::AtMost(20)));
+        let step_size = StepSize::Decay { scale: 20.0, range: (1.0, 0.5) };
+        assert_eq!(GuidanceSettings::default().plan(), Plan::new(0..25, step_size).with_refinement(refinement));
     }
 
     #[test]

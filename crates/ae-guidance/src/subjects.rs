@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::GuidanceError;
 
@@ -9,6 +10,7 @@ pub struct Subjects {
     positions: Vec<Vec<usize>>,
     /// The positions that take part in the softmax.
     window: Range<usize>,
+    names: Arc<[String]>,
 }
 
 impl Subjects {
@@ -30,7 +32,28 @@ impl Subjects {
             let (first, last) = (window.start, window.end.saturating_sub(1));
             return Err(GuidanceError::Token { position, first, last });
         }
-        Ok(Self { positions, window })
+        let names = positions.iter().map(|positions| {
+            let positions: Vec<_> = positions.iter().map(usize::to_string).collect();
+            format!("token {}", positions.join("+"))
+        });
+        Ok(Self { names: names.collect(), positions, window })
+    }
+
+    /// With these names in the record, one for each subject, instead of token positions.
+    ///
+    /// # Panics
+    ///
+    /// When there are more or fewer names than subjects.
+    #[must_use]
+    pub fn with_names(mut self, names: Vec<String>) -> Self {
+        assert_eq!(names.len(), self.count(), "one name for each subject");
+        self.names = names.into();
+        self
+    }
+
+    /// The name of every subject.
+    pub fn names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
     }
 
     /// Number of subjects.

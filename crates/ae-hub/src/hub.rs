@@ -519,9 +519,12 @@ mod tests {
     #[test]
     fn a_renamed_repository_is_found_and_gets_the_token() {
         let repo = FakeRepo::stable_diffusion();
-        let server = Server::start(move |request: &Request| match request.path.contains("org/old") {
-            true => Reply::status(307).header("location", &request.path.replace("org/old", "org/model")),
-            false => repo.answer(request),
+        let server = Server::start(move |request: &Request| {
+            if request.path.contains("org/old") {
+                Reply::status(307).header("location", &request.path.replace("org/old", "org/model"))
+            } else {
+                repo.answer(request)
+            }
         });
         let cache = tempfile::tempdir().unwrap();
         let id = ModelId::parse("org/old@v1").unwrap();

@@ -13,9 +13,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ae_pipeline::{
-    AttentionKind, AttentionProcessor, AttentionSite, Method, ModelSource, Pipeline, Request, SubjectChoice,
-};
+use ae_pipeline::{AttentionKind, AttentionProcessor, AttentionSite, Method, ModelSource, Pipeline, SubjectChoice};
 use ae_tensor::{DeviceSpec, FloatType};
 use burn::tensor::{Tensor, TensorData};
 use image::{Rgb, RgbImage, imageops};
@@ -71,7 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
     let pipeline = Pipeline::load(&ModelSource::folder(model), FloatType::F32, &DeviceSpec::CPU.open()?)?;
-    let request = Request { seeds: vec![seed], method: Method::StableDiffusion, ..pipeline.request(&prompt) };
+    let mut request = pipeline.request(&prompt);
+    request.seeds = vec![seed];
+    request.settings.method = Method::StableDiffusion;
     let tokens = pipeline.tokenize(&prompt)?;
     let subjects = SubjectChoice::Words(vec![subject]).resolve(&tokens)?;
     // The end token and the padding speak of the whole prompt, thus of the subject too.
@@ -85,10 +85,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = pipeline.generate(&request, go_on)?;
     let masked = pipeline.generate_with(&request, &mut mask, go_on)?;
 
-    let mut row = RgbImage::new(2 * width as u32, height as u32);
+    let (each, high) = plain.pictures[0].image.dimensions();
+    let mut row = RgbImage::new(2 * each, high);
     for (index, output) in [plain, masked].into_iter().enumerate() {
         let picture = framed(output.pictures[0].image.clone(), bounds);
-        imageops::replace(&mut row, &picture, (index as f64 * width) as i64, 0);
+        imageops::replace(&mut row, &picture, i64::from(each) * i64::from(u8::from(index > 0)), 0);
     }
     let path = folder.join("box-mask.png");
     row.save(&path)?;

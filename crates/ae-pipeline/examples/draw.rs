@@ -13,7 +13,7 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ae_pipeline::{Event, Method, ModelSource, Pipeline, Request};
+use ae_pipeline::{Event, Method, ModelSource, Pipeline};
 use ae_tensor::{DeviceSpec, FloatType};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,16 +24,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = arguments.next().map_or(embedded, Into::into);
 
     let pipeline = Pipeline::load(&ModelSource::folder(model), FloatType::F32, &DeviceSpec::CPU.open()?)?;
-    let guided = Request { seeds: vec![seed], ..pipeline.request(prompt) };
-    let plain = Request { method: Method::StableDiffusion, ..guided.clone() };
+    let guided = pipeline.request(prompt).with(|request| request.seeds = vec![seed]);
+    let plain = guided.clone().with(|request| request.settings.method = Method::StableDiffusion);
     for request in [guided, plain] {
         let output = pipeline.generate(&request, &mut |event| {
             if let Event::Evaluated { step, losses, .. } = event {
-                println!("step {step}: loss {:.3}, most neglected: subject {}", losses.loss, losses.most_neglected());
+                let most_neglected = losses.largest_term().map_or("none", |term| &term.name);
+                println!("step {step}: loss {:.3}, most neglected: {most_neglected}", losses.loss);
             }
             ControlFlow::Continue(())
         })?;
-        let path = std::env::temp_dir().join(format!("{}-{seed}.png", request.method.name()));
+        let path = std::env::temp_dir().join(format!("{}-{seed}.png", request.settings.method.name()));
         output.pictures[0].image.save(&path)?;
         println!("{}", path.display());
     }

@@ -28,7 +28,7 @@ pub enum Event<'a> {
         iteration: usize,
         /// Index of the picture within the request's seeds.
         picture: usize,
-        /// Its losses, in the order of the subjects.
+        /// Its losses.
         losses: &'a Losses,
     },
     /// A denoising step ended.
@@ -44,7 +44,7 @@ pub enum Event<'a> {
         /// The latents after the step, `[pictures, channels, rows, cols]`;
         /// [`Pipeline::decode`](crate::Pipeline::decode) makes pictures of them.
         latents: &'a Tensor<4>,
-        /// The gradient of each picture's loss, of the same shape, as the step's last latent update used it; none at a step
+        /// The gradient of each picture's loss by the U-Net's input, of the same shape, as the step's last latent update used it; none at a step
         /// without one.
         gradient: Option<&'a Tensor<4>>,
     },

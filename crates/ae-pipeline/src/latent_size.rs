@@ -13,7 +13,8 @@ pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usi
         (None, Some(latents)) => latents.size().map(|side| side.saturating_mul(scale)),
         (None, None) => pipeline.default_size(),
     };
-    let sides = [("height", request.settings.height.unwrap_or(height)), ("width", request.settings.width.unwrap_or(width))];
+    let sides =
+        [("height", request.settings.height.unwrap_or(height)), ("width", request.settings.width.unwrap_or(width))];
     for (option, side) in sides {
         if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
             let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");

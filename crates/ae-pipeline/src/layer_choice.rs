@@ -79,6 +79,18 @@ impl LayerChoice {
     }
 }
 
+/// The layers whose paths some patterns mean, in the order of the pass.
+pub(crate) fn find_layers(
+    patterns: &[String],
+    sites: &[AttentionSite],
+) -> Result<Vec<AttentionSite>, LayerChoiceError> {
+    for pattern in patterns {
+        LayerChoice { pattern: pattern.clone(), heads: Vec::new() }.resolve(sites)?;
+    }
+    let meant = |site: &&AttentionSite| patterns.iter().any(|pattern| matches(pattern, &site.path()));
+    Ok(sites.iter().filter(meant).copied().collect())
+}
+
 /// Whether a text is what a pattern says, in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };

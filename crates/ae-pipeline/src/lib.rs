@@ -8,8 +8,7 @@
 //! ```no_run
 //! use std::ops::ControlFlow;
 //!
-//! use ae_pipeline::{ModelSource, Pipeline};
-//! use ae_tensor::{DeviceSpec, FloatType};
+//! use ae_pipeline::{DeviceSpec, FloatType, ModelSource, Pipeline};
 //!
 //! let device = DeviceSpec::CPU.open()?;
 //! let pipeline = Pipeline::load(&ModelSource::folder("stable-diffusion-v1-4"), FloatType::F32, &device)?;
@@ -19,6 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod additions;
 mod attention;
 mod attention_maps;
 mod automatic_subjects;
@@ -27,6 +27,7 @@ mod conditioning;
 mod defaults;
 mod error;
 mod event;
+mod folder;
 mod generate;
 mod guided_run;
 mod init_image;
@@ -36,6 +37,7 @@ mod layer_choice;
 mod load;
 mod model_files;
 mod model_index;
+mod objective;
 mod options;
 mod output;
 mod phrases;
@@ -49,7 +51,6 @@ mod source;
 mod stages;
 mod tensor_recorder;
 mod trace;
-mod weight_files;
 
 pub use attention_maps::AttentionMaps;
 pub use composition::{PromptPart, prompt_parts};
@@ -59,30 +60,32 @@ pub use event::Event;
 pub use generate::Processor;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
-pub use load::{load_tokenizer, open_network};
+pub use load::load_tokenizer;
+pub use model_files::{ModelFiles, open_model};
+pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
-pub use request::{Request, SubjectChoice};
+pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
 pub use tensor_recorder::{SaveError, TensorRecorder};
 pub use trace::{StepTrace, Trace};
-pub use weight_files::ModelPart;
 
 // What a caller needs to fill in a request or to read an output.
-pub use ae_checkpoint::{Family, Network};
+pub use ae_checkpoint::Family;
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
-pub use ae_guidance::{GuidanceTrace, Losses};
+pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
     AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
     Settings, SettingsError, StepIndex, Thresholds,
 };
+pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
 
 /// Compiles the example of the README.

@@ -2,7 +2,7 @@ use ae_clip::{Subject, TokenizedPrompt, subject_name};
 use ae_settings::{Method, Settings};
 use image::RgbImage;
 
-use crate::attention::CrossAttentionLayers;
+use crate::attention::AttentionLayers;
 use crate::conditioning::PromptTexts;
 use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
@@ -24,7 +24,7 @@ pub struct Prepared {
     subjects: Vec<Subject>,
     pub(crate) guided: Option<GuidedRun>,
     /// Layers whose attention each step reports, if requested.
-    pub(crate) shown: Option<CrossAttentionLayers>,
+    pub(crate) shown: Option<AttentionLayers>,
 }
 
 impl Pipeline {
@@ -34,13 +34,13 @@ impl Pipeline {
     ///
     /// When an option is outside its range or a subject is not in the prompt.
     pub fn prepare(&self, request: &Request) -> Result<Prepared, PipelineError> {
-        let Request { settings, seeds, init_image, latents, attention_maps } = request.clone();
+        let Request { mut settings, seeds, init_image, latents, attention_maps, .. } = request.clone();
         settings.check()?;
         if seeds.is_empty() {
             let expected = "at least one seed".to_owned();
             return Err(PipelineError::Option { option: "seeds", value: "empty".to_owned(), expected });
         }
-        let mut settings = Settings { seed: seeds[0], ..settings };
+        settings.seed = seeds[0];
         if init_image.is_some() && latents.is_some() {
             let (value, expected) = ("given with an initial image".to_owned(), "one of the two".to_owned());
             return Err(PipelineError::Option { option: "latents", value, expected });
@@ -55,15 +55,18 @@ impl Pipeline {
         let texts = PromptTexts::new(self, &settings, attention_maps)?;
         let prompt = &texts.prompt.prompt;
         let choice = SubjectChoice::of(&settings);
-        let subjects = match choice.resolve(prompt) {
-            // Only guidance needs a subject where nobody named one.
-            Err(PipelineError::NoSubject { .. }) if settings.method != Method::AttendAndExcite => Vec::new(),
-            subjects => subjects?,
+        let guided = GuidedRun::set_up(self, request, prompt, latent_size)?;
+        let subjects = match &guided {
+            Some(guided) => guided.subjects.clone(),
+            None => match choice.resolve(prompt) {
+                // Only guidance needs a subject where nobody named one.
+                Err(PipelineError::NoSubject { .. }) if choice == SubjectChoice::Auto => Vec::new(),
+                subjects => subjects?,
+            },
         };
-        let guided = GuidedRun::set_up(self, &settings, &subjects, prompt, latent_size)?;
-        let shown = attention_maps.then(|| match &guided {
-            Some(guided) => Ok(guided.layers),
-            None => CrossAttentionLayers::find(self, latent_size, None),
+        let shown = attention_maps.then(|| {
+            let read = guided.iter().flat_map(|guided| &guided.layers).find(|layers| layers.are_cross());
+            read.map_or_else(|| AttentionLayers::default_of(self, latent_size), |layers| Ok(layers.clone()))
         });
         let shown = shown.transpose()?;
 

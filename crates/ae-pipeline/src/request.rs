@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use ae_clip::{Subject, TokenizedPrompt, find_subjects, subjects_at};
 use ae_settings::{Overrides, Settings};
 use image::RgbImage;
 
 use crate::automatic_subjects::automatic_subjects;
-use crate::{InitialLatents, Pipeline, PipelineError};
+use crate::{InitialLatents, ObjectiveFactory, ObjectiveInputs, Pipeline, PipelineError};
 
 /// What to draw: settings, and what settings cannot hold.
 ///
@@ -21,6 +23,8 @@ pub struct Request {
     pub init_image: Option<RgbImage>,
     /// Initial latents to start from instead of the noise of the seeds.
     pub latents: Option<InitialLatents>,
+    /// An objective of the caller's own, which guides instead of [`Settings::method`].
+    pub objective: Option<OwnObjective>,
     /// Show the observer the attention maps of every step ([`Event::Denoised`](crate::Event::Denoised)).
     pub attention_maps: bool,
 }
@@ -28,7 +32,37 @@ pub struct Request {
 impl Request {
     /// One image with the seed of the settings.
     pub fn new(settings: Settings) -> Self {
-        Self { seeds: vec![settings.seed], settings, init_image: None, latents: None, attention_maps: false }
+        Self {
+            seeds: vec![settings.seed],
+            settings,
+            init_image: None,
+            latents: None,
+            objective: None,
+            attention_maps: false,
+        }
+    }
+
+    /// The request with a change.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// An objective of the caller's own.
+#[derive(Clone, Debug)]
+pub struct OwnObjective {
+    /// What the objective is told about the prompt.
+    pub inputs: ObjectiveInputs,
+    /// Makes the objective.
+    pub factory: Arc<dyn ObjectiveFactory>,
+}
+
+/// The same factory, not another one with the same parameters.
+impl PartialEq for OwnObjective {
+    fn eq(&self, other: &Self) -> bool {
+        self.inputs == other.inputs && Arc::ptr_eq(&self.factory, &other.factory)
     }
 }
 

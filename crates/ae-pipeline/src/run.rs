@@ -1,16 +1,15 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_guidance::{Evaluation, Guided};
+use ae_guidance::{DenoisingStep, Evaluation, Guidance, Guided};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::attention::GuidedUNet;
+use crate::attention::{AttentionLayers, GuidedUNet};
 use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
-use crate::attention::CrossAttentionLayers;
 use crate::init_image::{draw, image_tensor};
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
@@ -22,6 +21,8 @@ pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
     prepared: &'a Prepared,
     scheduler: Box<dyn Scheduler>,
+    /// Guidance from the beginning of the run, with what it remembers; none for methods without.
+    pub(crate) guidance: Option<Guidance>,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
     /// What the run starts from, and its factor: as [`Event::Started`] has them.
@@ -42,22 +43,20 @@ impl<'a> Run<'a> {
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
         let mut draw = || draw(&mut noise, shape, &pipeline.device);
 
-        let initial = match &prepared.init_image {
-            Some(image) => {
-                let size = prepared.latent_size.map(|side| side * pipeline.vae_config.scale());
-                // The order of diffusers' draws: first the sample of the encoder, then the noise.
-                let encoded = pipeline.vae.get()?.encode(image_tensor(image, size, &pipeline.device)).sample(draw());
-                (scheduler.add_noise(encoded, draw()), 1.0)
-            }
-            None => {
-                // Drawn in any case, so that the steps of a sampler that draws find the generators where they were.
-                let (drawn, given) = (draw(), prepared.latents.as_ref());
-                let given = given.map(|given| given.tensor(&pipeline.device));
-                (given.unwrap_or(drawn), scheduler.init_noise_sigma())
-            }
+        let initial = if let Some(image) = &prepared.init_image {
+            let size = prepared.latent_size.map(|side| side * pipeline.vae_config.scale());
+            // The order of diffusers' draws: first the sample of the encoder, then the noise.
+            let encoded = pipeline.vae.get()?.encode(image_tensor(image, size, &pipeline.device)).sample(draw());
+            (scheduler.add_noise(encoded, draw()), 1.0)
+        } else {
+            // Drawn in any case, so that the steps of a sampler that draws find the generators where they were.
+            let (drawn, given) = (draw(), prepared.latents.as_ref());
+            let given = given.map(|given| given.tensor(&pipeline.device));
+            (given.unwrap_or(drawn), scheduler.init_noise_sigma())
         };
         let latents = initial.0.clone() * initial.1;
-        Ok(Self { pipeline, prepared, scheduler, conditioning, noise, initial, latents })
+        let guidance = prepared.guided.as_ref().map(|guided| Guidance::new(guided.objective.clone())).transpose()?;
+        Ok(Self { pipeline, prepared, scheduler, guidance, conditioning, noise, initial, latents })
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
@@ -83,7 +82,7 @@ impl<'a> Run<'a> {
                 self.go_on_with(guided, step);
             }
             let gradient = guided.as_ref().and_then(Guided::gradient);
-            let mut collector = self.prepared.shown.as_ref().map(CrossAttentionLayers::collector);
+            let mut collector = self.prepared.shown.as_ref().map(AttentionLayers::collector);
             let prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
@@ -127,28 +126,31 @@ impl<'a> Run<'a> {
         Texts { prompt, all }
     }
 
-    /// The U-Net's input shifted by Attend-and-Excite; none at a step without guidance.
+    /// The U-Net's input shifted by guidance; none at a step without guidance.
     ///
     /// The gradient is by what the U-Net sees, so that a shift means the same whatever the scale of the sampler's latents:
     /// by Euler's own latents it would be divided by their scale, and so would its effect once more.
     pub(crate) fn guide(
-        &self,
+        &mut self,
         unet: &UNet2DConditionModel,
         texts: &Texts,
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let Some(GuidedRun { guidance, layers }) = &self.prepared.guided else { return Ok(None) };
+        let (Some(guidance), Some(GuidedRun { layers, .. })) = (&mut self.guidance, &self.prepared.guided) else {
+            return Ok(None);
+        };
         let timesteps = self.scheduler.timesteps();
-        let index = self.prepared.first_step + step;
-        if !guidance.settings().is_active(index) {
+        // Image-to-image counts the full schedule: the plan belongs to noise levels.
+        let first_step = self.prepared.first_step;
+        let at = DenoisingStep::new(first_step + step, first_step + timesteps.len(), timesteps[step]);
+        if !guidance.plan().is_active(at.index) {
             return Ok(None);
         }
-        let model = GuidedUNet { unet, timestep: timesteps[step], text: &texts.prompt, layers };
+        let model = GuidedUNet { unet, timestep: at.timestep, text: &texts.prompt, layers };
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let mut observe = tell(observe, step, timesteps.len());
-        // Image-to-image counts the full schedule: thresholds belong to noise levels.
-        Ok(Some(guidance.guide(&model, input, index, self.prepared.first_step + timesteps.len(), &mut observe)?))
+        Ok(Some(guidance.guide(&model, input, at, &mut observe)?))
     }
 
     /// Carries what guidance did to the U-Net's input back to the latents.

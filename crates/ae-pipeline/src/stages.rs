@@ -1,8 +1,7 @@
 use std::ops::ControlFlow;
 
+use ae_guidance::{Guidance, Plan};
 use ae_tensor::{compute_on, read};
-
-use ae_settings::{Method, StepIndex, Thresholds};
 
 use crate::run::Run;
 use crate::{Pipeline, PipelineError, Request};
@@ -14,9 +13,9 @@ pub struct Stages {
     pub text_embeddings: Vec<f32>,
     /// The noise prediction with classifier-free guidance, at the first latents.
     pub noise_prediction: Vec<f32>,
-    /// The guidance loss of every subject at the first latents; none for plain sampling.
+    /// The terms of the guidance loss at the first latents, of Attend-and-Excite the loss of every subject; none for plain sampling.
     pub losses: Vec<f32>,
-    /// The gradient of the largest of them by the latents; none for plain sampling.
+    /// The gradient of the loss by the U-Net's input; none for plain sampling.
     pub gradient: Vec<f32>,
 }
 
@@ -27,17 +26,19 @@ impl Pipeline {
     ///
     /// As [`generate`](Self::generate).
     pub fn stages(&self, request: &Request) -> Result<Stages, PipelineError> {
-        let mut request = request.clone();
-        if request.settings.method == Method::AttendAndExcite {
-            request.settings.attend_and_excite.thresholds = Thresholds::none();
-            request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(1);
-        }
-        compute_on(&self.device, || self.stages_here(&request))
+        compute_on(&self.device, || self.stages_here(request))
     }
 
     fn stages_here(&self, request: &Request) -> Result<Stages, PipelineError> {
         let prepared = self.prepare(request)?;
-        let run = Run::set_up(self, &prepared)?;
+        let mut run = Run::set_up(self, &prepared)?;
+        // One update at the first step in place of the plan.
+        let first = prepared.first_step;
+        let once = |guidance: Guidance| {
+            let plan = Plan::new(first..first + 1, guidance.plan().step_size);
+            guidance.with_plan(plan)
+        };
+        run.guidance = run.guidance.map(once).transpose()?;
         let unet = self.unet.get()?;
         let texts = run.read_texts(&unet);
         let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;
@@ -45,7 +46,7 @@ impl Pipeline {
         if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
             gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();
             let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
-            losses = traces.into_iter().flat_map(|trace| trace.before.subjects).collect();
+            losses = traces.iter().flat_map(|trace| trace.first().values()).collect();
         }
         Ok(Stages { text_embeddings: read(run.conditioning.keys)?, noise_prediction, losses, gradient })
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ae_tensor::{ComputeError, read};
-use ae_unet::{AttentionProcessor, AttentionSite, UNet2DConditionModel};
+use ae_unet::{AttentionProcessor, AttentionSite};
 use burn::tensor::Tensor;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
@@ -41,7 +41,7 @@ use crate::{Event, LayerChoice, Pipeline, PipelineError, Prepared, Processor};
 /// | --- | --- | --- |
 /// | `latents.initial` | picture, channel, row, column | noise that the run starts from, before it is multiplied by `init_noise_sigma` |
 /// | `latents.step.007` | the same | latents after the step |
-/// | `gradient.step.007` | the same | gradient of the loss that the step's last latent update used; only at steps with one |
+/// | `gradient.step.007` | the same | gradient of the loss by the U-Net's input, that the step's last latent update used; only at steps with one |
 /// | `attention.step.007.LAYER` | text and picture, head, query, key | probabilities of a chosen layer in the step's noise prediction |
 ///
 /// The first axis of an attention has the pictures with the negative prompt, then with the prompt (or its parts); in a
@@ -91,11 +91,9 @@ impl TensorRecorder {
     ///
     /// # Errors
     ///
-    /// When a choice means no layer or a head that is not there, that is not there.
+    /// When a choice means no layer, or a head that is not there.
     pub fn new(pipeline: &Pipeline, prepared: &Prepared, choices: &[LayerChoice]) -> Result<Self, PipelineError> {
-        // The layout alone: parameters of a network that is not loaded take no memory.
-        let layout = UNet2DConditionModel::new(&pipeline.unet_config, &pipeline.device);
-        let sites = layout.attention_sites(prepared.latent_size);
+        let sites = pipeline.unet_config.attention_sites(prepared.latent_size);
         let mut layers: HashMap<_, Vec<_>> = HashMap::new();
         for choice in choices {
             for (site, heads) in choice.resolve(&sites)? {

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The record of one picture's run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Trace {
-    /// The subjects, in the order of the losses; none for plain sampling.
+    /// The subjects; none for plain sampling.
     pub subjects: Vec<Subject>,
     /// Every denoising step.
     pub steps: Vec<StepTrace>,

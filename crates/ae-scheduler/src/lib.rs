@@ -47,7 +47,8 @@ mod sigmas;
 mod timesteps;
 mod unsupported;
 
-pub use ae_settings::{PredictionType, SchedulerKind};
+pub use ae_config::ConfigError;
+pub use ae_settings::{PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing};
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
 pub use scheduler::Scheduler;

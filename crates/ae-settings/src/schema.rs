@@ -24,20 +24,20 @@ pub fn json_schema() -> Value {
             Some(group) => {
                 let method = Method::ALL.iter().find(|method| method.own_options().contains(&group));
                 let title = method.map_or(group, |method| method.title());
-                let group = all.entry(group).or_insert_with(|| object(title, Map::new()));
-                group["properties"].as_object_mut().expect("an object")
+                let group = all.entry(group).or_insert_with(|| object(title, &Map::new()));
+                group["properties"].as_object_mut().unwrap_or_else(|| unreachable!("an object"))
             }
         };
         members.insert(option.name.to_owned(), Value::Object(schema));
     }
-    let mut schema = object("Settings", all);
+    let mut schema = object("Settings", &all);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     let method = |method: &Method| json!({ "name": method, "title": method.title(), "options": method.own_options() });
     schema["x-methods"] = Method::ALL.iter().map(method).collect();
     schema
 }
 
-fn object(title: &str, properties: Map<String, Value>) -> Value {
+fn object(title: &str, properties: &Map<String, Value>) -> Value {
     json!({ "type": "object", "title": title, "properties": properties, "additionalProperties": false })
 }
 
@@ -100,7 +100,7 @@ impl Kind {
         let file = |more: &[(&str, &str)]| {
             let all = [("name", "string"), ("sha256", "string")];
             let members = all.iter().chain(more).map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind })));
-            let mut file = object("File", members.collect());
+            let mut file = object("File", &members.collect());
             file["required"] = json!(["name"]);
             file
         };

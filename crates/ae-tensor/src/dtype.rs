@@ -10,7 +10,7 @@ pub trait BurnFloat {
     fn dtype(self) -> DType;
 
     /// Whether a device computes in this type.
-    fn is_supported_by(self, device: &Device) -> bool;
+    fn is_supported_by(&self, device: &Device) -> bool;
 }
 
 impl BurnFloat for FloatType {
@@ -22,7 +22,7 @@ impl BurnFloat for FloatType {
         }
     }
 
-    fn is_supported_by(self, device: &Device) -> bool {
+    fn is_supported_by(&self, device: &Device) -> bool {
         let dtype = match self {
             Self::F32 => FloatDType::F32,
             Self::F16 => FloatDType::F16,

@@ -36,7 +36,7 @@ pub use ae_checkpoint::Checkpoint;
 pub use ae_settings::{FloatType, NoiseKind};
 pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
 pub use dtype::BurnFloat;
-pub use load::{CheckpointError, KeyRules, MismatchReport, load_weights};
+pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights};
 pub use lora::{LoraMismatch, apply_lora};
 pub use noise::NoiseSource;
 pub use operations::{Difference, OperationCheck, check_operations};

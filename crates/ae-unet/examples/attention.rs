@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let unet = UNet2DConditionModel::load(&config, &weights, FloatType::F32, &device)?;
 
     let side = config.sample_size;
-    for site in unet.attention_sites([side, side]) {
+    for site in config.attention_sites([side, side]) {
         println!("{site}");
     }
 

@@ -45,7 +45,8 @@ mod transformer;
 mod unet;
 mod up_block;
 
-pub use config::{ConfigError, PerLevel, UNetConfig};
+pub use ae_config::ConfigError;
+pub use config::{DownBlockType, MidBlockType, PerLevel, UNetConfig, UpBlockType};
 pub use processor::{AttentionProcessor, observe_attention};
 pub use site::{AttentionKind, AttentionSite, Place};
 pub use text::ConditioningText;

@@ -160,14 +160,18 @@ mod tests {
     }
 
     /// Two levels with attention, seven transformers.
-    fn unet() -> UNet2DConditionModel {
+    fn config() -> UNetConfig {
         let config = r#"{
             "sample_size": 8, "block_out_channels": [8, 16], "layers_per_block": 1, "norm_num_groups": 4,
             "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
             "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
             "attention_head_dim": 2, "cross_attention_dim": 8
         }"#;
-        let model = UNet2DConditionModel::new(&UNetConfig::from_json(config).unwrap(), &Device::flex());
+        UNetConfig::from_json(config).unwrap()
+    }
+
+    fn unet() -> UNet2DConditionModel {
+        let model = UNet2DConditionModel::new(&config(), &Device::flex());
         model.map(&mut Fill(NoiseSource::new(NoiseKind::TorchCpu, 1)))
     }
 
@@ -248,7 +252,7 @@ mod tests {
     #[test]
     fn probabilities_have_the_shape_that_the_site_says() {
         let unet = unet();
-        let (sites, mut seen) = (unet.attention_sites([8, 8]), Vec::new());
+        let (sites, mut seen) = (config().attention_sites([8, 8]), Vec::new());
         let look = |site: &AttentionSite, probs: Tensor<4>| {
             let [rows, cols] = site.resolution;
             let keys = if is_cross(site) { TOKENS } else { rows * cols };
@@ -356,7 +360,7 @@ mod tests {
         let unet = unet();
         let (text, weights) = (text(&unet), random([2, 4, 8, 8], 6));
         // The cross-attention of the mid block, of 4x4 patches.
-        let site = unet.attention_sites([8, 8])[5];
+        let site = config().attention_sites([8, 8])[5];
         let map = random([2, site.heads, 16, TOKENS], 8).abs();
         let loss = |map: Tensor<4>| {
             let mut inject = Change(|asked: &AttentionSite| *asked == site, |_: &_, _| map.clone());
@@ -382,7 +386,7 @@ mod tests {
         let (unet, mut third) = (unet(), Third(Vec::new()));
         let ended = unet.try_forward_with(latents(), TIMESTEP, &text(&unet), &mut Some(&mut third));
         let (site, probs) = ended.break_value().expect("the pass was ended");
-        let cross: Vec<_> = unet.attention_sites([8, 8]).into_iter().filter(is_cross).collect();
+        let cross: Vec<_> = config().attention_sites([8, 8]).into_iter().filter(is_cross).collect();
         assert_eq!(third.0, cross[..3]);
         assert_eq!((site, probs.dims()), (cross[2], [2, 2, 16, TOKENS]));
     }

@@ -3,8 +3,9 @@
 use ae_tensor::nn::ResnetBlock2DConfig;
 use burn::tensor::Device;
 
-use crate::UNetConfig;
+use crate::config::{DownBlockType, UpBlockType};
 use crate::transformer::{Transformer2DModel, TransformerConfig};
+use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 
 /// The sizes of one block of the U-Net.
 #[derive(Clone, Debug)]
@@ -24,6 +25,38 @@ impl BlockShape {
 }
 
 impl UNetConfig {
+    /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in
+    /// which a processor is asked.
+    pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
+        let mut sites = Vec::new();
+        let mut visit = |place, block, shape: &BlockShape, resolution| {
+            let Some(TransformerConfig { heads, layers: depths, .. }) = shape.transformer else { return };
+            for (layer, depth) in (0..shape.transformers).flat_map(|layer| (0..depths).map(move |depth| (layer, depth)))
+            {
+                for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
+                    sites.push(AttentionSite { place, block, layer, depth, kind, heads, resolution });
+                }
+            }
+        };
+        let mut resolution = latent_size;
+        let mut larger = Vec::new();
+        for (block, down) in self.down_shapes().iter().enumerate() {
+            visit(Place::Down, block, down, resolution);
+            if down.resample {
+                larger.push(resolution);
+                resolution = resolution.map(|side| side.div_ceil(2));
+            }
+        }
+        visit(Place::Mid, 0, &self.mid_shape(), resolution);
+        for (block, up) in self.up_shapes().iter().enumerate() {
+            visit(Place::Up, block, up, resolution);
+            if up.resample {
+                resolution = larger.pop().unwrap_or(latent_size);
+            }
+        }
+        sites
+    }
+
     /// Width of the time embedding.
     pub(crate) fn time_embed_dim(&self) -> usize {
         4 * self.block_out_channels[0]
@@ -45,13 +78,13 @@ impl UNetConfig {
             cross_attention_dim: self.cross_attention_dim,
             norm_num_groups: self.norm_num_groups,
             use_linear_projection: self.use_linear_projection,
-            layers: self.transformer_layers_per_block,
+            layers: self.transformer_layers_per_block.at(level),
         }
     }
 
     pub(crate) fn down_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
-        let level_shape = |(level, kind): (usize, &String)| {
+        let level_shape = |(level, &kind): (usize, &DownBlockType)| {
             let channels = self.block_out_channels[level];
             let before = self.block_out_channels[level.saturating_sub(1)];
             let resnets = (0..self.layers_per_block)
@@ -60,7 +93,7 @@ impl UNetConfig {
             BlockShape {
                 channels,
                 resnets,
-                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformer: (kind == DownBlockType::CrossAttnDownBlock2D).then(|| self.transformer(level)),
                 transformers: self.layers_per_block,
                 resample: level != last,
             }
@@ -83,7 +116,7 @@ impl UNetConfig {
     pub(crate) fn up_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
         let layers = self.layers_per_block + 1;
-        let block_shape = |(block, kind): (usize, &String)| {
+        let block_shape = |(block, &kind): (usize, &UpBlockType)| {
             let level = last - block;
             let channels = self.block_out_channels[level];
             let coming = self.block_out_channels[(level + 1).min(last)];
@@ -99,7 +132,7 @@ impl UNetConfig {
             BlockShape {
                 channels,
                 resnets,
-                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformer: (kind == UpBlockType::CrossAttnUpBlock2D).then(|| self.transformer(level)),
                 transformers: layers,
                 resample: level != 0,
             }

@@ -1,8 +1,9 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
@@ -11,9 +12,8 @@ use burn::tensor::{DType, Device, Tensor};
 use crate::down_block::DownBlock2D;
 use crate::embedding::{TimeProjection, TimestepEmbedding};
 use crate::mid_block::MidBlock2D;
-use crate::transformer::{Transformer2DModel, TransformerSite};
 use crate::up_block::UpBlock2D;
-use crate::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, Place, UNetConfig};
+use crate::{AttentionProcessor, ConditioningText, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
 /// (diffusers' `models/unets/unet_2d_condition.py`).
@@ -65,6 +65,16 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
+    }
+
+    /// Loads a folder in diffusers' layout (`unet`): `config.json`, and the weights in any of their formats.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind of model. The error names the file.
+    pub fn from_folder(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CheckpointError> {
+        let Component { config, weights } = Component::from_folder(folder, dtype != FloatType::F32)?;
+        Self::load(&config, &weights, dtype, device)
     }
 
     /// Keys and values of text embeddings, for any number of passes.
@@ -153,38 +163,5 @@ impl UNet2DConditionModel {
         }
         let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
         ControlFlow::Continue(channels_first(output).cast(DType::F32))
-    }
-
-    /// Every attention layer of a pass over latents of `latent_size` (rows, cols), in the order in
-    /// which a processor is asked.
-    pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
-        let mut sites = Vec::new();
-        let mut visit = |place, block, attentions: &[Transformer2DModel], resolution| {
-            for (layer, transformer) in attentions.iter().enumerate() {
-                for depth in 0..transformer.depth() {
-                    for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
-                        let site = TransformerSite { place, block, layer };
-                        sites.push(transformer.site(site, depth, kind, resolution));
-                    }
-                }
-            }
-        };
-        let mut resolution = latent_size;
-        let mut larger = Vec::new();
-        for (block, down) in self.down_blocks.iter().enumerate() {
-            visit(Place::Down, block, &down.attentions, resolution);
-            if !down.downsamplers.is_empty() {
-                larger.push(resolution);
-                resolution = resolution.map(|side| side.div_ceil(2));
-            }
-        }
-        visit(Place::Mid, 0, &self.mid_block.attentions, resolution);
-        for (block, up) in self.up_blocks.iter().enumerate() {
-            visit(Place::Up, block, &up.attentions, resolution);
-            if !up.upsamplers.is_empty() {
-                resolution = larger.pop().unwrap_or(latent_size);
-            }
-        }
-        sites
     }
 }

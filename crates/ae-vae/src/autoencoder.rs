@@ -1,5 +1,7 @@
+use std::path::Path;
+
 use ae_tensor::nn::{Conv2d, channels_first, channels_last};
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -78,6 +80,16 @@ impl AutoencoderKL {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Loads a folder in diffusers' layout (`vae`): `config.json`, and the weights in any of their formats.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind of model. The error names the file.
+    pub fn from_folder(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CheckpointError> {
+        let Component { config, weights } = Component::from_folder(folder, dtype != FloatType::F32)?;
+        Self::load(&config, &weights, dtype, device)
     }
 
     /// Latents of a picture.

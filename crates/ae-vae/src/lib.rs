@@ -11,8 +11,9 @@ mod encoder;
 mod mid_block;
 mod tiling;
 
+pub use ae_config::ConfigError;
 pub use autoencoder::{AutoencoderKL, LatentDistribution};
-pub use config::{ConfigError, VaeConfig};
+pub use config::VaeConfig;
 pub use tiling::VaeTiling;
 
 /// Compiles the example of the README.

@@ -14,17 +14,19 @@ mod image_processor;
 mod resample;
 mod scorer;
 mod templates;
-mod weights;
+mod vision_config;
 
+pub use ae_config::ConfigError;
 pub use blip::{
-    BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig,
-    BlipVisionConfig, CaptionError, CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+    BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipTextConfig, CaptionError, CaptionOptions,
+    Captioner, CaptionerError, GenerationOptions, OptionsError,
 };
-pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
+pub use clip::{ClipConfig, ClipError, ClipModel, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
 pub use image_processor::{ImageProcessor, ImageProcessorError};
 pub use scorer::ClipScorer;
 pub use templates::IMAGENET_TEMPLATES;
+pub use vision_config::VisionConfig;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

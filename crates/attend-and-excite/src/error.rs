@@ -40,6 +40,21 @@ pub enum Error {
         /// What is wrong with it.
         source: image::ImageError,
     },
+    /// A picture whose settings cannot be read.
+    #[error(transparent)]
+    PictureSettings(#[from] crate::PictureSettingsError),
+    /// Values of another program's picture that cannot be honoured.
+    #[error(transparent)]
+    Unsupported(#[from] ae_settings::a1111::UnsupportedValues),
+    /// A file of settings that is not found.
+    #[error(transparent)]
+    FileSearch(#[from] crate::FileSearchError),
+    /// A picture that was drawn from another one, which its settings do not name.
+    #[error("'{picture}' was drawn from an initial image that it does not name: give that image", picture = picture.display())]
+    NoInitImage {
+        /// The picture.
+        picture: PathBuf,
+    },
     /// A thread that cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+#[cfg(feature = "hub")]
+use ae_hub::{Hub, HubError};
 use ae_settings::FileRef;
 
 use crate::FileHashes;
@@ -110,7 +111,7 @@ impl FileSearch {
     ///
     /// The cache is there but cannot be read.
     #[cfg(feature = "hub")]
-    pub fn with_hub_cache(mut self, hub: &ae_hub::Hub) -> Result<Self, ae_hub::HubError> {
+    pub fn with_hub_cache(mut self, hub: &Hub) -> Result<Self, HubError> {
         self.folders.extend(hub.cached()?.into_iter().map(|model| (model.folder, MAX_DEPTH)));
         Ok(self)
     }
@@ -205,7 +206,7 @@ impl FileSearch {
         let folders: Vec<_> = self.folders.iter().map(|(folder, _)| format!("'{}'", folder.display())).collect();
         let mut folders = if folders.is_empty() { "no folder".to_owned() } else { folders.join(", ") };
         if listing.is_cut {
-            let _ = write!(folders, " (only the first {MAX_ENTRIES} files were looked at)");
+            folders = format!("{folders} (only the first {MAX_ENTRIES} files were looked at)");
         }
         FileSearchError::Missing { name: file.name.clone(), sha256: file.sha256.clone(), folders }
     }
@@ -487,7 +488,7 @@ mod tests {
         assert!(found(&[]).is_err());
     }
 
-    #[cfg(all(unix, feature = "hub"))]
+    #[cfg(unix)]
     #[test]
     fn models_of_the_hub_are_found_without_reading_them() {
         let folder = tempfile::tempdir().unwrap();
@@ -501,7 +502,7 @@ mod tests {
         std::fs::create_dir_all(snapshot.join("unet")).unwrap();
         std::os::unix::fs::symlink(Path::new("../../../blobs").join(&blob), snapshot.join(UNET)).unwrap();
 
-        let hub = ae_hub::Hub::new(ae_hub::HubSettings::new(folder.path())).unwrap();
+        let hub = Hub::new(ae_hub::HubSettings::new(folder.path())).unwrap();
         let search = FileSearch::new([""; 0]).with_hashes(FileHashes::default()).with_hub_cache(&hub).unwrap();
         let file = |sha256: &str| FileRef { name: UNET.to_owned(), sha256: Some(sha256.to_owned()) };
         assert_eq!(search.find_model(&[file(&blob)]).unwrap(), snapshot);

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+/// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
@@ -17,6 +18,7 @@ mod prompt;
 mod record;
 #[cfg(feature = "figures")]
 mod recorder;
+mod redraw;
 mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
@@ -35,6 +37,7 @@ pub use prompt::{Model, PromptBuilder};
 pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
+pub use redraw::Redraw;
 pub use source::{FoundModel, embedded_model};
 
 /// What the signatures of this crate mention.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
 use ae_pipeline::{
-    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind, TokenizedPrompt,
+    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, Processor, StepTrace, TokenKind,
+    TokenizedPrompt,
 };
 use image::RgbImage;
 
@@ -19,7 +20,8 @@ pub enum Previews {
 }
 
 /// Draws a prepared request and keeps every step of its images; `observe` hears of every event, with the step it has made of
-/// the first image, and ends the run by breaking. Without `previews` no step is kept.
+/// the first image, and ends the run by breaking. Without `previews` no step is kept. `processor` sees the attention of the
+/// noise predictions; `()` leaves it alone.
 ///
 /// # Errors
 ///
@@ -28,10 +30,11 @@ pub fn draw_and_record(
     pipeline: &Pipeline,
     prepared: &Prepared,
     previews: Option<Previews>,
+    processor: &mut Processor<'_>,
     observe: &mut (dyn FnMut(&Event<'_>, Option<&Step>) -> ControlFlow<()> + Send),
 ) -> Result<Vec<(Picture, Vec<Step>)>, PipelineError> {
     let mut recorder = previews.map(|previews| Recorder::new(pipeline, prepared, previews));
-    let output = pipeline.draw(prepared, &mut |event: Event<'_>| {
+    let output = pipeline.draw_with(prepared, processor, &mut |event: Event<'_>| {
         if let Some(recorder) = &mut recorder {
             recorder.observe(&event)?;
         }
@@ -127,9 +130,9 @@ fn figure_step(
     maps: Option<TokenMaps>,
     preview: Option<RgbImage>,
 ) -> Step {
-    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { before, during, after, updated }| {
-        let evaluations = std::iter::once(before).chain(during).chain(after);
-        StepGuidance { evaluations: evaluations.map(|losses| losses.subjects.clone()).collect(), updated: *updated }
+    let guidance = trace.guidance.as_ref().map(|GuidanceTrace { evaluations, updated, .. }| {
+        let evaluations = evaluations.iter().map(|losses| losses.values().collect());
+        StepGuidance { evaluations: evaluations.collect(), updated: *updated }
     });
     Step { step, num_steps, timestep: trace.timestep, seconds: trace.seconds, guidance, maps, preview }
 }
@@ -147,7 +150,7 @@ pub fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]
 }
 
 /// The name of a kind in reports and in the API.
-pub fn kind_name(kind: TokenKind) -> &'static str {
+pub(crate) fn kind_name(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::Start => "start",
         TokenKind::Text => "text",

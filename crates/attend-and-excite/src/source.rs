@@ -69,7 +69,8 @@ impl FoundModel {
     ///
     /// [`Error::Model`] when it is neither.
     pub fn find_local(name: &str) -> Result<Self, Error> {
-        let reason = "expected a folder in diffusers' layout, a single file, or the name of the embedded model".to_owned();
+        let reason =
+            "expected a folder in diffusers' layout, a single file, or the name of the embedded model".to_owned();
         Self::local(name).ok_or_else(|| Error::Model { name: name.to_owned(), reason })
     }
 

@@ -18,6 +18,7 @@ fn failed(error: &dyn std::fmt::Display) -> EngineError {
 }
 
 /// An error of a request: the client can mend it.
+#[expect(clippy::needless_pass_by_value, reason = "it stands behind map_err")]
 fn refused(error: PipelineError) -> EngineError {
     let field = match &error {
         PipelineError::Interrupted => return EngineError::Interrupted,

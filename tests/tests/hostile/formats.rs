@@ -59,7 +59,11 @@ fn a_malicious_pickle_is_data() {
 
 #[test]
 fn a_lora_of_another_model_is_refused() {
-    let lora = |path| LoadOptions { loras: vec![LoraChoice { path, strength: 1.0 }], ..LoadOptions::default() };
+    let lora = |path| {
+        let mut options = LoadOptions::default();
+        options.loras = vec![LoraChoice::new(path, 1.0)];
+        options
+    };
     let source = ModelSource::folder(sprites());
     let load = |path| Pipeline::load(&source, lora(path), &Device::flex()).unwrap_err().to_string();
     let error = load(fixtures("convenience/lora/kohya.safetensors"));

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use ae_pipeline::{
-    Event, InitImage, InitialLatents, Method, ModelSource, Output, Pipeline, PipelineError, Request, SubjectChoice,
+    Event, InitialLatents, Method, ModelSource, Output, Pipeline, PipelineError, Request, SubjectChoice,
 };
 use ae_tensor::FloatType;
 use ae_tests::sprites;
@@ -24,9 +24,11 @@ fn draw(request: &Request) -> Result<Output, PipelineError> {
 
 fn request(prompt: &str, subjects: SubjectChoice) -> Request {
     let mut request = pipeline().request(prompt);
-    request.num_inference_steps = 1;
-    if let Method::AttendAndExcite { subjects: choice, .. } = &mut request.method {
-        *choice = subjects;
+    request.settings.steps = 1;
+    match subjects {
+        SubjectChoice::Auto => {}
+        SubjectChoice::Words(words) => request.settings.subjects = Some(words),
+        SubjectChoice::Indices(indices) => request.settings.token_indices = Some(indices),
     }
     request
 }
@@ -38,12 +40,12 @@ fn error(request: &Request, parts: &[&str]) {
     }
 }
 
-fn black() -> Option<InitImage> {
-    Some(InitImage { image: RgbImage::new(128, 128), strength: 0.5 })
+fn black() -> RgbImage {
+    RgbImage::new(128, 128)
 }
 
-fn latents(shape: [usize; 4]) -> Option<InitialLatents> {
-    Some(InitialLatents::new(shape, vec![0.0; shape.iter().product()]).unwrap())
+fn latents(shape: [usize; 4]) -> InitialLatents {
+    InitialLatents::new(shape, vec![0.0; shape.iter().product()]).unwrap()
 }
 
 #[test]
@@ -52,24 +54,24 @@ fn options_outside_their_range_are_named() {
     let good = request("a cat", SubjectChoice::Auto);
     let broken: [(Change, &str); 13] = [
         (|r| r.seeds.clear(), "seeds is empty"),
-        (|r| r.num_inference_steps = 0, "0"),
-        (|r| r.num_inference_steps = usize::MAX, "1000"),
-        (|r| r.height = Some(0), "height is 0"),
-        (|r| r.height = Some(127), "height is 127"),
-        (|r| r.width = Some(4), "width is 4"),
-        (|r| r.width = Some(usize::MAX - 3), "width is"),
-        (|r| r.latents = latents([2, 4, 32, 32]), "latents is of shape [2, 4, 32, 32]: expected [1, 4, 32, 32]"),
-        (|r| r.latents = latents([1, 3, 32, 32]), "latents is of shape [1, 3, 32, 32]: expected [1, 4, 32, 32]"),
+        (|r| r.settings.steps = 0, "steps is 0"),
+        (|r| r.settings.steps = usize::MAX, "1000"),
+        (|r| r.settings.height = Some(0), "height is 0"),
+        (|r| r.settings.height = Some(127), "height is 127"),
+        (|r| r.settings.width = Some(4), "width is 4"),
+        (|r| r.settings.width = Some(usize::MAX - 3), "width is"),
+        (|r| r.latents = Some(latents([2, 4, 32, 32])), "latents is of shape [2, 4, 32, 32]: expected [1, 4, 32, 32]"),
+        (|r| r.latents = Some(latents([1, 3, 32, 32])), "latents is of shape [1, 3, 32, 32]: expected [1, 4, 32, 32]"),
         (
-            |r| (r.latents, r.height) = (latents([1, 4, 16, 32]), Some(128)),
+            |r| (r.latents, r.settings.height) = (Some(latents([1, 4, 16, 32])), Some(128)),
             "of shape [1, 4, 16, 32]: expected [1, 4, 32, 32]",
         ),
         (
-            |r| (r.latents, r.init_image) = (latents([1, 4, 32, 32]), black()),
-            "latents is given with an initial picture",
+            |r| (r.latents, r.init_image) = (Some(latents([1, 4, 32, 32])), Some(black())),
+            "latents is given with an initial image",
         ),
-        (|r| r.guidance_scale = f64::NAN, "guidance-scale is NaN"),
-        (|r| r.guidance_scale = 1e300, "not finite"),
+        (|r| r.settings.guidance_scale = f64::NAN, "guidance_scale is null"),
+        (|r| r.settings.guidance_scale = 1e300, "not finite"),
     ];
     for (change, named) in broken {
         let mut request = good.clone();
@@ -83,15 +85,16 @@ fn prompts_of_all_kinds_are_drawn_or_refused_in_words() {
     for prompt in ["", " ", "\0", "🐱", "and the of", "!!!"] {
         error(&request(prompt, SubjectChoice::Auto), &["no word that could be a subject"]);
         let mut plain = request(prompt, SubjectChoice::Auto);
-        plain.method = Method::StableDiffusion;
+        plain.settings.method = Method::StableDiffusion;
         assert_eq!(draw(&plain).unwrap().pictures.len(), 1, "{prompt:?}");
     }
     let long = "a cat and a dog with ".repeat(100);
-    let output = draw(&request(&long, SubjectChoice::Words(vec!["cat".into(), "dog".into()]))).unwrap();
-    assert!(output.prompt.truncation().is_some());
+    let prepared = pipeline().prepare(&request(&long, SubjectChoice::Words(vec!["cat".into(), "dog".into()]))).unwrap();
+    assert!(prepared.prompt().truncation().is_some());
+    pipeline().draw(&prepared, &mut |_| ControlFlow::Continue(())).unwrap();
     error(&request(&"x".repeat(1 << 20), SubjectChoice::Auto), &["65"]);
     let nul = draw(&request("a\0cat and a dog\0", SubjectChoice::Words(vec!["dog".into()]))).unwrap();
-    assert_eq!(nul.subjects[0].text, "dog");
+    assert_eq!(nul.pictures[0].trace.subjects[0].text, "dog");
 }
 
 #[test]
@@ -110,20 +113,21 @@ fn subjects_that_are_not_there_are_answered_with_the_words() {
 #[test]
 fn a_word_of_several_pieces_is_guided() {
     let output = draw(&request("a zebra and a cat", SubjectChoice::Auto)).unwrap();
-    assert!(output.subjects[0].positions.len() > 1, "{:?}", output.subjects);
+    let subjects = &output.pictures[0].trace.subjects;
+    assert!(subjects[0].positions.len() > 1, "{subjects:?}");
     let guidance = output.pictures[0].trace.steps[0].guidance.as_ref().unwrap();
-    assert_eq!(guidance.before.subjects.len(), 2);
+    assert_eq!(guidance.first().terms.len(), 2);
 }
 
 /// Seeds drawn together are the pictures they give alone.
 #[test]
 fn a_batch_is_its_pictures() {
     let mut together = request("a cat and a frog", SubjectChoice::Auto);
-    together.num_inference_steps = 4;
+    together.settings.steps = 4;
     together.seeds = vec![3, 4, 5];
     let batch = draw(&together).unwrap();
     for picture in &batch.pictures {
-        let alone = draw(&Request { seeds: vec![picture.seed], ..together.clone() }).unwrap();
+        let alone = draw(&together.clone().with(|request| request.seeds = vec![picture.seed])).unwrap();
         let difference = ae_tests::largest_difference(&alone.pictures[0].image, &picture.image);
         assert!(difference <= 1, "seed {}: {difference}/255", picture.seed);
         assert_eq!(alone.pictures[0].trace.refinement_steps(), picture.trace.refinement_steps());
@@ -133,7 +137,7 @@ fn a_batch_is_its_pictures() {
 #[test]
 fn an_observer_ends_the_run_at_either_kind_of_event() {
     let mut request = request("a cat", SubjectChoice::Auto);
-    request.num_inference_steps = 3;
+    request.settings.steps = 3;
     for stop_at_evaluation in [true, false] {
         let mut steps = 0;
         let result = pipeline().generate(&request, &mut |event| {
@@ -156,7 +160,7 @@ fn an_observer_ends_the_run_at_either_kind_of_event() {
 #[test]
 fn latents_of_a_step_are_pictures() {
     let mut request = request("a cat", SubjectChoice::Auto);
-    request.num_inference_steps = 2;
+    request.settings.steps = 2;
     let mut previews = Vec::new();
     let output = pipeline().generate(&request, &mut |event| {
         if let Event::Denoised { latents, .. } = event {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ae_pipeline::{Event, ModelSource, Pipeline, PipelineError, Request};
+use ae_pipeline::{Event, ModelSource, Pipeline, PipelineError};
 use ae_tensor::FloatType;
 use ae_tests::{Case, assert_close, device, largest_difference, model, tolerances};
 
@@ -14,7 +14,7 @@ fn pipeline(case: &Case) -> Pipeline {
 fn first_maps(name: &str) {
     let case = Case::read(name);
     let pipeline = pipeline(&case);
-    let request = Request { attention_maps: true, ..case.request(&pipeline, false) };
+    let request = case.request(&pipeline, false).with(|request| request.attention_maps = true);
     let mut shown = None;
     let ended = pipeline.generate(&request, &mut |event| {
         let Event::Denoised { attention, .. } = event else { return ControlFlow::Continue(()) };
@@ -44,9 +44,9 @@ fn showing_maps_changes_no_picture() {
         let case = Case::read("sprites-lion-car");
         let pipeline = pipeline(&case);
         let mut request = case.request(&pipeline, guided);
-        request.num_inference_steps = 10;
+        request.settings.steps = 10;
         let draw = |attention_maps| {
-            let request = Request { attention_maps, ..request.clone() };
+            let request = request.clone().with(|request| request.attention_maps = attention_maps);
             let mut maps = 0;
             let output = pipeline.generate(&request, &mut |event| {
                 if let Event::Denoised { attention, .. } = event {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ae_pipeline::{Method, ModelSource, PhraseChoice, Pipeline, Request, SchedulerKind};
+use ae_pipeline::{Method, ModelSource, Pipeline, Request, SchedulerKind};
 use ae_tensor::{FloatType, read};
 use ae_tests::{Tensors, assert_close, device, fixtures, largest_difference, model, tolerances};
 use serde::Deserialize;
@@ -23,19 +23,19 @@ struct Case {
 }
 
 impl Case {
-    fn request(&self, pipeline: &Pipeline, method: Method) -> Request {
-        let class = |name: &String| SchedulerKind::ALL.into_iter().find(|kind| kind.class_name() == name).unwrap();
-        Request {
-            negative_prompt: self.negative_prompt.clone(),
-            seeds: vec![self.seed],
-            height: Some(self.height),
-            width: Some(self.width),
-            num_inference_steps: self.steps,
-            guidance_scale: self.guidance_scale,
-            scheduler: self.scheduler.as_ref().map(class),
-            method,
-            ..pipeline.request(&self.prompt)
-        }
+    fn request(&self, pipeline: &Pipeline) -> Request {
+        let class = |name: &String| SchedulerKind::ALL.iter().copied().find(|kind| kind.class_name() == name).unwrap();
+        let mut request = pipeline.request(&self.prompt);
+        request.seeds = vec![self.seed];
+        let settings = &mut request.settings;
+        settings.negative_prompt.clone_from(&self.negative_prompt);
+        (settings.height, settings.width) = (Some(self.height), Some(self.width));
+        settings.steps = self.steps;
+        settings.guidance_scale = self.guidance_scale;
+        settings.scheduler = self.scheduler.as_ref().map(class);
+        settings.phrases.clone_from(&self.phrases);
+        settings.method = if self.phrases.is_some() { Method::StructureDiffusion } else { Method::ComposableDiffusion };
+        request
     }
 }
 
@@ -45,11 +45,7 @@ fn equals_the_reference(name: &str) {
     let case: Case = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
     let expected = Tensors::read(&folder.join("expected.safetensors"));
     let pipeline = Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &device()).unwrap();
-    let method = match &case.phrases {
-        Some(phrases) => Method::StructureDiffusion { phrases: PhraseChoice::Phrases(phrases.clone()) },
-        None => Method::ComposableDiffusion,
-    };
-    let request = case.request(&pipeline, method);
+    let request = case.request(&pipeline);
     let tolerances = tolerances();
     let (first, prediction) = (pipeline.stages(&request).unwrap(), expected.values("noise_prediction").0);
     // Guidance multiplies what the U-Net rounds.
@@ -68,7 +64,7 @@ fn equals_the_reference(name: &str) {
         assert_close(&format!("{name}: final latents"), &latents, &expected, 1e-3, 1e-3);
     }
     // A baseline that changed nothing would pass for plain sampling.
-    let plain = draw(&Request { method: Method::StableDiffusion, ..request });
+    let plain = draw(&request.with(|request| request.settings.method = Method::StableDiffusion));
     assert!(
         largest_difference(&plain.pictures[0].image, &picture.image) > tolerances.picture,
         "{name}: as plain sampling"

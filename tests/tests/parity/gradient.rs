@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use ae_guidance::{AttentionModel, Guidance, GuidanceSettings, Observer, Subjects};
+use ae_guidance::{
+    AttendAndExcite, AttentionModel, DenoisingStep, Guidance, GuidanceSettings, MapSet, Observer, Subjects,
+};
 use ae_tests::Case;
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -32,10 +35,10 @@ impl AttentionProcessor for Maps {
 }
 
 impl AttentionModel for Model {
-    fn cross_attention(&self, latents: Tensor<4>) -> Vec<Tensor<4>> {
+    fn attention(&self, latents: Tensor<4>, _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
         let mut maps = Maps(Vec::new());
         let _ = self.unet.try_forward_with(latents, 981.0, &self.text, &mut maps);
-        maps.0
+        vec![maps.0]
     }
 }
 
@@ -56,10 +59,12 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     // The paper's attention scale: with the model's own the gradient is small at the first step.
     let settings = GuidanceSettings { scale_factor: 1.0, thresholds: BTreeMap::new(), ..Default::default() };
     let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
-    let guidance = Guidance::new(settings, Subjects::new(subjects, 77, None).unwrap(), [16, 16]).unwrap();
+    let subjects = Subjects::new(subjects, 77, None).unwrap();
+    let objective = Arc::new(AttendAndExcite::new(settings, subjects, [16, 16]).unwrap());
+    let step = DenoisingStep::new(0, 50, 981.0);
     let guide = |latents: Tensor<4>| {
         let observe: &mut Observer<'_> = &mut |_| ControlFlow::Continue(());
-        let guided = guidance.guide(&model, latents, 0, 50, observe).unwrap();
+        let guided = Guidance::new(objective.clone()).unwrap().guide(&model, latents, step, observe).unwrap();
         (guided.latents(), guided.read_traces(observe).unwrap())
     };
 
@@ -80,7 +85,7 @@ fn it_agrees_with_finite_differences_along_random_directions() {
         };
         let loss_at = |h: f32| {
             let moved = values(latents.clone()).iter().zip(&direction).map(|(z, d)| z + h * d).collect();
-            guide(Tensor::from_data(TensorData::new::<f32, _>(moved, latents.dims()), &device)).1[0].before.loss
+            guide(Tensor::from_data(TensorData::new::<f32, _>(moved, latents.dims()), &device)).1[0].first().loss
         };
         let difference = (loss_at(H) - loss_at(-H)) / (2.0 * H);
         let derivative: f32 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();

@@ -11,6 +11,7 @@ mod convenience;
 mod formats;
 mod gradient;
 mod noise;
+mod objective;
 mod precision;
 mod runs;
 mod samplers;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ae_pipeline::{ModelSource, Pipeline, Request};
+use ae_pipeline::{ModelSource, Pipeline, Request, StepIndex, Thresholds};
 use ae_tensor::FloatType;
 use ae_tests::{model, relative_difference, sprites};
 use burn::tensor::{Device, Tensor};
@@ -19,10 +19,9 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Two of ten denoising steps are guided; more would let a chaotic process grow the first difference.
 fn request(pipeline: &Pipeline) -> Request {
     let mut request = pipeline.request("a cat and a dog");
-    request.num_inference_steps = 10;
-    let ae_pipeline::Method::AttendAndExcite { settings, .. } = &mut request.method else { unreachable!() };
-    settings.max_iter_to_alter = 2;
-    settings.thresholds.clear();
+    request.settings.steps = 10;
+    request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(2);
+    request.settings.attend_and_excite.thresholds = Thresholds::none();
     request
 }
 

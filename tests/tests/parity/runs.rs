@@ -27,7 +27,7 @@ fn guided(name: &str) {
         let counts = (guidance.refinement_steps(), recorded.refinement_steps());
         assert_eq!(counts.0, counts.1, "{name}: refinement at step {index}, {guidance:?} against {recorded:?}");
         let (first, last) = (recorded.losses[0], *recorded.losses.last().unwrap());
-        assert!((guidance.before.loss - first).abs() < LOSS, "{name}: {index}: {} {first}", guidance.before.loss);
+        assert!((guidance.first().loss - first).abs() < LOSS, "{name}: {index}: {} {first}", guidance.first().loss);
         assert!((guidance.last().loss - last).abs() < LOSS, "{name}: {index}: {} {last}", guidance.last().loss);
     }
     let guided_steps = picture.trace.steps.iter().filter(|step| step.guidance.is_some()).count();

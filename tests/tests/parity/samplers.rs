@@ -2,16 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use ae_pipeline::{Event, Method, ModelSource, Pipeline, Request, SchedulerKind};
+use ae_pipeline::{Event, ModelSource, Pipeline, SchedulerKind, Thresholds};
 use ae_tensor::FloatType;
 use ae_tests::{device, sprites};
 
 /// The largest loss of every guided step of a picture that is not refined.
 fn losses(pipeline: &Pipeline, prompt: &str, scheduler: SchedulerKind) -> Vec<f32> {
-    let mut request = Request { scheduler: Some(scheduler), seeds: vec![3], ..pipeline.request(prompt) };
-    let Method::AttendAndExcite { settings, .. } = &mut request.method else { panic!("guided by default") };
-    settings.thresholds.clear();
-    let altered = settings.max_iter_to_alter;
+    let mut request = pipeline.request(prompt);
+    request.seeds = vec![3];
+    request.settings.scheduler = Some(scheduler);
+    let guidance = &mut request.settings.attend_and_excite;
+    guidance.thresholds = Thresholds::none();
+    let altered = guidance.max_iter_to_alter.resolve(request.settings.steps);
     let mut losses = Vec::new();
     let ended = pipeline.generate(&request, &mut |event| {
         if let Event::Evaluated { losses: seen, .. } = event {
@@ -33,7 +35,6 @@ fn euler_is_guided_as_ddim() {
             (losses(&pipeline, prompt, SchedulerKind::Ddim), losses(&pipeline, prompt, SchedulerKind::Euler));
         let differences = ddim.iter().zip(&euler).map(|(ddim, euler)| (ddim - euler).abs());
         let largest = differences.fold(0.0, f32::max);
-        println!("{prompt}: {largest:e}; at step 3 {} and {}", ddim[3], euler[3]);
         assert!(largest < 2e-3, "{prompt}: {largest}; {ddim:?} under DDIM, {euler:?} under Euler");
     }
 }

@@ -3,7 +3,7 @@
 //! Tolerance on the CPU: 1e-4 relative or 1e-5 absolute per element, and 1e-4 relative in norm. `AE_TEST_DEVICE` names
 //! another device, with tolerances of its own.
 
-use ae_guidance::{GuidanceSettings, Objective, Subjects, aggregate_attention};
+use ae_guidance::{AttendAndExcite, GuidanceSettings, Subjects, aggregate_attention};
 use ae_pipeline::{ModelSource, Pipeline, TokenizedPrompt};
 use ae_tensor::{Checkpoint, FloatType, NoiseKind, NoiseSource};
 use ae_tests::{Case, Tolerances, assert_close, device, model, tolerances};
@@ -31,10 +31,10 @@ pub(crate) fn unet(case: &Case, device: &Device) -> UNet2DConditionModel {
 }
 
 /// The objective of the case.
-fn objective(case: &Case) -> Objective {
+fn objective(case: &Case) -> AttendAndExcite {
     let settings = GuidanceSettings { attention_scale: case.arguments.attention_scale, ..Default::default() };
     let subjects = case.arguments.tokens.iter().map(|&token| vec![token]).collect();
-    Objective::new(&settings, Subjects::new(subjects, 77, None).unwrap(), case.attention_resolution).unwrap()
+    AttendAndExcite::new(settings, Subjects::new(subjects, 77, None).unwrap(), case.attention_resolution).unwrap()
 }
 
 /// Token ids, text embeddings, initial latents.
@@ -87,7 +87,7 @@ fn from_latents_to_update(case: &Case) {
     check(case, "attention_maps", attention.inner().reshape([rows, cols, tokens]));
     let subjects = case.arguments.tokens.len();
     check(case, "subject_maps", subject_maps.inner().reshape([subjects, rows, cols]));
-    check(case, "subject_max", (-score.subject_losses.inner() + 1.0).reshape([subjects]));
+    check(case, "subject_max", (-score.terms.inner() + 1.0).reshape([subjects]));
     check(case, "loss", score.loss.inner());
     check(case, "gradient", gradient.clone());
     check(case, "updated_latents", latents - gradient * case.arguments.scale_factor);

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_pipeline::{
-    AttentionKind, AttentionProcessor, AttentionSite, Event, InitialLatents, Method, ModelSource, Output, Pipeline,
-    PipelineError, Request, SaveError, SchedulerKind, TensorRecorder, observe_attention,
+    AttentionKind, AttentionProcessor, AttentionSite, Event, InitialLatents, ModelSource, Output, Pipeline,
+    PipelineError, Request, SaveError, SchedulerKind, TensorRecorder, Thresholds, observe_attention,
 };
 use ae_tensor::FloatType;
 use ae_tests::{Case, Tensors, assert_close, device, largest_difference, model, tolerances};
@@ -22,7 +22,7 @@ fn case() -> (Case, Pipeline) {
 }
 
 fn plain(case: &Case, pipeline: &Pipeline, num_inference_steps: usize) -> Request {
-    Request { num_inference_steps, ..case.request(pipeline, false) }
+    case.request(pipeline, false).with(|request| request.settings.steps = num_inference_steps)
 }
 
 /// Draws a request up to the end of the step of index `last`, and writes its tensors.
@@ -34,8 +34,9 @@ fn record(
     path: &Path,
 ) -> Result<Output, PipelineError> {
     let layers: Vec<_> = layers.iter().map(|layer| layer.parse().unwrap()).collect();
-    let recorder = TensorRecorder::new(pipeline, request, &layers)?;
-    let output = pipeline.generate_with(request, &mut *recorder.processor(), &mut |event| {
+    let prepared = pipeline.prepare(request)?;
+    let recorder = TensorRecorder::new(pipeline, &prepared, &layers)?;
+    let output = pipeline.draw_with(&prepared, &mut *recorder.processor(), &mut |event| {
         recorder.observe(&event);
         let is_last = matches!(event, Event::Denoised { step, .. } if step == last);
         if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -61,9 +62,7 @@ fn recorded_latents_and_gradient_are_the_references() {
     let ((case, pipeline), folder) = (case(), tempfile::tempdir().unwrap());
     let path = folder.path().join("new/run.safetensors");
     let mut request = case.request(&pipeline, true);
-    if let Method::AttendAndExcite { settings, .. } = &mut request.method {
-        settings.thresholds.clear();
-    }
+    request.settings.attend_and_excite.thresholds = Thresholds::none();
     assert!(matches!(record(&pipeline, &request, &[], 0, &path), Err(PipelineError::Interrupted)));
 
     let (names, metadata) = header(&path);
@@ -120,7 +119,9 @@ fn recorded_initial_latents_draw_the_same_pictures() {
     let ((case, pipeline), folder) = (case(), tempfile::tempdir().unwrap());
     let path = folder.path().join("run.safetensors");
     for scheduler in [SchedulerKind::EulerAncestral, SchedulerKind::Ddim] {
-        let request = Request { scheduler: Some(scheduler), seeds: vec![3, 4], ..plain(&case, &pipeline, 3) };
+        let mut request = plain(&case, &pipeline, 3);
+        request.settings.scheduler = Some(scheduler);
+        request.seeds = vec![3, 4];
         let output = record(&pipeline, &request, &[], 3, &path).unwrap();
         let last: Vec<f32> =
             output.pictures.iter().flat_map(|p| p.latents.to_data().try_into_vec_as().unwrap()).collect();
@@ -130,12 +131,14 @@ fn recorded_initial_latents_draw_the_same_pictures() {
         assert_eq!(latents.shape(), [2, 4, 24, 40]);
         // The sizes are those of the latents; without noise at the steps the seeds do not matter.
         let seeds = if scheduler == SchedulerKind::Ddim { vec![5, 6] } else { vec![3, 4] };
-        let given = Request { latents: Some(latents), seeds, height: None, width: None, ..request.clone() };
+        let mut given = request.clone();
+        (given.latents, given.seeds) = (Some(latents), seeds);
+        (given.settings.height, given.settings.width) = (None, None);
         let again = pipeline.generate(&given, &mut |_| ControlFlow::Continue(())).unwrap();
         for (picture, expected) in again.pictures.iter().zip(&output.pictures) {
             assert_eq!(picture.image, expected.image, "{scheduler:?}");
         }
-        let other = pipeline.generate(&Request { latents: None, ..given }, &mut |_| ControlFlow::Continue(()));
+        let other = pipeline.generate(&given.with(|given| given.latents = None), &mut |_| ControlFlow::Continue(()));
         assert_ne!(other.unwrap().pictures[0].image, output.pictures[0].image);
     }
 }
@@ -164,7 +167,7 @@ impl AttentionProcessor for Without {
 #[test]
 fn a_processor_works_in_every_noise_prediction_and_maps_show_its_result() {
     let (case, pipeline) = case();
-    let request = Request { attention_maps: true, ..plain(&case, &pipeline, 2) };
+    let request = plain(&case, &pipeline, 2).with(|request| request.attention_maps = true);
     let draw = |processor: &mut ae_pipeline::Processor<'_>| {
         let mut shares = Vec::new();
         let output = pipeline.generate_with(&request, processor, &mut |event| {
@@ -194,9 +197,9 @@ fn a_processor_works_in_every_noise_prediction_and_maps_show_its_result() {
 #[test]
 fn choices_that_mean_nothing_are_refused_by_name() {
     let (case, pipeline) = case();
-    let request = plain(&case, &pipeline, 2);
+    let prepared = pipeline.prepare(&plain(&case, &pipeline, 2)).unwrap();
     let refusal = |layer: &str| {
-        TensorRecorder::new(&pipeline, &request, &[layer.parse().unwrap()]).expect_err("an error").to_string()
+        TensorRecorder::new(&pipeline, &prepared, &[layer.parse().unwrap()]).expect_err("an error").to_string()
     };
     let error = refusal("attn2");
     assert!(error.starts_with("the U-Net has no attention layer 'attn2'; it has down_blocks.0.att"), "{error}");
@@ -207,7 +210,8 @@ fn choices_that_mean_nothing_are_refused_by_name() {
 #[test]
 fn a_file_that_cannot_be_written_leaves_nothing_behind() {
     let ((case, pipeline), folder) = (case(), tempfile::tempdir().unwrap());
-    let recorder = TensorRecorder::new(&pipeline, &plain(&case, &pipeline, 2), &[]).unwrap();
+    let prepared = pipeline.prepare(&plain(&case, &pipeline, 2)).unwrap();
+    let recorder = TensorRecorder::new(&pipeline, &prepared, &[]).unwrap();
     let taken = folder.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
     assert!(matches!(recorder.save(&taken), Err(SaveError::Write { .. })));

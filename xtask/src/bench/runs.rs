@@ -64,14 +64,13 @@ struct Step {
 
 #[derive(Deserialize)]
 struct Guidance {
-    during: Vec<IgnoredAny>,
-    after: Option<IgnoredAny>,
+    /// At the first latents, and after each update.
+    evaluations: Vec<IgnoredAny>,
 }
 
 impl Guidance {
-    /// The first one stands before `during`.
     fn refinement_updates(&self) -> usize {
-        self.after.as_ref().map_or(0, |_| self.during.len() + 1)
+        self.evaluations.len().saturating_sub(1)
     }
 }
 

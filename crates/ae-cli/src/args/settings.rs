@@ -68,12 +68,10 @@ impl<C: Chosen> SettingsArgs<C> {
 
 impl<C: Chosen> clap::Args for SettingsArgs<C> {
     fn augment_args(command: Command) -> Command {
-        let heading = command.get_next_help_heading().map(str::to_owned);
-        let command = Self::options().fold(command, |command, (group, option)| {
-            let heading = group.map(|_| "Attend-and-Excite").or(heading.as_deref()).map(str::to_owned);
-            command.arg(argument(option).help_heading(heading.map(clap::builder::Str::from)))
-        });
-        command.next_help_heading(heading.map(clap::builder::Str::from))
+        Self::options().fold(command, |command, (group, option)| {
+            let argument = argument(option);
+            command.arg(if group.is_some() { argument.help_heading("Attend-and-Excite") } else { argument })
+        })
     }
 
     fn augment_args_for_update(command: Command) -> Command {

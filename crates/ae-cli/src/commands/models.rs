@@ -1,15 +1,15 @@
 use ae_hub::{CachedModel, Hub, KNOWN, KnownModel};
 
 use crate::error::CliError;
-use crate::model;
 use crate::output::{Align, print, say, size, table};
+use attend_and_excite::embedded_model;
 
 /// Lists the models at hand: compiled in, in the hub's cache, known by a short name.
 pub(crate) fn models() -> Result<(), CliError> {
     let hub = Hub::from_env()?;
     let cached = hub.cached()?;
     let drawable: Vec<&CachedModel> = cached.iter().filter(|model| model.stable_diffusion).collect();
-    let embedded = model::embedded_model().map(|model| {
+    let embedded = embedded_model().map(|model| {
         let bytes = model.files.iter().map(|(_, content)| content.len() as u64).sum();
         [model.name.to_owned(), size(bytes), "see `ae notices`".to_owned(), "compiled in".to_owned()]
     });

@@ -51,7 +51,7 @@ impl Progress {
             bar.set_message(format!("loss {:.3}{refining}", losses.loss));
         }
         if self.verbosity.verbose {
-            let each: Vec<_> = losses.subjects.iter().map(|loss| format!("{loss:.4}")).collect();
+            let each: Vec<_> = losses.values().map(|loss| format!("{loss:.4}")).collect();
             let seed = if self.seeds.len() > 1 { format!("seed {}, ", self.seeds[picture]) } else { String::new() };
             self.line(&format!("{seed}step {step}, iteration {iteration}: losses {}", each.join(" ")));
         }

@@ -1,16 +1,20 @@
 use std::path::Path;
 
-use ae_scheduler::SchedulerKind;
+use ae_scheduler::{SchedulerKind, SigmaSpacing};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use image::RgbImage;
 
 use super::*;
-use crate::{InitImage, Method, ModelSource};
+use crate::{ModelSource, Request, Thresholds};
 
 /// The embedded model.
 fn pipeline() -> Pipeline {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
     Pipeline::load(&ModelSource::folder(folder), FloatType::F32, &DeviceSpec::CPU.open().unwrap()).unwrap()
+}
+
+fn request(pipeline: &Pipeline, kind: SchedulerKind) -> Request {
+    pipeline.request("a cat and a dog").with(|request| request.settings.scheduler = Some(kind))
 }
 
 fn values(tensor: &Tensor<4>) -> Vec<f32> {
@@ -27,11 +31,11 @@ impl Scheduler for Unscaled {
     }
 
     fn add_noise(&self, _: Tensor<4>, _: Tensor<4>) -> Tensor<4> {
-        unimplemented!("only guidance runs")
+        unreachable!("only guidance runs")
     }
 
     fn step(&mut self, _: Tensor<4>, _: usize, _: Tensor<4>, _: &mut dyn FnMut() -> Tensor<4>) -> Tensor<4> {
-        unimplemented!("only guidance runs")
+        unreachable!("only guidance runs")
     }
 }
 
@@ -52,21 +56,24 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
     let plain = pipeline.scheduler.clone();
     let mut tested = Vec::new();
     for (karras, strength) in [(false, None), (true, None), (false, Some(0.8)), (true, Some(0.8))] {
-        pipeline.scheduler = if karras { plain.clone().with_karras_sigmas(true) } else { plain.clone() };
-        for kind in SchedulerKind::ALL {
-            let mut request = Request { scheduler: Some(kind), ..pipeline.request("a cat and a dog") };
-            let Method::AttendAndExcite { settings, .. } = &mut request.method else { panic!("guided by default") };
-            settings.thresholds.clear();
-            request.init_image = strength.map(|strength| InitImage { image: RgbImage::new(64, 64), strength });
-            let Ok(mut run) = Run::set_up(&pipeline, &request) else {
+        pipeline.scheduler = if karras { plain.clone().with_sigmas(SigmaSpacing::Karras) } else { plain.clone() };
+        for &kind in SchedulerKind::ALL {
+            let mut request = request(&pipeline, kind);
+            request.settings.attend_and_excite.thresholds = Thresholds::none();
+            if let Some(strength) = strength {
+                request.init_image = Some(RgbImage::new(64, 64));
+                request.settings.strength = strength;
+            }
+            let Ok(prepared) = pipeline.prepare(&request) else {
                 assert!(karras, "{kind} draws");
                 continue;
             };
+            let mut run = Run::set_up(&pipeline, &prepared).unwrap();
             let input = NoiseSource::new(NoiseKind::TorchCpu, 3).tensor(run.latents.dims(), &pipeline.device);
             for step in [0, 7] {
                 let shifted = shift(&mut run, &input, step);
                 let timesteps = run.scheduler.timesteps().to_vec();
-                let mut as_ddim = Run::set_up(&pipeline, &request).unwrap();
+                let mut as_ddim = Run::set_up(&pipeline, &prepared).unwrap();
                 as_ddim.scheduler = Box::new(Unscaled(timesteps));
                 let expected = shift(&mut as_ddim, &input, step);
                 let largest = expected.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
@@ -79,7 +86,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
             tested.push((kind, karras));
         }
     }
-    for expected in SchedulerKind::ALL.map(|kind| (kind, false)).into_iter().chain([(SchedulerKind::Euler, true)]) {
+    for expected in SchedulerKind::ALL.iter().map(|kind| (*kind, false)).chain([(SchedulerKind::Euler, true)]) {
         assert!(tested.contains(&expected), "{expected:?}");
     }
 }
@@ -89,8 +96,8 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
 fn euler_shifts_the_models_input_as_ddim() {
     let pipeline = pipeline();
     let mut shifts = [SchedulerKind::Ddim, SchedulerKind::Euler, SchedulerKind::EulerAncestral].map(|kind| {
-        let request = Request { scheduler: Some(kind), ..pipeline.request("a cat and a dog") };
-        let mut run = Run::set_up(&pipeline, &request).unwrap();
+        let prepared = pipeline.prepare(&request(&pipeline, kind)).unwrap();
+        let mut run = Run::set_up(&pipeline, &prepared).unwrap();
         let input = NoiseSource::new(NoiseKind::TorchCpu, 3).tensor(run.latents.dims(), &pipeline.device);
         (run.scheduler.timesteps()[7], shift(&mut run, &input, 7))
     });

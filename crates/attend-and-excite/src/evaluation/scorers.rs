@@ -20,6 +20,7 @@ pub fn name_of(folder: &Path) -> String {
 }
 
 /// Counts the embedded model's subjects, and the colours of its objects.
+#[expect(missing_debug_implementations, reason = "networks have nothing to show")]
 pub struct DetectorScorer {
     detector: SubjectDetector,
     scorer: Scorer,
@@ -30,6 +31,7 @@ impl DetectorScorer {
     const COLOURS: &str = "all_colours";
     const NO_OTHER: &str = "no_other";
 
+    /// A scorer by the detector.
     pub fn new(detector: SubjectDetector) -> Self {
         let accuracy = detector.accuracy();
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
@@ -119,6 +121,7 @@ fn found(detections: &[Detection], tells_colour: impl Fn(&Detection) -> bool) ->
 }
 
 /// The paper's similarities of picture and prompt.
+#[expect(missing_debug_implementations, reason = "networks have nothing to show")]
 pub struct ClipSimilarity {
     clip: Arc<ClipScorer>,
     scorer: Scorer,
@@ -128,6 +131,7 @@ impl ClipSimilarity {
     const FULL: &str = "clip_full";
     const MINIMUM: &str = "clip_minimum";
 
+    /// A scorer by CLIP, which is called `model`.
     pub fn new(clip: Arc<ClipScorer>, model: &str) -> Self {
         let about = format!(
             "CLIP of '{model}': cosines of picture and text, whose features are means over the 80 templates of ImageNet, as in \
@@ -162,6 +166,7 @@ impl PictureScorer for ClipSimilarity {
 }
 
 /// The paper's similarity of a caption and the prompt.
+#[expect(missing_debug_implementations, reason = "networks have nothing to show")]
 pub struct CaptionSimilarity {
     captioner: Captioner,
     clip: Arc<ClipScorer>,
@@ -171,6 +176,7 @@ pub struct CaptionSimilarity {
 impl CaptionSimilarity {
     const TEXT_TEXT: &str = "text_text";
 
+    /// A scorer by a captioner and CLIP, and what they are called.
     pub fn new(captioner: Captioner, model: &str, clip: Arc<ClipScorer>, clip_model: &str) -> Self {
         let about = format!(
             "Captions by BLIP of '{model}'; the cosine of caption and prompt as texts of CLIP of '{clip_model}', as in the paper."

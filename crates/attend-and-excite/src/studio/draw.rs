@@ -7,10 +7,10 @@ use ae_settings::Settings;
 
 use super::catalogue::Listed;
 use super::{failed, refused};
+use crate::LoadedModel;
 use crate::explanation::explanation;
 use crate::record::{command_line, write_png};
 use crate::recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
-use crate::LoadedModel;
 
 /// Share of the time that previews may take.
 const PREVIEW_SHARE: f64 = 0.2;
@@ -73,9 +73,12 @@ impl Job<'_> {
             return Err(EngineError::Interrupted);
         }
         let previews = Some(Previews::Share(PREVIEW_SHARE));
-        let drawn = draw_and_record(&self.model.pipeline, prepared, previews, &mut |event, latest| match (event, latest) {
+        let drawn = draw_and_record(&self.model.pipeline, prepared, previews, &mut (), &mut |event, latest| match (
+            event, latest,
+        ) {
             (Event::Evaluated { step, iteration, losses, .. }, _) => {
-                observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses.subjects })
+                let losses: Vec<_> = losses.values().collect();
+                observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses })
             }
             (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
             _ => ControlFlow::Continue(()),
@@ -86,5 +89,7 @@ impl Job<'_> {
 
 fn encode(settings: &Settings, picture: &Picture) -> Result<Vec<u8>, EngineError> {
     let mut file = Vec::new();
-    write_png(&mut file, &picture.image, settings, &picture.trace.subjects).map(|()| file).map_err(|error| failed(&error))
+    write_png(&mut file, &picture.image, settings, &picture.trace.subjects)
+        .map(|()| file)
+        .map_err(|error| failed(&error))
 }

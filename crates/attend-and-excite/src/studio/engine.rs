@@ -16,6 +16,7 @@ use crate::LoadedModel;
 use crate::loaded::load_options;
 
 /// Draws with one model at a time: that of the last job stays in memory.
+#[expect(missing_debug_implementations, reason = "it holds networks")]
 pub struct StudioEngine {
     catalogue: Catalogue,
     /// The default first, each with its title.
@@ -43,12 +44,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl StudioEngine {
     /// An engine of these models and devices, at least one of each; `shared` says what is loaded with every model.
-    pub fn new(
-        catalogue: Catalogue,
-        devices: Vec<(DeviceSpec, String)>,
-        shared: Overrides,
-        low_memory: bool,
-    ) -> Self {
+    pub fn new(catalogue: Catalogue, devices: Vec<(DeviceSpec, String)>, shared: Overrides, low_memory: bool) -> Self {
         Self {
             catalogue,
             devices,
@@ -88,14 +84,17 @@ impl StudioEngine {
     fn model(&self, listed: &Listed, device: DeviceSpec) -> Result<Arc<LoadedModel>, EngineError> {
         {
             let mut loaded = lock(&self.loaded);
-            if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.id == listed.id && loaded.model.device == device) {
+            if let Some(loaded) =
+                loaded.as_ref().filter(|loaded| loaded.id == listed.id && loaded.model.device == device)
+            {
                 return Ok(Arc::clone(&loaded.model));
             }
             *loaded = None;
         }
         let mut settings = Settings::default();
         settings.apply(&self.shared);
-        let model = LoadedModel::load(&listed.found, &settings, self.low_memory, device).map_err(|error| failed(&error))?;
+        let model =
+            LoadedModel::load(&listed.found, &settings, self.low_memory, device).map_err(|error| failed(&error))?;
         let model = Arc::new(model);
         // A model without a name of its own is called by its path, which clients must not see.
         let name = Some(model.pipeline.name().to_owned()).filter(|name| *name != listed.found.source.name());
@@ -111,7 +110,7 @@ impl StudioEngine {
     }
 
     /// A request over the model's defaults, understood.
-    fn prepare(&self, request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
+    fn prepare(request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
         let mut own = model.pipeline.request_with(&request.overrides).map_err(refused)?;
         own.seeds = vec![seed];
         own.attention_maps = own.settings.method != Method::ComposableDiffusion;
@@ -149,7 +148,7 @@ fn defaults(model: &LoadedModel) -> ModelDefaults {
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = pipeline.default_scheduler().ok();
-    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(model.record()) }
+    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()) }
 }
 
 impl Engine for StudioEngine {
@@ -184,7 +183,7 @@ impl Engine for StudioEngine {
         self.device(request.device.as_deref())?;
         refusals::check(given, &self.shared)?;
         if let Some(model) = self.loaded_model(listed) {
-            return self.prepare(request, &model, 0).map(drop);
+            return Self::prepare(request, &model, 0).map(drop);
         }
         // Of a model that is not loaded, the tokens are all that can be checked now.
         let weighting = given.prompt_weighting.unwrap_or_default();
@@ -206,7 +205,7 @@ impl Engine for StudioEngine {
         let device = self.device(request.device.as_deref())?;
         refusals::check(&request.overrides, &self.shared)?;
         let model = self.model(listed, device)?;
-        let prepared = self.prepare(request, &model, seed)?;
+        let prepared = Self::prepare(request, &model, seed)?;
         Job { request, listed, model: &model, prepared }.draw(observe)
     }
 }
