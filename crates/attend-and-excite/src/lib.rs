@@ -13,7 +13,6 @@ mod file_search;
 mod image_file;
 mod loaded;
 mod picture_settings;
-pub mod png_chunks;
 mod pool;
 mod prompt;
 mod record;
@@ -24,6 +23,7 @@ mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
 
+pub use ae_files::png_chunks;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
