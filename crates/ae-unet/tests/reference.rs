@@ -41,9 +41,9 @@ impl Fixture {
 /// A level of each depth, in the middle that of the coarsest.
 #[test]
 fn the_depth_of_transformers_is_that_of_their_level() {
-    let Fixture { unet, .. } = Fixture::open();
+    let ae_tensor::Component { config, .. } = ae_tensor::Component::<UNetConfig>::from_folder(FOLDER, false).unwrap();
     let depths = |place| {
-        let sites = unet.attention_sites([9, 6]).into_iter();
+        let sites = config.attention_sites([9, 6]).into_iter();
         let sites = sites.filter(|site| site.place == place && site.layer == 0 && site.kind == AttentionKind::Cross);
         sites.map(|site| (site.block, site.depth, site.resolution)).collect::<Vec<_>>()
     };
