@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::StoredTensor;
 
@@ -7,13 +8,19 @@ use crate::StoredTensor;
 #[derive(Clone, Default)]
 pub struct Checkpoint {
     name: String,
+    files: Vec<PathBuf>,
     tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
     pub(crate) fn new(name: impl Into<String>, tensors: BTreeMap<String, StoredTensor>) -> Self {
-        Self { name: name.into(), tensors, metadata: BTreeMap::new() }
+        Self { name: name.into(), files: Vec::new(), tensors, metadata: BTreeMap::new() }
+    }
+
+    pub(crate) fn with_files(mut self, files: Vec<PathBuf>) -> Self {
+        self.files = files;
+        self
     }
 
     pub(crate) fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
@@ -24,6 +31,11 @@ impl Checkpoint {
     /// What errors call it: the file, or the name given to the bytes.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The files that the tensors are in; none for bytes in memory.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The tensors by name, in the order of the names.

@@ -107,7 +107,8 @@ fn select(
         let rest = key.strip_prefix(prefix)?;
         Some(rename(rest, tensor))
     });
-    Checkpoint::new(checkpoint.name(), below.flatten().collect::<BTreeMap<_, _>>())
+    let tensors = below.flatten().collect::<BTreeMap<_, _>>();
+    Checkpoint::new(checkpoint.name(), tensors).with_files(checkpoint.files().to_vec())
 }
 
 fn renamed(key: Option<String>, tensor: &StoredTensor) -> Vec<(String, StoredTensor)> {

@@ -2,6 +2,7 @@
 
 mod devices;
 mod eval;
+mod folders;
 mod generate;
 mod serve;
 mod settings;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use devices::DeviceArgs;
 pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
+pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use serve::ServeArgs;
 pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, SettingsArgs, help_of};

@@ -48,13 +48,13 @@ struct Steady {
     token: usize,
     plan: Plan,
     /// The change between steps at which an image is satisfied.
-    steady: f32,
+    bound: f32,
 }
 
 impl Steady {
     fn new(refinement: Refinement) -> Self {
         let plan = Plan::new(1..4, StepSize::Constant(0.5)).with_refinement([(2, refinement)]);
-        Self { token: 2, plan, steady: 0.0 }
+        Self { token: 2, plan, bound: 0.0 }
     }
 }
 
@@ -102,7 +102,7 @@ impl Objective for Steady {
     }
 
     fn is_satisfied(&self, _: usize, losses: &Losses) -> bool {
-        losses.terms[1].value < self.steady
+        losses.terms[1].value < self.bound
     }
 }
 
@@ -136,7 +136,7 @@ fn a_negative_loss_is_followed_downwards() {
 fn state_is_that_of_the_step_before_and_of_the_evaluation_before() {
     let (_, traces) = run(Steady::new(Refinement::Exactly(2)), latents(1));
     let term = |step: usize, evaluation: usize, term: usize| traces[step][0].evaluations[evaluation].terms[term].value;
-    assert_eq!(term(1, 0, 1), 0.0, "nothing comes before the first guided step");
+    assert!(term(1, 0, 1).abs() < f32::EPSILON, "nothing comes before the first guided step");
     assert!(term(2, 0, 1) > 0.0 && term(3, 0, 1) > 0.0);
     assert!(term(2, 1, 2) > 0.0, "the average is of all evaluations");
 }
@@ -147,8 +147,8 @@ fn a_batch_is_guided_as_its_images_alone_when_refinement_narrows_it() {
     // Between the changes of the images: some are refined, some are not.
     let mut changes: Vec<_> = open[2].iter().map(|trace| trace.first().terms[1].value).collect();
     changes.sort_by(f32::total_cmp);
-    let steady = f32::midpoint(changes[1], changes[2]);
-    let objective = Steady { steady, ..Steady::new(Refinement::AtMost(3)) };
+    let bound = f32::midpoint(changes[1], changes[2]);
+    let objective = Steady { bound, ..Steady::new(Refinement::AtMost(3)) };
     let (together, traces) = run(objective.clone(), latents(3));
     let updates: Vec<_> = traces[2].iter().map(GuidanceTrace::refinement_steps).collect();
     assert!(updates.contains(&0) && updates.iter().any(|&updates| updates > 0), "{updates:?}");
@@ -175,7 +175,7 @@ fn a_new_run_begins_without_state() {
 
 #[test]
 fn exactly_means_satisfied_or_not_and_at_most_stops() {
-    let satisfied = |refinement| Steady { steady: f32::MAX, ..Steady::new(refinement) };
+    let satisfied = |refinement| Steady { bound: f32::MAX, ..Steady::new(refinement) };
     for (refinement, expected) in [(Refinement::Exactly(3), 3), (Refinement::AtMost(3), 0), (Refinement::Exactly(0), 0)]
     {
         let (_, traces) = run(satisfied(refinement), latents(1));

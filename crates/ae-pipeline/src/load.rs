@@ -30,11 +30,14 @@ impl Pipeline {
         }
         let prefer_half = dtype != FloatType::F32;
         let files = open_model(source, prefer_half, prediction_type)?;
-        let (text_encoders, unet) = (files.text_encoders()?, files.unet()?);
+        let (unet, text_encoders) = (files.unet()?, files.text_encoders()?);
         let vae = vae.map_or_else(|| files.vae(), |path: PathBuf| open_vae(&path, prefer_half))?;
         check_fit(source, &unet.config, &text_encoders, &vae.config)?;
         let (scheduler, defaults) = (files.scheduler()?.for_latent_diffusion(), files.defaults()?);
 
+        let mut weight_files = unet.weights.files().to_vec();
+        weight_files.extend(text_encoders.iter().flat_map(|encoder| encoder.weights.files().to_vec()));
+        let vae_files = vae.weights.files().to_vec();
         let (loras, to) = (Arc::new(Loras::open(&loras)?), Target { dtype, low_memory, device });
         let (unet_config, vae_config) = (unet.config.clone(), vae.config.clone());
         let encoders = files.tokenizers()?.into_iter().zip(text_encoders).map(|(mut tokenizer, encoder)| {
@@ -51,6 +54,8 @@ impl Pipeline {
             unet_config,
             vae: to.load(vae, AutoencoderKL::load, |_| Ok(()))?,
             vae_config,
+            weight_files,
+            vae_files,
             scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
             device: device.clone(),
             family: files.family()?,

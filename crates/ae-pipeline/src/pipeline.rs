@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
 use ae_scheduler::{Scheduler, SchedulerConfig};
@@ -21,6 +23,8 @@ pub struct Pipeline {
     pub(crate) unet_config: UNetConfig,
     pub(crate) vae: Residency<AutoencoderKL>,
     pub(crate) vae_config: VaeConfig,
+    pub(crate) weight_files: Vec<PathBuf>,
+    pub(crate) vae_files: Vec<PathBuf>,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
     pub(crate) family: Family,
@@ -50,6 +54,16 @@ impl Pipeline {
     /// The generation of Stable Diffusion, which the model's files tell.
     pub fn family(&self) -> Family {
         self.family
+    }
+
+    /// The files of the U-Net and the text encoders, some of which may be the same; none for a model in memory.
+    pub fn weight_files(&self) -> &[PathBuf] {
+        &self.weight_files
+    }
+
+    /// The files of the autoencoder.
+    pub fn vae_files(&self) -> &[PathBuf] {
+        &self.vae_files
     }
 
     /// What the user should know about the model: a guess that had to be made while it was loaded.
@@ -88,7 +102,14 @@ impl Pipeline {
         settings: &Settings,
         first_step: usize,
     ) -> Result<Box<dyn Scheduler>, PipelineError> {
-        Ok(self.scheduler.build_from(kind, settings.steps, first_step)?)
+        let mut config = self.scheduler.clone();
+        if let Some(spacing) = settings.timestep_spacing {
+            config = config.with_timestep_spacing(spacing);
+        }
+        if let Some(sigmas) = settings.sigmas {
+            config = config.with_sigmas(sigmas);
+        }
+        Ok(config.build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.

@@ -10,8 +10,8 @@ use crate::euler::Euler;
 use crate::pndm::Pndm;
 use crate::schedule::BetaSchedule;
 use crate::sigmas::FinalSigmas;
-use crate::timesteps::Spacing;
 use crate::{PredictionType, Scheduler, SchedulerError, SchedulerKind, unsupported};
+use ae_settings::{SigmaSpacing, TimestepSpacing as Spacing};
 
 /// Largest `num_train_timesteps` accepted: a thousand times the usual one.
 const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
@@ -28,8 +28,8 @@ const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
 #[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
 pub struct SchedulerConfig {
     class_name: Option<String>,
-    /// `with_karras_sigmas(true)`: unlike the file's field it must not be ignored.
-    karras_requested: bool,
+    /// Set by [`with_sigmas`](Self::with_sigmas): unlike the file's fields it must not be ignored.
+    sigmas_requested: bool,
     /// Every field of the file, for the check of options that are not supported.
     pub(crate) fields: Fields,
 
@@ -51,7 +51,7 @@ pub struct SchedulerConfig {
     pub(crate) clip_sample_range: f64,
 
     // Fields of the sigma-based samplers.
-    pub(crate) use_karras_sigmas: bool,
+    pub(crate) sigmas: SigmaSpacing,
     pub(crate) sigma_min: Option<f64>,
     pub(crate) sigma_max: Option<f64>,
     pub(crate) final_sigmas_type: FinalSigmas,
@@ -97,14 +97,20 @@ impl SchedulerConfig {
         Fields::new("a known schedule", fields).try_into().expect("a schedule that exists")
     }
 
-    /// Chooses Karras et al.'s noise levels (2022, equation 5) for [`SchedulerKind::Euler`] and
-    /// [`SchedulerKind::DpmSolverMultistep`], whatever `use_karras_sigmas` of the file says.
+    /// Sets how the noise levels are spread, whatever the file says.
     ///
-    /// Once switched on here, [`build`](Self::build) refuses the samplers that have no such option.
+    /// Then [`build`](Self::build) refuses the samplers that have no such option.
     #[must_use]
-    pub fn with_karras_sigmas(mut self, on: bool) -> Self {
-        self.use_karras_sigmas = on;
-        self.karras_requested = on;
+    pub fn with_sigmas(mut self, sigmas: SigmaSpacing) -> Self {
+        self.sigmas = sigmas;
+        self.sigmas_requested = true;
+        self
+    }
+
+    /// Sets how the timesteps are spread, whatever `timestep_spacing` of the file says.
+    #[must_use]
+    pub fn with_timestep_spacing(mut self, spacing: Spacing) -> Self {
+        self.timestep_spacing = Some(spacing);
         self
     }
 
@@ -175,14 +181,9 @@ impl SchedulerConfig {
             return Err(SchedulerError::NoStepsLeft { steps: num_inference_steps, first });
         }
         unsupported::check(&self.fields, kind)?;
-        let has_karras = matches!(kind, SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep);
-        if self.karras_requested && !has_karras {
-            return Err(SchedulerError::Unsupported {
-                kind,
-                option: "use_karras_sigmas",
-                value: "true".to_owned(),
-                supported: "false",
-            });
+        if self.sigmas_requested && !has_sigmas(kind, self.sigmas) {
+            let (value, supported) = (format!("\"{}\"", self.sigmas), "nothing");
+            return Err(SchedulerError::Unsupported { kind, option: "sigmas", value, supported });
         }
         Ok(match kind {
             SchedulerKind::Pndm => Box::new(Pndm::new(self, num_inference_steps, first)?),
@@ -204,7 +205,7 @@ impl TryFrom<Fields> for SchedulerConfig {
         };
         Ok(Self {
             class_name: fields.or("_class_name", None)?,
-            karras_requested: false,
+            sigmas_requested: false,
             num_train_timesteps: fields.checked(
                 "num_train_timesteps",
                 1000,
@@ -222,7 +223,12 @@ impl TryFrom<Fields> for SchedulerConfig {
             set_alpha_to_one: fields.optional("set_alpha_to_one")?,
             clip_sample: fields.or("clip_sample", true)?,
             clip_sample_range: fields.checked("clip_sample_range", 1.0, "a positive number", |&range| range > 0.0)?,
-            use_karras_sigmas: fields.or("use_karras_sigmas", false)?,
+            // diffusers looks at the fields in this order.
+            sigmas: match (fields.or("use_karras_sigmas", false)?, fields.or("use_exponential_sigmas", false)?) {
+                (true, _) => SigmaSpacing::Karras,
+                (false, true) => SigmaSpacing::Exponential,
+                (false, false) => SigmaSpacing::Normal,
+            },
             sigma_min: sigma("sigma_min")?,
             sigma_max: sigma("sigma_max")?,
             final_sigmas_type: fields.or("final_sigmas_type", FinalSigmas::Zero)?,
@@ -234,6 +240,15 @@ impl TryFrom<Fields> for SchedulerConfig {
             },
             fields,
         })
+    }
+}
+
+/// Whether a sampler's diffusers class has noise levels that can be spread like this.
+fn has_sigmas(kind: SchedulerKind, sigmas: SigmaSpacing) -> bool {
+    match kind {
+        SchedulerKind::Pndm | SchedulerKind::Ddim => false,
+        SchedulerKind::EulerAncestral => sigmas == SigmaSpacing::Normal,
+        SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep => true,
     }
 }
 
@@ -303,7 +318,7 @@ mod tests {
             (r#"{"beta_end": null}"#, "beta_end"),
             (r#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
             (r#"{"num_train_timesteps": 1000000000000}"#, "num_train_timesteps"),
-            (r#"{"num_train_timesteps": 1e3}"#, "num_train_timesteps"),
+            (r#"{"num_train_timesteps": 1000.5}"#, "num_train_timesteps"),
             (r#"{"steps_offset": -1}"#, "steps_offset"),
             (r#"{"prediction_type": "flow_prediction"}"#, "prediction_type"),
             (r#"{"timestep_spacing": null}"#, "timestep_spacing"),
@@ -397,14 +412,35 @@ mod tests {
     }
 
     #[test]
-    fn karras_sigmas_on_request_need_a_sampler_that_has_them() {
-        let config = SchedulerConfig::from_json("{}").unwrap().with_karras_sigmas(true);
+    fn a_spacing_on_request_is_as_in_the_file() {
+        for (&kind, spacing) in SchedulerKind::ALL.iter().zip(Spacing::ALL.iter().cycle()) {
+            let json = format!(r#"{{"skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "{spacing}"}}"#);
+            let of_file = SchedulerConfig::from_json(&json).unwrap();
+            let on_request = SchedulerConfig::from_json(r#"{"skip_prk_steps": true, "steps_offset": 1}"#).unwrap();
+            let on_request = on_request.with_timestep_spacing(*spacing).build(kind, 7).unwrap();
+            assert_eq!(on_request.timesteps(), of_file.build(kind, 7).unwrap().timesteps(), "{kind}, {spacing}");
+        }
+    }
+
+    #[test]
+    fn sigmas_on_request_need_a_sampler_that_has_them() {
+        for (kind, sigmas, has) in [
+            (SchedulerKind::Ddim, SigmaSpacing::Karras, false),
+            (SchedulerKind::Pndm, SigmaSpacing::Normal, false),
+            (SchedulerKind::EulerAncestral, SigmaSpacing::Exponential, false),
+            (SchedulerKind::EulerAncestral, SigmaSpacing::Normal, true),
+            (SchedulerKind::Euler, SigmaSpacing::Exponential, true),
+            (SchedulerKind::DpmSolverMultistep, SigmaSpacing::Karras, true),
+        ] {
+            let config = SchedulerConfig::from_json(r#"{"skip_prk_steps": true}"#).unwrap().with_sigmas(sigmas);
+            assert_eq!(config.build(kind, 10).is_ok(), has, "{kind}, {sigmas}");
+        }
+        let config = SchedulerConfig::from_json("{}").unwrap().with_sigmas(SigmaSpacing::Karras);
         assert_eq!(
             config.build(SchedulerKind::Ddim, 10).unwrap_err().to_string(),
-            "ddim does not support `use_karras_sigmas` = true: set it to false, or choose another \
-             scheduler"
+            "ddim does not support `sigmas` = \"karras\": set it to nothing, or choose another scheduler"
         );
-        // From the file, diffusers' from_config drops it.
+        // diffusers' classes without the option ignore the field of a file.
         let file = SchedulerConfig::from_json(r#"{"use_karras_sigmas": true}"#).unwrap();
         assert!(file.build(SchedulerKind::Ddim, 10).is_ok());
     }

@@ -35,7 +35,6 @@ const RULES: &[Rule] = &[
     // Only `epsilon` and `v_prediction` exist for these classes.
     Rule::fixed("prediction_type", &[Pndm, EulerAncestral], &[r#""epsilon""#, r#""v_prediction""#]),
     Rule::fixed("thresholding", &[Ddim, DpmSolverMultistep], &["false"]),
-    Rule::fixed("use_exponential_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
     Rule::fixed("use_beta_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
     Rule::fixed("interpolation_type", &[Euler], &[r#""linear""#]),
     Rule::fixed("timestep_type", &[Euler], &[r#""discrete""#]),
@@ -96,7 +95,6 @@ mod tests {
             (r#""trained_betas": [0.1, 0.2]"#, SchedulerKind::ALL),
             (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral]),
             (r#""thresholding": true"#, &[Ddim, DpmSolverMultistep]),
-            (r#""use_exponential_sigmas": true"#, &[Euler, DpmSolverMultistep]),
             (r#""use_beta_sigmas": true"#, &[Euler, DpmSolverMultistep]),
             (r#""interpolation_type": "log_linear""#, &[Euler]),
             (r#""timestep_type": "continuous""#, &[Euler]),

@@ -196,6 +196,9 @@ impl ObjectiveFactory for Everything {
     }
 }
 
+/// A change of the inputs, what is declared, and the refusal.
+type Case<'a> = (&'a dyn Fn(&mut ObjectiveInputs), &'static [Input], &'a str);
+
 #[test]
 fn an_objective_is_told_what_it_declares_and_nothing_else() {
     const ALL: &[Input] = &[Input::Subjects, Input::Pairs, Input::Groups, Input::Boxes];
@@ -215,7 +218,6 @@ fn an_objective_is_told_what_it_declares_and_nothing_else() {
         message.contains("\"red\"") && message.contains("\"lion\"") && message.contains(" 2: expected a test"),
         "{message}"
     );
-    type Case<'a> = (&'a dyn Fn(&mut ObjectiveInputs), &'static [Input], &'a str);
     let cases: [Case<'_>; 6] = [
         (&|_| (), ALL, "pairs is missing: expected what 'everything' is about"),
         (&everything, &[Input::Subjects], "pairs is given: expected nothing, which is what 'everything' takes"),

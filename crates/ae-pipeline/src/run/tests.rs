@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use ae_scheduler::SchedulerKind;
+use ae_scheduler::{SchedulerKind, SigmaSpacing};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use image::RgbImage;
 
@@ -56,7 +56,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
     let plain = pipeline.scheduler.clone();
     let mut tested = Vec::new();
     for (karras, strength) in [(false, None), (true, None), (false, Some(0.8)), (true, Some(0.8))] {
-        pipeline.scheduler = if karras { plain.clone().with_karras_sigmas(true) } else { plain.clone() };
+        pipeline.scheduler = if karras { plain.clone().with_sigmas(SigmaSpacing::Karras) } else { plain.clone() };
         for &kind in SchedulerKind::ALL {
             let mut request = request(&pipeline, kind);
             request.settings.attend_and_excite.thresholds = Thresholds::none();

@@ -148,7 +148,7 @@ fn defaults(model: &LoadedModel) -> ModelDefaults {
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = pipeline.default_scheduler().ok();
-    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(model.record()) }
+    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()) }
 }
 
 impl Engine for StudioEngine {
