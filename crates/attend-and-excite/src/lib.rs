@@ -13,7 +13,6 @@ mod file_search;
 mod image_file;
 mod loaded;
 mod picture_settings;
-pub mod png_chunks;
 mod pool;
 mod prompt;
 mod record;
@@ -24,6 +23,7 @@ mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
 
+pub use ae_files::png_chunks;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
@@ -47,3 +47,8 @@ pub use ae_settings::{self, Overrides, Settings};
 pub use ae_tensor::{self, DeviceSpec};
 pub use burn;
 pub use image;
+
+/// Compiles the example of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
