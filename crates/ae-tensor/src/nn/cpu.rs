@@ -5,6 +5,7 @@
 mod attention;
 mod conv;
 mod geglu;
+mod heads;
 mod linear;
 mod norms;
 mod operation;
@@ -14,6 +15,7 @@ mod upsample_nearest;
 pub(super) use attention::{attention, attention_probs};
 pub(super) use conv::conv2d;
 pub(super) use geglu::geglu;
+pub(super) use heads::mean_over_heads;
 pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
 pub(super) use prepared::Prepared;

@@ -17,7 +17,7 @@ mod resnet;
 pub use conv::Conv2d;
 pub use geglu::geglu;
 pub use group_norm::{Activation, group_norm};
-pub use heads::{merge_heads, split_heads};
+pub use heads::{mean_over_heads, merge_heads, split_heads};
 pub use layer_norm::{LayerNorm, layer_norm};
 pub use layout::{channels_first, channels_last, repeated};
 pub use linear::linear;
