@@ -42,7 +42,7 @@ impl HeadSum {
                             }
                         }
                         if let Some(divisor) = divisor {
-                            for out in out.iter_mut() {
+                            for out in out {
                                 *out /= divisor as f32;
                             }
                         }

@@ -1,4 +1,5 @@
 use std::array::from_fn;
+use std::iter::repeat_n;
 
 use burn::tensor::Tensor;
 
@@ -10,7 +11,8 @@ pub fn shared<const N: usize, const D: usize>(tensor: Tensor<D>) -> [Tensor<D>; 
     if let Some(uses) = super::cpu::shared(&tensor) {
         return uses;
     }
-    from_fn(|_| tensor.clone())
+    let mut clones = repeat_n(tensor, N);
+    from_fn(|_| clones.next().expect("one for every use"))
 }
 
 #[cfg(all(test, feature = "cpu"))]
