@@ -4,8 +4,9 @@
   pip install torch diffusers transformers accelerate safetensors pillow peft
   python tests/reference/make_fixtures.py [GROUP ...]
 
-The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus `clip`, `scheduler`, `formats`, `convenience`,
-`baselines`, `vision` and `blip`, which have scripts of their own. Without a group all are written. CASE=name limits `runs` to one
+The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus
+`clip`, `scheduler`, `formats`, `convenience`, `baselines`, `vision`, `blip` and `networks`, which have scripts of their own.
+Without a group all are written. CASE=name limits `runs` to one
 case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
 """
@@ -116,7 +117,7 @@ def script(name):
 
 GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), scheduler=script("scheduler"),
               formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
-              vision=script("vision"), blip=script("blip"))
+              vision=script("vision"), blip=script("blip"), networks=script("networks"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)

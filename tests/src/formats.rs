@@ -4,12 +4,12 @@ use std::path::Path;
 
 use ae_clip::{ClipTextModel, ClipTextModelConfig};
 use ae_guidance::{AttendAndExcite, GuidanceSettings, Subjects, aggregate_attention};
-use ae_pipeline::{ModelPart, ModelSource, Network, open_network};
-use ae_tensor::FloatType;
+use ae_pipeline::{LoadError, ModelFiles, ModelSource, open_model};
+use ae_tensor::{Component, FloatType};
 use ae_unet::{AttentionKind, AttentionSite, UNet2DConditionModel, UNetConfig, observe_attention};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Tensor};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Tensors, assert_close};
@@ -70,21 +70,10 @@ impl Formats {
         let expected = Tensors::read(&folder.join(expected));
         let check = Check { name, family, expected: &expected, device: Device::flex() };
         assert!(!components.is_empty(), "{name}: nothing to check");
+        let model = open_model(&source, variant.suffix.is_some(), None);
+        let model = model.unwrap_or_else(|error| panic!("{name}: {error}"));
         for component in components {
-            let part = match component.as_str() {
-                "text_encoder" => ModelPart::TextEncoder,
-                "unet" => ModelPart::UNet,
-                "vae" => ModelPart::Vae,
-                other => panic!("{name}: {other}"),
-            };
-            let network = open_network(&source, part, variant.suffix.is_some());
-            let network = network.unwrap_or_else(|error| panic!("{name}: {error}"));
-            check.config(component, &network);
-            match part {
-                ModelPart::TextEncoder => check.text_encoder(&network),
-                ModelPart::UNet => check.unet(&network),
-                ModelPart::Vae => check.vae(&network),
-            }
+            check.component(component, &*model).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
 }
@@ -97,9 +86,19 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    fn component(&self, component: &str, model: &dyn ModelFiles) -> Result<(), LoadError> {
+        match component {
+            "text_encoder" => self.text_encoder(&model.text_encoders()?[0]),
+            "unet" => self.unet(&model.unet()?),
+            "vae" => self.vae(&model.vae()?),
+            other => panic!("{}: {other}", self.name),
+        }
+        Ok(())
+    }
+
     /// Every field of the expected config that the shapes tell.
-    fn config(&self, component: &str, network: &Network) {
-        let config: Value = serde_json::from_str(&network.config).unwrap();
+    fn config(&self, component: &str, config: &impl Serialize) {
+        let config = serde_json::to_value(config).unwrap();
         for (field, expected) in self.family.config[component].as_object().unwrap() {
             // A folder's config names one number of heads, or one per level.
             let same = config[field] == *expected || all_equal(&config[field], expected);
@@ -115,17 +114,17 @@ impl Check<'_> {
         assert_close(&name, &actual, &expected, TOLERANCE.0, TOLERANCE.1);
     }
 
-    fn text_encoder(&self, network: &Network) {
-        let config = ClipTextModelConfig::from_json(&network.config).unwrap();
-        let model = ClipTextModel::load(&config, &network.weights, FloatType::F32, &self.device);
+    fn text_encoder(&self, Component { config, weights }: &Component<ClipTextModelConfig>) {
+        self.config("text_encoder", config);
+        let model = ClipTextModel::load(config, weights, FloatType::F32, &self.device);
         let model = model.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         self.close("text_embeddings", model.encode(&self.expected.ids("input_ids")).unwrap());
     }
 
-    fn unet(&self, network: &Network) {
+    fn unet(&self, Component { config, weights }: &Component<UNetConfig>) {
+        self.config("unet", config);
         let FamilyEntry { attention_resolution, tokens, attention_scale, .. } = self.family;
-        let config = UNetConfig::from_json(&network.config).unwrap();
-        let unet = UNet2DConditionModel::load(&config, &network.weights, FloatType::F32, &self.device);
+        let unet = UNet2DConditionModel::load(config, weights, FloatType::F32, &self.device);
         let unet = unet.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let latents: Tensor<4> = self.expected.tensor("latents", &self.device);
         let embeddings: Tensor<3> = self.expected.tensor("text_embeddings", &self.device);
@@ -154,9 +153,9 @@ impl Check<'_> {
         self.close("gradient", tracked.grad(&gradients).unwrap());
     }
 
-    fn vae(&self, network: &Network) {
-        let config = VaeConfig::from_json(&network.config).unwrap();
-        let vae = AutoencoderKL::load(&config, &network.weights, FloatType::F32, &self.device);
+    fn vae(&self, Component { config, weights }: &Component<VaeConfig>) {
+        self.config("vae", config);
+        let vae = AutoencoderKL::load(config, weights, FloatType::F32, &self.device);
         let vae = vae.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let decoded = vae.decode(self.expected.tensor("vae_latents", &self.device));
         self.close("image", decoded);

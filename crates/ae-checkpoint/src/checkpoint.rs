@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::StoredTensor;
 
@@ -7,13 +8,19 @@ use crate::StoredTensor;
 #[derive(Clone, Default)]
 pub struct Checkpoint {
     name: String,
+    files: Vec<PathBuf>,
     tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
     pub(crate) fn new(name: impl Into<String>, tensors: BTreeMap<String, StoredTensor>) -> Self {
-        Self { name: name.into(), tensors, metadata: BTreeMap::new() }
+        Self { name: name.into(), files: Vec::new(), tensors, metadata: BTreeMap::new() }
+    }
+
+    pub(crate) fn with_files(mut self, files: Vec<PathBuf>) -> Self {
+        self.files = files;
+        self
     }
 
     pub(crate) fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
@@ -24,6 +31,11 @@ impl Checkpoint {
     /// What errors call it: the file, or the name given to the bytes.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The files that the tensors are in; none for bytes in memory.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The tensors by name, in the order of the names.
@@ -53,13 +65,6 @@ impl Checkpoint {
     pub fn has_prefix(&self, prefix: &str) -> bool {
         let first = self.tensors.range(prefix.to_owned()..).next();
         first.is_some_and(|(name, _)| name.starts_with(prefix))
-    }
-
-    /// How many numbers, counted from `first`, stand behind `prefix` and a dot behind them: with
-    /// `down_blocks.0.` to `down_blocks.3.` there are four behind `down_blocks.` from 0.
-    pub(crate) fn count_from(&self, first: usize, prefix: &str) -> usize {
-        let numbers = first..first.saturating_add(self.tensors.len());
-        numbers.take_while(|number| self.has_prefix(&format!("{prefix}{number}."))).count()
     }
 
     /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and whole numbers, such

@@ -12,6 +12,15 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// A folder without weights.
+    #[error(
+        "no weights in '{folder}': expected diffusion_pytorch_model.safetensors, model.safetensors or a file with the ending \
+         .bin"
+    )]
+    NoWeights {
+        /// The folder.
+        folder: String,
+    },
     /// The file begins as a safetensors or PyTorch file and does not go on as one.
     #[error("'{name}' is not a whole {format} file ({reason}); it may be truncated: fetch it again")]
     Malformed {

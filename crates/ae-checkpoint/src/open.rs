@@ -27,7 +27,7 @@ impl Checkpoint {
         let path = path.as_ref();
         let name = path.display().to_string();
         let (file, format) = identify(path).map_err(|source| OpenError::Io { name: name.clone(), source })?;
-        match format {
+        let checkpoint = match format {
             Format::Safetensors => {
                 let mapping = Mapping::open(&file).map_err(|source| OpenError::Io { name: name.clone(), source })?;
                 from_safetensors(name, mapping.as_ref(), |range| Source::Mapped { mapping: mapping.clone(), range })
@@ -40,7 +40,8 @@ impl Checkpoint {
                 })
             }
             Format::Foreign { found, advice } => Err(OpenError::Foreign { name, found, advice }),
-        }
+        }?;
+        Ok(checkpoint.with_files(vec![path.to_owned()]))
     }
 
     /// Reads a safetensors file that is in memory already; `name` is what errors call it.

@@ -48,7 +48,8 @@ impl Checkpoint {
             let tensor = tensor.ok_or_else(|| invalid(format!("the file '{file}' lacks the tensor '{key}'")))?;
             tensors.insert(key.clone(), tensor.clone());
         }
-        Ok(Self::new(name, tensors))
+        let files = shards.values().flat_map(|shard: &Self| shard.files().to_vec()).collect();
+        Ok(Self::new(name, tensors).with_files(files))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Checkpoints of the original repositories (CompVis, Stability AI): all networks in one file, under names
 //! of their own.
 
-mod config;
 mod error;
 mod keys;
 mod text_encoder;
@@ -18,6 +17,7 @@ use text_encoder::{Part, open_clip};
 
 /// The generation of Stable Diffusion a checkpoint belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Family {
     /// 1.1 to 1.5: OpenAI's CLIP.
     StableDiffusion1,
@@ -25,26 +25,18 @@ pub enum Family {
     StableDiffusion2,
 }
 
-/// A network in diffusers' layout: its weights under diffusers' names, and its `config.json`.
+/// The weights of a single-file checkpoint's networks, under diffusers' names.
 #[derive(Clone, Debug)]
-pub struct Network {
-    /// The parameters.
-    pub weights: Checkpoint,
-    /// The config, with sizes read from the shapes of the parameters.
-    pub config: String,
-}
-
-/// The networks of a single-file checkpoint, in diffusers' layout.
-#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SingleFile {
-    /// The generation, which the text encoder tells.
+    /// The generation, which the names of the text encoder's tensors tell.
     pub family: Family,
     /// The U-Net.
-    pub unet: Network,
+    pub unet: Checkpoint,
     /// The text encoder.
-    pub text_encoder: Network,
+    pub text_encoder: Checkpoint,
     /// The autoencoder; some files leave it out.
-    pub vae: Option<Network>,
+    pub vae: Option<Checkpoint>,
 }
 
 const UNET: &str = "model.diffusion_model.";
@@ -77,21 +69,8 @@ impl SingleFile {
         } else {
             return Err(SingleFileError::Incomplete { name: name(), network: "text encoder", advice: "" });
         };
-        let shape = |reason| SingleFileError::Shape { name: name(), reason };
-        let network = |weights: Checkpoint, config: Result<String, String>| {
-            Ok(Network { weights, config: config.map_err(shape)? })
-        };
-        let unet = convert_unet(checkpoint);
-        let unet_config = config::unet(&unet, family);
-        let text_config = config::text_encoder(&text_encoder, family);
         let vae = checkpoint.has_prefix(VAE).then(|| convert_vae(checkpoint, VAE));
-        let vae = vae
-            .map(|vae| {
-                let config = config::vae(&vae);
-                network(vae, config)
-            })
-            .transpose()?;
-        Ok(Self { family, unet: network(unet, unet_config)?, text_encoder: network(text_encoder, text_config)?, vae })
+        Ok(Self { family, unet: convert_unet(checkpoint), text_encoder, vae })
     }
 
     /// The autoencoder of a file that holds one: a VAE alone in either layout, or a whole checkpoint.
@@ -99,8 +78,8 @@ impl SingleFile {
     /// # Errors
     ///
     /// When there is none in the file.
-    pub fn vae_of(checkpoint: &Checkpoint) -> Result<Network, SingleFileError> {
-        let weights = match CheckpointKind::of(checkpoint) {
+    pub fn vae_of(checkpoint: &Checkpoint) -> Result<Checkpoint, SingleFileError> {
+        Ok(match CheckpointKind::of(checkpoint) {
             CheckpointKind::StableDiffusion | CheckpointKind::Vae if checkpoint.has_prefix(VAE) => {
                 convert_vae(checkpoint, VAE)
             }
@@ -114,11 +93,7 @@ impl SingleFile {
                 let (name, (found, _)) = (checkpoint.name().to_owned(), kind.describe());
                 return Err(SingleFileError::Foreign { name, found, advice: ", or its autoencoder (VAE)" });
             }
-        };
-        match config::vae(&weights) {
-            Ok(config) => Ok(Network { weights, config }),
-            Err(reason) => Err(SingleFileError::Shape { name: checkpoint.name().to_owned(), reason }),
-        }
+        })
     }
 }
 
@@ -132,7 +107,8 @@ fn select(
         let rest = key.strip_prefix(prefix)?;
         Some(rename(rest, tensor))
     });
-    Checkpoint::new(checkpoint.name(), below.flatten().collect::<BTreeMap<_, _>>())
+    let tensors = below.flatten().collect::<BTreeMap<_, _>>();
+    Checkpoint::new(checkpoint.name(), tensors).with_files(checkpoint.files().to_vec())
 }
 
 fn renamed(key: Option<String>, tensor: &StoredTensor) -> Vec<(String, StoredTensor)> {

@@ -2,6 +2,7 @@
 
 mod devices;
 mod eval;
+mod folders;
 mod generate;
 mod serve;
 mod settings;
@@ -12,7 +13,8 @@ use ae_tensor::DeviceSpec;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use devices::DeviceArgs;
-pub(crate) use eval::{AblationName, EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
+pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
+pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use serve::ServeArgs;
 pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, SettingsArgs, help_of};
@@ -49,7 +51,7 @@ pub(crate) enum Command {
         command: EvalCommand,
     },
     /// Show the tokens of a prompt and which of them are subjects.
-    Tokens(TokensArgs),
+    Tokens(Box<TokensArgs>),
     /// List the models that are compiled in, cached, and known by a short name.
     Models,
     /// List the devices of this build and this machine.

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use ae_eval::{FolderError, PromptFileError, ReportError, ScoringError, ShardEnvironmentError};
+use ae_eval::{FolderError, ReportError, ScoringError, ShardEnvironmentError};
 use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
 use ae_settings::SettingsError;
@@ -15,6 +15,10 @@ pub(crate) enum CliError {
     Usage(String),
     #[error(transparent)]
     Draw(#[from] attend_and_excite::Error),
+    #[error(transparent)]
+    Latents(#[from] ae_pipeline::InitialLatentsError),
+    #[error(transparent)]
+    Tensors(#[from] ae_pipeline::SaveError),
     /// Which of several prompts an error belongs to.
     #[error("prompt '{prompt}': {error}")]
     Prompt { prompt: String, error: Box<CliError> },
@@ -22,12 +26,6 @@ pub(crate) enum CliError {
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error(
-        "--prompts '{name}' is no set (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {source}"
-    )]
-    Prompts { name: String, source: io::Error },
-    #[error("--prompts '{name}': {source}")]
-    PromptFile { name: String, source: PromptFileError },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error("{failed} of {pictures} picture(s) could not be drawn; the first: {first}")]

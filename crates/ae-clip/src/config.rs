@@ -1,13 +1,19 @@
 use std::fmt;
 
-use ae_tensor::nn::LAYER_NORM_EPSILON;
+use ae_checkpoint::{Checkpoint, Family};
+use ae_config::{ConfigError, Fields};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, sigmoid};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The architecture of a [`ClipTextModel`](crate::ClipTextModel), as in the `config.json` of transformers'
 /// `CLIPTextModel`.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Deserialising checks it, as [`from_json`](Self::from_json) does.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "Fields")]
+#[non_exhaustive]
 pub struct ClipTextModelConfig {
     /// The number of token ids.
     pub vocab_size: usize,
@@ -23,12 +29,14 @@ pub struct ClipTextModelConfig {
     pub max_position_embeddings: usize,
     /// The activation of the feed-forward blocks.
     pub hidden_act: Activation,
-    /// What layer normalisation adds to the variance.
+    /// The number that layer normalisation adds to the variance.
     pub layer_norm_eps: f64,
 }
 
 /// The activation between the two feed-forward layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Activation {
     /// `x * sigmoid(1.702 x)`, in OpenAI's models (Stable Diffusion 1).
     QuickGelu,
@@ -46,41 +54,6 @@ impl Activation {
     }
 }
 
-/// A `config.json` that describes no text model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The text is no JSON, or a field has the wrong type.
-    #[error("the text encoder's config.json is malformed: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A size that no text model has.
-    #[error("{field} is {found} in the text encoder's config.json; expected 1..={max}")]
-    Size {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: usize,
-        /// The largest value accepted.
-        max: usize,
-    },
-    /// The hidden size cannot be shared among the heads.
-    #[error(
-        "hidden_size {hidden_size} in the text encoder's config.json is no multiple of num_attention_heads {heads}"
-    )]
-    Heads {
-        /// The hidden size.
-        hidden_size: usize,
-        /// The number of heads.
-        heads: usize,
-    },
-    /// An activation this crate does not have.
-    #[error("hidden_act is '{0}' in the text encoder's config.json; supported are quick_gelu and gelu")]
-    Activation(String),
-    /// Another epsilon than that of every CLIP, with which the shared layer normalisation computes.
-    #[error("layer_norm_eps is {0} in the text encoder's config.json; supported is {LAYER_NORM_EPSILON}")]
-    Epsilon(f64),
-}
-
 impl ClipTextModelConfig {
     /// Reads a `config.json`. Missing fields have the values of transformers' `CLIPTextConfig`, unknown ones
     /// do not matter.
@@ -89,48 +62,79 @@ impl ClipTextModelConfig {
     ///
     /// JSON that does not parse, and values no text model has.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        let fields: Fields = serde_json::from_str(json)?;
-        let hidden_act = match fields.hidden_act.as_str() {
-            "quick_gelu" => Activation::QuickGelu,
-            "gelu" => Activation::Gelu,
-            _ => return Err(ConfigError::Activation(fields.hidden_act)),
-        };
-        let config = Self {
-            vocab_size: fields.vocab_size,
-            hidden_size: fields.hidden_size,
-            intermediate_size: fields.intermediate_size,
-            num_hidden_layers: fields.num_hidden_layers,
-            num_attention_heads: fields.num_attention_heads,
-            max_position_embeddings: fields.max_position_embeddings,
-            hidden_act,
-            layer_norm_eps: fields.layer_norm_eps,
-        };
-        config.validate()?;
-        Ok(config)
+        Fields::read("the text encoder's config.json", json)?.try_into()
     }
 
-    /// The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
-    fn validate(&self) -> Result<(), ConfigError> {
-        let sizes = [
-            ("vocab_size", self.vocab_size, 1 << 20),
-            ("hidden_size", self.hidden_size, 1 << 14),
-            ("intermediate_size", self.intermediate_size, 1 << 16),
-            ("num_hidden_layers", self.num_hidden_layers, 256),
-            ("num_attention_heads", self.num_attention_heads, 256),
-            ("max_position_embeddings", self.max_position_embeddings, 1 << 12),
+    /// Reads the sizes off the parameters of a model. Shapes do not tell the activation, which is that of the family; nor
+    /// the number of heads, one for 64 channels in every CLIP.
+    ///
+    /// # Errors
+    ///
+    /// When a parameter is missing or has a shape of no such model. The error names the parameter.
+    pub fn from_weights(weights: &Checkpoint, family: Family) -> Result<Self, ConfigError> {
+        const HEAD: usize = 64;
+        let tokens = "text_model.embeddings.token_embedding.weight";
+        let positions = "text_model.embeddings.position_embedding.weight";
+        let hidden_size = weights.extent(tokens, 1)?;
+        let hidden_act = match family {
+            Family::StableDiffusion1 => Activation::QuickGelu,
+            _ => Activation::Gelu,
+        };
+        let fields = [
+            ("vocab_size", json!(weights.extent(tokens, 0)?)),
+            ("hidden_size", json!(hidden_size)),
+            ("intermediate_size", json!(weights.extent("text_model.encoder.layers.0.mlp.fc1.weight", 0)?)),
+            ("num_hidden_layers", json!(weights.count_from(0, "text_model.encoder.layers."))),
+            ("num_attention_heads", json!((hidden_size / HEAD).max(1))),
+            ("max_position_embeddings", json!(weights.extent(positions, 0)?)),
+            ("hidden_act", json!(hidden_act)),
         ];
-        for (field, found, max) in sizes {
-            if !(1..=max).contains(&found) {
-                return Err(ConfigError::Size { field, found, max });
-            }
-        }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(ConfigError::Heads { hidden_size: self.hidden_size, heads: self.num_attention_heads });
-        }
-        if self.layer_norm_eps.to_bits() != LAYER_NORM_EPSILON.to_bits() {
-            return Err(ConfigError::Epsilon(self.layer_norm_eps));
-        }
-        Ok(())
+        Fields::new(weights.name(), fields).try_into()
+    }
+
+    /// The text encoder of Stable Diffusion 1: OpenAI's CLIP ViT-L/14.
+    pub fn stable_diffusion_1() -> Self {
+        Self::known([
+            ("hidden_size", json!(768)),
+            ("intermediate_size", json!(3072)),
+            ("num_attention_heads", json!(12)),
+        ])
+    }
+
+    /// The text encoder of Stable Diffusion 2: OpenCLIP ViT-H/14 without its last layer.
+    pub fn stable_diffusion_2() -> Self {
+        Self::known([
+            ("hidden_size", json!(1024)),
+            ("intermediate_size", json!(4096)),
+            ("num_attention_heads", json!(16)),
+            ("num_hidden_layers", json!(23)),
+            ("hidden_act", json!(Activation::Gelu)),
+        ])
+    }
+
+    fn known<const N: usize>(fields: [(&str, Value); N]) -> Self {
+        Fields::new("a known model", fields).try_into().expect("a model that exists")
+    }
+}
+
+impl TryFrom<Fields> for ClipTextModelConfig {
+    type Error = ConfigError;
+
+    /// The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        let num_attention_heads = fields.size("num_attention_heads", 8, 256)?;
+        let expected = format!("1..=16384, a multiple of num_attention_heads, {num_attention_heads}");
+        let divides = |size: &usize| (1..=1 << 14).contains(size) && size.is_multiple_of(num_attention_heads);
+        Ok(Self {
+            vocab_size: fields.size("vocab_size", 49_408, 1 << 20)?,
+            hidden_size: fields.checked("hidden_size", 512, expected, divides)?,
+            intermediate_size: fields.size("intermediate_size", 2048, 1 << 16)?,
+            num_hidden_layers: fields.size("num_hidden_layers", 12, 256)?,
+            num_attention_heads,
+            max_position_embeddings: fields.size("max_position_embeddings", 77, 1 << 12)?,
+            hidden_act: fields.or("hidden_act", Activation::QuickGelu)?,
+            layer_norm_eps: fields.epsilon("layer_norm_eps", 1e-5)?,
+        })
     }
 }
 
@@ -140,36 +144,6 @@ impl fmt::Display for Activation {
             Self::QuickGelu => "quick_gelu",
             Self::Gelu => "gelu",
         })
-    }
-}
-
-/// The fields as the file has them.
-#[derive(Deserialize)]
-#[serde(default)]
-struct Fields {
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    max_position_embeddings: usize,
-    hidden_act: String,
-    layer_norm_eps: f64,
-}
-
-impl Default for Fields {
-    /// transformers' `configuration_clip.py`, `CLIPTextConfig`.
-    fn default() -> Self {
-        Self {
-            vocab_size: 49_408,
-            hidden_size: 512,
-            intermediate_size: 2048,
-            num_hidden_layers: 12,
-            num_attention_heads: 8,
-            max_position_embeddings: 77,
-            hidden_act: "quick_gelu".to_owned(),
-            layer_norm_eps: 1e-5,
-        }
     }
 }
 
@@ -199,6 +173,19 @@ mod tests {
             layer_norm_eps: 1e-5,
         };
         assert_eq!(ClipTextModelConfig::from_json(json).unwrap(), expected);
+        assert_eq!(ClipTextModelConfig::stable_diffusion_2(), expected);
+    }
+
+    /// The text encoder of CompVis/stable-diffusion-v1-4.
+    #[test]
+    fn deserialising_checks_as_reading_does() {
+        let json = r#"{"hidden_act": "quick_gelu", "hidden_size": 768, "intermediate_size": 3072, "layer_norm_eps": 1e-05,
+            "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 49408}"#;
+        let config: ClipTextModelConfig = serde_json::from_str(json).unwrap();
+        assert_eq!(config, ClipTextModelConfig::stable_diffusion_1());
+        assert_eq!(serde_json::from_value::<ClipTextModelConfig>(json!(config)).unwrap(), config);
+        let error = serde_json::from_str::<ClipTextModelConfig>(r#"{"vocab_size": 0}"#).unwrap_err().to_string();
+        assert!(error.starts_with("vocab_size is 0 in the config; expected 1..=1048576"), "{error}");
     }
 
     #[test]
@@ -217,17 +204,21 @@ mod tests {
     #[test]
     fn values_that_do_not_fit_together_are_named() {
         let heads = refusal(r#"{"hidden_size": 100, "num_attention_heads": 8}"#);
-        assert!(heads.starts_with("hidden_size 100") && heads.ends_with("num_attention_heads 8"), "{heads}");
-        assert!(refusal(r#"{"hidden_act": "swish"}"#).starts_with("hidden_act is 'swish'"));
-        for epsilon in ["0.0", "-1e-5", "2.0", "1e-6"] {
+        assert!(heads.starts_with("hidden_size is 100 in") && heads.ends_with("num_attention_heads, 8"), "{heads}");
+        let activation = refusal(r#"{"hidden_act": "swish"}"#);
+        assert!(
+            activation.starts_with("hidden_act is \"swish\" in") && activation.contains("`quick_gelu`"),
+            "{activation}"
+        );
+        for epsilon in ["0.0", "-1e-5", "2.0"] {
             assert!(refusal(&format!(r#"{{"layer_norm_eps": {epsilon}}}"#)).starts_with("layer_norm_eps is"));
         }
     }
 
     #[test]
     fn malformed_json_says_where() {
-        assert!(refusal("{").contains("malformed: EOF while parsing an object at line 1 column 1"));
-        assert!(refusal(r#"{"hidden_size": -4}"#).contains("invalid value: integer `-4`"));
+        assert!(refusal("{").contains("malformed (EOF while parsing an object at line 1 column 1)"));
+        assert!(refusal(r#"{"hidden_size": -4}"#).starts_with("hidden_size is -4 in the text encoder's config.json"));
     }
 
     /// ```python

@@ -1,9 +1,8 @@
 mod attention;
 mod mlp;
 
-use ae_tensor::nn::layer_norm as norm;
+use ae_tensor::nn::{LayerNorm, layer_norm as norm};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{Activation, ClipTextModelConfig};
@@ -61,7 +60,7 @@ struct ClipEncoderLayer {
 impl ClipEncoder {
     /// Creates the layers with random weights, drawn when they are first used.
     pub fn new(config: &ClipEncoderConfig, device: &Device) -> Self {
-        let layer_norm = || LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device);
+        let layer_norm = || LayerNorm::new(config.hidden_size, config.layer_norm_eps, device);
         let layers = (0..config.num_hidden_layers).map(|_| ClipEncoderLayer {
             layer_norm1: layer_norm(),
             self_attn: ClipAttention::new(config, device),

@@ -1,9 +1,10 @@
 mod embeddings;
 
-use ae_tensor::nn::layer_norm as norm;
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
+use std::path::Path;
+
+use ae_tensor::nn::{LayerNorm, layer_norm as norm};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::config::ClipTextModelConfig;
@@ -106,7 +107,7 @@ impl ClipTextModel {
         Self {
             embeddings: ClipTextEmbeddings::new(config, device),
             encoder: ClipEncoder::new(&ClipEncoderConfig::from(config), device),
-            final_layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
+            final_layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
         }
     }
 
@@ -124,6 +125,16 @@ impl ClipTextModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KEY_RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Loads a folder in transformers' layout (`text_encoder`): `config.json`, and the weights in any of their formats.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind of model. The error names the file.
+    pub fn from_folder(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CheckpointError> {
+        let Component { config, weights } = Component::from_folder(folder, dtype != FloatType::F32)?;
+        Self::load(&config, &weights, dtype, device)
     }
 
     /// The device of the weights.
@@ -305,10 +316,24 @@ mod tests {
         let model = model();
         let input_ids = model.input_ids(&[[1, 2, 3]]).unwrap();
         let hidden_states = model.encoder.forward(model.embeddings.forward(input_ids), 1);
-        let expected = ae_tensor::nn::layer_norm(&model.final_layer_norm, hidden_states).into_data();
+        let expected = norm(&model.final_layer_norm, hidden_states).into_data();
         let skipped = model.encode_with_clip_skip(&[[1, 2, 3]], 1).unwrap().into_data();
         skipped.assert_eq(&expected, true);
         assert_ne!(skipped, model.encode(&[[1, 2, 3]]).unwrap().into_data());
+    }
+
+    /// With gamma 1 and beta 0, the norm of a row is `(x - mean) / sqrt(variance + epsilon)`.
+    #[test]
+    fn the_norms_have_the_epsilon_of_the_config() {
+        let json = r#"{"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 5, "layer_norm_eps": 0.25}"#;
+        let model = ClipTextModel::new(&ClipTextModelConfig::from_json(json).unwrap(), &Device::flex());
+        let input_ids = model.input_ids(&[[1, 2, 3]]).unwrap();
+        let states = model.encoder.forward(model.embeddings.forward(input_ids), 1);
+        let centred = states.clone() - states.mean_dim(2);
+        let expected = centred.clone() / (centred.square().mean_dim(2) + 0.25).sqrt();
+        let tolerance = burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6);
+        model.encode(&[[1, 2, 3]]).unwrap().into_data().assert_approx_eq(&expected.into_data(), tolerance);
     }
 
     #[test]

@@ -314,7 +314,7 @@ mod tests {
     fn negative_losses_are_drawn() {
         let mut explanation = explanation(1);
         for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
-            guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss = -10.0 * *loss);
+            guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss *= -10.0);
         }
         let svg = explanation.loss_svg();
         assert_eq!(curves(&svg).iter().filter(|(points, _)| *points == 25).count(), 2);

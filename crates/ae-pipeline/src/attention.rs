@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn found(set: &MapSet) -> Result<(usize, [usize; 2]), String> {
-        let config = UNetConfig::from_json("{}").expect("Stable Diffusion 1");
+        let config = UNetConfig::stable_diffusion_1();
         let layers = AttentionLayers::find(&config.attention_sites([64, 64]), set);
         layers.map(|layers| (layers.sites.len(), layers.resolution)).map_err(|error| error.to_string())
     }

@@ -1,3 +1,4 @@
+use ae_config::{ConfigError, Fields};
 use ae_settings::{Overrides, Settings};
 use serde::Deserialize;
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 /// paper's choice for Stable Diffusion 1. Keys: `name`, `num_inference_steps`, `guidance_scale`,
 /// `attention_reduction`, `attention_scale`, `scale_factor`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct ModelDefaults {
     /// Name and version of the model, for the record.
@@ -38,25 +39,32 @@ impl Default for ModelDefaults {
     }
 }
 
-/// An `attend_and_excite.json` that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DefaultsError {
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    #[error("attention_reduction is {0}: expected 1 or more")]
-    Reduction(usize),
+impl TryFrom<Fields> for ModelDefaults {
+    type Error = ConfigError;
+
+    /// The other numbers are checked with the settings they become.
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        fields.only(&[
+            "name",
+            "num_inference_steps",
+            "guidance_scale",
+            "attention_reduction",
+            "attention_scale",
+            "scale_factor",
+        ])?;
+        let defaults = Self::default();
+        Ok(Self {
+            name: fields.or("name", None)?,
+            num_inference_steps: fields.or("num_inference_steps", defaults.num_inference_steps)?,
+            guidance_scale: fields.or("guidance_scale", defaults.guidance_scale)?,
+            attention_reduction: fields.size("attention_reduction", defaults.attention_reduction, 1 << 16)?,
+            attention_scale: fields.or("attention_scale", defaults.attention_scale)?,
+            scale_factor: fields.or("scale_factor", defaults.scale_factor)?,
+        })
+    }
 }
 
 impl ModelDefaults {
-    /// Reads an `attend_and_excite.json`. The other numbers are checked with the settings they become.
-    pub(crate) fn from_json(text: &str) -> Result<Self, DefaultsError> {
-        let defaults: Self = serde_json::from_str(text)?;
-        if defaults.attention_reduction == 0 {
-            return Err(DefaultsError::Reduction(defaults.attention_reduction));
-        }
-        Ok(defaults)
-    }
-
     /// The settings over which the user's are laid.
     pub fn overrides(&self) -> Overrides {
         let mut overrides = Overrides::default();

@@ -2,6 +2,7 @@ use std::io;
 
 use ae_checkpoint::{EmbeddingError, LoraError, OpenError, SingleFileError};
 use ae_clip::{ApplyWeightsError, EncodeError, SubjectError, TokenizerError};
+use ae_config::ConfigError;
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
 use ae_settings::SettingsError;
@@ -31,7 +32,7 @@ pub enum LoadError {
         file: String,
     },
     /// A single file without its autoencoder.
-    #[error("'{model}' holds no autoencoder (VAE); name one with --vae")]
+    #[error("'{model}' holds no autoencoder (VAE); give one beside it")]
     NoVae {
         /// The file.
         model: String,
@@ -68,13 +69,16 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
-    /// A config does not describe a model that can be built.
+    /// A config that does not describe a model that can be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Files that are no tokenizer.
     #[error("'{file}': {source}")]
-    Config {
+    Tokenizer {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: TokenizerError,
     },
     /// The parts belong to different models.
     #[error("the parts of '{model}' do not fit together: {reason}")]

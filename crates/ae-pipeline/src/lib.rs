@@ -1,24 +1,12 @@
-//! From a prompt to pictures in which every subject appears: Attend-and-Excite on a Stable Diffusion
-//! model: a folder in diffusers' layout, or a single file in the original one.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! A [`Pipeline`] is loaded from a [`ModelSource`]. A [`Request`] says what to draw, with the model's
 //! own defaults; [`Pipeline::generate`] draws it, tells an observer of every [`Event`] on the way, and
 //! returns the pictures with the whole [`Trace`].
-//!
-//! ```no_run
-//! use std::ops::ControlFlow;
-//!
-//! use ae_pipeline::{ModelSource, Pipeline};
-//! use ae_tensor::{DeviceSpec, FloatType};
-//!
-//! let device = DeviceSpec::CPU.open()?;
-//! let pipeline = Pipeline::load(&ModelSource::folder("stable-diffusion-v1-4"), FloatType::F32, &device)?;
-//! let request = pipeline.request("a cat and a dog");
-//! let output = pipeline.generate(&request, &mut |_event| ControlFlow::Continue(()))?;
-//! output.pictures[0].image.save("cat-and-dog.png")?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
+mod additions;
 mod attention;
 mod attention_maps;
 mod automatic_subjects;
@@ -27,6 +15,7 @@ mod conditioning;
 mod defaults;
 mod error;
 mod event;
+mod folder;
 mod generate;
 mod guided_run;
 mod init_image;
@@ -50,7 +39,6 @@ mod source;
 mod stages;
 mod tensor_recorder;
 mod trace;
-mod weight_files;
 
 pub use attention_maps::AttentionMaps;
 pub use composition::{PromptPart, prompt_parts};
@@ -60,7 +48,8 @@ pub use event::Event;
 pub use generate::Processor;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
-pub use load::{load_tokenizer, open_network};
+pub use load::load_tokenizer;
+pub use model_files::{ModelFiles, open_model};
 pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
 pub use output::{Output, Picture};
@@ -73,10 +62,9 @@ pub use source::{EmbeddedModel, ModelSource};
 pub use stages::Stages;
 pub use tensor_recorder::{SaveError, TensorRecorder};
 pub use trace::{StepTrace, Trace};
-pub use weight_files::ModelPart;
 
 // What a caller needs to fill in a request or to read an output.
-pub use ae_checkpoint::{Family, Network};
+pub use ae_checkpoint::Family;
 pub use ae_clip::{
     ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
 };
@@ -85,9 +73,5 @@ pub use ae_settings::{
     AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
     Settings, SettingsError, StepIndex, Thresholds,
 };
+pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -1,21 +1,19 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use ae_checkpoint::{Embedding, Family, Lora, LoraNetwork, Network};
-use ae_clip::{Activation, ClipTextModel, ClipTextModelConfig, ClipTokenizer};
+use ae_checkpoint::{Checkpoint, LoraNetwork};
+use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
-use ae_tensor::{BurnFloat, FloatType, apply_lora};
+use ae_tensor::{BurnFloat, CheckpointError, Component, FloatType};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
-use crate::model_files::{ModelFiles, open_vae};
+use crate::additions::{EmbeddedTokens, Loras};
+use crate::model_files::{open_model, open_vae};
+use crate::pipeline::TextEncoder;
 use crate::residency::Residency;
-use crate::weight_files::ModelPart;
-use crate::{EmbeddingChoice, LoadError, LoadOptions, LoraChoice, ModelDefaults, ModelSource, Pipeline};
-
-/// The file of a model's own settings.
-const DEFAULTS: &str = "attend_and_excite.json";
+use crate::{EmbeddingChoice, LoadError, LoadOptions, ModelSource, Pipeline};
 
 impl Pipeline {
     /// Loads a model onto `device`: a folder in diffusers' layout, a single file in the original layout, or
@@ -31,90 +29,65 @@ impl Pipeline {
             return Err(LoadError::Dtype { dtype });
         }
         let prefer_half = dtype != FloatType::F32;
-        let files = ModelFiles::open(source, prediction_type)?;
-        let unet_config = files.config(&ModelPart::UNet.config(), UNetConfig::from_json)?;
-        let text_config = files.config(&ModelPart::TextEncoder.config(), ClipTextModelConfig::from_json)?;
-        let mut scheduler =
-            files.config("scheduler/scheduler_config.json", SchedulerConfig::from_json)?.for_latent_diffusion();
-        if let Some(prediction_type) = prediction_type {
-            scheduler = scheduler.with_prediction_type(prediction_type);
-        }
-        let defaults = match files.optional_text(DEFAULTS)? {
-            Some(text) => files.config_error(DEFAULTS, ModelDefaults::from_json(&text))?,
-            None => ModelDefaults::default(),
-        };
-        let (vae_config, vae_weights) = if let Some(path) = vae {
-            let network = open_vae(&path, prefer_half)?;
-            let file = path.display().to_string();
-            let config = VaeConfig::from_json(&network.config)
-                .map_err(|source| LoadError::Config { file, source: Box::new(source) })?;
-            (config, network.weights)
-        } else {
-            let config = files.config(&ModelPart::Vae.config(), VaeConfig::from_json)?;
-            (config, files.weights(ModelPart::Vae, prefer_half)?)
-        };
-        check_fit(source, &unet_config, &text_config, &vae_config)?;
+        let files = open_model(source, prefer_half, prediction_type)?;
+        let (unet, text_encoders) = (files.unet()?, files.text_encoders()?);
+        let vae = vae.map_or_else(|| files.vae(), |path: PathBuf| open_vae(&path, prefer_half))?;
+        check_fit(source, &unet.config, &text_encoders, &vae.config)?;
+        let (scheduler, defaults) = (files.scheduler()?.for_latent_diffusion(), files.defaults()?);
 
-        let loras = loras.iter().map(|LoraChoice { path, strength }| Ok((Lora::open(path)?, *strength)));
-        let loras: Arc<[(Lora, f64)]> = loras.collect::<Result<_, LoadError>>()?;
-        let mut tokenizer = files.tokenizer()?;
-        let added = embeddings.into_iter().map(|choice| {
-            let (first_id, vectors) = add_tokens(&choice, &mut tokenizer)?;
-            Ok((choice, first_id, vectors))
+        let mut weight_files = unet.weights.files().to_vec();
+        weight_files.extend(text_encoders.iter().flat_map(|encoder| encoder.weights.files().to_vec()));
+        let vae_files = vae.weights.files().to_vec();
+        let (loras, to) = (Arc::new(Loras::open(&loras)?), Target { dtype, low_memory, device });
+        let (unet_config, vae_config) = (unet.config.clone(), vae.config.clone());
+        let encoders = files.tokenizers()?.into_iter().zip(text_encoders).map(|(mut tokenizer, encoder)| {
+            let (tokens, loras) = (EmbeddedTokens::add(&embeddings, &mut tokenizer)?, Arc::clone(&loras));
+            let model = to.load(encoder, ClipTextModel::load, move |model| {
+                loras.add_to(LoraNetwork::TextEncoder, model)?;
+                tokens.iter().try_for_each(|tokens| tokens.add_to(model))
+            });
+            Ok(TextEncoder { tokenizer, model: model? })
         });
-        let added = added.collect::<Result<Vec<_>, LoadError>>()?;
-
-        let (config, weights) = (text_config.clone(), files.weights(ModelPart::TextEncoder, prefer_half)?);
-        let (to, with) = (device.clone(), Arc::clone(&loras));
-        let text_encoder = Residency::new(low_memory, device, move || {
-            let mut text_encoder = ClipTextModel::load(&config, &weights, dtype, &to)?;
-            add_loras(&with, LoraNetwork::TextEncoder, &mut text_encoder)?;
-            for (choice, first_id, vectors) in &added {
-                add_embedding(choice, &mut text_encoder, *first_id, vectors)?;
-            }
-            Ok(text_encoder)
-        })?;
-        let (config, weights) = (unet_config.clone(), files.weights(ModelPart::UNet, prefer_half)?);
-        let to = device.clone();
-        let unet = Residency::new(low_memory, device, move || {
-            let mut unet = UNet2DConditionModel::load(&config, &weights, dtype, &to)?;
-            add_loras(&loras, LoraNetwork::UNet, &mut unet)?;
-            Ok(unet)
-        })?;
-        let (config, to) = (vae_config.clone(), device.clone());
-        let vae =
-            Residency::new(low_memory, device, move || Ok(AutoencoderKL::load(&config, &vae_weights, dtype, &to)?))?;
-        let family = match text_config.hidden_act {
-            Activation::QuickGelu => Family::StableDiffusion1,
-            Activation::Gelu => Family::StableDiffusion2,
-        };
         Ok(Self {
-            tokenizer,
-            text_encoder,
-            unet,
+            text_encoders: encoders.collect::<Result<_, LoadError>>()?,
+            unet: to.load(unet, UNet2DConditionModel::load, move |unet| loras.add_to(LoraNetwork::UNet, unet))?,
             unet_config,
-            vae,
+            vae: to.load(vae, AutoencoderKL::load, |_| Ok(()))?,
             vae_config,
-            scheduler,
+            weight_files,
+            vae_files,
+            scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
             device: device.clone(),
-            family,
-            notice: files.notice(),
+            family: files.family()?,
+            notice: files.notice().map(str::to_owned),
             name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
         })
     }
 }
 
-/// Opens one network of a model, wherever it lies: its weights, not yet read, under diffusers' names, and its
-/// config. Of half-precision and other weights in one folder, `prefer_half` chooses.
-///
-/// # Errors
-///
-/// When its files are missing or are not what they should be.
-pub fn open_network(source: &ModelSource, part: ModelPart, prefer_half: bool) -> Result<Network, LoadError> {
-    let files = ModelFiles::open(source, None)?;
-    let config = files.text(&part.config())?.into_owned();
-    Ok(Network { weights: files.weights(part, prefer_half)?, config })
+/// How networks are loaded, and where they go.
+struct Target<'a> {
+    dtype: FloatType,
+    low_memory: bool,
+    device: &'a Device,
+}
+
+impl Target<'_> {
+    /// Loads a network, now or at each use, and then finishes it.
+    fn load<C: Send + Sync + 'static, T: 'static>(
+        &self,
+        Component { config, weights }: Component<C>,
+        load: fn(&C, &Checkpoint, FloatType, &Device) -> Result<T, CheckpointError>,
+        finish: impl Fn(&mut T) -> Result<(), LoadError> + Send + Sync + 'static,
+    ) -> Result<Residency<T>, LoadError> {
+        let (dtype, device) = (self.dtype, self.device.clone());
+        Residency::new(self.low_memory, self.device, move || {
+            let mut network = load(&config, &weights, dtype, &device)?;
+            finish(&mut network)?;
+            Ok(network)
+        })
+    }
 }
 
 /// Loads a model's tokenizer alone, with the tokens of textual inversions.
@@ -123,10 +96,8 @@ pub fn open_network(source: &ModelSource, part: ModelPart, prefer_half: bool) ->
 ///
 /// When its files are missing or damaged.
 pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingChoice]) -> Result<ClipTokenizer, LoadError> {
-    let mut tokenizer = ModelFiles::open(source, None)?.tokenizer()?;
-    for embedding in embeddings {
-        add_tokens(embedding, &mut tokenizer)?;
-    }
+    let mut tokenizer = open_model(source, false, None)?.tokenizers()?.swap_remove(0);
+    EmbeddedTokens::add(embeddings, &mut tokenizer)?;
     Ok(tokenizer)
 }
 
@@ -134,10 +105,9 @@ pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingChoice]) -> R
 fn check_fit(
     source: &ModelSource,
     unet: &UNetConfig,
-    text_encoder: &ClipTextModelConfig,
+    text_encoders: &[Component<ClipTextModelConfig>],
     vae: &VaeConfig,
 ) -> Result<(), LoadError> {
-    let inconsistent = |reason| Err(LoadError::Inconsistent { model: source.name(), reason });
     let latents = vae.latent_channels;
     let task = match unet.in_channels {
         5 => Some("depth-to-image"),
@@ -150,49 +120,16 @@ fn check_fit(
         let model = source.name();
         return Err(LoadError::Task { model, task, in_channels: unet.in_channels });
     }
+    let width = text_encoders.iter().map(|encoder| encoder.config.hidden_size).sum();
     let fits = [
-        (
-            "the U-Net's cross_attention_dim",
-            unet.cross_attention_dim,
-            "the text encoder's hidden_size",
-            text_encoder.hidden_size,
-        ),
+        ("the U-Net's cross_attention_dim", unet.cross_attention_dim, "the text encoder's hidden_size", width),
         ("the U-Net's in_channels", unet.in_channels, "the VAE's latent_channels", latents),
         ("the U-Net's out_channels", unet.out_channels, "the VAE's latent_channels", latents),
     ];
     match fits.into_iter().find(|(_, a, _, b)| a != b) {
-        Some((one, a, other, b)) => inconsistent(format!("{one} is {a}, {other} is {b}")),
+        Some((one, a, other, b)) => {
+            Err(LoadError::Inconsistent { model: source.name(), reason: format!("{one} is {a}, {other} is {b}") })
+        }
         None => Ok(()),
     }
-}
-
-/// Merges the layers that LoRAs have for one of the networks.
-fn add_loras<M: Module>(loras: &[(Lora, f64)], network: LoraNetwork, module: &mut M) -> Result<(), LoadError> {
-    for (lora, strength) in loras {
-        let layers = lora.layers.iter().filter(|layer| layer.network == network).cloned();
-        let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
-        apply_lora(module, layers, *strength).map_err(mismatch)?;
-    }
-    Ok(())
-}
-
-/// Adds the tokens of a textual inversion; returns the id of the first and the vectors.
-fn add_tokens(choice: &EmbeddingChoice, tokenizer: &mut ClipTokenizer) -> Result<(u32, Vec<Vec<f32>>), LoadError> {
-    let Embedding { token, vectors } = Embedding::open(&choice.path)?;
-    let token = choice.token.as_ref().unwrap_or(&token);
-    let ids = tokenizer.add_embedding_tokens(token, vectors.len());
-    let ids = ids.map_err(|source| LoadError::Embedding { file: choice.file(), source: Box::new(source) })?;
-    Ok((ids.start, vectors))
-}
-
-fn add_embedding(
-    choice: &EmbeddingChoice,
-    text_encoder: &mut ClipTextModel,
-    first_id: u32,
-    vectors: &[Vec<f32>],
-) -> Result<(), LoadError> {
-    let shape = [vectors.len(), vectors[0].len()];
-    let vectors = Tensor::from_data(TensorData::new(vectors.concat(), shape), &text_encoder.device());
-    let added = text_encoder.add_token_embeddings(first_id, vectors);
-    added.map_err(|source| LoadError::Embedding { file: choice.file(), source: Box::new(source) })
 }

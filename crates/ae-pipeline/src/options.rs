@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use ae_scheduler::PredictionType;
 use ae_tensor::FloatType;
 
-/// How a model is loaded, and what is added to it.
+/// How a model is loaded, and what is added to it. Made of a [`FloatType`], or as the default, and then changed.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// The type of weights and activations.
     pub dtype: FloatType,
@@ -23,6 +24,7 @@ pub struct LoadOptions {
 
 /// A LoRA file and its strength.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LoraChoice {
     /// The file.
     pub path: PathBuf,
@@ -30,8 +32,9 @@ pub struct LoraChoice {
     pub strength: f64,
 }
 
-/// A textual inversion file and the token that shall stand for it.
+/// A textual inversion file and the token that stands for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EmbeddingChoice {
     /// The file.
     pub path: PathBuf,
@@ -39,7 +42,19 @@ pub struct EmbeddingChoice {
     pub token: Option<String>,
 }
 
+impl LoraChoice {
+    /// A file, and the factor of its updates.
+    pub fn new(path: impl Into<PathBuf>, strength: f64) -> Self {
+        Self { path: path.into(), strength }
+    }
+}
+
 impl EmbeddingChoice {
+    /// A file, and another token than its own.
+    pub fn new(path: impl Into<PathBuf>, token: Option<String>) -> Self {
+        Self { path: path.into(), token }
+    }
+
     /// The file as errors name it.
     pub(crate) fn file(&self) -> String {
         self.path.display().to_string()

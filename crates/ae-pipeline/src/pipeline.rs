@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
 use ae_scheduler::{Scheduler, SchedulerConfig};
@@ -15,12 +17,14 @@ use crate::{ModelDefaults, PipelineError};
 /// A Stable Diffusion model, ready to draw.
 #[derive(Debug)]
 pub struct Pipeline {
-    pub(crate) tokenizer: ClipTokenizer,
-    pub(crate) text_encoder: Residency<ClipTextModel>,
+    /// Stable Diffusion 1 and 2 have one.
+    pub(crate) text_encoders: Vec<TextEncoder>,
     pub(crate) unet: Residency<UNet2DConditionModel>,
     pub(crate) unet_config: UNetConfig,
     pub(crate) vae: Residency<AutoencoderKL>,
     pub(crate) vae_config: VaeConfig,
+    pub(crate) weight_files: Vec<PathBuf>,
+    pub(crate) vae_files: Vec<PathBuf>,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
     pub(crate) family: Family,
@@ -29,15 +33,37 @@ pub struct Pipeline {
     pub(crate) name: String,
 }
 
+/// A text encoder with its tokenizer.
+#[derive(Debug)]
+pub(crate) struct TextEncoder {
+    pub(crate) tokenizer: ClipTokenizer,
+    pub(crate) model: Residency<ClipTextModel>,
+}
+
 impl Pipeline {
+    /// The text encoder whose tokens guidance counts: the first.
+    pub(crate) fn text_encoder(&self) -> &TextEncoder {
+        &self.text_encoders[0]
+    }
+
     /// Name and version of the model, or its path.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The generation of Stable Diffusion, by the text encoder.
+    /// The generation of Stable Diffusion, which the model's files tell.
     pub fn family(&self) -> Family {
         self.family
+    }
+
+    /// The files of the U-Net and the text encoders, some of which may be the same; none for a model in memory.
+    pub fn weight_files(&self) -> &[PathBuf] {
+        &self.weight_files
+    }
+
+    /// The files of the autoencoder.
+    pub fn vae_files(&self) -> &[PathBuf] {
+        &self.vae_files
     }
 
     /// What the user should know about the model: a guess that had to be made while it was loaded.
@@ -76,7 +102,14 @@ impl Pipeline {
         settings: &Settings,
         first_step: usize,
     ) -> Result<Box<dyn Scheduler>, PipelineError> {
-        Ok(self.scheduler.build_from(kind, settings.steps, first_step)?)
+        let mut config = self.scheduler.clone();
+        if let Some(spacing) = settings.timestep_spacing {
+            config = config.with_timestep_spacing(spacing);
+        }
+        if let Some(sigmas) = settings.sigmas {
+            config = config.with_sigmas(sigmas);
+        }
+        Ok(config.build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.
@@ -85,7 +118,7 @@ impl Pipeline {
     ///
     /// When the tokenizer cannot take it.
     pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, PipelineError> {
-        Ok(self.tokenizer.tokenize(prompt)?)
+        Ok(self.text_encoder().tokenizer.tokenize(prompt)?)
     }
 
     /// The text embeddings of prompts.
@@ -98,7 +131,7 @@ impl Pipeline {
     /// When the tokenizer has ids that the text encoder lacks.
     pub fn encode(&self, prompts: &[&TokenizedPrompt]) -> Result<Tensor<3>, PipelineError> {
         let ids: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids()).collect();
-        Ok(self.text_encoder.get()?.encode(&ids)?)
+        Ok(self.text_encoder().model.get()?.encode(&ids)?)
     }
 
     /// The tokens of a prompt, with the weights it gives them if `weighting` reads brackets as weights.
@@ -108,7 +141,7 @@ impl Pipeline {
     /// When the tokenizer cannot take it.
     pub fn tokenize_with(&self, prompt: &str, weighting: bool) -> Result<WeightedPrompt, PipelineError> {
         if weighting {
-            return Ok(self.tokenizer.tokenize_weighted(prompt)?);
+            return Ok(self.text_encoder().tokenizer.tokenize_weighted(prompt)?);
         }
         let prompt = self.tokenize(prompt)?;
         let weights = vec![1.0; prompt.tokens().len()];
@@ -121,7 +154,7 @@ impl Pipeline {
     /// - output: `[texts, tokens, width]`
     pub(crate) fn encode_texts(&self, texts: &[Encodable], settings: &Settings) -> Result<Tensor<3>, PipelineError> {
         let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
-        let embeddings = self.text_encoder.get()?.encode_with_clip_skip(&ids, settings.clip_skip)?;
+        let embeddings = self.text_encoder().model.get()?.encode_with_clip_skip(&ids, settings.clip_skip)?;
         if !settings.prompt_weighting {
             return Ok(embeddings);
         }

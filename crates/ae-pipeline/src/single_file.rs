@@ -1,37 +1,84 @@
-//! What a single-file checkpoint leaves unsaid: its sampler, and what its U-Net predicts.
+//! A single-file checkpoint, and what it leaves unsaid: its tokenizer, its sampler, and what its U-Net predicts.
 
 use std::path::Path;
 
 use ae_checkpoint::{Checkpoint, Family, SingleFile};
-use ae_scheduler::PredictionType;
-use serde_json::{Value, json};
+use ae_clip::{ClipTextModelConfig, ClipTokenizer};
+use ae_scheduler::{PredictionType, SchedulerConfig};
+use ae_tensor::Component;
+use ae_unet::UNetConfig;
+use ae_vae::VaeConfig;
 
 use crate::LoadError;
+use crate::model_files::ModelFiles;
 
-/// A single-file checkpoint as a model folder.
-#[derive(Debug)]
+/// One file in the original layout (CompVis, Stability AI).
 pub(crate) struct SingleFileModel {
-    pub(crate) networks: SingleFile,
-    /// `unet/config.json`
-    pub(crate) unet_config: String,
-    /// `scheduler/scheduler_config.json`
-    pub(crate) scheduler_config: String,
+    name: String,
+    networks: SingleFile,
+    prediction: PredictionType,
     /// What had to be guessed.
-    pub(crate) notice: Option<String>,
+    notice: Option<String>,
 }
 
 impl SingleFileModel {
+    /// Opens a file; only the names and shapes are read.
     pub(crate) fn open(path: &Path, chosen: Option<PredictionType>) -> Result<Self, LoadError> {
         let checkpoint = Checkpoint::open(path)?;
         let networks = SingleFile::split(&checkpoint)?;
         let (prediction, notice) = match (networks.family, chosen) {
             (_, Some(chosen)) => (chosen, None),
-            (Family::StableDiffusion1, None) => (PredictionType::Epsilon, None),
             (Family::StableDiffusion2, None) => stable_diffusion_2(path, &checkpoint),
+            _ => (PredictionType::Epsilon, None),
         };
-        let unet_config = unet_config(&networks.unet.config, networks.family, prediction);
-        let scheduler_config = scheduler_config(networks.family, prediction);
-        Ok(Self { networks, unet_config, scheduler_config, notice })
+        Ok(Self { name: path.display().to_string(), networks, prediction, notice })
+    }
+}
+
+impl ModelFiles for SingleFileModel {
+    fn family(&self) -> Result<Family, LoadError> {
+        Ok(self.networks.family)
+    }
+
+    /// CLIP's: the file has none of its own.
+    fn tokenizers(&self) -> Result<Vec<ClipTokenizer>, LoadError> {
+        Ok(vec![match self.networks.family {
+            Family::StableDiffusion1 => ClipTokenizer::stable_diffusion_1(),
+            _ => ClipTokenizer::stable_diffusion_2(),
+        }])
+    }
+
+    fn text_encoders(&self) -> Result<Vec<Component<ClipTextModelConfig>>, LoadError> {
+        let weights = self.networks.text_encoder.clone();
+        Ok(vec![Component { config: ClipTextModelConfig::from_weights(&weights, self.networks.family)?, weights }])
+    }
+
+    fn unet(&self) -> Result<Component<UNetConfig>, LoadError> {
+        let weights = self.networks.unet.clone();
+        let mut config = UNetConfig::from_weights(&weights, self.networks.family)?;
+        // Stable Diffusion 2 was trained on 768 pixels where it predicts the velocity.
+        if (self.networks.family, self.prediction) == (Family::StableDiffusion2, PredictionType::VPrediction) {
+            config.sample_size = UNetConfig::stable_diffusion_2().sample_size;
+        }
+        Ok(Component { config, weights })
+    }
+
+    fn vae(&self) -> Result<Component<VaeConfig>, LoadError> {
+        let weights = self.networks.vae.clone().ok_or_else(|| LoadError::NoVae { model: self.name.clone() })?;
+        Ok(Component { config: VaeConfig::from_weights(&weights)?, weights })
+    }
+
+    /// Sampler and noise schedule of the folder that the generation has on the hub.
+    fn scheduler(&self) -> Result<SchedulerConfig, LoadError> {
+        let scheduler = match self.networks.family {
+            Family::StableDiffusion1 => SchedulerConfig::stable_diffusion_1(),
+            _ => SchedulerConfig::stable_diffusion_2(),
+        };
+        Ok(scheduler.with_prediction_type(self.prediction))
+    }
+
+    fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 }
 
@@ -52,39 +99,8 @@ fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, 
     }
     let notice = format!(
         "'{}' does not say what its U-Net predicts; v_prediction is assumed, as in Stable Diffusion 2.1 for 768 pixels. \
-         If the pictures are noise, use --prediction-type epsilon",
+         If the images are noise, set the prediction type to epsilon",
         path.display()
     );
     (PredictionType::VPrediction, Some(notice))
-}
-
-/// The config with the size of pictures: Stable Diffusion 2 was trained on 768 pixels where it predicts the
-/// velocity.
-fn unet_config(text: &str, family: Family, prediction: PredictionType) -> String {
-    let mut config: Value = serde_json::from_str(text).expect("a config just written");
-    if family == Family::StableDiffusion2 && prediction == PredictionType::VPrediction {
-        config["sample_size"] = json!(96);
-    }
-    config.to_string()
-}
-
-/// The samplers and the noise schedule that the folders of the two generations have on the hub.
-fn scheduler_config(family: Family, prediction: PredictionType) -> String {
-    let class_name = match family {
-        Family::StableDiffusion1 => "PNDMScheduler",
-        Family::StableDiffusion2 => "DDIMScheduler",
-    };
-    let config = json!({
-        "_class_name": class_name,
-        "num_train_timesteps": 1000,
-        "beta_schedule": "scaled_linear",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "prediction_type": prediction.name(),
-        "set_alpha_to_one": false,
-        "skip_prk_steps": true,
-        "steps_offset": 1,
-        "clip_sample": false,
-    });
-    config.to_string()
 }

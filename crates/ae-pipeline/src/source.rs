@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a model comes from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ModelSource {
     /// A folder in diffusers' layout.
     Folder(PathBuf),
@@ -24,7 +25,7 @@ impl EmbeddedModel {
     /// The name that the model gives itself in its `attend_and_excite.json`.
     pub fn own_name(&self) -> Option<String> {
         let text = std::str::from_utf8(self.file("attend_and_excite.json")?).ok()?;
-        crate::ModelDefaults::from_json(text).ok()?.name
+        serde_json::from_str::<crate::ModelDefaults>(text).ok()?.name
     }
 
     /// The content of a file.

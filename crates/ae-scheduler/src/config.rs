@@ -1,7 +1,8 @@
 //! diffusers' `scheduler_config.json`.
 
+use ae_config::{ConfigError, Fields};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::ddim::Ddim;
 use crate::dpm_solver::DpmSolverMultistep;
@@ -9,10 +10,10 @@ use crate::euler::Euler;
 use crate::pndm::Pndm;
 use crate::schedule::BetaSchedule;
 use crate::sigmas::FinalSigmas;
-use crate::timesteps::Spacing;
 use crate::{PredictionType, Scheduler, SchedulerError, SchedulerKind, unsupported};
+use ae_settings::{SigmaSpacing, TimestepSpacing as Spacing};
 
-/// Largest `num_train_timesteps` that is taken for serious: a thousand times the usual one.
+/// Largest `num_train_timesteps` accepted: a thousand times the usual one.
 const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
 
 /// The noise schedule a model was trained with, and options of its samplers.
@@ -22,14 +23,15 @@ const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
 /// class knows carry over, fields that are absent take *that class's* defaults, others are ignored.
 /// One departure: where the file of another class does not mention `skip_prk_steps`, PNDM skips the
 /// Runge-Kutta steps, as it does in every Stable Diffusion model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Fields")]
 #[expect(clippy::struct_excessive_bools, reason = "the fields of the file")]
 pub struct SchedulerConfig {
     class_name: Option<String>,
-    /// `with_karras_sigmas(true)`: unlike the file's field it must not be ignored.
-    karras_requested: bool,
+    /// Set by [`with_sigmas`](Self::with_sigmas): unlike the file's fields it must not be ignored.
+    sigmas_requested: bool,
     /// Every field of the file, for the check of options that are not supported.
-    pub(crate) fields: Map<String, Value>,
+    pub(crate) fields: Fields,
 
     // Fields with the same default in every class.
     pub(crate) num_train_timesteps: usize,
@@ -49,7 +51,7 @@ pub struct SchedulerConfig {
     pub(crate) clip_sample_range: f64,
 
     // Fields of the sigma-based samplers.
-    pub(crate) use_karras_sigmas: bool,
+    pub(crate) sigmas: SigmaSpacing,
     pub(crate) sigma_min: Option<f64>,
     pub(crate) sigma_max: Option<f64>,
     pub(crate) final_sigmas_type: FinalSigmas,
@@ -65,47 +67,50 @@ impl SchedulerConfig {
     ///
     /// # Errors
     ///
-    /// [`SchedulerError::Json`] if the text is not a JSON object, [`SchedulerError::Field`] if a
-    /// field has the wrong type or a value outside its range.
-    pub fn from_json(json: &str) -> Result<Self, SchedulerError> {
-        let fields: Map<String, Value> = serde_json::from_str(&quote_non_finite(json))
-            .map_err(|error| SchedulerError::Json { reason: error.to_string() })?;
-        let get = Reader(&fields);
-        let config = Self {
-            class_name: get.or("_class_name", None)?,
-            karras_requested: false,
-            num_train_timesteps: get.or("num_train_timesteps", 1000)?,
-            beta_start: get.or("beta_start", 0.0001)?,
-            beta_end: get.or("beta_end", 0.02)?,
-            beta_schedule: get.or("beta_schedule", BetaSchedule::Linear)?,
-            prediction_type: get.or("prediction_type", PredictionType::Epsilon)?,
-            steps_offset: get.or("steps_offset", 0)?,
-            rescale_betas_zero_snr: get.or("rescale_betas_zero_snr", false)?,
-            timestep_spacing: get.optional("timestep_spacing")?,
-            set_alpha_to_one: get.optional("set_alpha_to_one")?,
-            clip_sample: get.or("clip_sample", true)?,
-            clip_sample_range: get.or("clip_sample_range", 1.0)?,
-            use_karras_sigmas: get.or("use_karras_sigmas", false)?,
-            sigma_min: get.or("sigma_min", None)?,
-            sigma_max: get.or("sigma_max", None)?,
-            final_sigmas_type: get.or("final_sigmas_type", FinalSigmas::Zero)?,
-            lower_order_final: get.or("lower_order_final", true)?,
-            euler_at_final: get.or("euler_at_final", false)?,
-            lambda_min_clipped: get.lambda_min_clipped()?,
-            fields,
-        };
-        config.check_ranges()?;
-        Ok(config)
+    /// When the text is not a JSON object, or a field has the wrong type or a value outside its range.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        Fields::read("the scheduler config", json)?.try_into()
     }
 
-    /// Chooses Karras et al.'s noise levels (2022, equation 5) for [`SchedulerKind::Euler`] and
-    /// [`SchedulerKind::DpmSolverMultistep`], whatever `use_karras_sigmas` of the file says.
+    /// The noise schedule of Stable Diffusion 1 with the sampler of its folder, PNDM.
+    pub fn stable_diffusion_1() -> Self {
+        Self::stable_diffusion(SchedulerKind::Pndm)
+    }
+
+    /// The noise schedule of Stable Diffusion 2 with the sampler of its folder, DDIM, and the prediction of its base model; for
+    /// the model of 768 pixels add [`PredictionType::VPrediction`].
+    pub fn stable_diffusion_2() -> Self {
+        Self::stable_diffusion(SchedulerKind::Ddim)
+    }
+
+    fn stable_diffusion(kind: SchedulerKind) -> Self {
+        let fields = [
+            ("_class_name", kind.class_name().into()),
+            ("beta_schedule", "scaled_linear".into()),
+            ("beta_start", 0.00085.into()),
+            ("beta_end", 0.012.into()),
+            ("set_alpha_to_one", false.into()),
+            ("skip_prk_steps", true.into()),
+            ("steps_offset", 1.into()),
+            ("clip_sample", false.into()),
+        ];
+        Fields::new("a known schedule", fields).try_into().expect("a schedule that exists")
+    }
+
+    /// Sets how the noise levels are spread, whatever the file says.
     ///
-    /// Once switched on here, [`build`](Self::build) refuses the samplers that have no such option.
+    /// Then [`build`](Self::build) refuses the samplers that have no such option.
     #[must_use]
-    pub fn with_karras_sigmas(mut self, on: bool) -> Self {
-        self.use_karras_sigmas = on;
-        self.karras_requested = on;
+    pub fn with_sigmas(mut self, sigmas: SigmaSpacing) -> Self {
+        self.sigmas = sigmas;
+        self.sigmas_requested = true;
+        self
+    }
+
+    /// Sets how the timesteps are spread, whatever `timestep_spacing` of the file says.
+    #[must_use]
+    pub fn with_timestep_spacing(mut self, spacing: Spacing) -> Self {
+        self.timestep_spacing = Some(spacing);
         self
     }
 
@@ -113,6 +118,7 @@ impl SchedulerConfig {
     #[must_use]
     pub fn with_prediction_type(mut self, prediction_type: PredictionType) -> Self {
         self.prediction_type = prediction_type;
+        self.fields.set("prediction_type", prediction_type.name());
         self
     }
 
@@ -133,9 +139,8 @@ impl SchedulerConfig {
     /// used with a sampler of the caller's choice.
     pub fn kind(&self) -> Result<SchedulerKind, SchedulerError> {
         let class_name = self.class_name.as_ref().ok_or(SchedulerError::MissingClass)?;
-        SchedulerKind::ALL
-            .iter()
-            .copied()
+        let mut kinds = SchedulerKind::ALL.iter().copied();
+        kinds
             .find(|kind| kind.class_name() == class_name)
             .ok_or_else(|| SchedulerError::UnknownClass { class_name: class_name.clone() })
     }
@@ -176,14 +181,9 @@ impl SchedulerConfig {
             return Err(SchedulerError::NoStepsLeft { steps: num_inference_steps, first });
         }
         unsupported::check(&self.fields, kind)?;
-        let has_karras = matches!(kind, SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep);
-        if self.karras_requested && !has_karras {
-            return Err(SchedulerError::Unsupported {
-                kind,
-                option: "use_karras_sigmas",
-                value: "true".to_owned(),
-                supported: "false",
-            });
+        if self.sigmas_requested && !has_sigmas(kind, self.sigmas) {
+            let (value, supported) = (format!("\"{}\"", self.sigmas), "nothing");
+            return Err(SchedulerError::Unsupported { kind, option: "sigmas", value, supported });
         }
         Ok(match kind {
             SchedulerKind::Pndm => Box::new(Pndm::new(self, num_inference_steps, first)?),
@@ -193,64 +193,63 @@ impl SchedulerConfig {
             SchedulerKind::DpmSolverMultistep => Box::new(DpmSolverMultistep::new(self, num_inference_steps, first)?),
         })
     }
+}
 
-    /// The ranges outside of which the formulas make no sense.
-    fn check_ranges(&self) -> Result<(), SchedulerError> {
-        let positive = |value: Option<f64>| value.is_none_or(|value| value > 0.0);
-        let checks = [
-            (
+impl TryFrom<Fields> for SchedulerConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        let sigma = |field| {
+            let positive = |sigma: &Option<f64>| sigma.is_none_or(|sigma| sigma > 0.0);
+            fields.checked(field, None, "a positive number", positive)
+        };
+        Ok(Self {
+            class_name: fields.or("_class_name", None)?,
+            sigmas_requested: false,
+            num_train_timesteps: fields.checked(
                 "num_train_timesteps",
-                (2..=MAX_TRAIN_TIMESTEPS).contains(&self.num_train_timesteps),
-                "expected 2 to 1000000",
-            ),
-            ("beta_start", (0.0..1.0).contains(&self.beta_start), "expected at least 0, below 1"),
-            ("beta_end", self.beta_end > 0.0 && self.beta_end < 1.0, "expected a number between 0 and 1"),
-            ("clip_sample_range", self.clip_sample_range > 0.0, "expected a positive number"),
-            ("sigma_min", positive(self.sigma_min), "expected a positive number"),
-            ("sigma_max", positive(self.sigma_max), "expected a positive number"),
-        ];
-        match checks.into_iter().find(|(_, valid, _)| !valid) {
-            None => Ok(()),
-            Some((field, _, expected)) => {
-                Err(SchedulerError::Field { field, reason: format!("{expected}, got {}", self.fields[field]) })
-            }
-        }
+                1000,
+                format_args!("2..={MAX_TRAIN_TIMESTEPS}"),
+                |number| (2..=MAX_TRAIN_TIMESTEPS).contains(number),
+            )?,
+            beta_start: fields
+                .checked("beta_start", 0.0001, "a number of at least 0, below 1", |beta| (0.0..1.0).contains(beta))?,
+            beta_end: fields.checked("beta_end", 0.02, "a number between 0 and 1", |&beta| beta > 0.0 && beta < 1.0)?,
+            beta_schedule: fields.or("beta_schedule", BetaSchedule::Linear)?,
+            prediction_type: fields.or("prediction_type", PredictionType::Epsilon)?,
+            steps_offset: fields.or("steps_offset", 0)?,
+            rescale_betas_zero_snr: fields.or("rescale_betas_zero_snr", false)?,
+            timestep_spacing: fields.optional("timestep_spacing")?,
+            set_alpha_to_one: fields.optional("set_alpha_to_one")?,
+            clip_sample: fields.or("clip_sample", true)?,
+            clip_sample_range: fields.checked("clip_sample_range", 1.0, "a positive number", |&range| range > 0.0)?,
+            // diffusers looks at the fields in this order.
+            sigmas: match (fields.or("use_karras_sigmas", false)?, fields.or("use_exponential_sigmas", false)?) {
+                (true, _) => SigmaSpacing::Karras,
+                (false, true) => SigmaSpacing::Exponential,
+                (false, false) => SigmaSpacing::Normal,
+            },
+            sigma_min: sigma("sigma_min")?,
+            sigma_max: sigma("sigma_max")?,
+            final_sigmas_type: fields.or("final_sigmas_type", FinalSigmas::Zero)?,
+            lower_order_final: fields.or("lower_order_final", true)?,
+            euler_at_final: fields.or("euler_at_final", false)?,
+            lambda_min_clipped: match fields.get("lambda_min_clipped") {
+                Some(Value::String(value)) if value == "-Infinity" => f64::NEG_INFINITY,
+                _ => fields.or("lambda_min_clipped", f64::NEG_INFINITY)?,
+            },
+            fields,
+        })
     }
 }
 
-/// Typed access to the fields, with errors that name the field (serde_json's name the line).
-struct Reader<'a>(&'a Map<String, Value>);
-
-impl<'a> Reader<'a> {
-    fn or<T: Deserialize<'a>>(&self, field: &'static str, default: T) -> Result<T, SchedulerError> {
-        Ok(self.optional(field)?.unwrap_or(default))
+/// Whether a sampler's diffusers class has noise levels that can be spread like this.
+fn has_sigmas(kind: SchedulerKind, sigmas: SigmaSpacing) -> bool {
+    match kind {
+        SchedulerKind::Pndm | SchedulerKind::Ddim => false,
+        SchedulerKind::EulerAncestral => sigmas == SigmaSpacing::Normal,
+        SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep => true,
     }
-
-    /// `None` where the field is absent. A null is a value like any other, which `T` must know.
-    fn optional<T: Deserialize<'a>>(&self, field: &'static str) -> Result<Option<T>, SchedulerError> {
-        self.0
-            .get(field)
-            .map(|value| {
-                T::deserialize(value).map_err(|error| SchedulerError::Field { field, reason: error.to_string() })
-            })
-            .transpose()
-    }
-
-    fn lambda_min_clipped(&self) -> Result<f64, SchedulerError> {
-        let field = "lambda_min_clipped";
-        match self.0.get(field) {
-            Some(Value::String(value)) if value == "-Infinity" => Ok(f64::NEG_INFINITY),
-            _ => self.or(field, f64::NEG_INFINITY),
-        }
-    }
-}
-
-/// Python writes minus infinity, the default of `lambda_min_clipped`, as a bare `-Infinity`, which
-/// JSON has no notion of. As strings such values reach the field's own check.
-fn quote_non_finite(json: &str) -> String {
-    ["-Infinity", "Infinity", "NaN"]
-        .into_iter()
-        .fold(json.to_owned(), |json, value| json.replace(&format!(": {value}"), &format!(": \"{value}\"")))
 }
 
 #[cfg(test)]
@@ -288,19 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn a_chosen_prediction_is_checked_in_place_of_the_files() {
+        let config = SchedulerConfig::stable_diffusion_1();
+        let refused = config.clone().with_prediction_type(PredictionType::Sample).build(SchedulerKind::Pndm, 10);
+        assert!(refused.unwrap_err().to_string().starts_with("pndm does not support `prediction_type` = \"sample\""));
+        let file = SchedulerConfig::from_json(r#"{"prediction_type": "sample", "skip_prk_steps": true}"#).unwrap();
+        assert!(file.build(SchedulerKind::Pndm, 10).is_err());
+        assert!(file.with_prediction_type(PredictionType::Epsilon).build(SchedulerKind::Pndm, 10).is_ok());
+    }
+
+    #[test]
     fn errors_name_the_field() {
         assert_eq!(
             error(r#"{"beta_start": "small"}"#),
-            "`beta_start` of the scheduler config: invalid type: string \"small\", expected f64"
+            "beta_start is \"small\" in the scheduler config; expected a number of at least 0, below 1"
         );
         assert_eq!(
             error(r#"{"beta_end": 0}"#),
-            "`beta_end` of the scheduler config: expected a number between 0 and 1, got 0"
+            "beta_end is 0 in the scheduler config; expected a number between 0 and 1"
         );
         assert_eq!(
             error(r#"{"beta_schedule": "sigmoid"}"#),
-            "`beta_schedule` of the scheduler config: unknown variant `sigmoid`, expected one of \
-             `linear`, `scaled_linear`, `squaredcos_cap_v2`"
+            "beta_schedule is \"sigmoid\" in the scheduler config; expected one of `linear`, `scaled_linear`, \
+             `squaredcos_cap_v2`"
         );
         for (json, field) in [
             (r#"{"beta_start": NaN}"#, "beta_start"),
@@ -309,7 +318,7 @@ mod tests {
             (r#"{"beta_end": null}"#, "beta_end"),
             (r#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
             (r#"{"num_train_timesteps": 1000000000000}"#, "num_train_timesteps"),
-            (r#"{"num_train_timesteps": 1e3}"#, "num_train_timesteps"),
+            (r#"{"num_train_timesteps": 1000.5}"#, "num_train_timesteps"),
             (r#"{"steps_offset": -1}"#, "steps_offset"),
             (r#"{"prediction_type": "flow_prediction"}"#, "prediction_type"),
             (r#"{"timestep_spacing": null}"#, "timestep_spacing"),
@@ -318,14 +327,16 @@ mod tests {
             (r#"{"lambda_min_clipped": Infinity}"#, "lambda_min_clipped"),
             (r#"{"_class_name": 3}"#, "_class_name"),
         ] {
-            assert!(error(json).starts_with(&format!("`{field}` ")), "{json}: {}", error(json));
+            let error = error(json);
+            let found = json.split(": ").nth(1).unwrap().trim_end_matches('}').trim_matches('"');
+            assert!(error.starts_with(&format!("{field} is ")) && error.contains(found), "{json}: {error}");
         }
     }
 
     #[test]
     fn text_that_is_no_json_object_is_an_error() {
         for json in ["", "[]", "{", "null", "\u{0}"] {
-            assert!(error(json).starts_with("the scheduler config is not a JSON object: "));
+            assert!(error(json).starts_with("the scheduler config is malformed ("), "{}", error(json));
         }
     }
 
@@ -333,7 +344,7 @@ mod tests {
     fn a_clip_that_leaves_no_timestep_is_an_error() {
         assert_eq!(
             build_error(r#"{"lambda_min_clipped": 100}"#, SchedulerKind::DpmSolverMultistep, 10).to_string(),
-            "`lambda_min_clipped` of the scheduler config: 100 leaves no timestep: use -5.1"
+            "lambda_min_clipped is 100 in the scheduler config; expected a value that leaves a timestep, such as -5.1"
         );
     }
 
@@ -401,14 +412,35 @@ mod tests {
     }
 
     #[test]
-    fn karras_sigmas_on_request_need_a_sampler_that_has_them() {
-        let config = SchedulerConfig::from_json("{}").unwrap().with_karras_sigmas(true);
+    fn a_spacing_on_request_is_as_in_the_file() {
+        for (&kind, spacing) in SchedulerKind::ALL.iter().zip(Spacing::ALL.iter().cycle()) {
+            let json = format!(r#"{{"skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "{spacing}"}}"#);
+            let of_file = SchedulerConfig::from_json(&json).unwrap();
+            let on_request = SchedulerConfig::from_json(r#"{"skip_prk_steps": true, "steps_offset": 1}"#).unwrap();
+            let on_request = on_request.with_timestep_spacing(*spacing).build(kind, 7).unwrap();
+            assert_eq!(on_request.timesteps(), of_file.build(kind, 7).unwrap().timesteps(), "{kind}, {spacing}");
+        }
+    }
+
+    #[test]
+    fn sigmas_on_request_need_a_sampler_that_has_them() {
+        for (kind, sigmas, has) in [
+            (SchedulerKind::Ddim, SigmaSpacing::Karras, false),
+            (SchedulerKind::Pndm, SigmaSpacing::Normal, false),
+            (SchedulerKind::EulerAncestral, SigmaSpacing::Exponential, false),
+            (SchedulerKind::EulerAncestral, SigmaSpacing::Normal, true),
+            (SchedulerKind::Euler, SigmaSpacing::Exponential, true),
+            (SchedulerKind::DpmSolverMultistep, SigmaSpacing::Karras, true),
+        ] {
+            let config = SchedulerConfig::from_json(r#"{"skip_prk_steps": true}"#).unwrap().with_sigmas(sigmas);
+            assert_eq!(config.build(kind, 10).is_ok(), has, "{kind}, {sigmas}");
+        }
+        let config = SchedulerConfig::from_json("{}").unwrap().with_sigmas(SigmaSpacing::Karras);
         assert_eq!(
             config.build(SchedulerKind::Ddim, 10).unwrap_err().to_string(),
-            "ddim does not support `use_karras_sigmas` = true: set it to false, or choose another \
-             scheduler"
+            "ddim does not support `sigmas` = \"karras\": set it to nothing, or choose another scheduler"
         );
-        // From the file, diffusers' from_config drops it.
+        // diffusers' classes without the option ignore the field of a file.
         let file = SchedulerConfig::from_json(r#"{"use_karras_sigmas": true}"#).unwrap();
         assert!(file.build(SchedulerKind::Ddim, 10).is_ok());
     }

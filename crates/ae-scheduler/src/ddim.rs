@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::rescaled_alphas_cumprod;
-use crate::timesteps::{Spacing, index, timesteps};
+use crate::timesteps::{index, timesteps};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 #[derive(Debug)]
 pub(crate) struct Ddim {

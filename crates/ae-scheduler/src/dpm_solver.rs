@@ -5,9 +5,10 @@ use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::{BetaSchedule, training_sigmas};
-use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
-use crate::timesteps::{Spacing, solver_timesteps};
+use crate::sigmas::{FinalSigmas, interpolate, spread, variance_preserving, with_final};
+use crate::timesteps::solver_timesteps;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Below this number of steps `lower_order_final` makes the last one first-order.
 const FEW_STEPS: usize = 15;
@@ -36,10 +37,9 @@ struct Step {
 impl DpmSolverMultistep {
     pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
-        let (timesteps, sigmas) = if config.use_karras_sigmas {
-            let last = training_sigmas[training_sigmas.len() - 1];
-            let range = (f64::from(training_sigmas[0]), f64::from(last));
-            let (mut timesteps, sigmas) = karras(config, &training_sigmas, range, steps);
+        let range = (f64::from(training_sigmas[0]), f64::from(training_sigmas[training_sigmas.len() - 1]));
+        let (timesteps, sigmas) = if let Some(spread) = spread(config, &training_sigmas, range, steps) {
+            let (mut timesteps, sigmas) = spread;
             for timestep in &mut timesteps {
                 *timestep = match config.beta_schedule {
                     // Not rounded, but cast to an integer all the same.
@@ -81,10 +81,8 @@ fn spaced(
     // lambda = ln(alpha / sigma) falls over the timesteps: the noisiest are left out.
     let end = training_sigmas.partition_point(|sigma| -f64::from(*sigma).ln() >= config.lambda_min_clipped);
     if end == 0 {
-        return Err(SchedulerError::Field {
-            field: "lambda_min_clipped",
-            reason: format!("{} leaves no timestep: use -5.1", config.lambda_min_clipped),
-        });
+        let expected = "a value that leaves a timestep, such as -5.1";
+        return Err(config.fields.error("lambda_min_clipped", expected).into());
     }
     let spacing = config.timestep_spacing.unwrap_or(Spacing::Linspace);
     let timesteps = solver_timesteps(config, spacing, end, steps)?;

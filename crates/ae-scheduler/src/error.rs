@@ -1,26 +1,16 @@
 //! What can be wrong with a scheduler's configuration or step count.
 
+use ae_config::ConfigError;
+
 use crate::SchedulerKind;
 
 /// Why a scheduler cannot be configured or built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchedulerError {
-    /// The text is not a JSON object.
-    #[error("the scheduler config is not a JSON object: {reason}")]
-    Json {
-        /// What the JSON reader met, with line and column.
-        reason: String,
-    },
-
-    /// A field has a value of the wrong type or outside its range.
-    #[error("`{field}` of the scheduler config: {reason}")]
-    Field {
-        /// Name of the field, as in `scheduler_config.json`.
-        field: &'static str,
-        /// What was found and what was expected.
-        reason: String,
-    },
+    /// The text is not a JSON object, or a field has a value of the wrong type or outside its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 
     /// The config does not say which class wrote it.
     #[error("the scheduler config has no `_class_name`: add it, or choose a scheduler ({})", scheduler_names())]

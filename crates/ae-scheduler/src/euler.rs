@@ -6,9 +6,10 @@ use burn::tensor::Tensor;
 use crate::PredictionType;
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::training_sigmas;
-use crate::sigmas::{FinalSigmas, interpolate, karras, variance_preserving, with_final};
-use crate::timesteps::{Spacing, timesteps};
+use crate::sigmas::{FinalSigmas, interpolate, spread, variance_preserving, with_final};
+use crate::timesteps::timesteps;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Both samplers: they differ in the noise level that a step walks to, and in the noise that the
 /// ancestral one adds after it.
@@ -36,9 +37,9 @@ impl Euler {
     pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
         let (mut timesteps, mut sigmas) = spaced(config, &training_sigmas, steps)?;
-        if config.use_karras_sigmas {
-            let range = (sigmas[sigmas.len() - 1], sigmas[0]);
-            (timesteps, sigmas) = karras(config, &training_sigmas, range, steps);
+        let range = (sigmas[sigmas.len() - 1], sigmas[0]);
+        if let Some(spread) = spread(config, &training_sigmas, range, steps) {
+            (timesteps, sigmas) = spread;
             for timestep in &mut timesteps {
                 // The dtype of diffusers' timesteps.
                 *timestep = f64::from(*timestep as f32);

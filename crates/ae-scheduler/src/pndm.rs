@@ -7,8 +7,9 @@ use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::alphas_cumprod;
-use crate::timesteps::{Spacing, index, timesteps};
+use crate::timesteps::{index, timesteps};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
+use ae_settings::TimestepSpacing as Spacing;
 
 /// Outputs of earlier steps that enter a step.
 const HISTORY: usize = 3;

@@ -1,5 +1,6 @@
 //! The noise levels of the sigma-based samplers: Euler, ancestral Euler and DPM-Solver++.
 
+use ae_settings::SigmaSpacing;
 use serde::Deserialize;
 
 use crate::SchedulerConfig;
@@ -22,22 +23,28 @@ pub(crate) fn interpolate(sigmas: &[f32], timestep: f64) -> f64 {
     left + (right - left) * (timestep - low as f64).min(1.0)
 }
 
-/// Noise levels from `range.1` down to `range.0`, evenly spread in their seventh root (Karras et al.
-/// 2022, equation 5), and the timesteps that have them. The config's `sigma_min` and `sigma_max`
-/// come before `range`.
-pub(crate) fn karras(
+/// Noise levels from `range.1` down to `range.0`, spread as the config says, and the timesteps that have them: evenly in their
+/// seventh root (Karras et al. 2022, equation 5) or in their logarithm (`_convert_to_exponential`); none where the timesteps
+/// give them. The config's `sigma_min` and `sigma_max` come before `range`.
+pub(crate) fn spread(
     config: &SchedulerConfig,
     training_sigmas: &[f32],
     range: (f64, f64),
     steps: usize,
-) -> (Vec<f64>, Vec<f64>) {
+) -> Option<(Vec<f64>, Vec<f64>)> {
     const RHO: f64 = 7.0;
-    let min = config.sigma_min.unwrap_or(range.0).powf(1.0 / RHO);
-    let max = config.sigma_max.unwrap_or(range.1).powf(1.0 / RHO);
+    type Map = fn(f64) -> f64;
+    let (there, back): (Map, Map) = match config.sigmas {
+        SigmaSpacing::Normal => return None,
+        SigmaSpacing::Karras => (|sigma| sigma.powf(1.0 / RHO), |root| root.powf(RHO)),
+        SigmaSpacing::Exponential => (f64::ln, f64::exp),
+    };
+    let min = there(config.sigma_min.unwrap_or(range.0));
+    let max = there(config.sigma_max.unwrap_or(range.1));
     let log_sigmas: Vec<f32> = training_sigmas.iter().map(|sigma| sigma.ln()).collect();
-    let sigmas: Vec<f64> = linspace(1.0, steps).map(|ramp| (max + ramp * (min - max)).powf(RHO)).collect();
+    let sigmas: Vec<f64> = linspace(1.0, steps).map(|ramp| back(max + ramp * (min - max))).collect();
     let timesteps = sigmas.iter().map(|&sigma| timestep_of(sigma, &log_sigmas)).collect();
-    (timesteps, sigmas)
+    Some((timesteps, sigmas))
 }
 
 /// The fractional timestep with noise level `sigma`: `_sigma_to_t` of
@@ -96,11 +103,24 @@ mod tests {
     }
 
     #[test]
-    fn karras_levels_span_the_range() {
-        let config = SchedulerConfig::from_json(r#"{"sigma_max": 20.0}"#).expect("a valid config");
-        let (timesteps, sigmas) = karras(&config, &training_sigmas(&config), (0.1, 10.0), 5);
-        assert!((sigmas[0] - 20.0).abs() < 1e-12 && (sigmas[4] - 0.1).abs() < 1e-12);
-        assert!(sigmas.is_sorted_by(|a, b| a > b));
-        assert!(timesteps.is_sorted_by(|a, b| a > b));
+    fn levels_span_the_range() {
+        for sigmas in [SigmaSpacing::Karras, SigmaSpacing::Exponential] {
+            let config =
+                SchedulerConfig::from_json(r#"{"sigma_max": 20.0}"#).expect("a valid config").with_sigmas(sigmas);
+            let (timesteps, sigmas) = spread(&config, &training_sigmas(&config), (0.1, 10.0), 5).expect("levels");
+            assert!((sigmas[0] - 20.0).abs() < 1e-12 && (sigmas[4] - 0.1).abs() < 1e-12);
+            assert!(sigmas.is_sorted_by(|a, b| a > b));
+            assert!(timesteps.is_sorted_by(|a, b| a > b));
+        }
+    }
+
+    // np.exp(np.linspace(math.log(10.0), math.log(0.1), 3))
+    #[test]
+    fn exponential_levels_equal_diffusers() {
+        let config = SchedulerConfig::from_json("{}").expect("a valid config").with_sigmas(SigmaSpacing::Exponential);
+        let (_, sigmas) = spread(&config, &training_sigmas(&config), (0.1, 10.0), 3).expect("levels");
+        for (sigma, expected) in sigmas.iter().zip([10.0, 1.0, 0.1]) {
+            assert!((sigma - expected).abs() < 1e-12, "{sigmas:?}");
+        }
     }
 }

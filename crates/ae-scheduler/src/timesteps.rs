@@ -1,21 +1,9 @@
 //! Which training timesteps the denoising steps visit (`set_timesteps` of the diffusers classes;
 //! Lin et al. 2023, table 2).
 
-use serde::Deserialize;
+use ae_settings::TimestepSpacing as Spacing;
 
 use crate::{SchedulerConfig, SchedulerError};
-
-/// How the timesteps are spread over the training range (`timestep_spacing`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Spacing {
-    /// Evenly, both ends included.
-    Linspace,
-    /// Multiples of an integer stride from 0, plus `steps_offset`.
-    Leading,
-    /// Back from the last timestep.
-    Trailing,
-}
 
 /// One timestep per step, falling. Only `Linspace` gives fractions: PNDM and DDIM round them.
 pub(crate) fn timesteps(config: &SchedulerConfig, spacing: Spacing, steps: usize) -> Result<Vec<f64>, SchedulerError> {

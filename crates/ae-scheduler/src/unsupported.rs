@@ -3,7 +3,8 @@
 //! Unknown fields are ignored as in diffusers, but a field that the sampler's diffusers class acts
 //! on must either be honoured or refused by name.
 
-use serde_json::{Map, Value};
+use ae_config::Fields;
+use serde_json::Value;
 
 use crate::SchedulerError;
 use crate::SchedulerKind::{self, Ddim, DpmSolverMultistep, Euler, EulerAncestral, Pndm};
@@ -26,7 +27,7 @@ impl Rule {
     }
 }
 
-const RULES: [Rule; 14] = [
+const RULES: &[Rule] = &[
     Rule::fixed("trained_betas", SchedulerKind::ALL, &["null"]),
     // The Runge-Kutta warm-up, which no Stable Diffusion model uses, is diffusers' default: a PNDM file
     // that says nothing asks for it. The files of other classes never mention it, and mean none.
@@ -34,7 +35,6 @@ const RULES: [Rule; 14] = [
     // Only `epsilon` and `v_prediction` exist for these classes.
     Rule::fixed("prediction_type", &[Pndm, EulerAncestral], &[r#""epsilon""#, r#""v_prediction""#]),
     Rule::fixed("thresholding", &[Ddim, DpmSolverMultistep], &["false"]),
-    Rule::fixed("use_exponential_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
     Rule::fixed("use_beta_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
     Rule::fixed("interpolation_type", &[Euler], &[r#""linear""#]),
     Rule::fixed("timestep_type", &[Euler], &[r#""discrete""#]),
@@ -48,7 +48,7 @@ const RULES: [Rule; 14] = [
 ];
 
 /// Refuses a config with an option that `kind` cannot honour.
-pub(crate) fn check(fields: &Map<String, Value>, kind: SchedulerKind) -> Result<(), SchedulerError> {
+pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), SchedulerError> {
     for rule in RULES.iter().filter(|rule| rule.kinds.contains(&kind)) {
         let of_another_class = fields.get("_class_name").is_some_and(|class| class.as_str() != Some(kind.class_name()));
         let silent = rule.option == "skip_prk_steps" && of_another_class;
@@ -95,7 +95,6 @@ mod tests {
             (r#""trained_betas": [0.1, 0.2]"#, SchedulerKind::ALL),
             (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral]),
             (r#""thresholding": true"#, &[Ddim, DpmSolverMultistep]),
-            (r#""use_exponential_sigmas": true"#, &[Euler, DpmSolverMultistep]),
             (r#""use_beta_sigmas": true"#, &[Euler, DpmSolverMultistep]),
             (r#""interpolation_type": "log_linear""#, &[Euler]),
             (r#""timestep_type": "continuous""#, &[Euler]),

@@ -1,3 +1,4 @@
+mod component;
 mod convert;
 mod error;
 
@@ -8,6 +9,7 @@ use ae_checkpoint::{Checkpoint, StoredTensor};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
+pub use component::Component;
 pub(crate) use error::some_of;
 pub use error::{CheckpointError, MismatchReport};
 

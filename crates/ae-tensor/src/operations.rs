@@ -1,10 +1,10 @@
-use burn::nn::{GroupNormConfig, LayerNormConfig};
+use burn::nn::GroupNormConfig;
 use burn::tensor::activation::{gelu, silu, softmax};
 use burn::tensor::module::{conv2d, interpolate, linear};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use crate::nn::{Activation, attention, attention_probs, group_norm, layer_norm};
+use crate::nn::{Activation, LayerNorm, attention, attention_probs, group_norm, layer_norm};
 use crate::{ComputeError, NoiseKind, NoiseSource, read};
 
 /// One operation of the networks on two devices.
@@ -85,7 +85,7 @@ const OPERATIONS: [Operation; 14] = [
     Operation {
         name: "layer normalisation",
         input: [1, 1, 64, 48],
-        run: |x, constants| layer_norm(&LayerNormConfig::new(48).init(&constants.device), x.squeeze_dim(0)).unsqueeze(),
+        run: |x, constants| layer_norm(&LayerNorm::new(48, 1e-5, &constants.device), x.squeeze_dim(0)).unsqueeze(),
     },
     Operation { name: "SiLU and GELU", input: [1, 8, 16, 16], run: |x, _| silu(x.clone()) * gelu(x) },
     Operation {

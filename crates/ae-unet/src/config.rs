@@ -1,60 +1,84 @@
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use ae_checkpoint::{Checkpoint, Family};
+use ae_config::{ConfigError, Fields};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Far above any model, far below what could exhaust memory before a weight is read.
+const LARGEST: usize = 1 << 16;
 
 /// The part of a diffusers `unet/config.json` that decides the shape of the model.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+///
+/// Deserialising checks it, as [`from_json`](Self::from_json) does.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct UNetConfig {
     /// Side of the latents the model was trained on.
-    #[serde(default = "defaults::sample_size")]
     pub sample_size: usize,
     /// Channels of the latents.
-    #[serde(default = "defaults::latent_channels")]
     pub in_channels: usize,
     /// Channels of the prediction.
-    #[serde(default = "defaults::latent_channels")]
     pub out_channels: usize,
     /// Channels of each level, from the finest to the coarsest.
-    #[serde(default = "defaults::block_out_channels")]
     pub block_out_channels: Vec<usize>,
-    /// `CrossAttnDownBlock2D` or `DownBlock2D` for each level.
-    #[serde(default = "defaults::down_block_types")]
-    pub down_block_types: Vec<String>,
-    /// `UpBlock2D` or `CrossAttnUpBlock2D` for each level, from the coarsest to the finest.
-    #[serde(default = "defaults::up_block_types")]
-    pub up_block_types: Vec<String>,
+    /// The block of each level on the way down, from the finest to the coarsest.
+    pub down_block_types: Vec<DownBlockType>,
+    /// The block between the way down and the way up.
+    pub mid_block_type: MidBlockType,
+    /// The block of each level on the way up, from the coarsest to the finest.
+    pub up_block_types: Vec<UpBlockType>,
     /// Resnets of a down block; an up block has one more.
-    #[serde(default = "defaults::layers_per_block")]
     pub layers_per_block: usize,
     /// Number of attention heads: one for all levels (SD 1) or one per level (SD 2). The name is a slip
     /// of diffusers that the checkpoints froze.
-    #[serde(default = "defaults::attention_head_dim")]
     pub attention_head_dim: PerLevel,
     /// Width of the text embeddings.
-    #[serde(default = "defaults::cross_attention_dim")]
     pub cross_attention_dim: usize,
     /// Transformer blocks of each transformer.
-    #[serde(default = "defaults::one")]
-    pub transformer_layers_per_block: usize,
+    pub transformer_layers_per_block: PerLevel,
     /// Groups of every group normalisation.
-    #[serde(default = "defaults::norm_num_groups")]
     pub norm_num_groups: usize,
     /// Epsilon of the resnets' normalisations.
-    #[serde(default = "defaults::norm_eps")]
     pub norm_eps: f64,
     /// Linear projections around the transformers (SD 2) instead of 1x1 convolutions (SD 1).
-    #[serde(default)]
     pub use_linear_projection: bool,
     /// Cosines before sines in the time embedding.
-    #[serde(default = "defaults::yes")]
     pub flip_sin_to_cos: bool,
     /// Shift of the time embedding's frequencies.
-    #[serde(default)]
     pub freq_shift: f64,
 }
 
+/// A block on the way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum DownBlockType {
+    /// Resnets.
+    DownBlock2D,
+    /// Resnets, each followed by a transformer.
+    CrossAttnDownBlock2D,
+}
+
+/// The block in the middle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum MidBlockType {
+    /// A transformer between two resnets.
+    #[default]
+    UNetMidBlock2DCrossAttn,
+}
+
+/// A block on the way up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum UpBlockType {
+    /// Resnets.
+    UpBlock2D,
+    /// Resnets, each followed by a transformer.
+    CrossAttnUpBlock2D,
+}
+
 /// A number for every level, written once or level by level.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum PerLevel {
     /// The same at every level.
@@ -64,205 +88,193 @@ pub enum PerLevel {
 }
 
 impl PerLevel {
-    pub(crate) fn at(&self, level: usize) -> usize {
+    /// The number of a level, counted from the finest.
+    ///
+    /// # Panics
+    ///
+    /// When there is none for that level.
+    pub fn at(&self, level: usize) -> usize {
         match self {
             Self::Same(value) => *value,
             Self::Each(values) => values[level],
         }
     }
+
+    /// Whether there is a number from 1 to `max` for each of so many levels.
+    fn is_valid(&self, levels: usize, max: usize) -> bool {
+        !matches!(self, Self::Each(values) if values.len() != levels)
+            && (0..levels).all(|level| (1..=max).contains(&self.at(level)))
+    }
 }
 
-/// A `unet/config.json` that cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Not JSON, or a field of the wrong type.
-    #[error("the U-Net's config.json cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Another kind of model.
-    #[error("the U-Net's config.json describes a '{found}', expected a 'UNet2DConditionModel'")]
-    Class {
-        /// Its `_class_name`.
-        found: String,
-    },
-    /// An option that Stable Diffusion 1 and 2 do not use.
-    #[error(
-        "the U-Net's config.json sets '{field}' to {found}; only {expected} is supported (Stable Diffusion 1 and 2)"
-    )]
-    Unsupported {
-        /// The option.
-        field: String,
-        /// Its value.
-        found: String,
-        /// The value it must have.
-        expected: String,
-    },
-    /// Values that fit no model.
-    #[error("the U-Net's config.json is inconsistent: {0}")]
-    Inconsistent(String),
-}
-
-/// Options that change the model and have one value in Stable Diffusion 1 and 2.
-fn fixed_options() -> [(&'static str, Value); 27] {
-    [
-        ("act_fn", json!("silu")),
-        ("addition_embed_type", Value::Null),
-        ("attention_type", json!("default")),
-        ("center_input_sample", json!(false)),
-        ("class_embed_type", Value::Null),
-        ("class_embeddings_concat", json!(false)),
-        ("conv_in_kernel", json!(3)),
-        ("conv_out_kernel", json!(3)),
-        ("cross_attention_norm", Value::Null),
-        ("downsample_padding", json!(1)),
-        ("dual_cross_attention", json!(false)),
-        ("encoder_hid_dim", Value::Null),
-        ("encoder_hid_dim_type", Value::Null),
-        ("mid_block_only_cross_attention", Value::Null),
-        ("mid_block_scale_factor", json!(1)),
-        ("mid_block_type", json!("UNetMidBlock2DCrossAttn")),
-        ("num_attention_heads", Value::Null),
-        ("num_class_embeds", Value::Null),
-        ("only_cross_attention", json!(false)),
-        ("resnet_out_scale_factor", json!(1.0)),
-        ("resnet_skip_time_act", json!(false)),
-        ("resnet_time_scale_shift", json!("default")),
-        ("time_cond_proj_dim", Value::Null),
-        ("time_embedding_act_fn", Value::Null),
-        ("time_embedding_dim", Value::Null),
-        ("time_embedding_type", json!("positional")),
-        ("timestep_post_act", Value::Null),
-    ]
-}
+/// Options that change the model and have one value in Stable Diffusion 1 and 2, as JSON.
+const FIXED: &[(&str, &str)] = &[
+    ("_class_name", r#""UNet2DConditionModel""#),
+    ("act_fn", r#""silu""#),
+    ("addition_embed_type", "null"),
+    ("attention_type", r#""default""#),
+    ("center_input_sample", "false"),
+    ("class_embed_type", "null"),
+    ("class_embeddings_concat", "false"),
+    ("conv_in_kernel", "3"),
+    ("conv_out_kernel", "3"),
+    ("cross_attention_norm", "null"),
+    ("downsample_padding", "1"),
+    ("dual_cross_attention", "false"),
+    ("encoder_hid_dim", "null"),
+    ("encoder_hid_dim_type", "null"),
+    ("mid_block_only_cross_attention", "null"),
+    ("mid_block_scale_factor", "1"),
+    ("num_attention_heads", "null"),
+    ("num_class_embeds", "null"),
+    ("only_cross_attention", "false"),
+    ("resnet_out_scale_factor", "1.0"),
+    ("resnet_skip_time_act", "false"),
+    ("resnet_time_scale_shift", r#""default""#),
+    ("reverse_transformer_layers_per_block", "null"),
+    ("time_cond_proj_dim", "null"),
+    ("time_embedding_act_fn", "null"),
+    ("time_embedding_dim", "null"),
+    ("time_embedding_type", r#""positional""#),
+    ("timestep_post_act", "null"),
+];
 
 impl UNetConfig {
     /// Reads a diffusers `config.json`; absent fields take diffusers' defaults.
     ///
     /// # Errors
     ///
-    /// When the text is no JSON object, describes another model, sets an option that changes the result
+    /// When the text is not a JSON object, describes another model, sets an option that changes the result
     /// and is not supported, or holds sizes that fit no model.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let fields: Map<String, Value> = serde_json::from_str(text)?;
-        if let Some(Value::String(found)) = fields.get("_class_name").filter(|name| **name != "UNet2DConditionModel") {
-            return Err(ConfigError::Class { found: found.clone() });
-        }
-        for (field, expected) in fixed_options() {
-            if let Some(found) = fields.get(field).filter(|found| !same(found, &expected)) {
-                let (found, expected) = (found.to_string(), expected.to_string());
-                return Err(ConfigError::Unsupported { field: field.to_owned(), found, expected });
-            }
-        }
-        let config: Self = serde_json::from_value(Value::Object(fields))?;
-        config.check().map_err(ConfigError::Inconsistent)?;
-        Ok(config)
+        Fields::read("the U-Net's config.json", text)?.try_into()
+    }
+
+    /// Reads the sizes off the parameters of a model. Shapes do not tell the number of heads, which is that of the family:
+    /// 8 everywhere in Stable Diffusion 1, else one for 64 channels; nor the size of pictures, which is 512 pixels here.
+    ///
+    /// # Errors
+    ///
+    /// When a parameter is missing or has a shape of no such model. The error names the parameter.
+    pub fn from_weights(weights: &Checkpoint, family: Family) -> Result<Self, ConfigError> {
+        const HEAD: usize = 64;
+        let channels = weights.block_channels("down_blocks.")?;
+        let heads = match family {
+            Family::StableDiffusion1 => json!(8),
+            _ => channels.iter().map(|channels| (channels / HEAD).max(1)).collect(),
+        };
+        let types = |blocks: &str, direction: &str| -> Value {
+            let attends = |level| weights.has_prefix(&format!("{blocks}.{level}.attentions."));
+            let kind = |level| format!("{}{direction}Block2D", if attends(level) { "CrossAttn" } else { "" });
+            (0..channels.len()).map(kind).collect()
+        };
+        let projection = weights.get("mid_block.attentions.0.proj_in.weight").map(|tensor| tensor.shape().len());
+        let context = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight";
+        let fields = [
+            ("in_channels", json!(weights.extent("conv_in.weight", 1)?)),
+            ("out_channels", json!(weights.extent("conv_out.weight", 0)?)),
+            ("down_block_types", types("down_blocks", "Down")),
+            ("up_block_types", types("up_blocks", "Up")),
+            ("layers_per_block", json!(weights.count_from(0, "down_blocks.0.resnets."))),
+            ("cross_attention_dim", json!(weights.extent(context, 1)?)),
+            ("attention_head_dim", heads),
+            ("use_linear_projection", json!(projection == Some(2))),
+            ("block_out_channels", json!(channels)),
+        ];
+        Fields::new(weights.name(), fields).try_into()
+    }
+
+    /// Stable Diffusion 1.1 to 1.5.
+    pub fn stable_diffusion_1() -> Self {
+        Self::known([("cross_attention_dim", json!(768))])
+    }
+
+    /// Stable Diffusion 2.0 and 2.1, trained on 768 pixels; for their base models of 512 pixels set `sample_size` to 64.
+    pub fn stable_diffusion_2() -> Self {
+        Self::known([
+            ("sample_size", json!(96)),
+            ("attention_head_dim", json!([5, 10, 20, 20])),
+            ("cross_attention_dim", json!(1024)),
+            ("use_linear_projection", json!(true)),
+        ])
+    }
+
+    fn known<const N: usize>(fields: [(&str, Value); N]) -> Self {
+        Fields::new("a known model", fields).try_into().expect("a model that exists")
     }
 
     /// How many times the latents' sides are halved on the way down.
     pub fn reductions(&self) -> usize {
         self.block_out_channels.len() - 1
     }
+}
 
-    fn check(&self) -> Result<(), String> {
-        /// Far above any model, far below what could exhaust memory before a weight is read.
-        const LARGEST: usize = 1 << 16;
-        let levels = self.block_out_channels.len();
-        if levels == 0 || levels > 16 {
-            return Err(format!("block_out_channels has {levels} levels, expected 1 to 16"));
-        }
-        let counts = [("down_block_types", self.down_block_types.len()), ("up_block_types", self.up_block_types.len())];
-        let heads = match &self.attention_head_dim {
-            PerLevel::Same(_) => levels,
-            PerLevel::Each(values) => values.len(),
+impl TryFrom<Fields> for UNetConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        use {DownBlockType as Down, UpBlockType as Up};
+        fields.fixed(FIXED)?;
+        let block_out_channels: Vec<usize> = fields.checked(
+            "block_out_channels",
+            vec![320, 640, 1280, 1280],
+            format_args!("1 to 16 levels of 1..={LARGEST} channels"),
+            |levels: &Vec<_>| {
+                (1..=16).contains(&levels.len()) && levels.iter().all(|channels| (1..=LARGEST).contains(channels))
+            },
+        )?;
+        let levels = block_out_channels.len();
+        let each = |what, max| format!("{what} of 1..={max}, or {levels} of them for the levels of block_out_channels");
+        let config = Self {
+            sample_size: fields.size("sample_size", 64, LARGEST)?,
+            in_channels: fields.size("in_channels", 4, LARGEST)?,
+            out_channels: fields.size("out_channels", 4, LARGEST)?,
+            down_block_types: fields.or("down_block_types", {
+                vec![
+                    Down::CrossAttnDownBlock2D,
+                    Down::CrossAttnDownBlock2D,
+                    Down::CrossAttnDownBlock2D,
+                    Down::DownBlock2D,
+                ]
+            })?,
+            mid_block_type: fields.or("mid_block_type", MidBlockType::default())?,
+            up_block_types: fields.or("up_block_types", {
+                vec![Up::UpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D]
+            })?,
+            layers_per_block: fields.size("layers_per_block", 2, 64)?,
+            attention_head_dim: fields.checked(
+                "attention_head_dim",
+                PerLevel::Same(8),
+                each("a number of heads", LARGEST),
+                |heads| heads.is_valid(levels, LARGEST),
+            )?,
+            cross_attention_dim: fields.size("cross_attention_dim", 1280, LARGEST)?,
+            transformer_layers_per_block: fields.checked(
+                "transformer_layers_per_block",
+                PerLevel::Same(1),
+                each("a depth", 64),
+                |depths| depths.is_valid(levels, 64),
+            )?,
+            norm_num_groups: fields.size("norm_num_groups", 32, LARGEST)?,
+            norm_eps: fields.epsilon("norm_eps", 1e-5)?,
+            use_linear_projection: fields.or("use_linear_projection", false)?,
+            flip_sin_to_cos: fields.or("flip_sin_to_cos", true)?,
+            freq_shift: fields.checked("freq_shift", 0.0, "a finite number", |shift: &f64| shift.is_finite())?,
+            block_out_channels,
         };
-        for (field, count) in counts.into_iter().chain([("attention_head_dim", heads)]) {
-            if count != levels {
-                return Err(format!("{field} has {count} entries, block_out_channels has {levels}"));
+        let types =
+            [("down_block_types", config.down_block_types.len()), ("up_block_types", config.up_block_types.len())];
+        for (field, count) in types {
+            fields.check(field, count == levels, format_args!("{levels} blocks, as block_out_channels has levels"))?;
+        }
+        for (level, channels) in config.block_out_channels.iter().enumerate() {
+            let heads = config.attention_head_dim.at(level);
+            for (field, divisor) in [("norm_num_groups", config.norm_num_groups), ("attention_head_dim", heads)] {
+                let divides = channels.is_multiple_of(divisor);
+                fields.check(field, divides, format_args!("a divisor of block_out_channels, {channels}"))?;
             }
         }
-        let sizes = [
-            ("in_channels", self.in_channels, LARGEST),
-            ("out_channels", self.out_channels, LARGEST),
-            ("cross_attention_dim", self.cross_attention_dim, LARGEST),
-            ("norm_num_groups", self.norm_num_groups, LARGEST),
-            ("sample_size", self.sample_size, LARGEST),
-            ("layers_per_block", self.layers_per_block, 64),
-            ("transformer_layers_per_block", self.transformer_layers_per_block, 64),
-        ];
-        let channels = self.block_out_channels.iter().map(|&channels| ("block_out_channels", channels, LARGEST));
-        for (field, size, largest) in sizes.into_iter().chain(channels) {
-            if size == 0 || size > largest {
-                return Err(format!("{field} is {size}, expected 1 to {largest}"));
-            }
-        }
-        for (level, channels) in self.block_out_channels.iter().enumerate() {
-            let heads = self.attention_head_dim.at(level);
-            for (field, divisor) in [("norm_num_groups", self.norm_num_groups), ("attention_head_dim", heads)] {
-                if divisor == 0 || channels % divisor != 0 {
-                    return Err(format!("block_out_channels {channels} is no multiple of {field} {divisor}"));
-                }
-            }
-        }
-        for (field, types) in [("down_block_types", &self.down_block_types), ("up_block_types", &self.up_block_types)] {
-            let direction = if field.starts_with("down") { "Down" } else { "Up" };
-            let (plain, attending) = (format!("{direction}Block2D"), format!("CrossAttn{direction}Block2D"));
-            if let Some(other) = types.iter().find(|kind| **kind != plain && **kind != attending) {
-                return Err(format!("{field} holds '{other}', expected {plain} or {attending}"));
-            }
-        }
-        if !(self.norm_eps > 0.0 && self.norm_eps.is_finite() && self.freq_shift.is_finite()) {
-            return Err("norm_eps must be positive, freq_shift finite".to_owned());
-        }
-        Ok(())
-    }
-}
-
-/// JSON equality in which 1 and 1.0 are the same.
-fn same(a: &Value, b: &Value) -> bool {
-    a == b || (a.is_number() && a.as_f64() == b.as_f64())
-}
-
-/// diffusers' defaults of `UNet2DConditionModel`.
-mod defaults {
-    use super::PerLevel;
-
-    pub(super) fn sample_size() -> usize {
-        64
-    }
-    pub(super) fn latent_channels() -> usize {
-        4
-    }
-    pub(super) fn block_out_channels() -> Vec<usize> {
-        vec![320, 640, 1280, 1280]
-    }
-    pub(super) fn down_block_types() -> Vec<String> {
-        ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"]
-            .map(str::to_owned)
-            .into()
-    }
-    pub(super) fn up_block_types() -> Vec<String> {
-        ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"].map(str::to_owned).into()
-    }
-    pub(super) fn layers_per_block() -> usize {
-        2
-    }
-    pub(super) fn attention_head_dim() -> PerLevel {
-        PerLevel::Same(8)
-    }
-    pub(super) fn cross_attention_dim() -> usize {
-        1280
-    }
-    pub(super) fn one() -> usize {
-        1
-    }
-    pub(super) fn norm_num_groups() -> usize {
-        32
-    }
-    pub(super) fn norm_eps() -> f64 {
-        1e-5
-    }
-    pub(super) fn yes() -> bool {
-        true
+        Ok(config)
     }
 }
 
@@ -270,11 +282,12 @@ mod defaults {
 mod tests {
     use super::*;
 
-    /// Stable Diffusion 1.4's config.json: what it names are the defaults, but for the text width.
+    /// Stable Diffusion 1.4's config.json: the fields it names have the default values, except for the text width.
     #[test]
     fn stable_diffusion_1_is_the_default_with_768_wide_text() {
         let config =
             UNetConfig::from_json(r#"{"_class_name": "UNet2DConditionModel", "cross_attention_dim": 768}"#).unwrap();
+        assert_eq!(config, UNetConfig::stable_diffusion_1());
         let up = config.up_shapes();
         let inputs: Vec<Vec<usize>> =
             up.iter().map(|shape| shape.resnets.iter().map(|resnet| resnet.in_channels).collect()).collect();
@@ -289,7 +302,7 @@ mod tests {
             (r#"{"class_embed_type": "timestep"}"#, "class_embed_type"),
             (r#"{"addition_embed_type": "text_time"}"#, "addition_embed_type"),
             (r#"{"_class_name": "SD3Transformer2DModel"}"#, "SD3Transformer2DModel"),
-            (r#"{"down_block_types": ["A", "B", "C", "D"]}"#, "'A'"),
+            (r#"{"down_block_types": ["A", "B", "C", "D"]}"#, "\"A\""),
             (r#"{"block_out_channels": []}"#, "block_out_channels"),
             (r#"{"block_out_channels": [320, 640]}"#, "down_block_types"),
             (r#"{"norm_num_groups": 7}"#, "norm_num_groups"),
@@ -298,8 +311,15 @@ mod tests {
             (r#"{"layers_per_block": 1000000000}"#, "layers_per_block"),
             (r#"{"in_channels": -4}"#, "-4"),
             (r#"{"in_channels": "four"}"#, "four"),
-            ("[]", "cannot be read"),
-            ("", "cannot be read"),
+            ("[]", "malformed"),
+            ("", "malformed"),
+            (r#"{"mid_block_type": null}"#, "UNetMidBlock2DCrossAttn"),
+            (r#"{"mid_block_type": "UNetMidBlock2D"}"#, "mid_block_type is \"UNetMidBlock2D\""),
+            (r#"{"transformer_layers_per_block": [1, 2]}"#, "transformer_layers_per_block is [1,2]"),
+            (r#"{"transformer_layers_per_block": [1, 2, 10, 0]}"#, "transformer_layers_per_block is [1,2,10,0]"),
+            (r#"{"transformer_layers_per_block": [[1], 1, 1, 1]}"#, "transformer_layers_per_block is [[1],1,1,1]"),
+            (r#"{"norm_eps": 0}"#, "norm_eps is 0"),
+            (r#"{"freq_shift": NaN}"#, "freq_shift is \"NaN\""),
         ] {
             let error = UNetConfig::from_json(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");
@@ -309,5 +329,24 @@ mod tests {
     #[test]
     fn a_whole_number_written_as_a_float_is_the_same_option() {
         assert!(UNetConfig::from_json(r#"{"mid_block_scale_factor": 1.0, "resnet_out_scale_factor": 1}"#).is_ok());
+    }
+
+    #[test]
+    fn deserialising_checks_as_reading_does() {
+        let error = serde_json::from_str::<UNetConfig>(r#"{"block_out_channels": []}"#).unwrap_err().to_string();
+        assert!(error.starts_with("block_out_channels is [] in the config; expected 1 to 16 levels"), "{error}");
+        for config in [UNetConfig::stable_diffusion_1(), UNetConfig::stable_diffusion_2()] {
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<UNetConfig>(&text).unwrap(), config);
+        }
+    }
+
+    /// The config.json of stabilityai/stable-diffusion-2-1.
+    #[test]
+    fn stable_diffusion_2_has_heads_of_64_channels() {
+        let config = UNetConfig::stable_diffusion_2();
+        let widths = config.block_out_channels.iter().enumerate();
+        assert!(widths.clone().all(|(level, channels)| channels / config.attention_head_dim.at(level) == 64));
+        assert_eq!((config.cross_attention_dim, config.sample_size, config.use_linear_projection), (1024, 96, true));
     }
 }

@@ -3,6 +3,7 @@
 use ae_tensor::nn::ResnetBlock2DConfig;
 use burn::tensor::Device;
 
+use crate::config::{DownBlockType, UpBlockType};
 use crate::transformer::{Transformer2DModel, TransformerConfig};
 use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 
@@ -77,13 +78,13 @@ impl UNetConfig {
             cross_attention_dim: self.cross_attention_dim,
             norm_num_groups: self.norm_num_groups,
             use_linear_projection: self.use_linear_projection,
-            layers: self.transformer_layers_per_block,
+            layers: self.transformer_layers_per_block.at(level),
         }
     }
 
     pub(crate) fn down_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
-        let level_shape = |(level, kind): (usize, &String)| {
+        let level_shape = |(level, &kind): (usize, &DownBlockType)| {
             let channels = self.block_out_channels[level];
             let before = self.block_out_channels[level.saturating_sub(1)];
             let resnets = (0..self.layers_per_block)
@@ -92,7 +93,7 @@ impl UNetConfig {
             BlockShape {
                 channels,
                 resnets,
-                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformer: (kind == DownBlockType::CrossAttnDownBlock2D).then(|| self.transformer(level)),
                 transformers: self.layers_per_block,
                 resample: level != last,
             }
@@ -115,7 +116,7 @@ impl UNetConfig {
     pub(crate) fn up_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
         let layers = self.layers_per_block + 1;
-        let block_shape = |(block, kind): (usize, &String)| {
+        let block_shape = |(block, &kind): (usize, &UpBlockType)| {
             let level = last - block;
             let channels = self.block_out_channels[level];
             let coming = self.block_out_channels[(level + 1).min(last)];
@@ -131,7 +132,7 @@ impl UNetConfig {
             BlockShape {
                 channels,
                 resnets,
-                transformer: kind.starts_with("CrossAttn").then(|| self.transformer(level)),
+                transformer: (kind == UpBlockType::CrossAttnUpBlock2D).then(|| self.transformer(level)),
                 transformers: layers,
                 resample: level != 0,
             }

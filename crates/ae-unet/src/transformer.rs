@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{Activation, Conv2d, LAYER_NORM_EPSILON, group_norm, layer_norm, linear, repeated};
+use ae_tensor::nn::{Activation, Conv2d, LayerNorm, group_norm, layer_norm, linear, repeated};
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::attention::{Attended, Attention};
@@ -11,6 +11,8 @@ use crate::{AttentionKind, AttentionProcessor, AttentionSite, Place};
 
 /// Epsilon of the group normalisation in front of a transformer, fixed in diffusers.
 const NORM_EPS: f64 = 1e-6;
+/// Epsilon of the layer normalisations in its blocks, fixed in diffusers.
+const LAYER_NORM_EPS: f64 = 1e-5;
 
 /// The sizes of a [`Transformer2DModel`].
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +149,7 @@ struct BasicTransformerBlock {
 
 impl BasicTransformerBlock {
     fn new(channels: usize, config: &TransformerConfig, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(channels).with_epsilon(LAYER_NORM_EPSILON).init(device);
+        let norm = || LayerNorm::new(channels, LAYER_NORM_EPS, device);
         Self {
             norm1: norm(),
             attn1: Attention::new(channels, channels, config.heads, device),

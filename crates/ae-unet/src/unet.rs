@@ -1,8 +1,9 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
@@ -64,6 +65,16 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
+    }
+
+    /// Loads a folder in diffusers' layout (`unet`): `config.json`, and the weights in any of their formats.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind of model. The error names the file.
+    pub fn from_folder(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CheckpointError> {
+        let Component { config, weights } = Component::from_folder(folder, dtype != FloatType::F32)?;
+        Self::load(&config, &weights, dtype, device)
     }
 
     /// Keys and values of text embeddings, for any number of passes.

@@ -1,5 +1,7 @@
+use std::path::Path;
+
 use ae_tensor::nn::{Conv2d, channels_first, channels_last};
-use ae_tensor::{Checkpoint, CheckpointError, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -21,7 +23,7 @@ const RULES: KeyRules = KeyRules {
 
 /// Stable Diffusion's autoencoder (diffusers' `models/autoencoders/autoencoder_kl.py`).
 ///
-/// Pictures and latents are single precision whatever the type of the weights.
+/// Images and latents are single precision whatever the type of the weights.
 #[derive(Module, Debug)]
 pub struct AutoencoderKL {
     encoder: Encoder,
@@ -33,7 +35,7 @@ pub struct AutoencoderKL {
     scale: usize,
 }
 
-/// The latents of a picture as the encoder gives them: a normal distribution for every value.
+/// The latents of an image as the encoder gives them: a normal distribution for every value.
 #[derive(Clone, Debug)]
 pub struct LatentDistribution {
     /// `[batch, latent_channels, rows, cols]`, in the scale of the sampler
@@ -80,7 +82,17 @@ impl AutoencoderKL {
         Ok(model)
     }
 
-    /// Latents of a picture.
+    /// Loads a folder in diffusers' layout (`vae`): `config.json`, and the weights in any of their formats.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged or of another kind of model. The error names the file.
+    pub fn from_folder(folder: impl AsRef<Path>, dtype: FloatType, device: &Device) -> Result<Self, CheckpointError> {
+        let Component { config, weights } = Component::from_folder(folder, dtype != FloatType::F32)?;
+        Self::load(&config, &weights, dtype, device)
+    }
+
+    /// Latents of an image.
     ///
     /// # Shapes
     /// - image: `[batch, 3, height, width]`, in -1 .. 1, sides a multiple of [`VaeConfig::scale`]
@@ -102,7 +114,7 @@ impl AutoencoderKL {
         }
     }
 
-    /// The picture of latents as the sampler leaves them.
+    /// The image of latents as the sampler leaves them.
     ///
     /// # Shapes
     /// - latents: `[batch, latent_channels, rows, cols]`

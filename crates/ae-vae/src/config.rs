@@ -1,17 +1,28 @@
+use ae_checkpoint::Checkpoint;
+use ae_config::{ConfigError, Fields};
 use ae_tensor::nn::ResnetBlock2DConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Epsilon of every group normalisation of the VAE, fixed in diffusers.
 pub(crate) const NORM_EPS: f64 = 1e-6;
 
+/// Far above any model, far below what could exhaust memory before a weight is read.
+const LARGEST: usize = 1 << 16;
+
+/// Options that change the model and have one value in Stable Diffusion 1 and 2, as JSON.
+const FIXED: &[(&str, &str)] = &[("_class_name", r#""AutoencoderKL""#), ("act_fn", r#""silu""#)];
+
 /// The part of a diffusers `vae/config.json` that decides the shape of the model.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default)]
+///
+/// Deserialising checks it, as [`from_json`](Self::from_json) does.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct VaeConfig {
-    /// Colour channels of the picture that is encoded.
+    /// Colour channels of the image that is encoded.
     pub in_channels: usize,
-    /// Colour channels of the picture that is decoded.
+    /// Colour channels of the image that is decoded.
     pub out_channels: usize,
     /// Channels of each level, from the finest to the coarsest.
     pub block_out_channels: Vec<usize>,
@@ -29,57 +40,6 @@ pub struct VaeConfig {
     pub use_quant_conv: bool,
     /// A 1x1 convolution before the decoder.
     pub use_post_quant_conv: bool,
-    #[serde(rename = "_class_name")]
-    class_name: String,
-    act_fn: String,
-    down_block_types: Option<Vec<String>>,
-    up_block_types: Option<Vec<String>>,
-    shift_factor: Option<f64>,
-}
-
-impl Default for VaeConfig {
-    /// Stable Diffusion 1 and 2.
-    fn default() -> Self {
-        Self {
-            in_channels: 3,
-            out_channels: 3,
-            block_out_channels: vec![128, 256, 512, 512],
-            layers_per_block: 2,
-            latent_channels: 4,
-            norm_num_groups: 32,
-            scaling_factor: 0.18215,
-            mid_block_add_attention: true,
-            use_quant_conv: true,
-            use_post_quant_conv: true,
-            class_name: "AutoencoderKL".to_owned(),
-            act_fn: "silu".to_owned(),
-            down_block_types: None,
-            up_block_types: None,
-            shift_factor: None,
-        }
-    }
-}
-
-/// A `vae/config.json` that cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Not JSON, or a field of the wrong type.
-    #[error("the VAE's config.json cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
-    /// An option that Stable Diffusion 1 and 2 do not use.
-    #[error("the VAE's config.json sets '{field}' to {found}; only {expected} is supported (Stable Diffusion 1 and 2)")]
-    Unsupported {
-        /// The option.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// The value it must have.
-        expected: &'static str,
-    },
-    /// A size that fits no model.
-    #[error("the VAE's config.json is inconsistent: {0}")]
-    Inconsistent(String),
 }
 
 impl VaeConfig {
@@ -87,16 +47,36 @@ impl VaeConfig {
     ///
     /// # Errors
     ///
-    /// When the text is no JSON object, describes another model, sets an option that changes the result
+    /// When the text is not a JSON object, describes another model, sets an option that changes the result
     /// and is not supported, or holds sizes that fit no model.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_str(text)?;
-        config.check_options()?;
-        config.check_sizes().map_err(ConfigError::Inconsistent)?;
-        Ok(config)
+        Fields::read("the VAE's config.json", text)?.try_into()
     }
 
-    /// Pixels of the picture per latent pixel, along one side.
+    /// Reads the sizes off the parameters of a model, with the scaling factor of Stable Diffusion 1 and 2.
+    ///
+    /// # Errors
+    ///
+    /// When a parameter is missing or has a shape of no such model. The error names the parameter.
+    pub fn from_weights(weights: &Checkpoint) -> Result<Self, ConfigError> {
+        let fields = [
+            ("in_channels", json!(weights.extent("encoder.conv_in.weight", 1)?)),
+            ("out_channels", json!(weights.extent("decoder.conv_out.weight", 0)?)),
+            ("latent_channels", json!(weights.extent("decoder.conv_in.weight", 1)?)),
+            ("block_out_channels", json!(weights.block_channels("encoder.down_blocks.")?)),
+            ("layers_per_block", json!(weights.count_from(0, "encoder.down_blocks.0.resnets."))),
+            ("use_quant_conv", json!(weights.has_prefix("quant_conv."))),
+            ("use_post_quant_conv", json!(weights.has_prefix("post_quant_conv."))),
+        ];
+        Fields::new(weights.name(), fields).try_into()
+    }
+
+    /// The autoencoder of Stable Diffusion 1 and 2.
+    pub fn stable_diffusion() -> Self {
+        Fields::default().try_into().unwrap_or_else(|_| unreachable!("a model that exists"))
+    }
+
+    /// Pixels of the image per latent pixel, along one side.
     pub fn scale(&self) -> usize {
         1 << self.reductions()
     }
@@ -106,67 +86,56 @@ impl VaeConfig {
         self.block_out_channels.len() - 1
     }
 
-    fn check_options(&self) -> Result<(), ConfigError> {
-        let check = |field, found: &str, expected| {
-            if found == expected {
-                return Ok(());
-            }
-            Err(ConfigError::Unsupported { field, found: format!("'{found}'"), expected })
-        };
-        check("_class_name", &self.class_name, "AutoencoderKL")?;
-        check("act_fn", &self.act_fn, "silu")?;
-        for kind in self.down_block_types.iter().flatten() {
-            check("down_block_types", kind, "DownEncoderBlock2D")?;
-        }
-        for kind in self.up_block_types.iter().flatten() {
-            check("up_block_types", kind, "UpDecoderBlock2D")?;
-        }
-        match self.shift_factor {
-            Some(found) if found != 0.0 => {
-                Err(ConfigError::Unsupported { field: "shift_factor", found: found.to_string(), expected: "null" })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_sizes(&self) -> Result<(), String> {
-        const LARGEST: usize = 1 << 16;
-        let levels = self.block_out_channels.len();
-        if levels == 0 || levels > 16 {
-            return Err(format!("block_out_channels has {levels} levels, expected 1 to 16"));
-        }
-        for (field, types) in [("down_block_types", &self.down_block_types), ("up_block_types", &self.up_block_types)] {
-            if let Some(types) = types.as_ref().filter(|types| types.len() != levels) {
-                return Err(format!("{field} has {} entries, block_out_channels has {levels}", types.len()));
-            }
-        }
-        let sizes = [
-            // The pipeline turns three channels into a picture.
-            ("in_channels", self.in_channels, 3, 3),
-            ("out_channels", self.out_channels, 3, 3),
-            ("latent_channels", self.latent_channels, 1, LARGEST),
-            ("norm_num_groups", self.norm_num_groups, 1, LARGEST),
-            ("layers_per_block", self.layers_per_block, 1, 64),
-        ];
-        let channels = self.block_out_channels.iter().map(|&channels| ("block_out_channels", channels, 1, LARGEST));
-        for (field, size, smallest, largest) in sizes.into_iter().chain(channels) {
-            if size < smallest || size > largest {
-                return Err(format!("{field} is {size}, expected {smallest} to {largest}"));
-            }
-        }
-        let groups = self.norm_num_groups;
-        if let Some(channels) = self.block_out_channels.iter().find(|channels| **channels % groups != 0) {
-            return Err(format!("block_out_channels {channels} is no multiple of norm_num_groups {groups}"));
-        }
-        if !(self.scaling_factor.is_finite() && self.scaling_factor > 0.0) {
-            return Err(format!("scaling_factor is {}, expected a positive number", self.scaling_factor));
-        }
-        Ok(())
-    }
-
     pub(crate) fn resnet(&self, in_channels: usize, out_channels: usize) -> ResnetBlock2DConfig {
         let groups = self.norm_num_groups;
         ResnetBlock2DConfig { in_channels, out_channels, temb_channels: None, groups, eps: NORM_EPS }
+    }
+}
+
+impl TryFrom<Fields> for VaeConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        fields.fixed(FIXED)?;
+        let no_shift = |shift: &Option<f64>| shift.is_none_or(|shift| shift == 0.0);
+        fields.checked("shift_factor", None, "null", no_shift)?;
+        let norm_num_groups = fields.size("norm_num_groups", 32, LARGEST)?;
+        let block_out_channels: Vec<usize> = fields.checked(
+            "block_out_channels",
+            vec![128, 256, 512, 512],
+            format_args!("1 to 16 levels of 1..={LARGEST} channels"),
+            |levels: &Vec<_>| {
+                (1..=16).contains(&levels.len()) && levels.iter().all(|channels| (1..=LARGEST).contains(channels))
+            },
+        )?;
+        let divides = block_out_channels.iter().all(|channels| channels.is_multiple_of(norm_num_groups));
+        fields.check(
+            "norm_num_groups",
+            divides,
+            format_args!("a divisor of block_out_channels, {block_out_channels:?}"),
+        )?;
+        let levels = block_out_channels.len();
+        for (field, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {
+            let expected = format!("{levels} times {kind}, as block_out_channels has levels");
+            let all = |types: &Option<Vec<String>>| types.as_ref().is_none_or(|types| *types == vec![kind; levels]);
+            fields.checked(field, None, expected, all)?;
+        }
+        // The pipeline makes an image of three channels.
+        let colours = |field| fields.checked(field, 3, "3", |&channels| channels == 3);
+        Ok(Self {
+            in_channels: colours("in_channels")?,
+            out_channels: colours("out_channels")?,
+            layers_per_block: fields.size("layers_per_block", 2, 64)?,
+            latent_channels: fields.size("latent_channels", 4, LARGEST)?,
+            norm_num_groups,
+            scaling_factor: fields.checked("scaling_factor", 0.18215, "a positive number", |&factor: &f64| {
+                factor.is_finite() && factor > 0.0
+            })?,
+            mid_block_add_attention: fields.or("mid_block_add_attention", true)?,
+            use_quant_conv: fields.or("use_quant_conv", true)?,
+            use_post_quant_conv: fields.or("use_post_quant_conv", true)?,
+            block_out_channels,
+        })
     }
 }
 
@@ -178,6 +147,7 @@ mod tests {
     fn an_empty_object_is_stable_diffusion() {
         let config = VaeConfig::from_json("{}").unwrap();
         assert_eq!((config.scale(), config.scaling_factor), (8, 0.18215));
+        assert_eq!(config, VaeConfig::stable_diffusion());
     }
 
     #[test]
@@ -186,18 +156,26 @@ mod tests {
             (r#"{"_class_name": "AutoencoderTiny"}"#, "AutoencoderTiny"),
             (r#"{"act_fn": "relu"}"#, "act_fn"),
             (r#"{"shift_factor": 0.1159}"#, "shift_factor"),
-            (r#"{"down_block_types": ["A"]}"#, "'A'"),
-            (r#"{"up_block_types": ["UpDecoderBlock2D"]}"#, "up_block_types has 1"),
-            (r#"{"block_out_channels": []}"#, "0 levels"),
-            (r#"{"norm_num_groups": 7}"#, "norm_num_groups 7"),
+            (r#"{"down_block_types": ["A"]}"#, "\"A\""),
+            (r#"{"up_block_types": ["UpDecoderBlock2D"]}"#, "up_block_types is [\"UpDecoderBlock2D\"]"),
+            (r#"{"block_out_channels": []}"#, "block_out_channels is []"),
+            (r#"{"norm_num_groups": 7}"#, "norm_num_groups is 7"),
             (r#"{"norm_num_groups": 0}"#, "norm_num_groups is 0"),
             (r#"{"out_channels": 1}"#, "out_channels is 1"),
             (r#"{"scaling_factor": 0.0}"#, "scaling_factor"),
             (r#"{"layers_per_block": 4294967296}"#, "layers_per_block"),
-            ("3", "cannot be read"),
+            ("3", "malformed"),
         ] {
             let error = VaeConfig::from_json(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn deserialising_checks_as_reading_does() {
+        let error = serde_json::from_str::<VaeConfig>(r#"{"block_out_channels": []}"#).unwrap_err().to_string();
+        assert!(error.starts_with("block_out_channels is [] in the config; expected 1 to 16 levels"), "{error}");
+        let config = VaeConfig::stable_diffusion();
+        assert_eq!(serde_json::from_str::<VaeConfig>(&serde_json::to_string(&config).unwrap()).unwrap(), config);
     }
 }

@@ -12,7 +12,7 @@ mod tokenizer;
 mod vision_model;
 
 pub use captioner::Captioner;
-pub use config::{BlipConfig, BlipConfigError, BlipTextConfig, BlipVisionConfig};
+pub use config::{BlipConfig, BlipTextConfig};
 pub use error::{CaptionError, CaptionerError};
 pub use model::Blip;
 pub use options::{BeamScoring, CaptionOptions, GenerationOptions, OptionsError};

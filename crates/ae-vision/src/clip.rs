@@ -13,7 +13,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
-pub use config::{ClipConfig, ClipConfigError, ClipVisionConfig};
+pub use config::ClipConfig;
 pub use error::ClipError;
 pub use features::Features;
 pub(crate) use features::{dot, normalized};

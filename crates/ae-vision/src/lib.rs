@@ -1,5 +1,6 @@
-//! Models that look at pictures: CLIP's image and text features, the BLIP captioner, and the scores that the
-//! Attend-and-Excite paper makes of them.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! - [`ClipModel`] is transformers' `CLIPModel` with its processors, from a folder as published on Hugging Face.
 //! - [`ClipScorer`] makes the paper's scores of its features: full-prompt, minimum-object and text-text similarity.
@@ -14,19 +15,17 @@ mod image_processor;
 mod resample;
 mod scorer;
 mod templates;
-mod weights;
+mod vision_config;
 
+pub use ae_config::ConfigError;
+pub use ae_tensor::{Checkpoint, CheckpointError, DeviceSpec, FloatType};
 pub use blip::{
-    BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipConfigError, BlipTextConfig,
-    BlipVisionConfig, CaptionError, CaptionOptions, Captioner, CaptionerError, GenerationOptions, OptionsError,
+    BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipTextConfig, CaptionError, CaptionOptions,
+    Captioner, CaptionerError, GenerationOptions, OptionsError,
 };
-pub use clip::{ClipConfig, ClipConfigError, ClipError, ClipModel, ClipVisionConfig, Features};
+pub use clip::{ClipConfig, ClipError, ClipModel, Features};
 pub use detector::{Detection, DetectorAccuracy, DetectorError, MeasuredAccuracy, SubjectDetector};
 pub use image_processor::{ImageProcessor, ImageProcessorError};
 pub use scorer::ClipScorer;
 pub use templates::IMAGENET_TEMPLATES;
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+pub use vision_config::VisionConfig;

@@ -1,7 +1,11 @@
-use ae_pipeline::{EmbeddingChoice, LoadOptions, LoraChoice, Pipeline, Prepared};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use ae_pipeline::{EmbeddingChoice, LoadOptions, LoraChoice, ModelSource, Pipeline, Prepared};
 use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
+use crate::file_hash::{FileHashes, HashesInBackground};
 use crate::{Error, FoundModel};
 
 /// A model on a device, with the record of what was loaded.
@@ -11,7 +15,15 @@ pub struct LoadedModel {
     pub device: DeviceSpec,
     /// The pipeline.
     pub pipeline: Pipeline,
-    record: Overrides,
+    record: Arc<Record>,
+}
+
+/// What was loaded, as settings; the hashes of the files are computed beside the run.
+#[derive(Debug)]
+struct Record {
+    loaded: Overrides,
+    hashes: HashesInBackground,
+    complete: OnceLock<Overrides>,
 }
 
 impl LoadedModel {
@@ -32,12 +44,14 @@ impl LoadedModel {
         // Open all devices first: a missing one must fail before an hour of loading.
         let opened = devices.iter().map(|spec| Ok((*spec, spec.open()?))).collect::<Result<Vec<_>, Error>>()?;
         let options = load_options(settings, low_memory);
-        let load = |(device, opened): (DeviceSpec, _)| {
-            let pipeline = Pipeline::load(&found.source, options.clone(), &opened)?;
-            let record = record(found, settings, &pipeline, device);
-            Ok(Self { device, pipeline, record })
-        };
-        opened.into_iter().map(load).collect()
+        let load = |(device, opened)| Ok((device, Pipeline::load(&found.source, options.clone(), &opened)?));
+        let loaded = opened.into_iter().map(load).collect::<Result<Vec<_>, Error>>()?;
+        let Some((_, first)) = loaded.first() else { return Ok(Vec::new()) };
+        let record = Arc::new(Record::new(found, settings, first));
+        Ok(loaded
+            .into_iter()
+            .map(|(device, pipeline)| Self { device, pipeline, record: Arc::clone(&record) })
+            .collect())
     }
 
     /// A model on one device.
@@ -49,62 +63,92 @@ impl LoadedModel {
         Ok(Self::load_all(found, settings, low_memory, &[device])?.remove(0))
     }
 
-    /// What was loaded, as settings.
-    pub fn record(&self) -> &Overrides {
-        &self.record
+    /// What was loaded, as settings: every file by its base name and its hash. Waits for the hashes.
+    pub fn record(&self) -> Overrides {
+        let mut record = self.record.complete().clone();
+        record.device = Some(self.device.backend().name().to_owned());
+        record
     }
 
     /// All that decides the image of a seed: the settings of the run, and what was loaded.
     pub fn settings(&self, prepared: &Prepared, seed: u64) -> Settings {
         let mut settings = prepared.settings().clone();
-        settings.apply(&self.record);
+        settings.apply(&self.record());
         settings.seed = seed;
         settings
     }
 }
 
-/// How a model is loaded, and what is added to it.
-pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
-    let lora = |lora: &LoraRef| LoraChoice { path: lora.name.clone().into(), strength: lora.strength };
-    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice {
-        path: embedding.name.clone().into(),
-        token: embedding.token.clone(),
-    };
-    LoadOptions {
-        dtype: settings.dtype,
-        vae: settings.vae.as_ref().map(|vae| vae.name.clone().into()),
-        loras: settings.loras.iter().map(lora).collect(),
-        embeddings: settings.embeddings.iter().map(embedding).collect(),
-        low_memory,
-        prediction_type: settings.prediction_type,
+impl Record {
+    fn new(found: &FoundModel, settings: &Settings, pipeline: &Pipeline) -> Self {
+        let base_name = |name: &str| FileRef::new(name).base_name().to_owned();
+        // The parts of a folder have their names in it.
+        let folder = match &found.source {
+            ModelSource::Folder(folder) => Some(folder),
+            _ => None,
+        };
+        let in_model = |path: &PathBuf| {
+            let inside = folder.and_then(|folder| path.strip_prefix(folder).ok());
+            let name =
+                inside.map_or_else(|| base_name(&path.to_string_lossy()), |path| path.to_string_lossy().into_owned());
+            FileRef::new(name)
+        };
+        let mut paths = pipeline.weight_files().to_vec();
+        if settings.vae.is_none() {
+            paths.extend_from_slice(pipeline.vae_files());
+        }
+        paths.sort();
+        paths.dedup();
+
+        let mut loaded = Overrides::default();
+        loaded.model = Some(found.name.clone().unwrap_or_else(|| pipeline.name().to_owned()));
+        loaded.revision.clone_from(&found.revision);
+        loaded.dtype = Some(settings.dtype);
+        loaded.prediction_type = settings.prediction_type;
+        loaded.model_files = Some(paths.iter().map(in_model).collect());
+        loaded.loras = Some(settings.loras.clone());
+        loaded.embeddings = Some(settings.embeddings.clone());
+        loaded.vae = settings.vae.as_ref().map(|vae| FileRef::new(base_name(&vae.name)));
+        // In the order in which `complete` takes them.
+        paths.extend(settings.loras.iter().map(|lora| PathBuf::from(&lora.name)));
+        paths.extend(settings.embeddings.iter().map(|embedding| PathBuf::from(&embedding.name)));
+        paths.extend(settings.vae.iter().filter_map(|_| pipeline.vae_files().first().cloned()));
+        for name in loaded.loras.iter_mut().flatten().map(|lora| &mut lora.name) {
+            *name = base_name(name);
+        }
+        for name in loaded.embeddings.iter_mut().flatten().map(|embedding| &mut embedding.name) {
+            *name = base_name(name);
+        }
+        let hashes = HashesInBackground::start(FileHashes::from_env(), paths);
+        Self { loaded, hashes, complete: OnceLock::new() }
+    }
+
+    /// The record with the hashes. A file that cannot be read any more has none.
+    fn complete(&self) -> &Overrides {
+        self.complete.get_or_init(|| {
+            let mut record = self.loaded.clone();
+            let Ok(hashes) = self.hashes.wait() else { return record };
+            let files = record.model_files.iter_mut().flatten().map(|file| &mut file.sha256);
+            let loras = record.loras.iter_mut().flatten().map(|lora| &mut lora.sha256);
+            let embeddings = record.embeddings.iter_mut().flatten().map(|embedding| &mut embedding.sha256);
+            let vae = record.vae.iter_mut().map(|vae| &mut vae.sha256);
+            for (sha256, hash) in files.chain(loras).chain(embeddings).chain(vae).zip(hashes) {
+                *sha256 = Some(hash.clone());
+            }
+            record
+        })
     }
 }
 
-/// The record of what was loaded: every file by its base name.
-fn record(found: &FoundModel, settings: &Settings, pipeline: &Pipeline, device: DeviceSpec) -> Overrides {
-    let file = |name: &str, sha256: &Option<String>| {
-        let file = FileRef { name: name.to_owned(), sha256: sha256.clone() };
-        (file.base_name().to_owned(), file.sha256)
-    };
-    let mut record = Overrides::default();
-    record.model = Some(found.name.clone().unwrap_or_else(|| pipeline.name().to_owned()));
-    record.revision.clone_from(&found.revision);
-    record.device = Some(device.backend().name().to_owned());
-    record.dtype = Some(settings.dtype);
-    record.prediction_type = settings.prediction_type;
-    record.vae = settings.vae.as_ref().map(|vae| {
-        let (name, sha256) = file(&vae.name, &vae.sha256);
-        FileRef { name, sha256 }
-    });
-    let loras = settings.loras.iter().map(|lora| {
-        let (name, sha256) = file(&lora.name, &lora.sha256);
-        LoraRef { name, sha256, strength: lora.strength }
-    });
-    record.loras = Some(loras.collect());
-    let embeddings = settings.embeddings.iter().map(|embedding| {
-        let (name, sha256) = file(&embedding.name, &embedding.sha256);
-        EmbeddingRef { name, sha256, token: embedding.token.clone() }
-    });
-    record.embeddings = Some(embeddings.collect());
-    record
+/// How a model is loaded, and what is added to it.
+pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
+    let lora = |lora: &LoraRef| LoraChoice::new(&lora.name, lora.strength);
+    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice::new(&embedding.name, embedding.token.clone());
+    let mut options = LoadOptions::from(settings.dtype);
+    options.vae = settings.vae.as_ref().map(|vae| vae.name.clone().into());
+    options.loras = settings.loras.iter().map(lora).collect();
+    options.embeddings = settings.embeddings.iter().map(embedding).collect();
+    options.low_memory = low_memory;
+    options.prediction_type = settings.prediction_type;
+    options
 }

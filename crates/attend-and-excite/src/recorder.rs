@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
 use ae_pipeline::{
-    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, StepTrace, TokenKind,
+    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, Processor, StepTrace, TokenKind,
     TokenizedPrompt,
 };
 use image::RgbImage;
@@ -20,7 +20,8 @@ pub enum Previews {
 }
 
 /// Draws a prepared request and keeps every step of its images; `observe` hears of every event, with the step it has made of
-/// the first image, and ends the run by breaking. Without `previews` no step is kept.
+/// the first image, and ends the run by breaking. Without `previews` no step is kept. `processor` sees the attention of the
+/// noise predictions; `()` leaves it alone.
 ///
 /// # Errors
 ///
@@ -29,10 +30,11 @@ pub fn draw_and_record(
     pipeline: &Pipeline,
     prepared: &Prepared,
     previews: Option<Previews>,
+    processor: &mut Processor<'_>,
     observe: &mut (dyn FnMut(&Event<'_>, Option<&Step>) -> ControlFlow<()> + Send),
 ) -> Result<Vec<(Picture, Vec<Step>)>, PipelineError> {
     let mut recorder = previews.map(|previews| Recorder::new(pipeline, prepared, previews));
-    let output = pipeline.draw(prepared, &mut |event: Event<'_>| {
+    let output = pipeline.draw_with(prepared, processor, &mut |event: Event<'_>| {
         if let Some(recorder) = &mut recorder {
             recorder.observe(&event)?;
         }

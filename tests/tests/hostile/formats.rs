@@ -22,7 +22,7 @@ fn every_foreign_file_is_named_as_what_it_is() {
         ("sdxl.safetensors", "is a Stable Diffusion XL checkpoint"),
         ("flux.safetensors", "is a Flux checkpoint"),
         ("sd3.safetensors", "is a Stable Diffusion 3 checkpoint"),
-        ("lora-kohya.safetensors", "is a LoRA; expected a Stable Diffusion 1 or 2 checkpoint; name it with --lora"),
+        ("lora-kohya.safetensors", "is a LoRA; expected a Stable Diffusion 1 or 2 checkpoint; give it as a LoRA"),
         ("lora-diffusers.safetensors", "is a LoRA"),
         ("controlnet.safetensors", "is a ControlNet"),
         ("controlnet-diffusers.safetensors", "is a ControlNet"),
@@ -59,7 +59,11 @@ fn a_malicious_pickle_is_data() {
 
 #[test]
 fn a_lora_of_another_model_is_refused() {
-    let lora = |path| LoadOptions { loras: vec![LoraChoice { path, strength: 1.0 }], ..LoadOptions::default() };
+    let lora = |path| {
+        let mut options = LoadOptions::default();
+        options.loras = vec![LoraChoice::new(path, 1.0)];
+        options
+    };
     let source = ModelSource::folder(sprites());
     let load = |path| Pipeline::load(&source, lora(path), &Device::flex()).unwrap_err().to_string();
     let error = load(fixtures("convenience/lora/kohya.safetensors"));

@@ -40,12 +40,12 @@ fn error(request: &Request, parts: &[&str]) {
     }
 }
 
-fn black() -> Option<RgbImage> {
-    Some(RgbImage::new(128, 128))
+fn black() -> RgbImage {
+    RgbImage::new(128, 128)
 }
 
-fn latents(shape: [usize; 4]) -> Option<InitialLatents> {
-    Some(InitialLatents::new(shape, vec![0.0; shape.iter().product()]).unwrap())
+fn latents(shape: [usize; 4]) -> InitialLatents {
+    InitialLatents::new(shape, vec![0.0; shape.iter().product()]).unwrap()
 }
 
 #[test]
@@ -60,14 +60,17 @@ fn options_outside_their_range_are_named() {
         (|r| r.settings.height = Some(127), "height is 127"),
         (|r| r.settings.width = Some(4), "width is 4"),
         (|r| r.settings.width = Some(usize::MAX - 3), "width is"),
-        (|r| r.latents = latents([2, 4, 32, 32]), "latents is of shape [2, 4, 32, 32]: expected [1, 4, 32, 32]"),
-        (|r| r.latents = latents([1, 3, 32, 32]), "latents is of shape [1, 3, 32, 32]: expected [1, 4, 32, 32]"),
+        (|r| r.latents = Some(latents([2, 4, 32, 32])), "latents is of shape [2, 4, 32, 32]: expected [1, 4, 32, 32]"),
+        (|r| r.latents = Some(latents([1, 3, 32, 32])), "latents is of shape [1, 3, 32, 32]: expected [1, 4, 32, 32]"),
         (
-            |r| (r.latents, r.settings.height) = (latents([1, 4, 16, 32]), Some(128)),
+            |r| (r.latents, r.settings.height) = (Some(latents([1, 4, 16, 32])), Some(128)),
             "of shape [1, 4, 16, 32]: expected [1, 4, 32, 32]",
         ),
-        (|r| (r.latents, r.init_image) = (latents([1, 4, 32, 32]), black()), "latents is given with an initial image"),
-        (|r| r.settings.guidance_scale = f64::NAN, "guidance_scale is null"),
+        (
+            |r| (r.latents, r.init_image) = (Some(latents([1, 4, 32, 32])), Some(black())),
+            "latents is given with an initial image",
+        ),
+        (|r| r.settings.guidance_scale = f64::NAN, "guidance_scale is not finite: expected a finite number"),
         (|r| r.settings.guidance_scale = 1e300, "not finite"),
     ];
     for (change, named) in broken {

@@ -5,14 +5,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use ae_checkpoint::{Lora, LoraNetwork};
-use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer, apply_weights, parse_weighted_prompt};
+use ae_clip::{ClipTextModel, ClipTokenizer, apply_weights, parse_weighted_prompt};
 use ae_pipeline::{
-    EmbeddingChoice, LoadOptions, Method, ModelPart, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds,
-    load_tokenizer, open_network,
+    EmbeddingChoice, LoadOptions, Method, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds, load_tokenizer,
 };
-use ae_tensor::{Checkpoint, FloatType, apply_lora};
+use ae_tensor::{FloatType, apply_lora};
 use ae_tests::{Tensors, assert_close, fixtures, largest_difference, model};
-use ae_unet::{UNet2DConditionModel, UNetConfig};
+use ae_unet::UNet2DConditionModel;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
@@ -36,15 +35,11 @@ fn close<const D: usize>(name: &str, actual: Tensor<D>, tensors: &Tensors, key: 
 }
 
 fn text_encoder(name: &str) -> ClipTextModel {
-    let network = open_network(&ModelSource::folder(model(name)), ModelPart::TextEncoder, false).unwrap();
-    let config = ClipTextModelConfig::from_json(&network.config).unwrap();
-    ClipTextModel::load(&config, &network.weights, FloatType::F32, &Device::flex()).unwrap()
+    ClipTextModel::from_folder(model(name).join("text_encoder"), FloatType::F32, &Device::flex()).unwrap()
 }
 
 fn unet(name: &str) -> UNet2DConditionModel {
-    let network = open_network(&ModelSource::folder(model(name)), ModelPart::UNet, false).unwrap();
-    let config = UNetConfig::from_json(&network.config).unwrap();
-    UNet2DConditionModel::load(&config, &network.weights, FloatType::F32, &Device::flex()).unwrap()
+    UNet2DConditionModel::from_folder(model(name).join("unet"), FloatType::F32, &Device::flex()).unwrap()
 }
 
 #[derive(Deserialize)]
@@ -105,11 +100,11 @@ struct InversionPrompt {
 fn textual_inversions_are_tokens_as_in_diffusers() {
     let tensors = expected("inversion");
     let InversionCases { model: name, files, prompts } = cases("inversion");
-    let choice = |InversionFile { file, token }: &InversionFile| EmbeddingChoice {
-        path: folder("inversion").join(file),
-        token: token.clone(),
+    let choice = |InversionFile { file, token }: &InversionFile| {
+        EmbeddingChoice::new(folder("inversion").join(file), token.clone())
     };
-    let options = LoadOptions { embeddings: files.iter().map(choice).collect(), ..LoadOptions::default() };
+    let mut options = LoadOptions::default();
+    options.embeddings = files.iter().map(choice).collect();
     let source = ModelSource::folder(model(&name));
     let tokenizer = load_tokenizer(&source, &options.embeddings).unwrap();
     let pipeline = Pipeline::load(&source, options, &Device::flex()).unwrap();
@@ -194,10 +189,7 @@ fn weights_of_a_prompt_are_those_of_the_community_pipeline() {
 
     let tokenizer = ClipTokenizer::from_dir(&fixtures(&model.tokenizer)).unwrap();
     let encoder = fixtures(&model.text_encoder);
-    let config =
-        ClipTextModelConfig::from_json(&std::fs::read_to_string(encoder.join("config.json")).unwrap()).unwrap();
-    let weights = Checkpoint::open(encoder.join("model.safetensors")).unwrap();
-    let encoder = ClipTextModel::load(&config, &weights, FloatType::F32, &Device::flex()).unwrap();
+    let encoder = ClipTextModel::from_folder(encoder, FloatType::F32, &Device::flex()).unwrap();
     let mut compared = 0;
     // A prompt of more than 75 tokens is cut, as it is without weights; the community pipeline has several chunks.
     for (index, Weighted { prompt, .. }) in weighted.iter().enumerate().filter(|(_, case)| case.chunks == 1) {

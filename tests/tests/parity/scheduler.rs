@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use ae_scheduler::{Scheduler, SchedulerConfig, SchedulerKind};
+use ae_scheduler::{Scheduler, SchedulerConfig, SchedulerKind, SigmaSpacing};
 use ae_tests::fixtures;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
@@ -82,7 +82,7 @@ fn samplers_equal_diffusers() {
         let config = SchedulerConfig::from_json(&configs[&case.config].to_string());
         let mut config = config.unwrap_or_else(|error| panic!("{}: {error}", case.name));
         if case.karras {
-            config = config.with_karras_sigmas(true);
+            config = config.with_sigmas(SigmaSpacing::Karras);
         }
         let kind: SchedulerKind = case.kind.parse().expect("a sampler");
         let mut scheduler = config.build(kind, case.steps).unwrap_or_else(|error| panic!("{}: {error}", case.name));

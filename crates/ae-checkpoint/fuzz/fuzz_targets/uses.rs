@@ -17,7 +17,7 @@ pub fn use_everything(checkpoint: &Checkpoint) {
     let _ = SingleFile::vae_of(checkpoint);
     if let Ok(model) = SingleFile::split(checkpoint) {
         let networks = [Some(model.unet), Some(model.text_encoder), model.vae];
-        for (name, tensor) in networks.iter().flatten().flat_map(|network| network.weights.tensors()) {
+        for (name, tensor) in networks.iter().flatten().flat_map(Checkpoint::tensors) {
             assert!(!tensor.element().is_float() || tensor.bytes().len() >= tensor.num_elements(), "{name}");
         }
     }

@@ -22,12 +22,4 @@ pub enum SingleFileError {
         /// What to do about it, after a semicolon, or nothing.
         advice: &'static str,
     },
-    /// A tensor that a config is read from is missing, or has a shape no config gives.
-    #[error("'{name}' is damaged or of an unknown kind: {reason}")]
-    Shape {
-        /// The file.
-        name: String,
-        /// What was expected of which tensor.
-        reason: String,
-    },
 }

@@ -1,10 +1,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use ae_pipeline::LayerChoice;
 use clap::{Args, ValueEnum};
 
 use super::values::Seeds;
-use super::{DeviceArgs, OfPictures, PromptArgs, SettingsArgs, once_per_prompt};
+use super::{DeviceArgs, FolderArgs, OfPictures, PromptArgs, SettingsArgs, once_per_prompt};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -21,6 +22,31 @@ pub(crate) struct GenerateArgs {
 
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
+
+    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options replace its settings.
+    #[arg(long, value_name = "PICTURE")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Draw without a value of the picture's settings that cannot be honoured. May be given several times.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub(crate) ignore: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) folders: FolderArgs,
+
+    /// Also write raw tensors for research: the latents of every step, the gradients of guidance, and the attention of
+    /// `--save-attention`. One seed at a time.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_tensors: Option<PathBuf>,
+
+    /// Layers whose attention is among the tensors, by their path with `*` for anything and `#` before heads, such as
+    /// "up_blocks.*.attn2#0,3". May be given several times.
+    #[arg(long, value_name = "LAYER", requires = "save_tensors")]
+    pub(crate) save_attention: Vec<LayerChoice>,
+
+    /// Start from latents in a safetensors file (`latents.initial`, as `--save-tensors` writes them) instead of noise.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latents: Option<PathBuf>,
 
     /// Folder for the pictures.
     #[arg(long, default_value = "outputs", value_name = "DIR")]

@@ -20,10 +20,10 @@ pub(crate) fn devices() -> Result<(), CliError> {
     for error in unusable {
         say(&error);
     }
-    for backend in Backend::ALL.into_iter().filter(|backend| backend.is_compiled() && !listed.contains(backend)) {
+    for backend in Backend::ALL.iter().filter(|backend| backend.is_compiled() && !listed.contains(backend)) {
         say(&format!("{}: no device found; it takes {}", backend.name(), backend.needs()));
     }
-    let absent: Vec<_> = Backend::ALL.into_iter().filter(|b| !b.is_compiled()).map(Backend::name).collect();
+    let absent: Vec<_> = Backend::ALL.iter().filter(|b| !b.is_compiled()).map(|b| b.name()).collect();
     if !absent.is_empty() {
         say(&format!("not in this build: {} (cargo features of the same names)", absent.join(", ")));
     }

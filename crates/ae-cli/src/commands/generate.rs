@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_figures::{FigureError, Step};
-use ae_pipeline::{Event, Picture, PipelineError, Prepared};
+use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
-use attend_and_excite::{LoadedModel, Previews, command_line, draw_and_record, explanation, read_image, work_through};
+use attend_and_excite::{
+    LoadedModel, Previews, Redraw, command_line, draw_and_record, explanation, read_image, sha256, work_through,
+};
 use image::RgbImage;
 use indicatif::MultiProgress;
 use serde_json::Value;
 
 use crate::Verbosity;
-use crate::args::{GenerateArgs, Whose};
+use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
@@ -40,20 +42,45 @@ pub(crate) fn explain(mut args: GenerateArgs, verbosity: Verbosity) -> Result<()
 
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
-    let given = &args.settings.given;
-    let prompts = args.prompts.settings(&args.phrases).map_err(CliError::Usage)?;
+    let mut prompts = args.prompts.settings(&args.phrases).map_err(CliError::Usage)?;
+    let mut given = args.settings.given.clone();
+    if let Some(picture) = &args.from {
+        let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;
+        let folders = [model_dir, lora_dir, embedding_dir, vae_dir].map(Clone::clone);
+        given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &given)?;
+        if prompts.is_empty() {
+            prompts.push(Overrides::default());
+        }
+    }
+    if prompts.is_empty() {
+        return Err(CliError::Usage(
+            "nothing to draw: name a prompt with --prompt, or a picture with --from".to_owned(),
+        ));
+    }
+    let several_seeds = args.seeds.as_ref().is_some_and(|seeds| seeds.0.len() > 1);
+    if args.save_tensors.is_some() && (several_seeds || prompts.len() > 1) {
+        let reason = "--save-tensors writes one file: give one prompt and one seed";
+        return Err(CliError::Usage(reason.to_owned()));
+    }
     let init_image = given.init_image.as_ref().map(|file| read_image(Path::new(&file.name))).transpose()?;
+    if let Some(file) = &mut given.init_image {
+        file.sha256 = sha256(Path::new(&file.name)).ok();
+        file.name = file.base_name().to_owned();
+    }
+    let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
     let interrupted = Interrupts::listen()?.flag();
-    let models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
+    let models = models::load(&given, &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, verbosity, models: &models, interrupted, finished: 0 };
     for own in prompts {
-        drawing.prompt(&given.clone().over(&own), init_image.clone()).map_err(|error| match error {
-            CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
-                CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
-            }
-            other => other,
-        })?;
+        drawing.prompt(&given.clone().over(&own), init_image.clone(), latents.clone()).map_err(
+            |error| match error {
+                CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
+                    CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
+                }
+                other => other,
+            },
+        )?;
     }
     Ok(())
 }
@@ -86,11 +113,17 @@ struct Drawn {
 
 impl Drawing<'_> {
     /// Draws the seeds of one prompt, each written as soon as it is there.
-    fn prompt(&mut self, given: &Overrides, init_image: Option<RgbImage>) -> Result<(), CliError> {
+    fn prompt(
+        &mut self,
+        given: &Overrides,
+        init_image: Option<RgbImage>,
+        latents: Option<InitialLatents>,
+    ) -> Result<(), CliError> {
         let (args, models) = (self.args, self.models);
         let mut request = models[0].pipeline.request_with(given)?;
         request.seeds = args.seeds.as_ref().map_or_else(|| vec![request.settings.seed], |seeds| seeds.0.clone());
         request.init_image = init_image;
+        request.latents = latents;
         request.attention_maps = args.shows_steps();
         let prepared = models[0].pipeline.prepare(&request)?;
         self.check_maps(&prepared)?;
@@ -103,20 +136,30 @@ impl Drawing<'_> {
         let previews = args.shows_steps().then(|| self.previews(&prepared));
         let work = |model: &LoadedModel, (batch, seeds): &(usize, &[u64]), stop: &AtomicBool| {
             let prepared = prepared.clone().with_seeds(seeds);
-            let draw = |prepared: &Prepared| {
+            let draw = |prepared: &Prepared, processor: &mut Processor<'_>, tensors: Option<&TensorRecorder>| {
                 let place = if models.len() > 1 { format!(" on {}", model.device) } else { String::new() };
                 let mut progress = Progress::new(self.verbosity, seeds, &place, &bars);
-                let drawn = draw_and_record(&model.pipeline, prepared, previews, &mut |event: &Event<'_>, _| {
-                    progress.show(event);
-                    let ends = interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
-                    if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                });
+                let drawn =
+                    draw_and_record(&model.pipeline, prepared, previews, processor, &mut |event: &Event<'_>, _| {
+                        progress.show(event);
+                        tensors.inspect(|tensors| tensors.observe(event));
+                        let ends = interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
+                        if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    });
                 progress.finish();
                 drawn
             };
-            let pictures = draw(&prepared)?;
+            let pictures = match &args.save_tensors {
+                None => draw(&prepared, &mut (), None)?,
+                Some(path) => {
+                    let tensors = TensorRecorder::new(&model.pipeline, &prepared, &args.save_attention)?;
+                    let pictures = draw(&prepared, &mut *tensors.processor(), Some(&tensors))?;
+                    tensors.save(path)?;
+                    pictures
+                }
+            };
             let plain_prepared = prepared.clone().plain();
-            let plain = if args.compare { draw(&plain_prepared)? } else { Vec::new() };
+            let plain = if args.compare { draw(&plain_prepared, &mut (), None)? } else { Vec::new() };
             let mut plain = plain.into_iter();
             let drawn = pictures.into_iter().enumerate().map(|(place, (picture, steps))| Drawn {
                 index: batch * batch_size + place,

@@ -1,11 +1,14 @@
 use std::path::Path;
 
-use ae_scheduler::SchedulerKind;
+use ae_scheduler::{SchedulerKind, SigmaSpacing};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
 use image::RgbImage;
 
 use super::*;
 use crate::{ModelSource, Request, Thresholds};
+
+/// Some ulps of single precision at the largest input: scaling and its inverse round.
+const ROUNDING: f32 = 2e-6;
 
 /// The embedded model.
 fn pipeline() -> Pipeline {
@@ -56,7 +59,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
     let plain = pipeline.scheduler.clone();
     let mut tested = Vec::new();
     for (karras, strength) in [(false, None), (true, None), (false, Some(0.8)), (true, Some(0.8))] {
-        pipeline.scheduler = if karras { plain.clone().with_karras_sigmas(true) } else { plain.clone() };
+        pipeline.scheduler = if karras { plain.clone().with_sigmas(SigmaSpacing::Karras) } else { plain.clone() };
         for &kind in SchedulerKind::ALL {
             let mut request = request(&pipeline, kind);
             request.settings.attend_and_excite.thresholds = Thresholds::none();
@@ -81,7 +84,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
                 let error = errors.fold(0.0, f32::max);
                 let name = format!("{kind}, step {step}, Karras {karras}, image-to-image {strength:?}");
                 assert!(largest > 1e-3, "{name}: the largest shift is {largest}");
-                assert!(error <= 1e-4 * largest, "{name}: {error} of {largest}");
+                assert!(error <= 1e-4 * largest + ROUNDING, "{name}: {error} of {largest}");
             }
             tested.push((kind, karras));
         }
@@ -106,7 +109,7 @@ fn euler_shifts_the_models_input_as_ddim() {
     for (at, shifted) in &shifts[1..] {
         assert!((at - timestep).abs() < 1e-9, "{at} and {timestep}");
         for (shifted, expected) in shifted.iter().zip(&ddim) {
-            assert!((shifted - expected).abs() <= 1e-4 * largest, "{shifted} {expected}");
+            assert!((shifted - expected).abs() <= 1e-4 * largest + ROUNDING, "{shifted} {expected}");
         }
     }
 }

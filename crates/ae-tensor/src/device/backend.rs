@@ -18,7 +18,7 @@ pub enum Backend {
 
 impl Backend {
     /// Every backend, compiled in or not.
-    pub const ALL: [Self; 6] = [Self::Cpu, Self::Cuda, Self::Rocm, Self::Wgpu, Self::Vulkan, Self::Metal];
+    pub const ALL: &'static [Self] = &[Self::Cpu, Self::Cuda, Self::Rocm, Self::Wgpu, Self::Vulkan, Self::Metal];
 
     /// Its name on the command line, which is also its cargo feature.
     pub fn name(self) -> &'static str {
@@ -58,7 +58,7 @@ impl Backend {
 
     /// The names of the backends of this build.
     pub(super) fn compiled() -> String {
-        let names: Vec<_> = Self::ALL.into_iter().filter(|b| b.is_compiled()).map(Self::name).collect();
+        let names: Vec<_> = Self::ALL.iter().filter(|b| b.is_compiled()).map(|b| b.name()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }

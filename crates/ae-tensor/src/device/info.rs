@@ -24,7 +24,7 @@ pub struct DeviceInfo {
 
 /// Every device of every backend of this build; an error in place of one that its driver does not bring up.
 pub fn devices() -> Vec<(DeviceSpec, Result<DeviceInfo, DeviceError>)> {
-    let specs = Backend::ALL.into_iter().flat_map(|backend| {
+    let specs = Backend::ALL.iter().copied().flat_map(|backend| {
         (0..count(backend)).map(move |index| DeviceSpec::new(backend, (backend != Backend::Cpu).then_some(index)))
     });
     specs.map(|spec| (spec, DeviceInfo::of(spec))).collect()

@@ -51,7 +51,7 @@ impl FromStr for DeviceSpec {
             Some((name, index)) => (name, Some(index.parse().map_err(|_| unknown())?)),
             None => (text, None),
         };
-        let backend = Backend::ALL.into_iter().find(|b| b.name() == name).ok_or_else(unknown)?;
+        let backend = Backend::ALL.iter().copied().find(|b| b.name() == name).ok_or_else(unknown)?;
         if backend == Backend::Cpu && index.is_some() {
             return Err(unknown());
         }

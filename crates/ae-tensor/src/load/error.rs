@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 
 use ae_checkpoint::OpenError;
+use ae_config::ConfigError;
 
 /// A checkpoint that does not fill its module.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum CheckpointError {
     /// The file cannot be read as a checkpoint.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The config describes no such network.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The tensors are not those of the module.
     #[error("'{name}' does not fit the model of its config.json: {report}")]
     Mismatch {

@@ -4,20 +4,22 @@
 
 mod attention;
 mod conv;
-mod enlarge;
 mod geglu;
+mod heads;
 mod linear;
 mod norms;
 mod operation;
 mod prepared;
+mod upsample_nearest;
 
 pub(super) use attention::{attention, attention_probs};
 pub(super) use conv::conv2d;
-pub(super) use enlarge::enlarge;
 pub(super) use geglu::geglu;
+pub(super) use heads::mean_over_heads;
 pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
 pub(super) use prepared::Prepared;
+pub(super) use upsample_nearest::upsample_nearest;
 
 use ae_kernels::Pictures;
 

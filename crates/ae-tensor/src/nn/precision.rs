@@ -1,6 +1,5 @@
 //! What half precision cannot hold: sums of squares, exponentials, products of large queries and keys.
 
-use burn::nn::LayerNorm;
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor};
 
@@ -13,31 +12,6 @@ pub(super) fn in_f32<const D: usize>(input: Tensor<D>, layer: impl FnOnce(Tensor
         DType::F32 => layer(input),
         dtype => layer(input.cast(DType::F32)).cast(dtype),
     }
-}
-
-/// Epsilon of the layer normalisations of Stable Diffusion's networks and CLIP: burn's and torch's default.
-pub const LAYER_NORM_EPSILON: f64 = 1e-5;
-
-/// A layer normalisation of rows with [`LAYER_NORM_EPSILON`], computed in single precision like
-/// [`group_norm`](super::group_norm()).
-///
-/// # Shapes
-/// - input and output: `[batch, rows, width]`
-pub fn layer_norm(norm: &LayerNorm, input: Tensor<3>) -> Tensor<3> {
-    layer_norm_with(norm, LAYER_NORM_EPSILON, input)
-}
-
-/// As [`layer_norm`], with the epsilon that `norm` was made with, which it does not tell.
-///
-/// # Shapes
-/// - input and output: `[batch, rows, width]`
-#[cfg_attr(not(feature = "cpu"), expect(unused_variables, reason = "only the CPU's kernels need to be told"))]
-pub fn layer_norm_with(norm: &LayerNorm, epsilon: f64, input: Tensor<3>) -> Tensor<3> {
-    #[cfg(feature = "cpu")]
-    if let Some(output) = super::cpu::layer_norm(norm, epsilon, &input) {
-        return output;
-    }
-    in_f32(input, |input| norm.forward(input))
 }
 
 /// The attention probabilities `softmax(q k^T / sqrt(head_dim))` in single precision, whatever the type of
@@ -80,8 +54,7 @@ pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usiz
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::LayerNormConfig;
-    use burn::tensor::{Device, Distribution, TensorData, Tolerance};
+    use burn::tensor::{Device, Distribution, Tolerance};
 
     use super::*;
 
@@ -116,23 +89,6 @@ mod tests {
         for actual in paths {
             let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-6);
             merge_heads(actual).into_data().assert_approx_eq(&expected, tolerance);
-        }
-    }
-
-    /// `torch.nn.functional.layer_norm(torch.tensor([0., 1e-3, 2e-3, 5e-3]), (4,), eps=eps)`
-    #[test]
-    fn a_norm_has_the_epsilon_it_was_made_with() {
-        let device = Device::flex();
-        let input = Tensor::<3>::from_data([[[0.0, 1e-3, 2e-3, 5e-3]]], &device);
-        let cases = [
-            (1e-12, [-1.069_044_7, -0.534_522_3, 0.0, 1.603_567_2_f32]),
-            (1e-5, [-0.544_331, -0.272_165_48, 0.0, 0.816_496_6]),
-        ];
-        for (epsilon, expected) in cases {
-            let norm = LayerNormConfig::new(4).with_epsilon(epsilon).init(&device);
-            let output = layer_norm_with(&norm, epsilon, input.clone()).into_data();
-            let expected = TensorData::new(expected.to_vec(), [1, 1, 4]);
-            output.assert_approx_eq(&expected, Tolerance::<f32>::rel_abs(1e-4, 1e-5));
         }
     }
 }

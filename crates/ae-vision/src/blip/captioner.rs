@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use ae_checkpoint::Checkpoint;
+use ae_config::Fields;
 use ae_tensor::{BurnFloat, CheckpointError, FloatType};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
@@ -11,7 +13,6 @@ use super::model::Blip;
 use super::options::{CaptionOptions, OptionsError};
 use super::tokenizer::BertTokenizer;
 use crate::ImageProcessor;
-use crate::weights::{open_weights, weights_file};
 
 /// Pictures in, captions out: BLIP with its tokenizer and image processor.
 ///
@@ -39,8 +40,9 @@ impl Captioner {
             return Err(CaptionerError::Dtype { dtype });
         }
         let path = folder.join("config.json");
+        let name = path.display().to_string();
         let config = fs::read_to_string(&path).map_err(|source| CaptionerError::Io { path, source })?;
-        let config = BlipConfig::from_json(&config)?;
+        let config: BlipConfig = Fields::read(name, &config)?.try_into()?;
         let tokenizer = BertTokenizer::from_dir(folder)?;
         let (largest, vocab_size) = (tokenizer.largest_id(), config.text.vocab_size);
         if largest as usize >= vocab_size {
@@ -51,9 +53,7 @@ impl Captioner {
         if found.map(|side| side as usize) != [expected; 2] {
             return Err(CaptionerError::PictureSize { found, expected });
         }
-        // Of a folder without any, the error names the usual file.
-        let weights = weights_file(folder).unwrap_or_else(|| folder.join("model.safetensors"));
-        let checkpoint = open_weights(&weights).map_err(CheckpointError::from)?;
+        let checkpoint = Checkpoint::open_folder(folder, false).map_err(CheckpointError::from)?;
         let model = Blip::load(&config, checkpoint, dtype, device)?;
         Ok(Self { model, tokenizer, image_processor })
     }

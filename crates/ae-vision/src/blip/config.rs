@@ -1,46 +1,27 @@
-mod error;
-mod fields;
-
 use ae_clip::Activation;
+use ae_config::{ConfigError, Fields};
+use serde::Deserialize;
 
-pub use error::BlipConfigError;
-use fields::Fields;
+use crate::VisionConfig;
+use crate::vision_config::check_heads;
 
 /// The architecture of a [`Blip`](crate::Blip), as in the `config.json` of transformers'
 /// `BlipForConditionalGeneration`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Fields")]
+#[non_exhaustive]
 pub struct BlipConfig {
     /// The part that looks.
-    pub vision: BlipVisionConfig,
+    pub vision: VisionConfig,
     /// The part that writes.
     pub text: BlipTextConfig,
     /// Whether the decoder's output weights are its word embeddings, where a checkpoint has no own.
     pub tie_word_embeddings: bool,
 }
 
-/// The vision transformer of a [`BlipConfig`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct BlipVisionConfig {
-    /// The width of the hidden states and of the image embeddings.
-    pub hidden_size: usize,
-    /// The width inside the feed-forward blocks.
-    pub intermediate_size: usize,
-    /// The number of encoder layers.
-    pub num_hidden_layers: usize,
-    /// The number of attention heads, a divisor of `hidden_size`.
-    pub num_attention_heads: usize,
-    /// Rows and columns of the picture, in pixels.
-    pub image_size: usize,
-    /// Rows and columns of a patch, in pixels.
-    pub patch_size: usize,
-    /// The activation of the feed-forward blocks.
-    pub hidden_act: Activation,
-    /// What layer normalisation adds to the variance.
-    pub layer_norm_eps: f64,
-}
-
 /// The text decoder of a [`BlipConfig`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BlipTextConfig {
     /// The number of token ids.
     pub vocab_size: usize,
@@ -56,7 +37,7 @@ pub struct BlipTextConfig {
     pub max_position_embeddings: usize,
     /// The activation of the feed-forward blocks and of the head.
     pub hidden_act: Activation,
-    /// What layer normalisation adds to the variance.
+    /// The number that layer normalisation adds to the variance.
     pub layer_norm_eps: f64,
     /// The token a caption begins with.
     pub bos_token_id: u32,
@@ -71,15 +52,54 @@ impl BlipConfig {
     /// # Errors
     ///
     /// JSON that does not parse, another kind of model, and values no captioner has.
-    pub fn from_json(json: &str) -> Result<Self, BlipConfigError> {
-        serde_json::from_str::<Fields>(json)?.into_config()
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        Fields::read("BLIP's config.json", json)?.try_into()
     }
 }
 
-impl BlipVisionConfig {
-    /// The number of image embeddings of a picture: one for each patch, and one of the whole.
-    pub fn num_positions(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2) + 1
+impl TryFrom<Fields> for BlipConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        const CAPTIONER: &str = "BlipForConditionalGeneration";
+        let is_blip = |kind: &Option<String>| kind.as_ref().is_none_or(|kind| kind == "blip");
+        fields.checked("model_type", None, "blip", is_blip)?;
+        let captions = |names: &Option<Vec<String>>| {
+            names.as_ref().is_none_or(|names| names.is_empty() || names.iter().any(|name| name == CAPTIONER))
+        };
+        fields.checked("architectures", None, format_args!("a captioner, {CAPTIONER}"), captions)?;
+        Ok(Self {
+            vision: VisionConfig::read(&fields.part("vision_config")?, [384, 16], Activation::Gelu)?,
+            text: BlipTextConfig::read(&fields.part("text_config")?)?,
+            tie_word_embeddings: fields.or("tie_word_embeddings", None)?.unwrap_or(true),
+        })
+    }
+}
+
+impl BlipTextConfig {
+    /// The bounds lie far beyond every published BLIP; a damaged file must not ask for all memory.
+    fn read(fields: &Fields) -> Result<Self, ConfigError> {
+        // A text model that is an encoder has no attention to the image.
+        fields.fixed(&[("is_decoder", "true")])?;
+        let vocab_size = fields.size("vocab_size", 30_524, 1 << 20)?;
+        let token = |field, default| {
+            let expected = format!("a token of the vocabulary of {vocab_size} tokens");
+            fields.checked(field, default, expected, |&id: &u32| (id as usize) < vocab_size)
+        };
+        let config = Self {
+            vocab_size,
+            hidden_size: fields.size("hidden_size", 768, 1 << 14)?,
+            intermediate_size: fields.size("intermediate_size", 3072, 1 << 16)?,
+            num_hidden_layers: fields.size("num_hidden_layers", 12, 256)?,
+            num_attention_heads: fields.size("num_attention_heads", 8, 256)?,
+            max_position_embeddings: fields.size("max_position_embeddings", 512, 1 << 12)?,
+            hidden_act: fields.or("hidden_act", Activation::Gelu)?,
+            layer_norm_eps: fields.epsilon("layer_norm_eps", 1e-12)?,
+            bos_token_id: token("bos_token_id", 30_522)?,
+            sep_token_id: token("sep_token_id", 102)?,
+        };
+        check_heads(fields, config.hidden_size, config.num_attention_heads)?;
+        Ok(config)
     }
 }
 
@@ -100,7 +120,7 @@ mod tests {
                 "num_attention_heads": 16, "model_type": "blip_vision_model"}}"#;
         let config = BlipConfig::from_json(json).unwrap();
         assert_eq!((config.vision.hidden_size, config.vision.num_hidden_layers), (1024, 24));
-        assert_eq!((config.vision.num_positions(), config.vision.layer_norm_eps), (577, 1e-5));
+        assert_eq!((config.vision.positions(), config.vision.layer_norm_eps), (577, 1e-5));
         assert_eq!((config.text.hidden_size, config.text.num_attention_heads), (768, 12));
         assert_eq!((config.text.vocab_size, config.text.layer_norm_eps), (30_524, 1e-12));
         assert_eq!((config.text.bos_token_id, config.text.sep_token_id), (30_522, 102));
@@ -118,12 +138,12 @@ mod tests {
 
     #[test]
     fn other_models_are_refused_by_name() {
-        let expected = "config.json describes a 'blip-2' model; expected BLIP's captioner (model_type 'blip', \
-                        BlipForConditionalGeneration)";
+        let expected = "model_type is \"blip-2\" in BLIP's config.json; expected blip";
         assert_eq!(refusal(r#"{"model_type": "blip-2"}"#), expected);
         let error = refusal(r#"{"architectures": ["BlipForQuestionAnswering"]}"#);
-        assert!(error.starts_with("config.json describes a 'BlipForQuestionAnswering' model"), "{error}");
-        assert!(refusal(r#"{"text_config": {"is_decoder": false}}"#).contains("is_decoder is false"));
+        assert!(error.starts_with("architectures is [\"BlipForQuestionAnswering\"]"), "{error}");
+        assert!(error.ends_with("expected a captioner, BlipForConditionalGeneration"), "{error}");
+        assert!(refusal(r#"{"text_config": {"is_decoder": false}}"#).starts_with("text_config.is_decoder is false"));
     }
 
     #[test]
@@ -144,27 +164,36 @@ mod tests {
         let error = refusal(r#"{"vision_config": {"image_size": 8}}"#);
         assert!(error.starts_with("vision_config.patch_size is 16 ") && error.ends_with("expected 1..=8"), "{error}");
         let error = refusal(r#"{"vision_config": {"image_size": 2048, "patch_size": 1}}"#);
-        assert!(error.starts_with("2048 pixels in patches of 1 "), "{error}");
+        assert!(
+            error.starts_with("vision_config.patch_size is 1 ") && error.contains("at most 16384 patches"),
+            "{error}"
+        );
     }
 
     #[test]
     fn values_that_do_not_fit_together_are_named() {
         let heads = refusal(r#"{"vision_config": {"hidden_size": 100}}"#);
-        assert!(heads.starts_with("vision_config.hidden_size is 100") && heads.contains("12"), "{heads}");
+        assert!(
+            heads.starts_with("vision_config.num_attention_heads is absent") && heads.ends_with("hidden_size, 100"),
+            "{heads}"
+        );
         let activation = refusal(r#"{"text_config": {"hidden_act": "swish"}}"#);
-        assert!(activation.starts_with("text_config.hidden_act is 'swish'"), "{activation}");
+        assert!(activation.starts_with("text_config.hidden_act is \"swish\""), "{activation}");
         let epsilon = refusal(r#"{"vision_config": {"layer_norm_eps": -1.0}}"#);
         assert!(epsilon.starts_with("vision_config.layer_norm_eps is -1"), "{epsilon}");
         let bos = refusal(r#"{"text_config": {"vocab_size": 500}}"#);
-        assert!(bos.starts_with("text_config.bos_token_id is 30522") && bos.contains("500 tokens"), "{bos}");
+        assert!(bos.starts_with("text_config.bos_token_id is absent") && bos.contains("500 tokens"), "{bos}");
         let sep = refusal(r#"{"text_config": {"vocab_size": 90, "bos_token_id": 3}}"#);
-        assert!(sep.starts_with("text_config.sep_token_id is 102"), "{sep}");
+        assert!(sep.starts_with("text_config.sep_token_id is absent") && sep.contains("90 tokens"), "{sep}");
     }
 
     #[test]
     fn malformed_json_says_where() {
-        assert!(refusal("{").contains("malformed: EOF while parsing an object at line 1 column 1"));
-        assert!(refusal(r#"{"text_config": {"hidden_size": -4}}"#).contains("invalid value: integer `-4`"));
-        assert!(refusal(r#"{"vision_config": {"image_size": [384, 512]}}"#).contains("invalid type: sequence"));
+        assert!(refusal("{").contains("malformed (EOF while parsing an object at line 1 column 1)"));
+        assert!(refusal(r#"{"text_config": {"hidden_size": -4}}"#).starts_with("text_config.hidden_size is -4 in"));
+        assert!(
+            refusal(r#"{"vision_config": {"image_size": [384, 512]}}"#)
+                .starts_with("vision_config.image_size is [384,512]")
+        );
     }
 }

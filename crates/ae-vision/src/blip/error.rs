@@ -1,9 +1,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use ae_config::ConfigError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType};
 
-use super::config::BlipConfigError;
 use super::options::OptionsError;
 use super::tokenizer::BertTokenizerError;
 use crate::ImageProcessorError;
@@ -26,7 +26,7 @@ pub enum CaptionerError {
     },
     /// The config describes something else.
     #[error(transparent)]
-    Config(#[from] BlipConfigError),
+    Config(#[from] ConfigError),
     /// The tokenizer's files are not what they should be.
     #[error(transparent)]
     Tokenizer(#[from] BertTokenizerError),

@@ -3,12 +3,11 @@
 mod embeddings;
 mod encoder;
 
-use ae_tensor::nn::layer_norm_with;
+use ae_tensor::nn::{LayerNorm, layer_norm};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, Tensor};
 
-use super::config::BlipVisionConfig;
+use crate::VisionConfig;
 use embeddings::BlipVisionEmbeddings;
 use encoder::BlipEncoder;
 
@@ -18,16 +17,14 @@ pub(super) struct BlipVisionModel {
     embeddings: BlipVisionEmbeddings,
     encoder: BlipEncoder,
     post_layernorm: LayerNorm,
-    epsilon: f64,
 }
 
 impl BlipVisionModel {
-    pub(super) fn new(config: &BlipVisionConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &VisionConfig, device: &Device) -> Self {
         Self {
             embeddings: BlipVisionEmbeddings::new(config, device),
             encoder: BlipEncoder::new(config, device),
-            post_layernorm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
-            epsilon: config.layer_norm_eps,
+            post_layernorm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
         }
     }
 
@@ -40,6 +37,6 @@ impl BlipVisionModel {
     /// - output: `[batch, positions, hidden_size]`, in single precision
     pub(super) fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         let hidden_states = self.encoder.forward(self.embeddings.forward(pixels));
-        layer_norm_with(&self.post_layernorm, self.epsilon, hidden_states).cast(DType::F32)
+        layer_norm(&self.post_layernorm, hidden_states).cast(DType::F32)
     }
 }

@@ -1,78 +1,22 @@
-use ae_clip::{Activation, ClipTextModelConfig, ConfigError};
-use ae_tensor::nn::LAYER_NORM_EPSILON;
+use ae_clip::{Activation, ClipTextModelConfig};
+use ae_config::{ConfigError, Fields};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+
+use crate::VisionConfig;
 
 /// The architecture of a [`ClipModel`](crate::ClipModel), as in the `config.json` of transformers' `CLIPModel`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Fields")]
+#[non_exhaustive]
 pub struct ClipConfig {
     /// That of the text model, `text_config`.
     pub text: ClipTextModelConfig,
     /// The id of the token that ends a text; 2 in old configs, where the highest id is meant.
     pub eos_token_id: u32,
     /// That of the vision model, `vision_config`.
-    pub vision: ClipVisionConfig,
+    pub vision: VisionConfig,
     /// The width of the features.
     pub projection_dim: usize,
-}
-
-/// The architecture of CLIP's vision model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClipVisionConfig {
-    /// The width of the hidden states.
-    pub hidden_size: usize,
-    /// The width inside the feed-forward blocks.
-    pub intermediate_size: usize,
-    /// The number of encoder layers.
-    pub num_hidden_layers: usize,
-    /// The number of attention heads, a divisor of `hidden_size`.
-    pub num_attention_heads: usize,
-    /// The sides of the pictures in pixels.
-    pub image_size: usize,
-    /// The sides of a patch in pixels.
-    pub patch_size: usize,
-    /// The activation of the feed-forward blocks.
-    pub hidden_act: Activation,
-    /// What layer normalisation adds to the variance.
-    pub layer_norm_eps: f64,
-}
-
-/// A `config.json` that describes no CLIP model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClipConfigError {
-    /// The text is no JSON, or a field has the wrong type.
-    #[error("the config is malformed: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Another kind of model.
-    #[error("model_type is '{0}'; expected clip")]
-    Kind(String),
-    /// The text model's part.
-    #[error("text_config: {0}")]
-    Text(#[from] ConfigError),
-    /// A size that no model has.
-    #[error("{field} is {found}; expected 1..={max}")]
-    Size {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: usize,
-        /// The largest value accepted.
-        max: usize,
-    },
-    /// Another epsilon than that of all CLIPs.
-    #[error("layer_norm_eps is {0}; supported is {LAYER_NORM_EPSILON}")]
-    Epsilon(f64),
-    /// Something of the vision model that is not supported.
-    #[error("{field} is {found} in vision_config; expected {expected}")]
-    Vision {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// What it may be.
-        expected: String,
-    },
 }
 
 impl ClipConfig {
@@ -83,135 +27,28 @@ impl ClipConfig {
     /// # Errors
     ///
     /// JSON that does not parse, and values no CLIP has.
-    pub fn from_json(json: &str) -> Result<Self, ClipConfigError> {
-        let fields: Fields = serde_json::from_str(json)?;
-        if let Some(kind) = fields.model_type.filter(|kind| kind != "clip") {
-            return Err(ClipConfigError::Kind(kind));
-        }
-        let text = Value::Object(fields.text_config_dict.or(fields.text_config).unwrap_or_default());
-        let vision = Value::Object(fields.vision_config_dict.or(fields.vision_config).unwrap_or_default());
-        let End { eos_token_id } = End::deserialize(&text)?;
-        let config = Self {
-            text: ClipTextModelConfig::from_json(&text.to_string())?,
-            eos_token_id,
-            vision: ClipVisionConfig::from_fields(VisionFields::deserialize(vision)?)?,
-            projection_dim: fields.projection_dim,
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        Fields::read("CLIP's config.json", json)?.try_into()
+    }
+}
+
+impl TryFrom<Fields> for ClipConfig {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        let is_clip = |kind: &Option<String>| kind.as_ref().is_none_or(|kind| kind == "clip");
+        fields.checked("model_type", None, "clip", is_clip)?;
+        let part = |old: &str, name: &str| {
+            fields.part(if fields.get(old).is_some_and(|it| !it.is_null()) { old } else { name })
         };
-        check_epsilon(config.text.layer_norm_eps)?;
-        in_bounds("projection_dim", config.projection_dim, 1 << 14)?;
-        Ok(config)
-    }
-}
-
-impl ClipVisionConfig {
-    fn from_fields(fields: VisionFields) -> Result<Self, ClipConfigError> {
-        let vision = |field, found: String, expected: String| ClipConfigError::Vision { field, found, expected };
-        let hidden_act = match fields.hidden_act.as_str() {
-            "quick_gelu" => Activation::QuickGelu,
-            "gelu" => Activation::Gelu,
-            _ => return Err(vision("hidden_act", fields.hidden_act, "quick_gelu or gelu".to_owned())),
-        };
-        // The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
-        in_bounds("hidden_size", fields.hidden_size, 1 << 14)?;
-        in_bounds("intermediate_size", fields.intermediate_size, 1 << 16)?;
-        in_bounds("num_hidden_layers", fields.num_hidden_layers, 256)?;
-        in_bounds("num_attention_heads", fields.num_attention_heads, 256)?;
-        in_bounds("image_size", fields.image_size, 2048)?;
-        in_bounds("patch_size", fields.patch_size, fields.image_size)?;
-        if !fields.hidden_size.is_multiple_of(fields.num_attention_heads) {
-            let expected = format!("a divisor of hidden_size {}", fields.hidden_size);
-            return Err(vision("num_attention_heads", fields.num_attention_heads.to_string(), expected));
-        }
-        if fields.num_channels != 3 {
-            return Err(vision("num_channels", fields.num_channels.to_string(), "3".to_owned()));
-        }
-        check_epsilon(fields.layer_norm_eps)?;
-        let config = Self {
-            hidden_size: fields.hidden_size,
-            intermediate_size: fields.intermediate_size,
-            num_hidden_layers: fields.num_hidden_layers,
-            num_attention_heads: fields.num_attention_heads,
-            image_size: fields.image_size,
-            patch_size: fields.patch_size,
-            hidden_act,
-            layer_norm_eps: fields.layer_norm_eps,
-        };
-        in_bounds("the number of patches", config.positions(), 1 << 14)?;
-        Ok(config)
-    }
-
-    /// The places that the encoder sees: one for the whole picture, and the patches.
-    pub fn positions(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2) + 1
-    }
-}
-
-/// The fast layer normalisation of the CPU knows one epsilon, and so do all CLIPs.
-fn check_epsilon(found: f64) -> Result<(), ClipConfigError> {
-    if found == LAYER_NORM_EPSILON { Ok(()) } else { Err(ClipConfigError::Epsilon(found)) }
-}
-
-fn in_bounds(field: &'static str, found: usize, max: usize) -> Result<(), ClipConfigError> {
-    if (1..=max).contains(&found) { Ok(()) } else { Err(ClipConfigError::Size { field, found, max }) }
-}
-
-/// The fields as the file has them.
-#[derive(Deserialize)]
-struct Fields {
-    model_type: Option<String>,
-    text_config: Option<Map<String, Value>>,
-    text_config_dict: Option<Map<String, Value>>,
-    vision_config: Option<Map<String, Value>>,
-    vision_config_dict: Option<Map<String, Value>>,
-    #[serde(default = "projection_dim")]
-    projection_dim: usize,
-}
-
-fn projection_dim() -> usize {
-    512
-}
-
-/// What the text model itself does not need.
-#[derive(Deserialize)]
-#[serde(default)]
-struct End {
-    eos_token_id: u32,
-}
-
-impl Default for End {
-    fn default() -> Self {
-        Self { eos_token_id: 49_407 }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct VisionFields {
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_channels: usize,
-    image_size: usize,
-    patch_size: usize,
-    hidden_act: String,
-    layer_norm_eps: f64,
-}
-
-/// `CLIPVisionConfig()`.
-impl Default for VisionFields {
-    fn default() -> Self {
-        Self {
-            hidden_size: 768,
-            intermediate_size: 3072,
-            num_hidden_layers: 12,
-            num_attention_heads: 12,
-            num_channels: 3,
-            image_size: 224,
-            patch_size: 32,
-            hidden_act: "quick_gelu".to_owned(),
-            layer_norm_eps: LAYER_NORM_EPSILON,
-        }
+        let (text, vision) = (part("text_config_dict", "text_config")?, part("vision_config_dict", "vision_config")?);
+        vision.fixed(&[("num_channels", "3")])?;
+        Ok(Self {
+            eos_token_id: text.or("eos_token_id", 49_407)?,
+            text: text.try_into()?,
+            vision: VisionConfig::read(&vision, [224, 32], Activation::QuickGelu)?,
+            projection_dim: fields.size("projection_dim", 512, 1 << 14)?,
+        })
     }
 }
 
@@ -266,24 +103,38 @@ mod tests {
 
     #[test]
     fn absurd_configs_are_refused() {
-        assert!(refusal("").starts_with("the config is malformed: "));
-        assert!(refusal(r#"{"vision_config": {"hidden_size": -1}}"#).starts_with("the config is malformed: "));
-        assert!(refusal(r#"{"vision_config": 7}"#).starts_with("the config is malformed: "));
-        assert!(refusal(r#"{"text_config": {"eos_token_id": [1]}}"#).starts_with("the config is malformed: "));
-        assert_eq!(refusal(r#"{"model_type": "blip"}"#), "model_type is 'blip'; expected clip");
-        assert!(refusal(r#"{"text_config": {"vocab_size": 0}}"#).starts_with("text_config: vocab_size is 0"));
-        assert_eq!(refusal(r#"{"projection_dim": 0}"#), "projection_dim is 0; expected 1..=16384");
-        let vision = |fields: &str| refusal(&format!(r#"{{"vision_config": {{{fields}}}}}"#));
-        assert_eq!(vision(r#""num_hidden_layers": 100000"#), "num_hidden_layers is 100000; expected 1..=256");
-        assert_eq!(vision(r#""patch_size": 0"#), "patch_size is 0; expected 1..=224");
+        assert!(refusal("").starts_with("CLIP's config.json is malformed (EOF"));
+        let malformed = refusal(r#"{"vision_config": 7}"#);
+        assert_eq!(malformed, "vision_config is 7 in CLIP's config.json; expected a map");
+        assert!(refusal(r#"{"text_config": {"eos_token_id": [1]}}"#).starts_with("text_config.eos_token_id is [1] in"));
+        assert_eq!(refusal(r#"{"model_type": "blip"}"#), "model_type is \"blip\" in CLIP's config.json; expected clip");
+        assert!(refusal(r#"{"text_config": {"vocab_size": 0}}"#).starts_with("text_config.vocab_size is 0"));
         assert_eq!(
-            vision(r#""image_size": 2048, "patch_size": 1"#),
-            "the number of patches is 4194305; expected 1..=16384"
+            refusal(r#"{"projection_dim": 0}"#),
+            "projection_dim is 0 in CLIP's config.json; expected 1..=16384"
         );
-        let heads = "num_attention_heads is 7 in vision_config; expected a divisor of hidden_size 768";
-        assert_eq!(vision(r#""num_attention_heads": 7"#), heads);
-        assert_eq!(vision(r#""num_channels": 4"#), "num_channels is 4 in vision_config; expected 3");
-        assert!(vision(r#""hidden_act": "relu""#).ends_with("expected quick_gelu or gelu"));
-        assert_eq!(vision(r#""layer_norm_eps": 1e-12"#), "layer_norm_eps is 0.000000000001; supported is 0.00001");
+        let vision = |fields: &str, expected: &str| {
+            let error = refusal(&format!(r#"{{"vision_config": {{{fields}}}}}"#));
+            assert_eq!(error, format!("vision_config.{expected}"), "{fields}");
+        };
+        let is = |field: &str, expected: &str| format!("{field} in CLIP's config.json; expected {expected}");
+        vision(r#""hidden_size": -1"#, &is("hidden_size is -1", "1..=16384"));
+        vision(r#""num_hidden_layers": 100000"#, &is("num_hidden_layers is 100000", "1..=256"));
+        vision(r#""patch_size": 0"#, &is("patch_size is 0", "1..=224"));
+        let patches = is("patch_size is 1", "a size of at most 16384 patches in 2048 pixels squared");
+        vision(r#""image_size": 2048, "patch_size": 1"#, &patches);
+        vision(r#""num_attention_heads": 7"#, &is("num_attention_heads is 7", "a divisor of hidden_size, 768"));
+        vision(r#""num_channels": 4"#, &is("num_channels is 4", "3"));
+        vision(r#""hidden_act": "relu""#, &is("hidden_act is \"relu\"", "`quick_gelu` or `gelu`"));
+        vision(r#""layer_norm_eps": 0"#, &is("layer_norm_eps is 0", "a number between 0 and 1"));
+    }
+
+    #[test]
+    fn deserialising_checks_as_reading_does_and_takes_any_epsilon() {
+        let error = serde_json::from_str::<ClipConfig>(r#"{"projection_dim": 0}"#).unwrap_err().to_string();
+        assert!(error.starts_with("projection_dim is 0 in the config"), "{error}");
+        let epsilons = r#"{"text_config": {"layer_norm_eps": 1e-6}, "vision_config": {"layer_norm_eps": 1e-12}}"#;
+        let config = read(epsilons);
+        assert_eq!((config.text.layer_norm_eps, config.vision.layer_norm_eps), (1e-6, 1e-12));
     }
 }

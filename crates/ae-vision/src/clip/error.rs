@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use ae_checkpoint::OpenError;
 use ae_clip::{EncodeError, TokenizerError};
+use ae_config::ConfigError;
 use ae_tensor::{CheckpointError, ComputeError, FloatType};
 
-use super::ClipConfigError;
 use crate::image_processor::ImageProcessorError;
 
 /// Why a CLIP model cannot be loaded, or cannot look at something.
@@ -22,12 +22,6 @@ pub enum ClipError {
         /// What the folder should hold.
         holds: &'static str,
     },
-    /// No weights in the folder.
-    #[error("no weights in '{}': expected model.safetensors or pytorch_model.bin", folder.display())]
-    NoWeights {
-        /// The folder.
-        folder: PathBuf,
-    },
     /// A type in which the device does not compute.
     #[error("the device does not compute in {dtype}; try f32")]
     Dtype {
@@ -35,13 +29,8 @@ pub enum ClipError {
         dtype: FloatType,
     },
     /// The architecture.
-    #[error("'{}': {source}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong in it.
-        source: ClipConfigError,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The file of the weights.
     #[error(transparent)]
     Open(#[from] OpenError),

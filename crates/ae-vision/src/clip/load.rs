@@ -1,13 +1,14 @@
 use std::fs;
 use std::path::Path;
 
+use ae_checkpoint::Checkpoint;
 use ae_clip::ClipTokenizer;
+use ae_config::Fields;
 use ae_tensor::{BurnFloat, FloatType, KeyRules, load_weights};
 use burn::tensor::Device;
 
 use super::{ClipConfig, ClipError, ClipModel, Networks};
 use crate::image_processor::ImageProcessor;
-use crate::weights::{open_weights, weights_file};
 
 /// The position ids are a constant buffer, which old checkpoints hold; `logit_scale` makes probabilities of scores.
 const KEY_RULES: KeyRules = KeyRules { prefix: "", renames: &[], ignored: &["embeddings.position_ids", "logit_scale"] };
@@ -32,15 +33,14 @@ impl ClipModel {
             source,
             holds: "config.json, preprocessor_config.json, tokenizer and weights",
         })?;
-        let config = ClipConfig::from_json(&json).map_err(|source| ClipError::Config { path, source })?;
+        let config: ClipConfig = Fields::read(path.display().to_string(), &json)?.try_into()?;
         let processor = ImageProcessor::from_folder(folder)?;
         let (made, model) = (processor.output_size(), config.vision.image_size);
         if made.iter().any(|&side| side as usize != model) {
             return Err(ClipError::ImageSize { processor: made, model });
         }
         let tokenizer = ClipTokenizer::from_dir(folder)?;
-        let weights = weights_file(folder).ok_or_else(|| ClipError::NoWeights { folder: folder.to_owned() })?;
-        let checkpoint = open_weights(&weights)?;
+        let checkpoint = Checkpoint::open_folder(folder, false)?;
         let mut networks = Networks::new(&config, device);
         load_weights(&mut networks, &checkpoint, &KEY_RULES, dtype)?;
         Ok(Self { networks, config, processor, tokenizer, device: device.clone() })

@@ -1,11 +1,11 @@
 use ae_clip::{ClipEncoder, ClipEncoderConfig};
-use ae_tensor::nn::layer_norm as norm;
+use ae_tensor::nn::{LayerNorm, layer_norm as norm};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::config::ClipVisionConfig;
+use crate::VisionConfig;
 
 /// The vision transformer: transformers' `CLIPVisionModel`. The misspelt `pre_layrnorm` is the checkpoints'.
 #[derive(Module, Debug)]
@@ -26,8 +26,8 @@ struct ClipVisionEmbeddings {
 }
 
 impl ClipVisionModel {
-    pub(super) fn new(config: &ClipVisionConfig, device: &Device) -> Self {
-        let layer_norm = || LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device);
+    pub(super) fn new(config: &VisionConfig, device: &Device) -> Self {
+        let layer_norm = || LayerNorm::new(config.hidden_size, config.layer_norm_eps, device);
         let encoder = ClipEncoderConfig {
             hidden_size: config.hidden_size,
             intermediate_size: config.intermediate_size,
@@ -58,7 +58,7 @@ impl ClipVisionModel {
 }
 
 impl ClipVisionEmbeddings {
-    fn new(config: &ClipVisionConfig, device: &Device) -> Self {
+    fn new(config: &VisionConfig, device: &Device) -> Self {
         let (width, patch) = (config.hidden_size, config.patch_size);
         let convolution = Conv2dConfig::new([3, width], [patch; 2]).with_stride([patch; 2]).with_bias(false);
         Self {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn patches_are_read_row_by_row_after_the_whole() {
-        let config = ClipVisionConfig {
+        let config = VisionConfig {
             hidden_size: 2,
             intermediate_size: 2,
             num_hidden_layers: 1,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use ae_config::{ConfigError, Fields};
 use serde::Deserialize;
 
 use super::{ImageProcessor, ImageProcessorError, ResizeTo};
@@ -39,111 +40,88 @@ impl ImageProcessor {
     /// JSON that does not parse, a processor of another family, sizes and numbers no model has, and settings that
     /// leave the pictures of different sizes.
     pub fn from_json(json: &str) -> Result<Self, ImageProcessorError> {
-        let mut fields: Fields = serde_json::from_str(json)?;
-        if let Some(inner) = fields.image_processor.take() {
-            fields = *inner;
+        let mut fields = Fields::read("preprocessor_config.json", json)?;
+        if fields.get("image_processor").is_some() {
+            fields = fields.part("image_processor")?;
         }
-        let kind = fields.image_processor_type.as_ref().or(fields.feature_extractor_type.as_ref());
-        let (is_blip, defaults) = match kind.map(String::as_str) {
-            Some(kind) if kind.starts_with("Blip") => (true, Self::blip(384)),
-            Some(kind) if !kind.starts_with("CLIP") => return Err(ImageProcessorError::Kind(kind.to_owned())),
-            _ => (false, Self::clip(224)),
+        fields.try_into().map_err(ImageProcessorError::Config)
+    }
+}
+
+impl TryFrom<Fields> for ImageProcessor {
+    type Error = ConfigError;
+
+    fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        let known = |kind: &Option<String>| {
+            kind.as_ref().is_none_or(|kind| kind.starts_with("CLIP") || kind.starts_with("Blip"))
         };
-        if fields.do_resize == Some(false) {
-            return Err(ImageProcessorError::Sizes("do_resize is false"));
-        }
-        let resize = match fields.size {
+        let kind = |field| fields.checked(field, None, "one of CLIP or BLIP", known);
+        let kind = match kind("image_processor_type")? {
+            None => kind("feature_extractor_type")?,
+            kind => kind,
+        };
+        let is_blip = kind.is_some_and(|kind| kind.starts_with("Blip"));
+        let defaults = if is_blip { Self::blip(384) } else { Self::clip(224) };
+        // Pictures must come out in one size.
+        fields.checked("do_resize", None, "true", |resizes| *resizes != Some(false))?;
+        let resize = match fields.or("size", None)? {
             None => defaults.resize,
             Some(Size::Number(side)) if is_blip => ResizeTo::Exact { width: side, height: side },
             Some(Size::Number(edge) | Size::Edge { shortest_edge: edge }) => ResizeTo::ShortestEdge(edge),
             Some(Size::Sides { height, width }) => ResizeTo::Exact { width, height },
         };
-        let crop = match (fields.do_center_crop.unwrap_or(!is_blip), fields.crop_size) {
-            (false, _) => None,
-            (true, None) => Some([224; 2]),
-            (true, Some(Size::Number(side) | Size::Edge { shortest_edge: side })) => Some([side; 2]),
-            (true, Some(Size::Sides { height, width })) => Some([width, height]),
+        let crop = match fields.or("crop_size", None)? {
+            _ if !fields.or("do_center_crop", None)?.unwrap_or(!is_blip) => None,
+            None => Some([224; 2]),
+            Some(Size::Number(side) | Size::Edge { shortest_edge: side }) => Some([side; 2]),
+            Some(Size::Sides { height, width }) => Some([width, height]),
         };
-        let filter = match fields.resample {
-            Some(2) => ResampleFilter::Bilinear,
-            None | Some(3) => ResampleFilter::Bicubic,
-            Some(other) => return Err(value("resample", &other, "2 (bilinear) or 3 (bicubic)")),
-        };
-        let rescale_factor = match fields.do_rescale {
-            Some(false) => 1.0,
-            _ => fields.rescale_factor.unwrap_or(defaults.rescale_factor),
-        };
-        let (mean, std) = match fields.do_normalize {
-            Some(false) => ([0.0; 3], [1.0; 3]),
-            _ => (fields.image_mean.unwrap_or(defaults.mean), fields.image_std.unwrap_or(defaults.std)),
-        };
-        let processor = Self { resize, crop, filter, rescale_factor, mean, std };
-        processor.validate()?;
-        Ok(processor)
-    }
-
-    fn validate(&self) -> Result<(), ImageProcessorError> {
-        let smallest = match self.resize {
+        let smallest = match resize {
             ResizeTo::ShortestEdge(edge) => [edge; 2],
             ResizeTo::Exact { width, height } => [width, height],
         };
-        for (field, sides) in [("size", Some(smallest)), ("crop_size", self.crop)] {
-            for side in sides.into_iter().flatten() {
-                if !(1..=MAX_SIZE).contains(&side) {
-                    return Err(value(field, &side, "1..=2048"));
-                }
-            }
+        for (field, sides) in [("size", Some(smallest)), ("crop_size", crop)] {
+            let in_bounds = |side| (1..=MAX_SIZE).contains(side);
+            fields.check(field, sides.iter().flatten().all(in_bounds), format_args!("1..={MAX_SIZE}"))?;
         }
-        match (self.crop, self.resize) {
-            (None, ResizeTo::ShortestEdge(_)) => {
-                return Err(ImageProcessorError::Sizes(
-                    "size is that of the shorter side, and do_center_crop is false",
-                ));
+        match crop {
+            None if matches!(resize, ResizeTo::ShortestEdge(_)) => {
+                return Err(fields.error("do_center_crop", "true where size is that of the shorter side"));
             }
-            (Some(crop), _) if crop.iter().zip(smallest).any(|(&crop, side)| crop > side) => {
-                return Err(ImageProcessorError::Sizes("crop_size is larger than size"));
+            Some(crop) if crop.iter().zip(smallest).any(|(&crop, side)| crop > side) => {
+                return Err(fields.error("crop_size", format_args!("at most size, {smallest:?}")));
             }
             _ => {}
         }
-        if !(self.rescale_factor > 0.0 && self.rescale_factor <= 1.0) {
-            return Err(value("rescale_factor", &self.rescale_factor, "a number above 0 and up to 1"));
-        }
-        if let Some(mean) = self.mean.iter().find(|mean| !(-1e3..=1e3).contains(*mean)) {
-            return Err(value("image_mean", mean, "numbers from -1000 to 1000"));
-        }
-        match self.std.iter().find(|std| !(1e-3..=1e3).contains(*std)) {
-            Some(std) => Err(value("image_std", std, "numbers from 0.001 to 1000")),
-            None => Ok(()),
-        }
+        let filter = match fields.checked("resample", Some(3), "2 (bilinear) or 3 (bicubic)", |filter| {
+            matches!(filter, None | Some(2 | 3))
+        })? {
+            Some(2) => ResampleFilter::Bilinear,
+            _ => ResampleFilter::Bicubic,
+        };
+        let is_factor = |factor: &Option<f64>| factor.is_none_or(|factor| factor > 0.0 && factor <= 1.0);
+        let rescale_factor = fields.checked("rescale_factor", None, "a number above 0 and up to 1", is_factor)?;
+        let numbers = |field, expected, valid: fn(&f32) -> bool| {
+            let all = |numbers: &Option<[f32; 3]>| numbers.iter().flatten().all(valid);
+            fields.checked(field, None, expected, all)
+        };
+        let mean = numbers("image_mean", "3 numbers from -1000 to 1000", |mean| (-1e3..=1e3).contains(mean))?;
+        let std = numbers("image_std", "3 numbers from 0.001 to 1000", |std| (1e-3..=1e3).contains(std))?;
+        let (mean, std) = match fields.or("do_normalize", None)? {
+            Some(false) => ([0.0; 3], [1.0; 3]),
+            _ => (mean.unwrap_or(defaults.mean), std.unwrap_or(defaults.std)),
+        };
+        let rescale_factor = match fields.or("do_rescale", None)? {
+            Some(false) => 1.0,
+            _ => rescale_factor.unwrap_or(defaults.rescale_factor),
+        };
+        Ok(Self { resize, crop, filter, rescale_factor, mean, std })
     }
-}
-
-fn value(field: &'static str, found: &impl ToString, expected: &'static str) -> ImageProcessorError {
-    ImageProcessorError::Value { field, found: found.to_string(), expected }
-}
-
-/// The fields as the file has them.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Fields {
-    image_processor: Option<Box<Fields>>,
-    image_processor_type: Option<String>,
-    feature_extractor_type: Option<String>,
-    do_resize: Option<bool>,
-    size: Option<Size>,
-    resample: Option<u32>,
-    do_center_crop: Option<bool>,
-    crop_size: Option<Size>,
-    do_rescale: Option<bool>,
-    rescale_factor: Option<f64>,
-    do_normalize: Option<bool>,
-    image_mean: Option<[f32; 3]>,
-    image_std: Option<[f32; 3]>,
 }
 
 /// A number in old files, sides by name in new ones.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a number, a shortest_edge, or height and width")]
 enum Size {
     Number(u32),
     Edge { shortest_edge: u32 },
@@ -197,20 +175,26 @@ mod tests {
 
     #[test]
     fn absurd_files_are_refused() {
-        assert!(refusal("[").starts_with("preprocessor_config.json is malformed: "));
-        assert!(refusal(r#"{"size": -4}"#).starts_with("preprocessor_config.json is malformed: "));
+        assert!(refusal("[").starts_with("preprocessor_config.json is malformed ("));
+        assert!(
+            refusal(r#"{"size": -4}"#).starts_with("size is -4 in preprocessor_config.json; expected a number, a ")
+        );
         let kind = r#"{"image_processor_type": "ViTImageProcessor"}"#;
-        assert_eq!(refusal(kind), "preprocessor_config.json is of a 'ViTImageProcessor'; expected one of CLIP or BLIP");
+        let expected = "in preprocessor_config.json; expected one of CLIP or BLIP";
+        assert_eq!(refusal(kind), format!("image_processor_type is \"ViTImageProcessor\" {expected}"));
         let huge = r#"{"size": 4000000000}"#;
         assert_eq!(refusal(huge), "size is 4000000000 in preprocessor_config.json; expected 1..=2048");
         assert!(refusal(r#"{"crop_size": 0}"#).starts_with("crop_size is 0"));
-        assert!(refusal(r#"{"size": 100}"#).ends_with("crop_size is larger than size"));
-        assert!(refusal(r#"{"do_center_crop": false}"#).ends_with("and do_center_crop is false"));
-        assert!(refusal(r#"{"do_resize": false}"#).ends_with("do_resize is false"));
+        assert!(
+            refusal(r#"{"size": 100}"#)
+                .starts_with("crop_size is absent in preprocessor_config.json; expected at most size, [100, 100]")
+        );
+        assert!(refusal(r#"{"do_center_crop": false}"#).starts_with("do_center_crop is false"));
+        assert!(refusal(r#"{"do_resize": false}"#).starts_with("do_resize is false"));
         assert!(refusal(r#"{"resample": 1}"#).starts_with("resample is 1"));
         assert!(refusal(r#"{"rescale_factor": 0}"#).starts_with("rescale_factor is 0"));
-        assert!(refusal(r#"{"image_std": [1, 0, 1]}"#).starts_with("image_std is 0"));
-        assert!(refusal(r#"{"image_mean": [1e30, 0, 1]}"#).starts_with("image_mean is 1000000000000000"));
+        assert!(refusal(r#"{"image_std": [1, 0, 1]}"#).starts_with("image_std is [1,0,1]"));
+        assert!(refusal(r#"{"image_mean": [1000.5, 0, 1]}"#).starts_with("image_mean is [1000.5,0,1]"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use ae_config::ConfigError;
+
 /// An image processor's config that cannot be followed, or pictures that cannot be processed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,25 +15,9 @@ pub enum ImageProcessorError {
         /// Why.
         source: io::Error,
     },
-    /// Text that is no JSON, or a field of the wrong type.
-    #[error("preprocessor_config.json is malformed: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A processor of another family of models.
-    #[error("preprocessor_config.json is of a '{0}'; expected one of CLIP or BLIP")]
-    Kind(String),
-    /// A number that makes no sense.
-    #[error("{field} is {found} in preprocessor_config.json; expected {expected}")]
-    Value {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// What it may be.
-        expected: &'static str,
-    },
-    /// Pictures would come out in different sizes.
-    #[error("preprocessor_config.json does not bring all pictures to one size: {0}")]
-    Sizes(&'static str),
+    /// Text that is not JSON, a processor of another family, and settings no model has or that leave images of several sizes.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A batch of nothing.
     #[error("no pictures to look at: give at least one")]
     NoPictures,

@@ -73,15 +73,16 @@ impl Job<'_> {
             return Err(EngineError::Interrupted);
         }
         let previews = Some(Previews::Share(PREVIEW_SHARE));
-        let drawn =
-            draw_and_record(&self.model.pipeline, prepared, previews, &mut |event, latest| match (event, latest) {
-                (Event::Evaluated { step, iteration, losses, .. }, _) => {
-                    let losses: Vec<_> = losses.values().collect();
-                    observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses })
-                }
-                (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
-                _ => ControlFlow::Continue(()),
-            });
+        let drawn = draw_and_record(&self.model.pipeline, prepared, previews, &mut (), &mut |event, latest| match (
+            event, latest,
+        ) {
+            (Event::Evaluated { step, iteration, losses, .. }, _) => {
+                let losses: Vec<_> = losses.values().collect();
+                observe(Update::Loss { step: *step, iteration: *iteration, losses: &losses })
+            }
+            (Event::Denoised { .. }, Some(step)) => observe(Update::Step(step)),
+            _ => ControlFlow::Continue(()),
+        });
         drawn.map_err(refused)?.into_iter().next().ok_or_else(|| failed(&"the pipeline gave no picture"))
     }
 }

@@ -16,6 +16,7 @@ use crate::LoadedModel;
 use crate::loaded::load_options;
 
 /// Draws with one model at a time: that of the last job stays in memory.
+#[expect(missing_debug_implementations, reason = "it holds networks")]
 pub struct StudioEngine {
     catalogue: Catalogue,
     /// The default first, each with its title.
@@ -147,7 +148,7 @@ fn defaults(model: &LoadedModel) -> ModelDefaults {
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = pipeline.default_scheduler().ok();
-    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(model.record()) }
+    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()) }
 }
 
 impl Engine for StudioEngine {

@@ -53,11 +53,11 @@ impl Operation<1> for GroupNorm {
 }
 
 /// A layer normalisation of rows.
-pub(in crate::nn) fn layer_norm(layer: &nn::LayerNorm, epsilon: f64, input: &Tensor<3>) -> Option<Tensor<3>> {
+pub(in crate::nn) fn layer_norm(layer: &crate::nn::LayerNorm, input: &Tensor<3>) -> Option<Tensor<3>> {
     let operation = LayerNorm {
         gamma: constant(layer.gamma.val())?,
-        beta: constant(layer.beta.as_ref()?.val())?,
-        epsilon: epsilon as f32,
+        beta: constant(layer.beta.val())?,
+        epsilon: layer.epsilon as f32,
     };
     Some(run(&operation, [Input::new(input.clone())?]))
 }

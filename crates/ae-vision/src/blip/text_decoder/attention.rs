@@ -1,6 +1,6 @@
-use ae_tensor::nn::{self, layer_norm_with, linear, merge_heads, split_heads};
+use ae_tensor::nn::{self, LayerNorm, layer_norm, linear, merge_heads, split_heads};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor};
@@ -31,7 +31,6 @@ pub(super) struct BlipTextSelfOutput {
     dense: Linear,
     /// `LayerNorm` in transformers.
     layer_norm: LayerNorm,
-    epsilon: f64,
 }
 
 impl BlipTextAttention {
@@ -106,8 +105,7 @@ impl BlipTextSelfOutput {
     pub(super) fn new(config: &BlipTextConfig, input: usize, device: &Device) -> Self {
         Self {
             dense: LinearConfig::new(input, config.hidden_size).init(device),
-            layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
-            epsilon: config.layer_norm_eps,
+            layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
         }
     }
 
@@ -115,6 +113,6 @@ impl BlipTextSelfOutput {
     /// - hidden_states: `[rows, sequence, input]`
     /// - residual, output: `[rows, sequence, hidden_size]`
     pub(super) fn forward(&self, hidden_states: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        layer_norm_with(&self.layer_norm, self.epsilon, linear(&self.dense, hidden_states, Some(residual)))
+        layer_norm(&self.layer_norm, linear(&self.dense, hidden_states, Some(residual)))
     }
 }

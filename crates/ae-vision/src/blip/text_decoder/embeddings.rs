@@ -1,6 +1,6 @@
-use ae_tensor::nn::layer_norm_with;
+use ae_tensor::nn::{LayerNorm, layer_norm};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::blip::config::BlipTextConfig;
@@ -12,7 +12,6 @@ pub(super) struct BlipTextEmbeddings {
     position_embeddings: Embedding,
     /// `LayerNorm` in transformers.
     layer_norm: LayerNorm,
-    epsilon: f64,
 }
 
 impl BlipTextEmbeddings {
@@ -21,8 +20,7 @@ impl BlipTextEmbeddings {
         Self {
             word_embeddings: embedding(config.vocab_size),
             position_embeddings: embedding(config.max_position_embeddings),
-            layer_norm: LayerNormConfig::new(config.hidden_size).with_epsilon(config.layer_norm_eps).init(device),
-            epsilon: config.layer_norm_eps,
+            layer_norm: LayerNorm::new(config.hidden_size, config.layer_norm_eps, device),
         }
     }
 
@@ -44,6 +42,6 @@ impl BlipTextEmbeddings {
         let sequence = ids.dims()[1];
         let positions = self.position_embeddings.weight.val().narrow(0, first, sequence);
         let embeddings = self.word_embeddings.forward(ids) + positions.unsqueeze();
-        layer_norm_with(&self.layer_norm, self.epsilon, embeddings)
+        layer_norm(&self.layer_norm, embeddings)
     }
 }

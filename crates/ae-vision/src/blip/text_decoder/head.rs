@@ -1,7 +1,7 @@
 use ae_clip::Activation;
-use ae_tensor::nn::{layer_norm_with, linear};
+use ae_tensor::nn::{LayerNorm, layer_norm, linear};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::blip::config::BlipTextConfig;
@@ -25,7 +25,6 @@ struct BlipTextPredictionHeadTransform {
     dense: Linear,
     /// `LayerNorm` in transformers.
     layer_norm: LayerNorm,
-    epsilon: f64,
     #[module(skip)]
     activation: Activation,
 }
@@ -35,8 +34,7 @@ impl BlipTextOnlyMlmHead {
         let width = config.hidden_size;
         let transform = BlipTextPredictionHeadTransform {
             dense: LinearConfig::new(width, width).init(device),
-            layer_norm: LayerNormConfig::new(width).with_epsilon(config.layer_norm_eps).init(device),
-            epsilon: config.layer_norm_eps,
+            layer_norm: LayerNorm::new(width, config.layer_norm_eps, device),
             activation: config.hidden_act,
         };
         let decoder = LinearConfig::new(width, config.vocab_size).init(device);
@@ -49,7 +47,7 @@ impl BlipTextOnlyMlmHead {
     pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
         let BlipTextLmPredictionHead { transform, decoder } = &self.predictions;
         let hidden_states = transform.activation.apply(linear(&transform.dense, hidden_states, None));
-        let hidden_states = layer_norm_with(&transform.layer_norm, transform.epsilon, hidden_states);
+        let hidden_states = layer_norm(&transform.layer_norm, hidden_states);
         linear(decoder, hidden_states, None)
     }
 }

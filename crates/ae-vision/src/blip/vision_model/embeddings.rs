@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use crate::blip::config::BlipVisionConfig;
+use crate::VisionConfig;
 
 /// The patches of a picture behind an embedding of the whole, plus learned positions: transformers'
 /// `BlipVisionEmbeddings`.
@@ -18,13 +18,13 @@ pub(super) struct BlipVisionEmbeddings {
 }
 
 impl BlipVisionEmbeddings {
-    pub(super) fn new(config: &BlipVisionConfig, device: &Device) -> Self {
-        let BlipVisionConfig { hidden_size, patch_size, .. } = *config;
+    pub(super) fn new(config: &VisionConfig, device: &Device) -> Self {
+        let VisionConfig { hidden_size, patch_size, .. } = *config;
         let normal = Initializer::Normal { mean: 0.0, std: 1.0 };
         Self {
             class_embedding: normal.init([1, 1, hidden_size], device),
             patch_embedding: Conv2d::new([3, hidden_size], patch_size, patch_size, [0; 4], device),
-            position_embedding: normal.init([1, config.num_positions(), hidden_size], device),
+            position_embedding: normal.init([1, config.positions(), hidden_size], device),
         }
     }
 

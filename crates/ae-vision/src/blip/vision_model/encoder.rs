@@ -1,10 +1,10 @@
 use ae_clip::Activation;
-use ae_tensor::nn::{attention, layer_norm_with, linear};
+use ae_tensor::nn::{LayerNorm, attention, layer_norm, linear};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::blip::config::BlipVisionConfig;
+use crate::VisionConfig;
 
 /// The stack of layers: transformers' `BlipEncoder`.
 #[derive(Module, Debug)]
@@ -19,7 +19,6 @@ struct BlipEncoderLayer {
     self_attn: BlipAttention,
     layer_norm2: LayerNorm,
     mlp: BlipMlp,
-    epsilon: f64,
 }
 
 /// Multi-head self-attention: transformers' `BlipAttention`.
@@ -41,7 +40,7 @@ struct BlipMlp {
 }
 
 impl BlipEncoder {
-    pub(super) fn new(config: &BlipVisionConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &VisionConfig, device: &Device) -> Self {
         Self { layers: (0..config.num_hidden_layers).map(|_| BlipEncoderLayer::new(config, device)).collect() }
     }
 
@@ -53,29 +52,29 @@ impl BlipEncoder {
 }
 
 impl BlipEncoderLayer {
-    fn new(config: &BlipVisionConfig, device: &Device) -> Self {
-        let (width, epsilon) = (config.hidden_size, config.layer_norm_eps);
+    fn new(config: &VisionConfig, device: &Device) -> Self {
+        let width = config.hidden_size;
+        let norm = || LayerNorm::new(width, config.layer_norm_eps, device);
         Self {
-            layer_norm1: LayerNormConfig::new(width).with_epsilon(epsilon).init(device),
+            layer_norm1: norm(),
             self_attn: BlipAttention {
                 qkv: LinearConfig::new(width, 3 * width).init(device),
                 projection: LinearConfig::new(width, width).init(device),
                 heads: config.num_attention_heads,
             },
-            layer_norm2: LayerNormConfig::new(width).with_epsilon(epsilon).init(device),
+            layer_norm2: norm(),
             mlp: BlipMlp {
                 fc1: LinearConfig::new(width, config.intermediate_size).init(device),
                 fc2: LinearConfig::new(config.intermediate_size, width).init(device),
                 activation: config.hidden_act,
             },
-            epsilon,
         }
     }
 
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let normed = layer_norm_with(&self.layer_norm1, self.epsilon, hidden_states.clone());
+        let normed = layer_norm(&self.layer_norm1, hidden_states.clone());
         let hidden_states = self.self_attn.forward(normed, hidden_states);
-        let normed = layer_norm_with(&self.layer_norm2, self.epsilon, hidden_states.clone());
+        let normed = layer_norm(&self.layer_norm2, hidden_states.clone());
         self.mlp.forward(normed, hidden_states)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead, BufWriter, Seek, Write};
 
-use png::{DecodeOptions, Decoder, DecodingError, Encoder, Reader};
+pub use png::DecodingError;
+use png::{DecodeOptions, Decoder, Encoder, Reader};
 
 /// The most bytes that the texts of a picture may have, and that one may unpack to.
 pub const LARGEST_TEXT: usize = 16 << 20;
@@ -17,12 +18,17 @@ pub const LARGEST_TEXT: usize = 16 << 20;
 /// # Errors
 ///
 /// What the writer says, pixels of another number, and a keyword that is not 1 to 79 characters of Latin-1.
-pub fn write(out: impl Write, [width, height]: [u32; 2], rgb: &[u8], chunks: &[(&str, &str)]) -> io::Result<()> {
+pub fn write(
+    out: impl Write,
+    [width, height]: [u32; 2],
+    rgb: &[u8],
+    chunks: &[(&str, impl AsRef<str>)],
+) -> io::Result<()> {
     let mut encoder = Encoder::new(BufWriter::new(out), width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     for (keyword, text) in chunks {
-        encoder.add_itxt_chunk((*keyword).to_owned(), text.replace('\0', "\u{fffd}"))?;
+        encoder.add_itxt_chunk((*keyword).to_owned(), text.as_ref().replace('\0', "\u{fffd}"))?;
     }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(rgb)?;
@@ -50,6 +56,11 @@ impl<R: BufRead + Seek> TextChunks<R> {
         let mut decoder = Decoder::new_with_options(file, options);
         decoder.set_limits(png::Limits { bytes: LARGEST_TEXT });
         Ok(Self { reader: decoder.read_info()?, is_at_end: false })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> [u32; 2] {
+        self.reader.info().size().into()
     }
 
     /// The first text with a keyword, whatever the type of its chunk. Texts behind the pixels are read only where there is none
@@ -86,7 +97,7 @@ impl<R: BufRead + Seek> TextChunks<R> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::io::Cursor;
 
     use png::text_metadata::{EncodableTextChunk, ITXtChunk, TEXtChunk, ZTXtChunk};
@@ -94,19 +105,23 @@ pub(crate) mod tests {
     use super::*;
 
     /// A picture of one pixel with text chunks before and behind it.
-    pub(crate) fn picture(before: &[&dyn Chunk], behind: &[&dyn Chunk]) -> Vec<u8> {
+    fn picture(before: &[&dyn Chunk], behind: &[&dyn Chunk]) -> Vec<u8> {
         let mut file = Vec::new();
         let mut encoder = Encoder::new(&mut file, 1, 1);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header().unwrap();
-        before.iter().for_each(|chunk| chunk.add(&mut writer));
+        for chunk in before {
+            chunk.add(&mut writer);
+        }
         writer.write_image_data(&[1, 2, 3]).unwrap();
-        behind.iter().for_each(|chunk| chunk.add(&mut writer));
+        for chunk in behind {
+            chunk.add(&mut writer);
+        }
         writer.finish().unwrap();
         file
     }
 
-    pub(crate) trait Chunk {
+    trait Chunk {
         fn add(&self, writer: &mut png::Writer<&mut Vec<u8>>);
     }
 
@@ -131,6 +146,7 @@ pub(crate) mod tests {
         let texts = [("settings", "{\"prompt\": \"a cat \u{1f431}\"}"), ("prompt", "a\0b"), ("empty", "")];
         let mut file = Vec::new();
         write(&mut file, [2, 1], &[0, 1, 2, 3, 4, 5], &texts).unwrap();
+        assert_eq!(TextChunks::open(Cursor::new(&file)).unwrap().size(), [2, 1]);
         assert_eq!(get(&file, "settings").unwrap().as_deref(), Some(texts[0].1));
         assert_eq!(get(&file, "prompt").unwrap().as_deref(), Some("a\u{fffd}b"));
         assert_eq!(get(&file, "empty").unwrap().as_deref(), Some(""));
@@ -140,7 +156,7 @@ pub(crate) mod tests {
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!((reader.info().size(), pixels), ((2, 1), [0, 1, 2, 3, 4, 5]));
 
-        assert!(write(Vec::new(), [2, 1], &[0; 5], &[]).is_err());
+        assert!(write(Vec::new(), [2, 1], &[0; 5], &texts).is_err());
         assert!(write(Vec::new(), [1, 1], &[0; 3], &[("", "x")]).is_err());
     }
 

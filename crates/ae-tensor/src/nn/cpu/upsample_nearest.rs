@@ -4,17 +4,17 @@ use burn::tensor::Tensor;
 use super::operation::{Input, Operation, Primitive, run, sides, tensor, values};
 use super::pictures;
 
-/// A feature map enlarged to `size` (rows, columns) by nearest neighbours.
-pub(in crate::nn) fn enlarge(input: &Tensor<4>, size: [usize; 2]) -> Option<Tensor<4>> {
-    Some(run(&Enlarge { size }, [Input::new(input.clone())?]))
+/// A feature map upsampled to `size` (rows, columns) by nearest neighbours.
+pub(in crate::nn) fn upsample_nearest(input: &Tensor<4>, size: [usize; 2]) -> Option<Tensor<4>> {
+    Some(run(&UpsampleNearest { size }, [Input::new(input.clone())?]))
 }
 
 #[derive(Clone, Debug)]
-struct Enlarge {
+struct UpsampleNearest {
     size: [usize; 2],
 }
 
-impl Operation<1> for Enlarge {
+impl Operation<1> for UpsampleNearest {
     type Saved = [usize; 4];
 
     fn forward(&self, [input]: [Primitive; 1], _: bool) -> (Primitive, Option<[usize; 4]>) {

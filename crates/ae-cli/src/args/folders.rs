@@ -1,0 +1,24 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where files that settings name are looked for, besides the current folder and the hub's cache.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the names of the options")]
+pub(crate) struct FolderArgs {
+    /// Folder of models. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model_dir: Vec<PathBuf>,
+
+    /// Folder of LoRAs. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) lora_dir: Vec<PathBuf>,
+
+    /// Folder of textual inversions. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) embedding_dir: Vec<PathBuf>,
+
+    /// Folder of autoencoders. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vae_dir: Vec<PathBuf>,
+}

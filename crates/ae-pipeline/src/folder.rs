@@ -1,0 +1,168 @@
+use std::borrow::Cow;
+use std::io;
+use std::path::Path;
+
+use ae_checkpoint::{Checkpoint, Family};
+use ae_clip::{ClipTextModelConfig, ClipTokenizer, TokenizerSettings};
+use ae_config::{ConfigError, Fields};
+use ae_scheduler::SchedulerConfig;
+use ae_tensor::Component;
+use ae_unet::UNetConfig;
+use ae_vae::VaeConfig;
+
+use crate::model_files::ModelFiles;
+use crate::model_index::other_kind;
+use crate::{EmbeddedModel, LoadError, ModelDefaults};
+
+/// The file of a model's own settings.
+const DEFAULTS: &str = "attend_and_excite.json";
+
+/// A folder in diffusers' layout.
+pub(crate) struct Folder<'a> {
+    files: Files<'a>,
+    prefer_half: bool,
+}
+
+/// Where the files are.
+pub(crate) enum Files<'a> {
+    Disk(&'a Path),
+    Embedded(&'static EmbeddedModel),
+}
+
+impl<'a> Folder<'a> {
+    pub(crate) fn open(files: Files<'a>, prefer_half: bool) -> Result<Self, LoadError> {
+        if let Some(found) = files.text("model_index.json")?.as_deref().and_then(other_kind) {
+            return Err(LoadError::Kind { model: files.describe(""), found });
+        }
+        Ok(Self { files, prefer_half })
+    }
+
+    /// A config that every model has.
+    fn config<C: TryFrom<Fields, Error = ConfigError>>(&self, path: &str) -> Result<C, LoadError> {
+        Ok(Fields::read(self.files.describe(path), &self.files.needed_text(path)?)?.try_into()?)
+    }
+
+    /// The network in a folder of its own; `usual` is its file in a model with nothing but float32 safetensors.
+    fn network<C: TryFrom<Fields, Error = ConfigError>>(
+        &self,
+        part: &str,
+        usual: &str,
+    ) -> Result<Component<C>, LoadError> {
+        let config = self.config(&format!("{part}/config.json"))?;
+        let usual = format!("{part}/{usual}");
+        let weights = match self.files {
+            Files::Disk(folder) if Checkpoint::find_in_folder(folder.join(part), self.prefer_half).is_none() => None,
+            Files::Disk(folder) => Some(Checkpoint::open_folder(folder.join(part), self.prefer_half)?),
+            Files::Embedded(model) => {
+                let open = |bytes: &'static [u8]| Checkpoint::from_bytes(self.files.describe(&usual), bytes.into());
+                model.file(&usual).map(open).transpose()?
+            }
+        };
+        Ok(Component { config, weights: weights.ok_or_else(|| self.files.missing(&usual))? })
+    }
+}
+
+impl ModelFiles for Folder<'_> {
+    /// By the projections of the U-Net's transformers: the classes of the two generations have one name.
+    fn family(&self) -> Result<Family, LoadError> {
+        let unet: UNetConfig = self.config("unet/config.json")?;
+        Ok(if unet.use_linear_projection { Family::StableDiffusion2 } else { Family::StableDiffusion1 })
+    }
+
+    fn tokenizers(&self) -> Result<Vec<ClipTokenizer>, LoadError> {
+        let text = |file: &str| self.files.text(&format!("tokenizer/{file}"));
+        let tokenizer_config = text("tokenizer_config.json")?;
+        let special_tokens_map = text("special_tokens_map.json")?;
+        let settings = TokenizerSettings {
+            tokenizer_config: tokenizer_config.as_deref(),
+            special_tokens_map: special_tokens_map.as_deref(),
+        };
+        // The order of transformers 5: tokenizer.json, else vocabulary and merges.
+        let (file, tokenizer) = if let Some(json) = text("tokenizer.json")? {
+            ("tokenizer/tokenizer.json", ClipTokenizer::from_tokenizer_json(&json, settings))
+        } else {
+            let needed = |file| self.files.needed_text(file);
+            let (vocab, merges) = (needed("tokenizer/vocab.json")?, needed("tokenizer/merges.txt")?);
+            ("tokenizer", ClipTokenizer::from_vocab_and_merges(&vocab, &merges, settings))
+        };
+        Ok(vec![tokenizer.map_err(|source| LoadError::Tokenizer { file: self.files.describe(file), source })?])
+    }
+
+    fn text_encoders(&self) -> Result<Vec<Component<ClipTextModelConfig>>, LoadError> {
+        Ok(vec![self.network("text_encoder", "model.safetensors")?])
+    }
+
+    fn unet(&self) -> Result<Component<UNetConfig>, LoadError> {
+        self.network("unet", "diffusion_pytorch_model.safetensors")
+    }
+
+    fn vae(&self) -> Result<Component<VaeConfig>, LoadError> {
+        self.network("vae", "diffusion_pytorch_model.safetensors")
+    }
+
+    fn scheduler(&self) -> Result<SchedulerConfig, LoadError> {
+        self.config("scheduler/scheduler_config.json")
+    }
+
+    fn defaults(&self) -> Result<ModelDefaults, LoadError> {
+        match self.files.text(DEFAULTS)? {
+            Some(text) => Ok(Fields::read(self.files.describe(DEFAULTS), &text)?.try_into()?),
+            None => Ok(ModelDefaults::default()),
+        }
+    }
+}
+
+impl Files<'_> {
+    /// A file, or the model, as errors name it.
+    fn describe(&self, path: &str) -> String {
+        match self {
+            Self::Disk(folder) if path.is_empty() => folder.display().to_string(),
+            Self::Disk(folder) => folder.join(path).display().to_string(),
+            Self::Embedded(model) => format!("{}/{path}", model.name),
+        }
+    }
+
+    fn missing(&self, path: &str) -> LoadError {
+        let model = match self {
+            Self::Disk(folder) if !folder.exists() => return LoadError::NotFound { path: self.describe("") },
+            Self::Disk(_) => self.describe(""),
+            Self::Embedded(model) => model.name.to_owned(),
+        };
+        LoadError::MissingFile { model, file: path.to_owned() }
+    }
+
+    /// The text of a file, or `None` when there is no such file.
+    fn text(&self, path: &str) -> Result<Option<Cow<'_, str>>, LoadError> {
+        let failed = |source| LoadError::Read { file: self.describe(path), source };
+        match self {
+            Self::Disk(folder) => read_text(&folder.join(path)).map(|text| text.map(Cow::Owned)).map_err(failed),
+            Self::Embedded(model) => {
+                let text = |bytes| std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| failed(not_text()));
+                model.file(path).map(text).transpose()
+            }
+        }
+    }
+
+    /// The text of a file that every model has.
+    fn needed_text(&self, path: &str) -> Result<Cow<'_, str>, LoadError> {
+        self.text(path)?.ok_or_else(|| self.missing(path))
+    }
+}
+
+/// The text of a file, or `None` when there is no such file.
+fn read_text(file: &Path) -> io::Result<Option<String>> {
+    /// Far above any config or vocabulary; a larger file is something else.
+    const LARGEST: u64 = 64 << 20;
+    match std::fs::metadata(file) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+        Ok(metadata) if metadata.len() > LARGEST => {
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is no text of a model"))
+        }
+        Ok(_) => String::from_utf8(std::fs::read(file)?).map(Some).map_err(|_| not_text()),
+    }
+}
+
+fn not_text() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8 text")
+}

@@ -1,0 +1,88 @@
+use std::path::{Path, PathBuf};
+
+use ae_pipeline::ModelSource;
+use ae_settings::{FileRef, Overrides};
+
+use crate::{Error, FileSearch, FoundModel, FoundSettings, read_settings};
+
+/// A picture that is drawn again: where its files are looked for.
+#[derive(Debug)]
+pub struct Redraw {
+    /// Folders of models, of LoRAs, of embeddings and of autoencoders. The current folder is searched too.
+    pub folders: [Vec<PathBuf>; 4],
+    /// Names of values that are left out where they cannot be honoured.
+    pub ignored: Vec<String>,
+}
+
+impl Redraw {
+    /// The settings that draw a picture again, with `given` over them: every file is found by its hash, then by its name.
+    ///
+    /// # Errors
+    ///
+    /// When the picture has no settings that can be used, a value of another program cannot be honoured, or a file is missing or
+    /// another one.
+    pub fn settings(&self, picture: &Path, given: &Overrides) -> Result<Overrides, Error> {
+        let mut settings = match read_settings(picture)? {
+            FoundSettings::Settings(settings) => settings,
+            FoundSettings::Parameters(reading) => reading.settle(given, &self.ignored)?,
+        };
+        let [models, loras, embeddings, vaes] = &self.folders;
+        if settings.strength.is_some() && settings.init_image.is_none() && given.init_image.is_none() {
+            // The first format wrote the strength of image-to-image alone; today's always has one.
+            if settings.format.is_none() {
+                return Err(Error::NoInitImage { picture: picture.to_owned() });
+            }
+        }
+        if given.loras.is_none() {
+            for lora in settings.loras.iter_mut().flatten() {
+                lora.name = find(loras, &lora.name, lora.sha256.take())?;
+            }
+        }
+        if given.embeddings.is_none() {
+            for embedding in settings.embeddings.iter_mut().flatten() {
+                embedding.name = find(embeddings, &embedding.name, embedding.sha256.take())?;
+            }
+        }
+        if let Some(vae) = settings.vae.as_mut().filter(|_| given.vae.is_none()) {
+            vae.name = find(vaes, &vae.name, vae.sha256.take())?;
+        }
+        if let Some(image) = settings.init_image.as_mut().filter(|_| given.init_image.is_none()) {
+            image.name = find(&[], &image.name, image.sha256.take())?;
+        }
+        if given.model.is_none() {
+            settings.model = model(models, &settings)?;
+        }
+        // They are of the picture, not of what is drawn now.
+        (settings.format, settings.version, settings.device) = (None, None, None);
+        (settings.model_files, settings.revision) = (None, None);
+        Ok(settings.over(given))
+    }
+}
+
+/// What `--model` takes for the model of settings: a path, or a name of the hub with its revision.
+fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Error> {
+    let Some(name) = &settings.model else { return Ok(None) };
+    let files = settings.model_files.as_deref().unwrap_or_default();
+    if FoundModel::find_local(name).is_ok_and(|found| matches!(found.source, ModelSource::Embedded(_))) {
+        return Ok(Some(name.clone()));
+    }
+    if let Some(revision) = &settings.revision {
+        let name = name.split('@').next().unwrap_or(name);
+        return Ok(Some(format!("{name}@{revision}")));
+    }
+    let search = search(folders)?;
+    let found = if files.is_empty() { search.find(&FileRef::new(name)) } else { search.find_model(files) };
+    Ok(Some(found?.display().to_string()))
+}
+
+fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {
+    let file = FileRef { name: name.to_owned(), sha256 };
+    Ok(search(folders)?.find(&file)?.display().to_string())
+}
+
+fn search(folders: &[PathBuf]) -> Result<FileSearch, Error> {
+    let search = FileSearch::new(folders).with_flat_folder(".");
+    #[cfg(feature = "hub")]
+    let search = search.with_hub_cache(&ae_hub::Hub::from_env()?)?;
+    Ok(search)
+}
