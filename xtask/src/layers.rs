@@ -70,7 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Edges of tests, examples and benchmarks beside those.
-const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[("ae-scheduler", &["ae-tensor"])];
+const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[("ae-scheduler", &["ae-tensor"]), ("ae-cli", &["ae-tests"])];
 
 /// Crates that may use all others and that none may use.
 const OUTSIDE: [&str; 2] = ["ae-tests", "xtask"];
