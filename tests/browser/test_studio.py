@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import struct
+import zlib
 
 import pytest
 from actions import (
@@ -339,10 +341,159 @@ def test_a_field_that_cannot_be_read_is_named(open_studio):
     expect(page.locator("#seeds")).to_be_focused()
     page.fill("#seeds", "3")
     set_field(page, "thresholds", "ten")
-    page.locator("#group-guidance").evaluate("group => { group.open = false; }")
+    page.locator("#group-attend_and_excite").evaluate("group => { group.open = false; }")
     page.click("#generate")
-    expect(page.get_by_role("alert")).to_contain_text("Thresholds of refinement:")
+    expect(page.get_by_role("alert")).to_contain_text("Thresholds:")
     expect(page.locator("#thresholds")).to_be_focused()
+
+
+def test_every_field_has_its_label_and_its_hint(open_studio):
+    page = open_studio()
+    for group in page.locator("form details").all():
+        group.evaluate("group => { group.open = true; }")
+    fields = page.locator("form .fields :is(input, select, textarea)").all()
+    assert len(fields) > 20
+    for field in fields:
+        label, hint = field.evaluate(
+            """field => [
+              field.labels[0]?.textContent ?? "",
+              document.getElementById(field.getAttribute("aria-describedby"))?.textContent,
+            ]"""
+        )
+        assert label, field.get_attribute("id")
+        assert hint is not None and (hint or field.get_attribute("id") in ("model", "device")), label
+
+
+def test_a_method_shows_its_own_options_and_is_drawn(open_studio, studio):
+    page = open_studio()
+    method, guidance = page.locator("#method"), page.locator("#group-attend_and_excite")
+    page.locator("#group-picture").evaluate("group => { group.open = true; }")
+    names = method.locator("option").evaluate_all("options => options.map(option => option.value)")
+    assert names[:4] == ["attend-and-excite", "stable-diffusion", "structure-diffusion", "composable-diffusion"]
+    expect(guidance).to_be_visible()
+    expect(page.locator("#phrases")).to_be_hidden()
+    set_field(page, "scale_factor", "15")
+    method.select_option("structure-diffusion")
+    expect(guidance).to_be_hidden()
+    page.fill("#phrases", "a red car, a lion")
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        generate(page, steps=3)
+    request = sent.value.post_data_json
+    assert request["phrases"] == ["a red car", "a lion"]
+    assert "attend_and_excite" not in request
+    wait_until_finished(page)
+    expect(page.locator("#run .run-name")).to_contain_text("StructureDiffusion")
+
+    page.locator("#gallery button").first.click()
+    expect(page.locator("#detail-settings")).to_contain_text("StructureDiffusion")
+    page.click("#detail-use")
+    expect(method).to_have_value("structure-diffusion")
+    expect(page.locator("#phrases")).to_have_value("a red car, a lion")
+    method.select_option("composable-diffusion")
+    expect(page.locator("#phrases")).to_be_hidden()
+    page.fill("#prompt", "a lion AND a red car")
+    page.click("#generate")
+    expect(page.locator("#run .run-name")).to_contain_text("Composable Diffusion", timeout=TIMEOUT)
+    wait_until_finished(page)
+
+
+def test_shares_of_the_steps_are_sent_as_they_are_written(open_studio, studio):
+    page = open_studio()
+    expect(page.locator("#max_iter_to_alter")).to_have_attribute("placeholder", "50%")
+    expect(page.locator("#thresholds")).to_have_attribute("placeholder", "0%:0.05, 20%:0.5, 40%:0.8")
+    set_field(page, "thresholds", "0%:0.1, 5:0.4, 50 %:0.6")
+    set_field(page, "max_iter_to_alter", "60%")
+    set_field(page, "scale_range", "1-0.25")
+    set_field(page, "attention_res", "16")
+    page.uncheck("#smoothing")
+    expect(page.locator("#sigma")).to_be_disabled()
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        page.click("#generate")
+    guidance = sent.value.post_data_json["attend_and_excite"]
+    assert guidance["thresholds"] == {"0%": 0.1, "5": 0.4, "50%": 0.6}
+    assert (guidance["max_iter_to_alter"], guidance["scale_range"]) == ("60%", [1, 0.25])
+    assert (guidance["attention_res"], guidance["smoothing"]) == ([16, 16], False)
+    set_field(page, "max_iter_to_alter", "half")
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_contain_text("Altered steps: write a number of steps")
+
+
+def test_an_option_that_is_added_is_in_the_form(open_studio, studio):
+    page = open_studio()
+
+    def with_more(route):
+        schema = route.fetch().json()
+        more = {"x-group": "sampling", "x-order": 1, "description": "How much of it."}
+        schema["properties"]["spice"] = {"type": "number", "title": "Spice", "x-kind": "number", "default": 0.5, **more}
+        schema["properties"]["herb"] = {"type": "string", "title": "Herb", "x-kind": "choice", "enum": ["sage"], **more}
+        route.fulfill(json=schema)
+
+    page.route("**/api/schema", with_more)
+    page.reload()
+    page.locator("#words button").first.wait_for()
+    page.locator("#group-advanced").evaluate("group => { group.open = true; }")
+    expect(page.get_by_label("Spice")).to_have_attribute("placeholder", "0.5")
+    page.get_by_label("Spice").fill("0,75")
+    page.get_by_label("Herb").select_option("sage")
+    page.route("**/api/generate", lambda route: route.abort())
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        page.click("#generate")
+    request = sent.value.post_data_json
+    assert (request["spice"], request["herb"]) == (0.75, "sage")
+
+
+def picture_with(settings):
+    """A PNG file of one pixel with settings."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+        (b"iTXt", b"settings\0\0\0\0\0" + json.dumps(settings).encode()),
+        (b"IDAT", zlib.compress(b"\0\0\0\0")),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
+def test_what_the_form_does_not_show_is_sent_and_refused_by_name(open_studio, studio, watch):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    settings = {"format": 2, "prompt": "a lion and a red car", "seed": 5, "steps": 3, "subjects": ["lion"]}
+    picture = picture_with({**settings, "loras": [{"name": "sketch.safetensors", "strength": 0.6}], "dtype": "f32"})
+    page.locator("#restore-file").set_input_files({"name": "5.png", "mimeType": "image/png", "buffer": picture})
+    extras = page.locator("#extras-list li")
+    expect(extras).to_have_count(1)  # what is as without it is left out
+    expect(extras).to_contain_text("LoRAs: sketch.safetensors:0.6")
+    page.reload()
+    expect(extras).to_have_count(1)
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_contain_text("loras")
+    page.get_by_role("button", name="Remove: LoRAs").click()
+    expect(page.locator("#extras")).to_be_hidden()
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        page.click("#generate")
+    assert "loras" not in sent.value.post_data_json
+    wait_until_finished(page)
+
+
+def test_a_picture_of_a_later_version_is_refused(open_studio, watch):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    picture = picture_with({"format": 99, "prompt": "a lion", "something": 1})
+    page.locator("#restore-file").set_input_files({"name": "9.png", "mimeType": "image/png", "buffer": picture})
+    expect(page.get_by_role("alert")).to_contain_text("the settings have format 99")
+
+
+def test_a_field_that_the_server_refuses_is_marked(open_studio, watch):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    set_field(page, "width", "4096")
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_contain_text("width is 4096: expected at most 1024")
+    expect(page.locator("#width")).to_be_focused()
+    expect(page.locator("#width")).to_have_attribute("aria-invalid", "true")
 
 
 def test_text_stays_text(open_studio):

@@ -7,14 +7,19 @@ export class Options {
   constructor(schema) {
     this.properties = schema.properties;
     this.methods = schema["x-methods"];
-    const members = ([group, { properties }]) =>
-      Object.entries(properties ?? {}).map(([name, each]) => ({ ...each, name, group }));
-    const own = ([name, each]) => (each.properties ? [] : [{ ...each, name, group: null }]);
-    const entries = Object.entries(schema.properties);
+    const listed = ([name, each]) =>
+      this.isGroup(name)
+        ? Object.entries(each.properties).map(([member, option]) => ({ ...option, name: member, group: name }))
+        : [{ ...each, name, group: null }];
     /// Every option with its name and the group that it is a member of, in the order of the table.
-    this.all = [...entries.flatMap(own), ...entries.flatMap(members)].toSorted(
-      (a, b) => (a["x-order"] ?? Infinity) - (b["x-order"] ?? Infinity),
-    );
+    this.all = Object.entries(schema.properties)
+      .flatMap(listed)
+      .toSorted((a, b) => (a["x-order"] ?? Infinity) - (b["x-order"] ?? Infinity));
+  }
+
+  /// Whether a name is that of a group of options, and not of one.
+  isGroup(name) {
+    return name in this.properties && !("x-kind" in this.properties[name]);
   }
 
   /// The name of a method for people.

@@ -100,7 +100,7 @@ export class Control {
     this.default = value;
     const inWords = option["x-default"] ?? "";
     const text = value === undefined ? "" : this.options.text(option, value);
-    if (input.tagName !== "SELECT") input.placeholder = text || inWords;
+    if (input.tagName !== "SELECT") input.placeholder = text || inWords.split(", or ")[0];
     else if (input.options[0]?.value === "") input.options[0].textContent = text ? `${inWords} (${text})` : inWords;
   }
 

@@ -50,8 +50,8 @@ export class Form {
   build(lists) {
     const { options } = this;
     // A method's group of options is a part of the form by itself.
-    for (const [name, { properties, title }] of Object.entries(options.properties)) {
-      if (!properties) continue;
+    for (const [name, { title }] of Object.entries(options.properties)) {
+      if (!options.isGroup(name)) continue;
       const fields = element("div", { className: "fields" });
       fields.dataset.options = name;
       at("method-groups").append(element("details", { id: `group-${name}` }, element("summary", {}, title), fields));
@@ -122,7 +122,7 @@ export class Form {
       if (group) request[group] = { ...request[group], [name]: value };
       else request[name] = value;
     }
-    const isGuided = this.method?.options.some((name) => this.options.properties[name].properties);
+    const isGuided = this.method?.options.some((name) => this.options.isGroup(name));
     if (isGuided && this.words.isEmpty)
       throw new FieldError(at("words").querySelector("button"), "Subjects: choose at least one word.");
     Object.assign(request, this.words.choice);
@@ -143,10 +143,12 @@ export class Form {
   /// Fills the form with the settings of a picture; what they do not name goes back to its default.
   fill(settings) {
     at("prompt").value = settings.prompt;
-    // Settings say the kind of the device that drew them.
+    // Settings say the kind of the device that drew them, and may call the model by its title.
     const devices = [...at("device").options].map(({ value }) => value);
     const device = devices.find((id) => id === settings.device || id.startsWith(`${settings.device}:`));
-    for (const control of this.all) control.write(this.options.valueIn({ ...settings, device }, control.option));
+    const model = this.models.find(({ title }) => title === settings.model)?.id ?? settings.model;
+    const found = { ...settings, device, model };
+    for (const control of this.all) control.write(this.options.valueIn(found, control.option));
     at("seeds").value = settings.seeds?.join(",") ?? settings.seed ?? "";
     at("compare").checked = settings.compare ?? false;
     for (const input of at("form").querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
@@ -162,8 +164,7 @@ export class Form {
     const isDefault = (name, value) =>
       JSON.stringify(value) === JSON.stringify(this.defaultOf({ ...this.options.properties[name], name, group: null }));
     const others = Object.entries(settings).flatMap(([name, value]) => {
-      const members = this.options.properties[name]?.properties;
-      if (members) {
+      if (this.options.isGroup(name)) {
         const unknown = Object.entries(value ?? {}).filter(([member]) => !this.controls.has(member));
         return unknown.length > 0 ? [[name, Object.fromEntries(unknown)]] : [];
       }

@@ -38,15 +38,12 @@ impl Fixture {
     }
 }
 
-fn written_config() -> UNetConfig {
-    UNetConfig::from_json(&std::fs::read_to_string(Path::new(FOLDER).join("config.json")).unwrap()).unwrap()
-}
-
 /// A level of each depth, in the middle that of the coarsest.
 #[test]
 fn the_depth_of_transformers_is_that_of_their_level() {
+    let ae_tensor::Component { config, .. } = ae_tensor::Component::<UNetConfig>::from_folder(FOLDER, false).unwrap();
     let depths = |place| {
-        let sites = written_config().attention_sites([9, 6]).into_iter();
+        let sites = config.attention_sites([9, 6]).into_iter();
         let sites = sites.filter(|site| site.place == place && site.layer == 0 && site.kind == AttentionKind::Cross);
         sites.map(|site| (site.block, site.depth, site.resolution)).collect::<Vec<_>>()
     };
@@ -75,7 +72,9 @@ fn noise_and_attention_are_those_of_diffusers() {
 
 #[test]
 fn weights_of_no_stable_diffusion_are_refused_by_the_field_that_does_not_fit() {
-    assert_eq!(written_config().transformer_layers_per_block, PerLevel::Each(vec![1, 2]));
+    let json = std::fs::read_to_string(Path::new(FOLDER).join("config.json")).unwrap();
+    let written = UNetConfig::from_json(&json).unwrap();
+    assert_eq!(written.transformer_layers_per_block, PerLevel::Each(vec![1, 2]));
     let weights = Checkpoint::open_folder(FOLDER, false).unwrap();
     // Widths of 8 and 12 do not go into 32 groups: no network of Stable Diffusion, which the error says of the field.
     let error = UNetConfig::from_weights(&weights, ae_unet::Family::StableDiffusion2).unwrap_err();

@@ -19,6 +19,7 @@ mod record;
 #[cfg(feature = "figures")]
 mod recorder;
 mod redraw;
+pub mod self_test;
 mod source;
 #[cfg(feature = "studio")]
 pub mod studio;

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use ae_pipeline::ModelSource;
 use ae_settings::{FileRef, Overrides};
 
 use crate::{Error, FileSearch, FoundModel, FoundSettings, read_settings};
@@ -62,10 +63,8 @@ impl Redraw {
 fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Error> {
     let Some(name) = &settings.model else { return Ok(None) };
     let files = settings.model_files.as_deref().unwrap_or_default();
-    if let Ok(found) = FoundModel::find_local(name) {
-        if matches!(found.source, ae_pipeline::ModelSource::Embedded(_)) {
-            return Ok(Some(name.clone()));
-        }
+    if FoundModel::find_local(name).is_ok_and(|found| matches!(found.source, ModelSource::Embedded(_))) {
+        return Ok(Some(name.clone()));
     }
     if let Some(revision) = &settings.revision {
         let name = name.split('@').next().unwrap_or(name);

@@ -210,11 +210,11 @@ fn what_cannot_be_drawn_again_is_named_and_nothing_is_drawn() {
     ] {
         let file = format!("{name}.png");
         picture(&place, &file, keyword, text);
-        all += &format!("{name}: {}", refused(&place, &["--from", &file]).stderr);
+        all = format!("{all}{name}: {}", refused(&place, &["--from", &file]).stderr);
     }
     std::fs::write(place.path().join("text.png"), "no picture").unwrap();
-    all += &format!("text: {}", refused(&place, &["--from", "text.png"]).stderr);
-    all += &format!("missing: {}", refused(&place, &["--from", "missing.png"]).stderr);
+    all = format!("{all}text: {}", refused(&place, &["--from", "text.png"]).stderr);
+    all = format!("{all}missing: {}", refused(&place, &["--from", "missing.png"]).stderr);
     assert_snapshot("from_refusals", &all);
 }
 

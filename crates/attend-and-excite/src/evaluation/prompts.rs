@@ -2,10 +2,14 @@ use std::fs;
 
 use ae_eval::{Prompt, PromptSet, read_prompts};
 
-use crate::error::CliError;
+use crate::Error;
 
 /// The prompts of a name or a file, at most `limit` of every set.
-pub(super) fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, CliError> {
+///
+/// # Errors
+///
+/// When it is neither a set nor a file with prompts.
+pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
     let sets: &[PromptSet] = match name {
         "paper" => &PromptSet::PAPER,
         "animals" => &[PromptSet::Animals],
@@ -15,8 +19,8 @@ pub(super) fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, C
         _ => &[],
     };
     let all = if sets.is_empty() {
-        let file = fs::read_to_string(name).map_err(|source| CliError::Prompts { name: name.to_owned(), source })?;
-        read_prompts(&file).map_err(|source| CliError::PromptFile { name: name.to_owned(), source })?
+        let file = fs::read_to_string(name).map_err(|source| Error::Prompts { name: name.to_owned(), source })?;
+        read_prompts(&file).map_err(|source| Error::PromptFile { name: name.to_owned(), source })?
     } else {
         sets.iter().flat_map(|set| set.prompts()).collect()
     };
@@ -30,7 +34,7 @@ pub(super) fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, C
 }
 
 /// Every item once, where it comes first.
-pub(super) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+pub fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut found = Vec::new();
     for item in items {
         if !found.contains(&item) {
@@ -41,7 +45,7 @@ pub(super) fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 /// At most `limit` of `count` indices, with equal distances.
-pub(super) fn evenly(count: usize, limit: usize) -> impl Iterator<Item = usize> {
+pub fn evenly(count: usize, limit: usize) -> impl Iterator<Item = usize> {
     let chosen = limit.min(count);
     (0..chosen).map(move |place| place * count / chosen)
 }

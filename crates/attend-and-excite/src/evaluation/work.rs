@@ -1,41 +1,52 @@
 use ae_eval::{Folder, Plan, Prompt, Shard};
 
-use attend_and_excite::evaluation::ArmSettings;
-
-use crate::args::EvalRunArgs;
-use crate::error::CliError;
+use super::ArmSettings;
+use crate::Error;
 
 /// Everything there is to draw.
-pub(super) struct Evaluation<'a> {
-    pub(super) args: &'a EvalRunArgs,
-    pub(super) folder: &'a Folder,
-    pub(super) arms: &'a [ArmSettings],
-    pub(super) plan: &'a Plan,
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    /// Pictures that are drawn together.
+    pub batch_size: usize,
+    /// Where they go.
+    pub folder: &'a Folder,
+    /// What is compared.
+    pub arms: &'a [ArmSettings],
+    /// All of it.
+    pub plan: &'a Plan,
 }
 
 /// Pictures that are drawn together.
-pub(super) struct Unit<'a> {
-    pub(super) arm: &'a ArmSettings,
+#[derive(Debug)]
+pub struct Unit<'a> {
+    /// Its arm.
+    pub arm: &'a ArmSettings,
     /// The place of the arm among all.
-    pub(super) arm_index: usize,
-    pub(super) prompt: &'a Prompt,
-    pub(super) seeds: Vec<u64>,
+    pub arm_index: usize,
+    /// Its prompt.
+    pub prompt: &'a Prompt,
+    /// Their seeds.
+    pub seeds: Vec<u64>,
 }
 
 impl Evaluation<'_> {
     /// What is missing, prompt by prompt, so that all arms come equally far.
-    pub(super) fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, CliError> {
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, Error> {
         let mut units = Vec::new();
         for (prompt, (arm_index, arm)) in self.places(shard) {
             let seeds = self.folder.missing(&arm.name, &prompt.text, &self.plan.seeds)?;
-            let batches = seeds.chunks(self.args.devices.batch_size.get());
+            let batches = seeds.chunks(self.batch_size);
             units.extend(batches.map(|seeds| Unit { arm, arm_index, prompt, seeds: seeds.to_vec() }));
         }
         Ok(units)
     }
 
     /// The pictures of a shard, drawn or not.
-    pub(super) fn pictures(&self, shard: Shard) -> usize {
+    pub fn pictures(&self, shard: Shard) -> usize {
         self.places(shard).count() * self.plan.seeds.len()
     }
 
