@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod channels;
 mod conv;
 mod enlarge;
 mod filter;
@@ -22,6 +23,7 @@ mod pool;
 mod product;
 mod profile;
 mod scratch;
+mod sum;
 #[cfg(test)]
 mod testing;
 mod vector;
@@ -29,6 +31,7 @@ mod winograd;
 
 pub use activation::{geglu, geglu_gradient, silu};
 pub use attention::{Attended, Attention, AttentionGradient, AttentionInputs};
+pub use channels::{join_channels, split_channels};
 pub use conv::{Conv2d, PreparedWeights};
 pub use enlarge::Enlargement;
 pub use group_norm::{GroupNorm, Statistics};
@@ -38,3 +41,4 @@ pub use linear::{WeightOrder, linear};
 pub use pictures::Pictures;
 pub use pool::in_pool;
 pub use profile::{Kernel, Profile, Work};
+pub use sum::add;

@@ -13,14 +13,16 @@ mod linear;
 mod precision;
 mod resample;
 mod resnet;
+mod shared;
 
 pub use conv::Conv2d;
 pub use geglu::geglu;
 pub use group_norm::{Activation, group_norm};
 pub use heads::{mean_over_heads, merge_heads, split_heads};
 pub use layer_norm::{LayerNorm, layer_norm};
-pub use layout::{channels_first, channels_last, repeated};
+pub use layout::{channels_first, channels_last, join_channels, repeated};
 pub use linear::linear;
 pub use precision::{attention, attention_probs};
 pub use resample::{Downsample2D, DownsamplePadding, Upsample2D};
 pub use resnet::{ResnetBlock2D, ResnetBlock2DConfig};
+pub use shared::shared;
