@@ -9,7 +9,7 @@ use crate::run::{Outcome, Place};
 use crate::snapshot::assert_snapshot;
 
 fn fixture(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(path);
+    let path = ae_tests::fixtures(path);
     path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display())).display().to_string()
 }
 
