@@ -42,7 +42,7 @@ impl HeadSum {
                             }
                         }
                         if let Some(divisor) = divisor {
-                            for out in out {
+                            for out in out.iter_mut() {
                                 *out /= divisor as f32;
                             }
                         }
