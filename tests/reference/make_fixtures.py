@@ -4,8 +4,9 @@
   pip install torch diffusers transformers accelerate safetensors pillow peft
   python tests/reference/make_fixtures.py [GROUP ...]
 
-The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus `clip`, `scheduler`, `formats`, `convenience`,
-`baselines`, `vision` and `blip`, which have scripts of their own. Without a group all are written. CASE=name limits `runs` to one
+The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus
+`clip`, `scheduler`, `formats`, `convenience`, `baselines`, `vision`, `blip` and `networks`, which have scripts of their own.
+Without a group all are written. CASE=name limits `runs` to one
 case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
 """
@@ -19,6 +20,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
 import make_reference as reference
+import packing
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURES = os.path.join(HERE, "..", "fixtures")
@@ -115,7 +117,7 @@ def script(name):
 
 GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), scheduler=script("scheduler"),
               formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
-              vision=script("vision"), blip=script("blip"))
+              vision=script("vision"), blip=script("blip"), networks=script("networks"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)
@@ -123,5 +125,7 @@ if __name__ == "__main__":
     if unknown:
         sys.exit(f"unknown group {', '.join(unknown)}: expected some of {', '.join(GROUPS)}")
     sys.argv = sys.argv[:1]
+    packing.unpack()
     for group in wanted:
         GROUPS[group]()
+    packing.pack()

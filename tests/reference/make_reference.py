@@ -7,7 +7,7 @@ so that another implementation can be compared stage by stage and run by run.
 
 A case is written as
 
-  CASE/stages.safetensors
+  CASE/stages.safetensors      of guided cases
     input_ids [2,77]           negative prompt, prompt
     text_embeddings [2,77,C]   negative prompt, prompt (last hidden state after the final layer norm)
     initial_latents [1,4,h,w]  torch.Generator("cpu").manual_seed(seed), times init_noise_sigma
@@ -17,8 +17,7 @@ A case is written as
     subject_maps [k,r,c]       after dropping tokens, scaling, softmax, reflect pad, Gaussian 3x3
     subject_max [k]            their maxima
     loss [1], gradient [1,4,h,w]  of the loss by the initial latents
-    updated_latents [1,4,h,w]  one latent step with the step size of step 0
-    final_latents [1,4,h,w], plain_final_latents   of the whole runs with and without guidance
+    final_latents [1,4,h,w]    of the whole guided run (only with keep_image)
     image [1,3,H,W]            in [0,1] before quantisation (only with keep_image)
     encoded_mean, encoded_std [1,4,h,w]  of the VAE's encoder on that image (only with keep_image)
   CASE/case.json               the arguments, the attention resolution, and per denoising step its
@@ -184,7 +183,6 @@ def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5),
     pipe.scheduler.set_timesteps(steps)
     stages.update(guidance(pipe, z, timesteps[0], stages["text_embeddings"][1:], resolution, tokens, attention_scale))
     loss, gradient = stages["loss"], stages["gradient"]
-    stages["updated_latents"] = z - scale_factor * gradient
     pipe.scheduler.set_timesteps(steps)
 
     # The whole run, recording each loss. A new step begins with the first single-image pass after a CFG pass.
@@ -224,10 +222,9 @@ def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5),
                        scale_factor=scale_factor, attn_res=resolution, generator=torch.Generator("cpu").manual_seed(seed),
                        output_type="latent").images
         pipe.unet.forward = unet_forward
-        stages["final_latents"] = latents.detach()
         image = decode(latents)
         if keep_image:
-            stages["image"] = image
+            stages["final_latents"], stages["image"] = latents, image
             with torch.no_grad():
                 distribution = pipe.vae.encode(image * 2 - 1).latent_dist
             stages["encoded_mean"], stages["encoded_std"] = distribution.mean, distribution.std
@@ -235,10 +232,10 @@ def run(out, model, prompt="a cat and a dog", negative_prompt="", tokens=(2, 5),
     plain = StableDiffusionPipeline(**{**pipe.components, "safety_checker": None}, requires_safety_checker=False)
     plain.set_progress_bar_config(disable=True)
     latents = plain(**common, generator=torch.Generator("cpu").manual_seed(seed), output_type="latent").images
-    stages["plain_final_latents"] = latents.detach()
     save(decode(latents), "plain.png")
 
-    save_file({k: v.detach().contiguous() for k, v in stages.items()}, f"{out}/stages.safetensors")
+    if guided:
+        save_file({k: v.detach().contiguous() for k, v in stages.items()}, f"{out}/stages.safetensors")
     with open(f"{out}/case.json", "w") as f:
         json.dump({"arguments": arguments, "attention_resolution": resolution, "steps": records}, f, indent=1)
     counts = [len(r["losses"]) for r in records]

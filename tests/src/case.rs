@@ -22,7 +22,8 @@ pub struct Case {
     /// Every denoising step of the guided run.
     pub steps: Vec<RecordedStep>,
     folder: PathBuf,
-    stages: Tensors,
+    /// Guided cases have them.
+    stages: Option<Tensors>,
 }
 
 /// The arguments of `make_reference.run`.
@@ -80,7 +81,7 @@ impl Case {
         let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_else(|e| panic!("{name}/{file}: {e}"));
         let File { model, arguments, attention_resolution, steps } =
             serde_json::from_slice(&read("case.json")).unwrap_or_else(|e| panic!("{name}/case.json: {e}"));
-        let stages = Tensors::read(&folder.join("stages.safetensors"));
+        let stages = arguments.guided.then(|| Tensors::read(&folder.join("stages.safetensors")));
         Self { name: name.to_owned(), model, arguments, attention_resolution, steps, folder, stages }
     }
 
@@ -100,17 +101,32 @@ impl Case {
 
     /// Whether the case recorded a stage.
     pub fn has(&self, stage: &str) -> bool {
-        self.stages.has(stage)
+        self.stages.as_ref().is_some_and(|stages| stages.has(stage))
+    }
+
+    fn stages(&self) -> &Tensors {
+        self.stages.as_ref().unwrap_or_else(|| panic!("{} is not guided", self.name))
     }
 
     /// The values and the shape of a stage, converted to f32.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such stage.
     pub fn stage(&self, stage: &str) -> (Vec<f32>, Vec<usize>) {
-        self.stages.values(stage)
+        if stage != "updated_latents" {
+            return self.stages().values(stage);
+        }
+        // One latent step with the step size of step 0, to the bit as torch computes it.
+        let (latents, shape) = self.stage("initial_latents");
+        let (gradient, step_size) = (self.values("gradient"), self.arguments.scale_factor as f32);
+        let updated = latents.iter().zip(gradient).map(|(latent, gradient)| latent - step_size * gradient);
+        (updated.collect(), shape)
     }
 
     /// A stage as a tensor.
     pub fn tensor<const D: usize>(&self, stage: &str, device: &Device) -> Tensor<D> {
-        self.stages.tensor(stage, device)
+        self.stages().tensor(stage, device)
     }
 
     /// The values of a stage.

@@ -3,15 +3,15 @@
 mod case;
 mod compare;
 mod device;
+mod fixtures;
 mod formats;
-mod paths;
 mod tensors;
 
 pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
+pub use fixtures::{fixtures, model, sprites};
 pub use formats::{Formats, Variant};
-pub use paths::{fixtures, model, sprites};
 pub use tensors::Tensors;
 
 /// Compiles the examples of the documentation.

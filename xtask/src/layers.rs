@@ -1,37 +1,92 @@
 use crate::failure::Failure;
 use crate::metadata::{Dependency, Package, packages};
 
-/// The crates from the bottom to the top. A crate may depend on crates of lower layers only.
-const LAYERS: [&[&str]; 9] = [
-    &["ae-config", "ae-settings"],
-    &["ae-checkpoint", "ae-figures", "ae-files", "ae-hub", "ae-kernels", "ae-phrases"],
-    &["ae-tensor"],
-    &["ae-clip", "ae-scheduler", "ae-unet", "ae-vae"],
-    &["ae-guidance", "ae-vision"],
-    &["ae-pipeline"],
-    &["ae-eval", "ae-server"],
-    &["attend-and-excite"],
-    &["ae-cli"],
+/// Every edge there may be: the crates from the bottom to the top, and which of those above it in this list each may use.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("ae-config", &[]),
+    ("ae-settings", &[]),
+    ("ae-files", &[]),
+    ("ae-hub", &[]),
+    ("ae-kernels", &[]),
+    ("ae-phrases", &[]),
+    ("ae-checkpoint", &["ae-config"]),
+    ("ae-figures", &["ae-settings"]),
+    ("ae-tensor", &["ae-checkpoint", "ae-config", "ae-kernels", "ae-settings"]),
+    ("ae-scheduler", &["ae-config", "ae-settings"]),
+    ("ae-clip", &["ae-checkpoint", "ae-config", "ae-tensor"]),
+    ("ae-unet", &["ae-checkpoint", "ae-config", "ae-tensor"]),
+    ("ae-vae", &["ae-checkpoint", "ae-config", "ae-tensor"]),
+    // Guidance works on any model of cross-attention, not on one U-Net.
+    ("ae-guidance", &["ae-tensor"]),
+    ("ae-vision", &["ae-checkpoint", "ae-clip", "ae-config", "ae-tensor"]),
+    (
+        "ae-pipeline",
+        &[
+            "ae-checkpoint",
+            "ae-clip",
+            "ae-config",
+            "ae-guidance",
+            "ae-phrases",
+            "ae-scheduler",
+            "ae-settings",
+            "ae-tensor",
+            "ae-unet",
+            "ae-vae",
+        ],
+    ),
+    // These know no tensors: plain data go in.
+    ("ae-eval", &["ae-figures", "ae-files"]),
+    ("ae-server", &["ae-figures", "ae-files", "ae-settings"]),
+    (
+        "attend-and-excite",
+        &[
+            "ae-checkpoint",
+            "ae-eval",
+            "ae-figures",
+            "ae-hub",
+            "ae-pipeline",
+            "ae-server",
+            "ae-settings",
+            "ae-tensor",
+            "ae-vision",
+        ],
+    ),
+    (
+        "ae-cli",
+        &[
+            "ae-checkpoint",
+            "ae-eval",
+            "ae-figures",
+            "ae-files",
+            "ae-hub",
+            "ae-pipeline",
+            "ae-server",
+            "ae-settings",
+            "ae-tensor",
+            "ae-vision",
+            "attend-and-excite",
+        ],
+    ),
 ];
+
+/// Edges of tests, examples and benchmarks beside those.
+const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[("ae-scheduler", &["ae-tensor"]), ("ae-cli", &["ae-tests"])];
 
 /// Crates that may use all others and that none may use.
 const OUTSIDE: [&str; 2] = ["ae-tests", "xtask"];
 
-/// Edges that the layers would allow, and why they must not be.
-const FORBIDDEN: [(&str, &str, &str); 1] =
-    [("ae-guidance", "ae-unet", "guidance works on any model of cross-attention, not on one U-Net")];
-
 /// The crate whose features are the backends.
 const BACKEND_CRATE: &str = "ae-tensor";
-/// The crate that chooses one.
-const EDGE: &str = "ae-cli";
+/// The crates that choose one.
+const EDGES: [&str; 2] = ["attend-and-excite", COMMAND_LINE];
+const COMMAND_LINE: &str = "ae-cli";
 /// The features, of burn and of `ae-tensor`, that bring a backend.
 const BACKENDS: [&str; 11] =
     ["cpu", "cuda", "flex", "metal", "ndarray", "remote", "rocm", "tch", "vulkan", "webgpu", "wgpu"];
 
-/// The crates that are published: all layers below the command line.
+/// The crates that are published, each after those it uses: all but the edges, which have the embedded model in them.
 pub(crate) fn library_crates() -> impl Iterator<Item = &'static str> {
-    LAYERS.into_iter().flatten().copied().filter(|name| *name != EDGE)
+    ALLOWED.iter().map(|(name, _)| *name).filter(|name| !EDGES.contains(name))
 }
 
 pub(crate) fn run() -> Result<(), Failure> {
@@ -46,48 +101,43 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 /// What a crate's manifest says against the layers.
 fn violations(package: &Package) -> Vec<String> {
-    if OUTSIDE.contains(&package.name.as_str()) {
+    let name = package.name.as_str();
+    if OUTSIDE.contains(&name) {
         return Vec::new();
     }
-    let Some(layer) = layer(&package.name) else {
-        return vec![format!("{} has no place in the layers: add it to LAYERS", package.name)];
+    let Some(allowed) = edges_of(ALLOWED, name) else {
+        return vec![format!("{name} has no place in the layers: add it to ALLOWED")];
     };
-    let edges = package.dependencies.iter().filter_map(|dependency| forbidden_edge(&package.name, layer, dependency));
+    let in_tests = edges_of(ALLOWED_IN_TESTS, name).unwrap_or_default();
+    let is_forbidden = |Dependency { name: used, kind, .. }: &&Dependency| {
+        let used = used.as_str();
+        let is_ours = OUTSIDE.contains(&used) || edges_of(ALLOWED, used).is_some();
+        is_ours && !allowed.contains(&used) && !(kind.as_deref() == Some("dev") && in_tests.contains(&used))
+    };
+    let forbidden = package.dependencies.iter().filter(is_forbidden);
+    let edges = forbidden.map(|used| format!("{name} -> {}: which is not in ALLOWED", used.name));
     edges.chain(named_backends(package)).collect()
 }
 
-fn layer(name: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.contains(&name))
-}
-
-/// Why a crate of the workspace must not be a dependency, dev-dependencies included.
-fn forbidden_edge(user: &str, user_layer: usize, dependency: &Dependency) -> Option<String> {
-    let used = dependency.name.as_str();
-    let reason = if OUTSIDE.contains(&used) {
-        "which is outside the layers"
-    } else if let Some((.., reason)) = FORBIDDEN.iter().find(|(from, to, _)| (*from, *to) == (user, used)) {
-        reason
-    } else if layer(used).is_some_and(|used_layer| used_layer >= user_layer) {
-        "which is not in a lower layer"
-    } else {
-        return None;
-    };
-    Some(format!("{user} -> {used}: {reason}"))
+fn edges_of(table: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
+    table.iter().find(|(user, _)| *user == name).map(|(_, used)| *used)
 }
 
 /// The backends a library decides on, which is for the program at the edge to do. Tests need one, so
 /// dev-dependencies may.
 fn named_backends(package: &Package) -> Vec<String> {
     let name = package.name.as_str();
-    if name == EDGE {
+    if EDGES.contains(&name) {
         return Vec::new();
     }
     let by_dependency = package
         .dependencies
         .iter()
         .filter(|dependency| dependency.kind.as_deref() != Some("dev"))
-        .flat_map(|Dependency { name: used, features, .. }| {
-            let itself = used.strip_prefix("burn-").filter(|backend| is_backend(backend));
+        .flat_map(|Dependency { name: used, features, optional, .. }| {
+            // The runtime behind one of its own features is for that crate to name.
+            let own = name == BACKEND_CRATE && *optional;
+            let itself = used.strip_prefix("burn-").filter(|backend| is_backend(backend) && !own);
             let enabled = features.iter().map(String::as_str).filter(|feature| is_backend(feature));
             itself.into_iter().chain(enabled).map(move |backend| format!("{name} names the backend {backend} ({used})"))
         });
@@ -135,30 +185,47 @@ mod tests {
     }
 
     #[test]
-    fn siblings_and_higher_layers_are_refused() {
-        for (user, used) in
-            [("ae-unet", "ae-clip"), ("ae-tensor", "ae-vae"), ("ae-pipeline", "ae-cli"), ("ae-vae", "ae-vae")]
-        {
-            assert_eq!(depends(user, used), [format!("{user} -> {used}: which is not in a lower layer")]);
+    fn the_list_goes_from_the_bottom_to_the_top() {
+        for (place, (user, used)) in ALLOWED.iter().enumerate() {
+            let below: Vec<&str> = ALLOWED[..place].iter().map(|(name, _)| *name).collect();
+            assert!(
+                used.iter().all(|used| below.contains(used)),
+                "{user} uses a crate that is not above it in the list"
+            );
+            assert!(used.is_sorted(), "{user}");
         }
-        assert_eq!(depends("ae-cli", "xtask"), ["ae-cli -> xtask: which is outside the layers"]);
+    }
+
+    #[test]
+    fn every_edge_that_is_not_listed_is_refused() {
+        for (user, used) in [
+            ("ae-unet", "ae-clip"),
+            ("ae-tensor", "ae-vae"),
+            ("ae-pipeline", "ae-cli"),
+            ("ae-vae", "ae-vae"),
+            ("ae-scheduler", "ae-tensor"),
+            ("ae-guidance", "ae-unet"),
+            ("ae-eval", "ae-pipeline"),
+            ("ae-server", "ae-tensor"),
+            ("ae-pipeline", "attend-and-excite"),
+            ("ae-cli", "xtask"),
+        ] {
+            assert_eq!(depends(user, used), [format!("{user} -> {used}: which is not in ALLOWED")]);
+        }
     }
 
     #[test]
     fn a_dev_dependency_is_an_edge_too() {
-        let json = r#"{"name": "ae-vae", "dependencies": [{"name": "ae-scheduler", "kind": "dev"}]}"#;
-        assert_eq!(check(json), ["ae-vae -> ae-scheduler: which is not in a lower layer"]);
-    }
-
-    #[test]
-    fn guidance_must_not_know_the_unet() {
-        let violations = depends("ae-guidance", "ae-unet");
-        assert!(matches!(&violations[..], [one] if one.starts_with("ae-guidance -> ae-unet: guidance works on any")));
+        let dev = |user: &str, used: &str| {
+            check(&format!(r#"{{"name": "{user}", "dependencies": [{{"name": "{used}", "kind": "dev"}}]}}"#))
+        };
+        assert_eq!(dev("ae-vae", "ae-scheduler"), ["ae-vae -> ae-scheduler: which is not in ALLOWED"]);
+        assert_eq!(dev("ae-scheduler", "ae-tensor"), [""; 0]);
     }
 
     #[test]
     fn a_crate_nobody_placed_is_refused() {
-        assert_eq!(depends("ae-new", "ae-pipeline"), ["ae-new has no place in the layers: add it to LAYERS"]);
+        assert_eq!(depends("ae-new", "ae-pipeline"), ["ae-new has no place in the layers: add it to ALLOWED"]);
     }
 
     #[test]
@@ -171,6 +238,14 @@ mod tests {
             (
                 r#"{"name": "ae-tensor", "dependencies": [{"name": "burn", "kind": null, "features": ["std", "cuda"]}]}"#,
                 "ae-tensor names the backend cuda (burn)",
+            ),
+            (
+                r#"{"name": "ae-tensor", "dependencies": [{"name": "burn-wgpu", "kind": null}]}"#,
+                "ae-tensor names the backend wgpu (burn-wgpu)",
+            ),
+            (
+                r#"{"name": "ae-vae", "dependencies": [{"name": "burn-cuda", "kind": null, "optional": true}]}"#,
+                "ae-vae names the backend cuda (burn-cuda)",
             ),
             (
                 r#"{"name": "ae-unet", "dependencies": [{"name": "burn-flex", "kind": null}]}"#,
@@ -194,7 +269,9 @@ mod tests {
         for json in [
             r#"{"name": "ae-vae", "dependencies": [{"name": "ae-tensor", "kind": "dev", "features": ["cpu"]}]}"#,
             r#"{"name": "ae-tensor", "dependencies": [], "features": {"cpu": ["burn/flex", "burn/simd"], "default": []}}"#,
+            r#"{"name": "ae-tensor", "dependencies": [{"name": "burn-wgpu", "kind": null, "optional": true}]}"#,
             r#"{"name": "ae-cli", "dependencies": [], "features": {"default": ["cpu"], "cpu": ["ae-tensor/cpu"]}}"#,
+            r#"{"name": "attend-and-excite", "dependencies": [], "features": {"default": ["cpu"], "cpu": ["ae-tensor/cpu"]}}"#,
         ] {
             assert_eq!(check(json), [""; 0]);
         }

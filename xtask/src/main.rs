@@ -8,6 +8,7 @@ mod failure;
 mod fixtures;
 mod generate;
 mod layers;
+mod lines;
 mod metadata;
 mod package;
 mod process;
@@ -37,6 +38,8 @@ enum Task {
     Check(check::Arguments),
     /// Verify that the crates depend on each other in one direction only
     Layers,
+    /// Count the lines of code of every crate, without tests, comments and blank lines
+    Lines,
     Fixtures(fixtures::Arguments),
     Bench(bench::Arguments),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
         Task::Layers => layers::run(),
+        Task::Lines => lines::run(),
         Task::Fixtures(arguments) => fixtures::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };

@@ -20,6 +20,8 @@ pub(crate) struct Dependency {
     /// `dev` or `build`; none for a normal dependency.
     pub(crate) kind: Option<String>,
     #[serde(default)]
+    pub(crate) optional: bool,
+    #[serde(default)]
     pub(crate) features: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use ae_eval::{FolderError, PromptFileError, ReportError, ScoringError, ShardEnvironmentError};
+use ae_eval::{FolderError, ReportError, ScoringError, ShardEnvironmentError};
 use ae_hub::HubError;
 use ae_pipeline::{LoadError, PipelineError};
 use ae_settings::SettingsError;
@@ -26,12 +26,6 @@ pub(crate) enum CliError {
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error(
-        "--prompts '{name}' is no set (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {source}"
-    )]
-    Prompts { name: String, source: io::Error },
-    #[error("--prompts '{name}': {source}")]
-    PromptFile { name: String, source: PromptFileError },
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error("{failed} of {pictures} picture(s) could not be drawn; the first: {first}")]

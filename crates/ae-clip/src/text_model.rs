@@ -322,6 +322,20 @@ mod tests {
         assert_ne!(skipped, model.encode(&[[1, 2, 3]]).unwrap().into_data());
     }
 
+    /// With gamma 1 and beta 0, the norm of a row is `(x - mean) / sqrt(variance + epsilon)`.
+    #[test]
+    fn the_norms_have_the_epsilon_of_the_config() {
+        let json = r#"{"vocab_size": 11, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 5, "layer_norm_eps": 0.25}"#;
+        let model = ClipTextModel::new(&ClipTextModelConfig::from_json(json).unwrap(), &Device::flex());
+        let input_ids = model.input_ids(&[[1, 2, 3]]).unwrap();
+        let states = model.encoder.forward(model.embeddings.forward(input_ids), 1);
+        let centred = states.clone() - states.mean_dim(2);
+        let expected = centred.clone() / (centred.square().mean_dim(2) + 0.25).sqrt();
+        let tolerance = burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6);
+        model.encode(&[[1, 2, 3]]).unwrap().into_data().assert_approx_eq(&expected.into_data(), tolerance);
+    }
+
     #[test]
     fn a_clip_skip_that_leaves_no_layer_is_refused() {
         for clip_skip in [2, usize::MAX] {

@@ -1,4 +1,6 @@
-//! The evaluation of text-to-image methods: prompts, a folder of pictures, scores, statistics and a report.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! A [`Plan`] says which [`Arm`]s (methods, or one method with different settings) draw which [`Prompt`]s with which seeds.
 //! [`PromptSet`] is the benchmark of the Attend-and-Excite paper, [`read_prompts`] any other. A [`Folder`] holds the pictures, whole
@@ -36,8 +38,3 @@ pub use statistics::{
     Changes, Comparison, Estimate, FLIPS, Interval, LEVEL, PromptValues, RESAMPLES, SEED, Statistics, mcnemar_p,
     sign_flip_p,
 };
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -1,4 +1,6 @@
-//! What an Attend-and-Excite run looks like: attention maps as heat maps, figures, loss charts, animations and reports.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! An [`Explanation`] is one seed: its picture, its tokens and subjects, and of every denoising step the cross-attention maps, the
 //! losses and a preview. It becomes
@@ -48,8 +50,3 @@ pub use token_maps::TokenMaps;
 
 #[cfg(test)]
 mod testing;
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod name;
+pub mod png_chunks;
 mod whole;
 
 pub use name::{folder_name, is_former_name};

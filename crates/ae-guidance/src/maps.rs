@@ -1,3 +1,4 @@
+use ae_tensor::nn::mean_over_heads;
 use burn::tensor::Tensor;
 
 /// Attention layers whose probabilities an objective reads.
@@ -56,8 +57,7 @@ impl MapSet {
 ///
 /// Without a layer, or when the layers' patches are not `rows * cols`.
 pub fn aggregate_attention(layers: Vec<Tensor<4>>, [rows, cols]: [usize; 2]) -> Tensor<4> {
-    let probs =
-        if let [_] = &layers[..] { layers.into_iter().next().expect("one layer") } else { Tensor::cat(layers, 1) };
-    let [batch, _, _, tokens] = probs.dims();
-    probs.mean_dim(1).reshape([batch, rows, cols, tokens])
+    let mean = mean_over_heads(layers);
+    let [batch, _, tokens] = mean.dims();
+    mean.reshape([batch, rows, cols, tokens])
 }

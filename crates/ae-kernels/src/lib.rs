@@ -6,11 +6,13 @@
 
 mod activation;
 mod attention;
+mod channels;
 mod conv;
 mod enlarge;
 mod filter;
 mod functions;
 mod group_norm;
+mod heads;
 mod layer_norm;
 mod linear;
 mod multiply;
@@ -21,6 +23,7 @@ mod pool;
 mod product;
 mod profile;
 mod scratch;
+mod sum;
 #[cfg(test)]
 mod testing;
 mod vector;
@@ -28,11 +31,14 @@ mod winograd;
 
 pub use activation::{geglu, geglu_gradient, silu};
 pub use attention::{Attended, Attention, AttentionGradient, AttentionInputs};
+pub use channels::{join_channels, split_channels};
 pub use conv::{Conv2d, PreparedWeights};
 pub use enlarge::Enlargement;
 pub use group_norm::{GroupNorm, Statistics};
+pub use heads::HeadSum;
 pub use layer_norm::{layer_norm, layer_norm_gradient};
 pub use linear::{WeightOrder, linear};
 pub use pictures::Pictures;
 pub use pool::in_pool;
 pub use profile::{Kernel, Profile, Work};
+pub use sum::add;

@@ -1,7 +1,7 @@
 //! Puts a subject into a box: patches outside of it do not attend to its token.
 //!
 //! ```sh
-//! cargo run --release -p ae-pipeline --example box_mask -- FOLDER "a cat" cat 0,0,64,64 7
+//! cargo run --release -p ae-pipeline --example box_mask -- FOLDER "a cat" cat 64,64,128,128 7
 //! ```
 //!
 //! The box is left, top, right and bottom in pixels. The picture in the folder (by default that for temporary files) shows
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let prompt = arguments.next().unwrap_or_else(|| "a cat".to_owned());
     let subject = arguments.next().unwrap_or_else(|| "cat".to_owned());
-    let bounds = arguments.next().unwrap_or_else(|| "0,0,64,64".to_owned());
+    let bounds = arguments.next().unwrap_or_else(|| "64,64,128,128".to_owned());
     let bounds = bounds.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
     let bounds: [u32; 4] = bounds.try_into().map_err(|_| "expected a box as left,top,right,bottom")?;
     let seed = arguments.next().map_or(Ok(7), |seed| seed.parse())?;

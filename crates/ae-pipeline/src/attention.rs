@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use ae_guidance::{AttentionModel, Layers, MapKind, MapSet, aggregate_attention};
+use ae_tensor::nn::shared;
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
@@ -141,7 +142,8 @@ impl AttentionProcessor for Collector<'_> {
     }
 
     fn process(&mut self, site: &AttentionSite, probs: Tensor<4>) -> ControlFlow<Infallible, Tensor<4>> {
-        self.keep(site, &probs);
+        let [kept, probs] = shared(probs);
+        self.keep(site, &kept);
         ControlFlow::Continue(probs)
     }
 }
@@ -157,7 +159,8 @@ impl AttentionProcessor for Last<'_> {
     }
 
     fn process(&mut self, site: &AttentionSite, probs: Tensor<4>) -> ControlFlow<(), Tensor<4>> {
-        self.0.keep(site, &probs);
+        let [kept, probs] = shared(probs);
+        self.0.keep(site, &kept);
         let is_whole = self.0.sets.iter().zip(&self.0.maps).all(|(set, maps)| set.sites.len() == maps.len());
         if is_whole { ControlFlow::Break(()) } else { ControlFlow::Continue(probs) }
     }
@@ -170,7 +173,7 @@ mod tests {
     use super::*;
 
     fn found(set: &MapSet) -> Result<(usize, [usize; 2]), String> {
-        let config = UNetConfig::from_json("{}").expect("Stable Diffusion 1");
+        let config = UNetConfig::stable_diffusion_1();
         let layers = AttentionLayers::find(&config.attention_sites([64, 64]), set);
         layers.map(|layers| (layers.sites.len(), layers.resolution)).map_err(|error| error.to_string())
     }

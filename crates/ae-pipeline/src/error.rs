@@ -32,7 +32,7 @@ pub enum LoadError {
         file: String,
     },
     /// A single file without its autoencoder.
-    #[error("'{model}' holds no autoencoder (VAE); name one with --vae")]
+    #[error("'{model}' holds no autoencoder (VAE); give one beside it")]
     NoVae {
         /// The file.
         model: String,

@@ -44,8 +44,8 @@ pub enum Event<'a> {
         /// The latents after the step, `[pictures, channels, rows, cols]`;
         /// [`Pipeline::decode`](crate::Pipeline::decode) makes pictures of them.
         latents: &'a Tensor<4>,
-        /// The gradient of each picture's loss by the U-Net's input, of the same shape, as the step's last latent update used it; none at a step
-        /// without one.
+        /// The gradient of each picture's loss by the U-Net's input, of the same shape, as the step's last latent update used
+        /// it; none at a step without one.
         gradient: Option<&'a Tensor<4>>,
     },
 }

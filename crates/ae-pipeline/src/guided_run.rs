@@ -28,6 +28,12 @@ impl GuidedRun {
         let settings = &request.settings;
         let paper;
         let (inputs, factory): (ObjectiveInputs, &dyn ObjectiveFactory) = match &request.objective {
+            Some(_) if settings.method == Method::ComposableDiffusion => {
+                let expected =
+                    "another with an objective of one's own: it never reads the prompt as a whole".to_owned();
+                let value = settings.method.name().to_owned();
+                return Err(PipelineError::Option { option: "method", value, expected });
+            }
             Some(own) => (own.inputs.clone(), own.factory.as_ref()),
             None if settings.method == Method::AttendAndExcite => {
                 paper = Paper(settings);

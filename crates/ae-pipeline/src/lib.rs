@@ -1,22 +1,10 @@
-//! From a prompt to pictures in which every subject appears: Attend-and-Excite on a Stable Diffusion
-//! model: a folder in diffusers' layout, or a single file in the original one.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! A [`Pipeline`] is loaded from a [`ModelSource`]. A [`Request`] says what to draw, with the model's
 //! own defaults; [`Pipeline::generate`] draws it, tells an observer of every [`Event`] on the way, and
 //! returns the pictures with the whole [`Trace`].
-//!
-//! ```no_run
-//! use std::ops::ControlFlow;
-//!
-//! use ae_pipeline::{DeviceSpec, FloatType, ModelSource, Pipeline};
-//!
-//! let device = DeviceSpec::CPU.open()?;
-//! let pipeline = Pipeline::load(&ModelSource::folder("stable-diffusion-v1-4"), FloatType::F32, &device)?;
-//! let request = pipeline.request("a cat and a dog");
-//! let output = pipeline.generate(&request, &mut |_event| ControlFlow::Continue(()))?;
-//! output.pictures[0].image.save("cat-and-dog.png")?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod additions;
 mod attention;
@@ -87,8 +75,3 @@ pub use ae_settings::{
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -30,7 +30,7 @@ impl Pipeline {
         }
         let prefer_half = dtype != FloatType::F32;
         let files = open_model(source, prefer_half, prediction_type)?;
-        let (text_encoders, unet) = (files.text_encoders()?, files.unet()?);
+        let (unet, text_encoders) = (files.unet()?, files.text_encoders()?);
         let vae = vae.map_or_else(|| files.vae(), |path: PathBuf| open_vae(&path, prefer_half))?;
         check_fit(source, &unet.config, &text_encoders, &vae.config)?;
         let (scheduler, defaults) = (files.scheduler()?.for_latent_diffusion(), files.defaults()?);

@@ -74,7 +74,7 @@ impl Pipeline {
         settings.height = Some(latent_size[0] * scale);
         settings.width = Some(latent_size[1] * scale);
         settings.scheduler = Some(kind);
-        if choice == SubjectChoice::Auto && guided.is_some() {
+        if choice == SubjectChoice::Auto && guided.is_some() && !subjects.is_empty() {
             name_subjects(&mut settings, prompt, &subjects);
         }
         if let Some(phrases) = texts.phrases() {

@@ -23,7 +23,8 @@ pub struct Request {
     pub init_image: Option<RgbImage>,
     /// Initial latents to start from instead of the noise of the seeds.
     pub latents: Option<InitialLatents>,
-    /// An objective of the caller's own, which guides instead of [`Settings::method`].
+    /// An objective of the caller's own, which guides instead of [`Settings::method`]. Settings cannot hold it: those of such a
+    /// picture do not draw it again.
     pub objective: Option<OwnObjective>,
     /// Show the observer the attention maps of every step ([`Event::Denoised`](crate::Event::Denoised)).
     pub attention_maps: bool,

@@ -99,7 +99,7 @@ fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, 
     }
     let notice = format!(
         "'{}' does not say what its U-Net predicts; v_prediction is assumed, as in Stable Diffusion 2.1 for 768 pixels. \
-         If the pictures are noise, use --prediction-type epsilon",
+         If the images are noise, set the prediction type to epsilon",
         path.display()
     );
     (PredictionType::VPrediction, Some(notice))

@@ -41,7 +41,7 @@ use crate::{Event, LayerChoice, Pipeline, PipelineError, Prepared, Processor};
 /// | --- | --- | --- |
 /// | `latents.initial` | picture, channel, row, column | noise that the run starts from, before it is multiplied by `init_noise_sigma` |
 /// | `latents.step.007` | the same | latents after the step |
-/// | `gradient.step.007` | the same | gradient of the loss by the U-Net's input, that the step's last latent update used; only at steps with one |
+/// | `gradient.step.007` | the same | gradient of the loss by the U-Net's input, as the step's last latent update used it; only at steps with one |
 /// | `attention.step.007.LAYER` | text and picture, head, query, key | probabilities of a chosen layer in the step's noise prediction |
 ///
 /// The first axis of an attention has the pictures with the negative prompt, then with the prompt (or its parts); in a

@@ -318,7 +318,7 @@ mod tests {
             (r#"{"beta_end": null}"#, "beta_end"),
             (r#"{"num_train_timesteps": 0}"#, "num_train_timesteps"),
             (r#"{"num_train_timesteps": 1000000000000}"#, "num_train_timesteps"),
-            (r#"{"num_train_timesteps": 1e3}"#, "num_train_timesteps"),
+            (r#"{"num_train_timesteps": 1000.5}"#, "num_train_timesteps"),
             (r#"{"steps_offset": -1}"#, "steps_offset"),
             (r#"{"prediction_type": "flow_prediction"}"#, "prediction_type"),
             (r#"{"timestep_spacing": null}"#, "timestep_spacing"),

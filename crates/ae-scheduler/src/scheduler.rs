@@ -97,7 +97,8 @@ mod tests {
     /// Every sampler, and with Karras' noise levels those that have them.
     fn samplers() -> Vec<(SchedulerKind, SchedulerConfig)> {
         let json = r#"{"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
-                       "timestep_spacing": "leading", "steps_offset": 1, "clip_sample": false}"#;
+                       "timestep_spacing": "leading", "steps_offset": 1, "clip_sample": false,
+                       "skip_prk_steps": true}"#;
         let config = SchedulerConfig::from_json(json).expect("a valid config");
         let configs = [config.clone(), config.with_sigmas(ae_settings::SigmaSpacing::Karras)];
         let all = SchedulerKind::ALL.iter().flat_map(|kind| configs.clone().map(|config| (kind, config)));

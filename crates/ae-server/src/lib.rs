@@ -1,4 +1,6 @@
-//! Attend-and-Excite in the browser: a REST API with a queue and a gallery, and the studio, a page on top of it.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! The crate knows no model. A program gives [`Server::bind`] an [`Engine`] that draws; the server queues what clients ask for,
 //! lets the engine draw it one job after the other, tells who listens of every step, and keeps the pictures in a folder.
@@ -44,8 +46,3 @@ pub use error::ServerError;
 pub use limits::Limits;
 pub use request::GenerateRequest;
 pub use server::{Server, Stopper};
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -1,5 +1,6 @@
 use std::io::{BufRead, Seek};
 
+use ae_files::png_chunks::TextChunks;
 use serde_json::Value;
 
 /// What a picture says of itself.
@@ -24,11 +25,8 @@ pub(crate) enum PictureError {
 
 /// Reads the head of a PNG file, without its pixels.
 pub(crate) fn read_settings(file: impl BufRead + Seek) -> Result<PictureInfo, PictureError> {
-    // A text that unpacks to more than this is no settings of ours.
-    let limits = png::Limits { bytes: 16 << 20 };
-    let reader = png::Decoder::new_with_limits(file, limits).read_info()?;
-    let info = reader.info();
-    let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == "settings").ok_or(PictureError::NoSettings)?;
-    let settings = serde_json::from_str(&chunk.get_text()?)?;
-    Ok(PictureInfo { width: info.width, height: info.height, settings })
+    let mut chunks = TextChunks::open(file)?;
+    let [width, height] = chunks.size();
+    let settings = chunks.get("settings")?.ok_or(PictureError::NoSettings)?;
+    Ok(PictureInfo { width, height, settings: serde_json::from_str(&settings)? })
 }

@@ -6,7 +6,7 @@
 //! Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 3, Size: 512x512, Model hash: 6ce0161689
 //! ```
 //!
-//! [`write`] makes the text of a picture, [`read`] reads the text of any picture. What that program's keys cannot say stands
+//! [`write()`] makes the text of a picture, [`read`] reads the text of any picture. What that program's keys cannot say stands
 //! in a key of its own, [`OWN_KEY`], as JSON.
 //!
 //! The format is that of `create_infotext` (`modules/processing.py`) and `parse_generation_parameters`

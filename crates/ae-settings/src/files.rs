@@ -58,6 +58,13 @@ pub struct LoraRef {
     pub strength: f64,
 }
 
+impl LoraRef {
+    /// Its file.
+    pub fn file(&self) -> FileRef {
+        FileRef { name: self.name.clone(), sha256: self.sha256.clone() }
+    }
+}
+
 const fn full_strength() -> f64 {
     1.0
 }
@@ -95,6 +102,13 @@ pub struct EmbeddingRef {
     /// The token; by default the one that the file names, or the name of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+}
+
+impl EmbeddingRef {
+    /// Its file.
+    pub fn file(&self) -> FileRef {
+        FileRef { name: self.name.clone(), sha256: self.sha256.clone() }
+    }
 }
 
 impl fmt::Display for EmbeddingRef {

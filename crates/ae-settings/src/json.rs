@@ -77,9 +77,10 @@ impl Settings {
     ///
     /// [`SettingsError::Value`] names the first option outside its range.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let all = object(self);
-        checked(&all, "", Self::OPTIONS)?;
-        checked(&object(&self.attend_and_excite), "attend_and_excite.", AttendAndExcite::OPTIONS).map(drop)
+        let paper = Self::default();
+        check(&object(self), &object(&paper), "", Self::OPTIONS)?;
+        let (own, paper) = (object(&self.attend_and_excite), object(&paper.attend_and_excite));
+        check(&own, &paper, "attend_and_excite.", AttendAndExcite::OPTIONS)
     }
 
     /// As JSON, without what is none.
@@ -133,6 +134,22 @@ fn checked(
         checked.insert(name.clone(), value.clone());
     }
     Ok(checked)
+}
+
+/// Checks every value. JSON has no number that is not finite: it is null, where the default is none.
+fn check(
+    all: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    prefix: &str,
+    options: &[OptionInfo],
+) -> Result<(), SettingsError> {
+    let is_lost =
+        |(name, value): &(&String, &Value)| value.is_null() && defaults.get(*name).is_some_and(|own| !own.is_null());
+    if let Some((name, _)) = all.iter().find(is_lost) {
+        let (field, value) = (format!("{prefix}{name}"), "not finite".to_owned());
+        return Err(SettingsError::Value { field, value, expected: "expected a finite number".to_owned() });
+    }
+    checked(all, prefix, options).map(drop)
 }
 
 fn wrong(field: &str, value: &Value, expected: String) -> SettingsError {

@@ -114,7 +114,7 @@ pub(crate) use option_value;
 option_value!(String, Kind::Text, |text: &str| Ok(text.to_owned()));
 option_value!(usize, Kind::Whole, |text: &str| number(text, "a whole number"));
 option_value!(u64, Kind::Whole, |text: &str| number(text, "a whole number"));
-option_value!(f64, Kind::Number, |text: &str| number(text, "a number"));
+option_value!(f64, Kind::Number, |text: &str| finite(text, "a finite number"));
 option_value!(bool, Kind::Switch, |text: &str| number(text, "true or false"));
 option_value!((f64, f64), Kind::Pair, pair);
 option_value!(Vec<String>, Kind::Words, |text: &str| Ok(text.split(',').map(|word| word.trim().to_owned()).collect()));
@@ -128,10 +128,15 @@ fn number<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String>
     text.trim().parse().map_err(|_| format!("expected {expected}"))
 }
 
+fn finite(text: &str, expected: &str) -> Result<f64, String> {
+    let value: f64 = number(text, expected)?;
+    if value.is_finite() { Ok(value) } else { Err(format!("expected {expected}")) }
+}
+
 fn pair(text: &str) -> Result<(f64, f64), String> {
     let expected = "two numbers like 1.0,0.5";
     let (from, to) = text.split_once(',').ok_or_else(|| format!("expected {expected}"))?;
-    Ok((number(from, expected)?, number(to, expected)?))
+    Ok((finite(from, expected)?, finite(to, expected)?))
 }
 
 fn resolution(text: &str) -> Result<[usize; 2], String> {

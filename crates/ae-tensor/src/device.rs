@@ -1,5 +1,7 @@
 //! Devices: as people write them, opened, and described.
 
+#[cfg(feature = "gpu")]
+mod adapter;
 mod backend;
 mod compute;
 mod error;

@@ -56,7 +56,7 @@ mod tests {
         for kind in [NoiseKind::TorchCpu, NoiseKind::TorchCuda] {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        assert!("numpy".parse::<NoiseKind>().unwrap_err().to_string().contains("'numpy'"));
+        assert!("numpy".parse::<NoiseKind>().unwrap_err().to_string().contains("`numpy`"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 pub enum ComputeError {
     /// The device has no room for what was asked of it.
     #[error(
-        "the device ran out of memory ({reason}); try a smaller picture, --dtype f16, --low-memory or another --device"
+        "the device ran out of memory ({reason}); try a smaller image, half precision, networks loaded only while they work, or another device"
     )]
     OutOfMemory {
         /// What the driver said.

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{attention, attention_probs, linear, merge_heads, split_heads};
+use ae_tensor::nn::{attention, attention_probs, linear, merge_heads, shared, split_heads};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -46,15 +46,16 @@ impl Attention {
     /// - residual and output: the same, or a break where the processor ended the pass
     pub(crate) fn to_itself<B>(
         &self,
-        normed: &Tensor<3>,
+        normed: Tensor<3>,
         residual: Tensor<3>,
         site: &AttentionSite,
         processor: &mut dyn AttentionProcessor<Break = B>,
     ) -> ControlFlow<B, Tensor<3>> {
-        let key = linear(&self.to_k, normed.clone(), None);
+        let [for_query, for_key, for_value] = shared(normed);
+        let key = linear(&self.to_k, for_key, None);
         // The values are formed after the processor returns: a pass that ends here does not need them.
-        let value = || linear(&self.to_v, normed.clone(), None);
-        self.attend(normed.clone(), &key, &value, residual, site, processor)
+        let value = || linear(&self.to_v, for_value.clone(), None);
+        self.attend(for_query, &key, &value, residual, site, processor)
     }
 
     /// Attention to the text.

@@ -333,26 +333,24 @@ mod tests {
         assert!((automatic - finite).abs() < 0.01 * finite.abs(), "{automatic} against {finite}");
     }
 
-    /// The sharpened probabilities p^2 / sum(p^2) everywhere.
+    /// Probabilities a hundred times as far from their mean: random weights attend almost evenly.
     #[test]
     fn the_gradient_flows_through_a_change() {
         let unet = unet();
         let (text, weights, direction) = (text(&unet), random([2, 4, 8, 8], 6), random([1, 4, 8, 8], 7));
         let loss = |latents: Tensor<4>, is_tracked: bool| {
-            let mut sharpen = Change(
-                |_: &_| true,
-                |_: &_, probs: Tensor<4>| {
-                    let probs = if is_tracked { probs } else { probs.detach() };
-                    let squares = probs.clone() * probs;
-                    squares.clone() / squares.sum_dim(3)
-                },
-            );
-            (unet.forward_with(latents, TIMESTEP, &text, &mut sharpen) * weights.clone()).sum()
+            let sharpen = |_: &_, probs: Tensor<4>| {
+                let probs = if is_tracked { probs } else { probs.detach() };
+                let mean = probs.clone().mean_dim(3);
+                mean.clone() + (probs - mean) * 100.0
+            };
+            let output = unet.forward_with(latents, TIMESTEP, &text, &mut Change(|_: &_| true, sharpen));
+            (output * weights.clone()).sum()
         };
         assert_derivatives_agree(derivatives(|latents| loss(latents, true), &latents(), &direction));
         // A change that holds the gradient back is seen: the test looks at what flows through the probabilities.
         let [automatic, finite] = derivatives(|latents| loss(latents, false), &latents(), &direction);
-        assert!((automatic - finite).abs() > 0.02 * finite.abs(), "{automatic} against {finite}");
+        assert!((automatic - finite).abs() > 0.05 * finite.abs(), "{automatic} against {finite}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{Activation, Conv2d, LayerNorm, group_norm, layer_norm, linear, repeated};
+use ae_tensor::nn::{Activation, Conv2d, LayerNorm, group_norm, layer_norm, linear, repeated, shared};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -115,7 +115,8 @@ impl Transformer2DModel {
         let to_patches = |map: Tensor<4>| map.reshape([pictures, rows * columns, channels]);
         let to_map = |patches: Tensor<3>| patches.reshape([batch, rows, columns, channels]);
 
-        let residual = repeated(hidden_states.clone(), batch);
+        let [residual, hidden_states] = shared(hidden_states);
+        let residual = repeated(residual, batch);
         let normed = group_norm(&self.norm, hidden_states, Activation::None);
         let mut patches = match &self.proj_in {
             Projection::Conv(conv) => to_patches(conv.forward(normed)),
@@ -168,13 +169,14 @@ impl BasicTransformerBlock {
         site: impl Fn(AttentionKind) -> AttentionSite,
         processor: &mut dyn AttentionProcessor<Break = B>,
     ) -> ControlFlow<B, Tensor<3>> {
-        let normed = layer_norm(&self.norm1, hidden_states.clone());
-        let hidden_states =
-            self.attn1.to_itself(&normed, hidden_states, &site(AttentionKind::SelfAttention), processor)?;
-        let hidden_states = repeated(hidden_states, text.key.dims()[0]);
-        let normed = layer_norm(&self.norm2, hidden_states.clone());
-        let hidden_states = self.attn2.to_text(normed, text, hidden_states, &site(AttentionKind::Cross), processor)?;
-        let normed = layer_norm(&self.norm3, hidden_states.clone());
-        ControlFlow::Continue(self.ff.forward(normed, hidden_states))
+        let [residual, hidden_states] = shared(hidden_states);
+        let normed = layer_norm(&self.norm1, hidden_states);
+        let hidden_states = self.attn1.to_itself(normed, residual, &site(AttentionKind::SelfAttention), processor)?;
+        let [residual, hidden_states] = shared(repeated(hidden_states, text.key.dims()[0]));
+        let normed = layer_norm(&self.norm2, hidden_states);
+        let hidden_states = self.attn2.to_text(normed, text, residual, &site(AttentionKind::Cross), processor)?;
+        let [residual, hidden_states] = shared(hidden_states);
+        let normed = layer_norm(&self.norm3, hidden_states);
+        ControlFlow::Continue(self.ff.forward(normed, residual))
     }
 }

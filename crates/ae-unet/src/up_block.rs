@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{ResnetBlock2D, Upsample2D, repeated};
+use ae_tensor::nn::{ResnetBlock2D, Upsample2D, join_channels, repeated};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -43,7 +43,7 @@ impl UpBlock2D {
             let skip = skips.pop().expect("the config check pairs every up layer with a skip");
             // What comes from before the first text is there once for all texts.
             let skip = repeated(skip, hidden_states.dims()[0]);
-            hidden_states = resnet.forward(Tensor::cat(vec![hidden_states, skip], 3), Some(temb));
+            hidden_states = resnet.forward(join_channels(hidden_states, skip), Some(temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place: Place::Up, block, layer };
                 hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;

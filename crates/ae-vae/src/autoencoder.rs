@@ -23,7 +23,7 @@ const RULES: KeyRules = KeyRules {
 
 /// Stable Diffusion's autoencoder (diffusers' `models/autoencoders/autoencoder_kl.py`).
 ///
-/// Pictures and latents are single precision whatever the type of the weights.
+/// Images and latents are single precision whatever the type of the weights.
 #[derive(Module, Debug)]
 pub struct AutoencoderKL {
     encoder: Encoder,
@@ -35,7 +35,7 @@ pub struct AutoencoderKL {
     scale: usize,
 }
 
-/// The latents of a picture as the encoder gives them: a normal distribution for every value.
+/// The latents of an image as the encoder gives them: a normal distribution for every value.
 #[derive(Clone, Debug)]
 pub struct LatentDistribution {
     /// `[batch, latent_channels, rows, cols]`, in the scale of the sampler
@@ -92,7 +92,7 @@ impl AutoencoderKL {
         Self::load(&config, &weights, dtype, device)
     }
 
-    /// Latents of a picture.
+    /// Latents of an image.
     ///
     /// # Shapes
     /// - image: `[batch, 3, height, width]`, in -1 .. 1, sides a multiple of [`VaeConfig::scale`]
@@ -114,7 +114,7 @@ impl AutoencoderKL {
         }
     }
 
-    /// The picture of latents as the sampler leaves them.
+    /// The image of latents as the sampler leaves them.
     ///
     /// # Shapes
     /// - latents: `[batch, latent_channels, rows, cols]`

@@ -7,7 +7,7 @@ use crate::VaeConfig;
 use crate::config::NORM_EPS;
 use crate::mid_block::MidBlock2D;
 
-/// From latents to a picture (diffusers' `models/autoencoders/vae.py`, `Decoder`).
+/// From latents to an image (diffusers' `models/autoencoders/vae.py`, `Decoder`).
 #[derive(Module, Debug)]
 pub(crate) struct Decoder {
     conv_in: Conv2d,

@@ -7,7 +7,7 @@ use crate::VaeConfig;
 use crate::config::NORM_EPS;
 use crate::mid_block::MidBlock2D;
 
-/// From a picture to the mean and log-variance of its latents
+/// From an image to the mean and log-variance of its latents
 /// (diffusers' `models/autoencoders/vae.py`, `Encoder`).
 #[derive(Module, Debug)]
 pub(crate) struct Encoder {

@@ -1,7 +1,9 @@
-//! Stable Diffusion's variational autoencoder, diffusers' `AutoencoderKL`: between pictures and latents.
+#![doc = include_str!("../README.md")]
 //!
-//! The model is built from a diffusers `config.json` ([`VaeConfig`]) and mirrors diffusers' parameter
-//! names; the attention names of checkpoints older than diffusers 0.18 are mapped.
+//! # Where to begin
+//!
+//! [`AutoencoderKL::from_folder`] loads a folder; [`VaeConfig`] is its `config.json`. [`AutoencoderKL::decode_tiled`] decodes large
+//! latents in bounded memory.
 
 mod attention;
 mod autoencoder;
@@ -12,11 +14,7 @@ mod mid_block;
 mod tiling;
 
 pub use ae_config::ConfigError;
+pub use ae_tensor::{Checkpoint, CheckpointError, DeviceSpec, FloatType};
 pub use autoencoder::{AutoencoderKL, LatentDistribution};
 pub use config::VaeConfig;
 pub use tiling::VaeTiling;
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

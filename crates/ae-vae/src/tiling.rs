@@ -21,9 +21,9 @@ impl Default for VaeTiling {
 }
 
 impl AutoencoderKL {
-    /// As [`decode`](Self::decode), in overlapping tiles: the memory does not grow with the picture.
+    /// As [`decode`](Self::decode), in overlapping tiles: the memory does not grow with the image.
     ///
-    /// Every tile is normalised by itself, so that the picture differs a little from the one decoded whole
+    /// Every tile is normalised by itself, so that the image differs a little from the one decoded whole
     /// (diffusers' `tiled_decode`).
     ///
     /// # Shapes

@@ -1,5 +1,6 @@
-//! Models that look at pictures: CLIP's image and text features, the BLIP captioner, and the scores that the
-//! Attend-and-Excite paper makes of them.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to begin
 //!
 //! - [`ClipModel`] is transformers' `CLIPModel` with its processors, from a folder as published on Hugging Face.
 //! - [`ClipScorer`] makes the paper's scores of its features: full-prompt, minimum-object and text-text similarity.
@@ -17,6 +18,7 @@ mod templates;
 mod vision_config;
 
 pub use ae_config::ConfigError;
+pub use ae_tensor::{Checkpoint, CheckpointError, DeviceSpec, FloatType};
 pub use blip::{
     BeamScoring, BertTokenizer, BertTokenizerError, Blip, BlipConfig, BlipTextConfig, CaptionError, CaptionOptions,
     Captioner, CaptionerError, GenerationOptions, OptionsError,
@@ -27,8 +29,3 @@ pub use image_processor::{ImageProcessor, ImageProcessorError};
 pub use scorer::ClipScorer;
 pub use templates::IMAGENET_TEMPLATES;
 pub use vision_config::VisionConfig;
-
-/// Compiles the example of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

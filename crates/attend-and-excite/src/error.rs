@@ -58,6 +58,30 @@ pub enum Error {
     /// A thread that cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Prompts that are neither a set nor a file.
+    #[cfg(feature = "eval")]
+    #[error(
+        "'{name}' is not a set of prompts (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {source}"
+    )]
+    Prompts {
+        /// The name.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file of prompts that cannot be used.
+    #[cfg(feature = "eval")]
+    #[error("the prompts '{name}': {source}")]
+    PromptFile {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: ae_eval::PromptFileError,
+    },
+    /// The folder of an evaluation.
+    #[cfg(feature = "eval")]
+    #[error(transparent)]
+    Folder(#[from] ae_eval::FolderError),
     /// A scorer that cannot be loaded.
     #[cfg(feature = "eval")]
     #[error("cannot score: {0}")]

@@ -188,12 +188,7 @@ fn read_entry(place: &Path) -> Option<Entry> {
 }
 
 fn write_entry(place: &Path, entry: &Entry) -> io::Result<()> {
-    let folder = place.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&file, entry)?;
-    file.persist(place)?;
-    Ok(())
+    ae_files::write_file(place, |file| Ok(serde_json::to_writer(file, entry)?))
 }
 
 fn hash(mut file: impl Read) -> io::Result<String> {

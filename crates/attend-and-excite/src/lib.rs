@@ -13,17 +13,18 @@ mod file_search;
 mod image_file;
 mod loaded;
 mod picture_settings;
-pub mod png_chunks;
 mod pool;
 mod prompt;
 mod record;
 #[cfg(feature = "figures")]
 mod recorder;
 mod redraw;
+pub mod self_test;
 mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
 
+pub use ae_files::png_chunks;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
@@ -47,3 +48,8 @@ pub use ae_settings::{self, Overrides, Settings};
 pub use ae_tensor::{self, DeviceSpec};
 pub use burn;
 pub use image;
+
+/// Compiles the example of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;

@@ -112,7 +112,7 @@ impl Record {
         // In the order in which `complete` takes them.
         paths.extend(settings.loras.iter().map(|lora| PathBuf::from(&lora.name)));
         paths.extend(settings.embeddings.iter().map(|embedding| PathBuf::from(&embedding.name)));
-        paths.extend(settings.vae.iter().flat_map(|_| pipeline.vae_files().first().cloned()));
+        paths.extend(settings.vae.iter().filter_map(|_| pipeline.vae_files().first().cloned()));
         for name in loaded.loras.iter_mut().flatten().map(|lora| &mut lora.name) {
             *name = base_name(name);
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ae_settings::a1111::{self, Reading};
 use ae_settings::{Overrides, SettingsError};
 
-use crate::png_chunks::TextChunks;
+use ae_files::png_chunks::{DecodingError, TextChunks};
 
 /// The keyword of our settings, a JSON object.
 const SETTINGS: &str = "settings";
@@ -42,7 +42,7 @@ pub enum PictureSettingsError {
         /// The file.
         path: PathBuf,
         /// What the decoder says.
-        error: png::DecodingError,
+        error: DecodingError,
     },
     /// A picture that says nothing of itself.
     #[error(
@@ -90,11 +90,15 @@ pub fn read_settings(path: &Path) -> Result<FoundSettings, PictureSettingsError>
 #[cfg(test)]
 mod tests {
     use ae_settings::Settings;
-    use png::text_metadata::TEXtChunk;
 
     use super::*;
-    use crate::png_chunks::tests::{Chunk, picture};
-    use crate::png_chunks::write;
+
+    /// A picture with text chunks.
+    fn picture(chunks: &[(&str, &str)]) -> Vec<u8> {
+        let mut file = Vec::new();
+        ae_files::png_chunks::write(&mut file, [1, 1], &[0; 3], chunks).unwrap();
+        file
+    }
 
     fn read(file: &[u8]) -> Result<FoundSettings, PictureSettingsError> {
         let folder = tempfile::tempdir().unwrap();
@@ -104,7 +108,7 @@ mod tests {
     }
 
     fn read_chunk(keyword: &str, text: &str) -> Result<FoundSettings, PictureSettingsError> {
-        read(&picture(&[&TEXtChunk::new(keyword, text)], &[]))
+        read(&picture(&[(keyword, text)]))
     }
 
     #[test]
@@ -113,21 +117,18 @@ mod tests {
         settings.prompt = "a \"cat\"\0\n\u{1f431}".to_owned();
         settings.seed = u64::MAX;
         let json = serde_json::to_string(&settings.to_json()).unwrap();
-        let mut file = Vec::new();
-        write(&mut file, [1, 1], &[0; 3], &[("settings", &json), ("parameters", &a1111::write(&settings))]).unwrap();
+        let file = picture(&[("parameters", &a1111::write(&settings)), ("settings", &json)]);
         let FoundSettings::Settings(found) = read(&file).unwrap() else { panic!("not ours") };
         assert_eq!(Settings::combine([&found]).unwrap(), settings);
     }
 
     #[test]
-    fn settings_win_wherever_they_are() {
-        let ours = TEXtChunk::new("settings", r#"{ "seed": 3 }"#);
-        let theirs = TEXtChunk::new("parameters", "a cat\nSteps: 20, Seed: 4");
-        let [ours, theirs]: [&dyn Chunk; 2] = [&ours, &theirs];
-        for file in [picture(&[theirs, ours], &[]), picture(&[theirs], &[ours]), picture(&[ours], &[theirs])] {
+    fn settings_win_over_parameters() {
+        let (ours, theirs) = (("settings", r#"{ "seed": 3 }"#), ("parameters", "a cat\nSteps: 20, Seed: 4"));
+        for file in [picture(&[theirs, ours]), picture(&[ours, theirs])] {
             assert!(matches!(read(&file), Ok(FoundSettings::Settings(found)) if found.seed == Some(3)));
         }
-        let FoundSettings::Parameters(reading) = read(&picture(&[theirs], &[])).unwrap() else { panic!("not theirs") };
+        let FoundSettings::Parameters(reading) = read(&picture(&[theirs])).unwrap() else { panic!("not theirs") };
         assert_eq!((reading.overrides.steps, reading.overrides.seed), (Some(20), Some(4)));
     }
 

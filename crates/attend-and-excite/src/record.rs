@@ -1,11 +1,10 @@
 use std::io::{self, Write};
 
+use ae_files::png_chunks;
 use ae_pipeline::Subject;
 use ae_settings::{Settings, a1111};
 use image::RgbImage;
 use serde_json::Value;
-
-use crate::png_chunks;
 
 /// Writes an image as a PNG file with all that draws it again, and the parameters that other programs read.
 ///
@@ -26,9 +25,6 @@ pub fn write_png(out: impl Write, image: &RgbImage, settings: &Settings, subject
         ("settings", Value::Object(settings.to_json()).to_string()),
         ("parameters", a1111::write(settings)),
     ];
-    // A text chunk holds no NUL; the settings escape it.
-    let chunks = chunks.map(|(key, text)| (key, text.replace('\0', "\u{fffd}")));
-    let chunks: Vec<_> = chunks.iter().map(|(key, text)| (*key, text.as_str())).collect();
     png_chunks::write(out, image.dimensions().into(), image.as_raw(), &chunks)
 }
 

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use ae_pipeline::ModelSource;
 use ae_settings::{FileRef, Overrides};
 
 use crate::{Error, FileSearch, FoundModel, FoundSettings, read_settings};
@@ -43,7 +44,7 @@ impl Redraw {
             }
         }
         if let Some(vae) = settings.vae.as_mut().filter(|_| given.vae.is_none()) {
-            vae.name = find(vaes, &vae.name, vae.sha256.take())?;
+            vae.name = autoencoder(&find(vaes, &vae.name, vae.sha256.take())?, &vae.name);
         }
         if let Some(image) = settings.init_image.as_mut().filter(|_| given.init_image.is_none()) {
             image.name = find(&[], &image.name, image.sha256.take())?;
@@ -62,10 +63,8 @@ impl Redraw {
 fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Error> {
     let Some(name) = &settings.model else { return Ok(None) };
     let files = settings.model_files.as_deref().unwrap_or_default();
-    if let Ok(found) = FoundModel::find_local(name) {
-        if matches!(found.source, ae_pipeline::ModelSource::Embedded(_)) {
-            return Ok(Some(name.clone()));
-        }
+    if FoundModel::find_local(name).is_ok_and(|found| matches!(found.source, ModelSource::Embedded(_))) {
+        return Ok(Some(name.clone()));
     }
     if let Some(revision) = &settings.revision {
         let name = name.split('@').next().unwrap_or(name);
@@ -74,6 +73,13 @@ fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Er
     let search = search(folders)?;
     let found = if files.is_empty() { search.find(&FileRef::new(name)) } else { search.find_model(files) };
     Ok(Some(found?.display().to_string()))
+}
+
+/// The folder of an autoencoder whose weights were found, where the settings name a folder: its configuration lies there.
+fn autoencoder(weights: &str, name: &str) -> String {
+    let is_folder = !FileSearch::is_file_of_weights(name);
+    let folder = Path::new(weights).parent().filter(|folder| is_folder && folder.join("config.json").is_file());
+    folder.map_or(weights.to_owned(), |folder| folder.display().to_string())
 }
 
 fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {

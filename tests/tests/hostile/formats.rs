@@ -22,7 +22,7 @@ fn every_foreign_file_is_named_as_what_it_is() {
         ("sdxl.safetensors", "is a Stable Diffusion XL checkpoint"),
         ("flux.safetensors", "is a Flux checkpoint"),
         ("sd3.safetensors", "is a Stable Diffusion 3 checkpoint"),
-        ("lora-kohya.safetensors", "is a LoRA; expected a Stable Diffusion 1 or 2 checkpoint; name it with --lora"),
+        ("lora-kohya.safetensors", "is a LoRA; expected a Stable Diffusion 1 or 2 checkpoint; give it as a LoRA"),
         ("lora-diffusers.safetensors", "is a LoRA"),
         ("controlnet.safetensors", "is a ControlNet"),
         ("controlnet-diffusers.safetensors", "is a ControlNet"),

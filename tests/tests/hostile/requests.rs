@@ -70,7 +70,7 @@ fn options_outside_their_range_are_named() {
             |r| (r.latents, r.init_image) = (Some(latents([1, 4, 32, 32])), Some(black())),
             "latents is given with an initial image",
         ),
-        (|r| r.settings.guidance_scale = f64::NAN, "guidance_scale is null"),
+        (|r| r.settings.guidance_scale = f64::NAN, "guidance_scale is not finite: expected a finite number"),
         (|r| r.settings.guidance_scale = 1e300, "not finite"),
     ];
     for (change, named) in broken {

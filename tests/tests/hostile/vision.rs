@@ -122,7 +122,7 @@ fn absurd_numbers_ask_for_no_memory() {
         ("\"hidden_size\": 40", "\"hidden_size\": 4000000000", "hidden_size is 4000000000"),
         ("\"patch_size\": 8", "\"patch_size\": 0", "patch_size is 0"),
         ("\"image_size\": 32", "\"image_size\": 1000000", "image_size is 1000000"),
-        ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1e99", "num_hidden_layers is 1e99"),
+        ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1e99", "num_hidden_layers is 1e+99"),
         ("\"layer_norm_eps\": 1e-05", "\"layer_norm_eps\": 0", "layer_norm_eps is 0"),
     ];
     for (from, to, message) in cases {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ae_tensor::FloatType;
+use ae_tests::fixtures;
 use ae_vision::{BeamScoring, CaptionOptions, Captioner, GenerationOptions};
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use image::RgbImage;
@@ -85,7 +86,7 @@ impl Reference {
 }
 
 fn fixture(model: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "fixtures/blip", model].iter().collect()
+    fixtures("blip").join(model)
 }
 
 fn captioner(model: &str) -> Captioner {

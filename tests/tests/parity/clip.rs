@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_tensor::{Checkpoint, FloatType};
+use ae_tests::fixtures;
 use burn::tensor::{Device, TensorData, Tolerance};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 fn fixture(path: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "fixtures/clip", path].iter().collect()
+    fixtures("clip").join(path)
 }
 
 #[test]

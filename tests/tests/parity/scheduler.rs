@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use ae_scheduler::{Scheduler, SchedulerConfig, SchedulerKind, SigmaSpacing};
+use ae_tests::fixtures;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -71,7 +72,7 @@ impl Samples {
 
 #[test]
 fn samplers_equal_diffusers() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scheduler");
+    let folder = fixtures("scheduler");
     let manifest = std::fs::read(folder.join("cases.json")).expect("the fixture is in the repository");
     let Manifest { configs, cases } = serde_json::from_slice(&manifest).expect("valid cases");
     let samples = Samples::read(&folder.join("samples.safetensors"));

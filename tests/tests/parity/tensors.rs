@@ -14,7 +14,7 @@ use ae_tests::{Case, Tensors, assert_close, device, largest_difference, model, t
 use burn::tensor::Tensor;
 use safetensors::SafeTensors;
 
-/// Latents of 24x40; cross-attention of 6x10 in five layers of eight heads.
+/// Latents of 24x40; cross-attention of 6x10 in five layers of four heads.
 fn case() -> (Case, Pipeline) {
     let case = Case::read("sd1-ddim-10-landscape");
     let pipeline = Pipeline::load(&ModelSource::folder(model(&case.model)), FloatType::F32, &device()).unwrap();
@@ -88,7 +88,7 @@ fn recorded_attention_is_the_references() {
     let ((case, pipeline), folder) = (case(), tempfile::tempdir().unwrap());
     let path = folder.path().join("run.safetensors");
     let request = case.request(&pipeline, false);
-    let layers = ["down_blocks.*.attn2", "up*attn2", "mid_block.*.attn1#1", "mid_block.*.attn1#6,1"];
+    let layers = ["down_blocks.*.attn2", "up*attn2", "mid_block.*.attn1#1", "mid_block.*.attn1#3,1"];
     assert!(matches!(record(&pipeline, &request, &layers, 0, &path), Err(PipelineError::Interrupted)));
 
     let (names, metadata) = header(&path);
@@ -96,18 +96,18 @@ fn recorded_attention_is_the_references() {
     assert_eq!((names.len(), attention.len()), (18, 16), "{names:?}");
     assert_eq!(metadata["axes.attention"], "text and picture, head, query, key");
     let mid = "mid_block.attentions.0.transformer_blocks.0.attn1";
-    assert!(metadata["heads"].contains(&format!(r#""{mid}":[1,6]"#)), "{}", metadata["heads"]);
+    assert!(metadata["heads"].contains(&format!(r#""{mid}":[1,3]"#)), "{}", metadata["heads"]);
     let tensors = Tensors::read(&path);
     assert_eq!(tensors.values(&format!("attention.step.000.{mid}")).1, [2, 2, 15, 15]);
 
     // The mean over heads and layers of the half with the prompt.
     let mut mean = vec![0.0; 60 * 77];
     let layers: Vec<_> = attention.iter().map(|layer| tensors.values(&format!("attention.step.000.{layer}"))).collect();
-    let layers: Vec<_> = layers.into_iter().filter(|(_, shape)| *shape == [2, 8, 60, 77]).collect();
+    let layers: Vec<_> = layers.into_iter().filter(|(_, shape)| *shape == [2, 4, 60, 77]).collect();
     assert_eq!(layers.len(), 5);
     for (values, _) in layers {
-        for head in values.chunks(mean.len()).skip(8) {
-            mean.iter_mut().zip(head).for_each(|(mean, value)| *mean += value / 40.0);
+        for head in values.chunks(mean.len()).skip(4) {
+            mean.iter_mut().zip(head).for_each(|(mean, value)| *mean += value / 20.0);
         }
     }
     close(&case, "attention_maps", &mean);
@@ -203,8 +203,8 @@ fn choices_that_mean_nothing_are_refused_by_name() {
     };
     let error = refusal("attn2");
     assert!(error.starts_with("the U-Net has no attention layer 'attn2'; it has down_blocks.0.att"), "{error}");
-    let error = refusal("mid_block.*.attn2#8");
-    assert!(error.ends_with(".attn2' has 8 heads, counted from 0: there is no head 8"), "{error}");
+    let error = refusal("mid_block.*.attn2#4");
+    assert!(error.ends_with(".attn2' has 4 heads, counted from 0: there is no head 4"), "{error}");
 }
 
 #[test]

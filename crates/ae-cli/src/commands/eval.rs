@@ -1,10 +1,8 @@
 //! Evaluations: one file per part.
 
-mod prompts;
 mod report;
 mod run;
 mod score;
-mod work;
 
 use std::path::Path;
 

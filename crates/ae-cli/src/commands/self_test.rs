@@ -1,24 +1,11 @@
-use std::ops::ControlFlow;
-use std::time::Instant;
-
-use ae_pipeline::{ModelSource, Pipeline, Request, Stages};
-use ae_settings::{FloatType, StepIndex, Thresholds};
-use ae_tensor::{Backend, DeviceInfo, DeviceSpec, Difference, check_operations, devices};
-use image::RgbImage;
+use ae_tensor::{Backend, DeviceSpec, devices};
+use attend_and_excite::self_test::{Reference, test_device};
 
 use crate::Verbosity;
 use crate::args::SelfTestArgs;
 use crate::error::CliError;
 use crate::models;
 use crate::output::{Download, print, say};
-
-/// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1. The embedded model decides here by more than
-/// half precision rounds which patch attends most to a subject; between two that are as good, the gradient could be that of either.
-const PROMPT: &str = "a lion and a red car";
-const SEED: u64 = 9;
-/// Enough to go through every part, few enough for a minute on two cores that play a GPU.
-const STEPS: usize = 3;
-const GUIDED_STEPS: usize = 1;
 
 /// Compares devices with the CPU, operation by operation and stage by stage.
 pub(crate) fn self_test(args: &SelfTestArgs, verbosity: Verbosity) -> Result<(), CliError> {
@@ -33,7 +20,7 @@ pub(crate) fn self_test(args: &SelfTestArgs, verbosity: Verbosity) -> Result<(),
     let reference = Reference::compute(&source)?;
     let mut failed = Vec::new();
     for spec in specs {
-        if !test(spec, args.dtype, &source, &reference)? {
+        if !test_device(spec, args.dtype, &source, &reference, &mut |line| print(line))? {
             failed.push(spec.to_string());
         }
     }
@@ -43,159 +30,4 @@ pub(crate) fn self_test(args: &SelfTestArgs, verbosity: Verbosity) -> Result<(),
 /// Every device but the CPU.
 fn gpus() -> Vec<DeviceSpec> {
     devices().into_iter().map(|(spec, _)| spec).filter(|spec| spec.backend() != Backend::Cpu).collect()
-}
-
-/// What the CPU computes in single precision.
-struct Reference {
-    stages: Stages,
-    picture: RgbImage,
-}
-
-impl Reference {
-    fn compute(source: &ModelSource) -> Result<Self, CliError> {
-        let pipeline = Pipeline::load(source, FloatType::F32, &DeviceSpec::CPU.open()?)?;
-        let request = request(&pipeline);
-        let picture = draw(&pipeline, &request)?;
-        Ok(Self { stages: pipeline.stages(&request)?, picture })
-    }
-}
-
-/// A short guided run. No refinement: how often it repeats hangs on the last digit of a loss.
-fn request(pipeline: &Pipeline) -> Request {
-    let mut request = pipeline.request(PROMPT);
-    request.seeds = vec![SEED];
-    request.settings.steps = STEPS;
-    request.settings.attend_and_excite.thresholds = Thresholds::none();
-    request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(GUIDED_STEPS);
-    request
-}
-
-fn draw(pipeline: &Pipeline, request: &Request) -> Result<RgbImage, CliError> {
-    let mut output = pipeline.generate(request, &mut |_| ControlFlow::Continue(()))?;
-    Ok(output.pictures.remove(0).image)
-}
-
-/// The largest differences that rounding explains.
-struct Bounds {
-    /// Of an operation, as a share of its largest element; operations are compared in single precision.
-    operation: f32,
-    /// Of a stage, relative in norm.
-    stage: f64,
-    gradient: f64,
-    /// Of the picture: the largest difference of a value in single precision, the mean one in half precision.
-    picture: f64,
-}
-
-impl Bounds {
-    /// Measured against single precision: f16 up to 3e-3 in a stage on the CPU and 1.5e-2 on lavapipe, which also adds
-    /// in half precision, and 0.1 and 0.7 of 255 on average in the picture; bf16 2e-2 and 0.6 of 255 on the CPU.
-    fn of(dtype: FloatType) -> Self {
-        let operation = 1e-3;
-        match dtype {
-            FloatType::F16 => Self { operation, stage: 6e-2, gradient: 1e-1, picture: 3.0 },
-            FloatType::BF16 => Self { operation, stage: 1e-1, gradient: 3e-1, picture: 6.0 },
-            FloatType::F32 => Self { operation, stage: 1e-3, gradient: 1e-3, picture: 4.0 },
-        }
-    }
-}
-
-/// Prints what was compared; whether all of it is within the bounds.
-fn test(spec: DeviceSpec, dtype: FloatType, source: &ModelSource, reference: &Reference) -> Result<bool, CliError> {
-    let start = Instant::now();
-    let device = spec.open()?;
-    let info = DeviceInfo::of(spec)?;
-    let driver = info.driver.map(|driver| format!(" ({driver})")).unwrap_or_default();
-    print(&format!("{spec}: {}{driver}, {dtype}\n", info.name));
-    let bounds = Bounds::of(dtype);
-    let mut report = Report { all_right: true };
-
-    for check in check_operations(&device, &DeviceSpec::CPU.open()?) {
-        match check.difference {
-            Ok(Difference { value, gradient }) => {
-                let is_right = value <= bounds.operation && gradient <= bounds.operation;
-                report.line(check.name, &format!("{value:8.1e} {gradient:8.1e}"), is_right);
-            }
-            Err(error) => report.line(check.name, &error.to_string(), false),
-        }
-    }
-
-    let drawn = Pipeline::load(source, dtype, &device).map_err(CliError::from).and_then(|pipeline| {
-        let request = request(&pipeline);
-        let stages = pipeline.stages(&request)?;
-        Ok((stages, draw(&pipeline, &request)?))
-    });
-    match drawn {
-        Ok((stages, picture)) => {
-            let expected = &reference.stages;
-            for (name, actual, expected, bound) in [
-                ("text embeddings", &stages.text_embeddings, &expected.text_embeddings, bounds.stage),
-                ("noise prediction", &stages.noise_prediction, &expected.noise_prediction, bounds.stage),
-                ("guidance losses", &stages.losses, &expected.losses, bounds.gradient),
-                ("guidance gradient", &stages.gradient, &expected.gradient, bounds.gradient),
-            ] {
-                let difference = relative_difference(actual, expected);
-                report.line(name, &format!("{difference:8.1e}"), difference <= bound);
-            }
-            let (largest, mean) = picture_difference(&picture, &reference.picture);
-            let decisive = if dtype == FloatType::F32 { f64::from(largest) } else { mean };
-            let text = format!("{largest}/255 at most, {mean:.2}/255 on average");
-            report.line("guided picture", &text, decisive <= bounds.picture);
-        }
-        Err(error) => report.line("drawing", &error.to_string(), false),
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let verdict = if report.all_right {
-        "results on this device can be trusted"
-    } else {
-        "results on this device cannot be trusted; see docs/gpu.md"
-    };
-    print(&format!("{spec}: {verdict} ({seconds:.0} s)\n"));
-    Ok(report.all_right)
-}
-
-struct Report {
-    all_right: bool,
-}
-
-impl Report {
-    fn line(&mut self, name: &str, text: &str, is_right: bool) {
-        self.all_right &= is_right;
-        print(&format!("  {name:<32} {text}  {}\n", if is_right { "ok" } else { "WRONG" }));
-    }
-}
-
-/// The norm of the difference as a share of the norm expected; infinite where a value is no number.
-fn relative_difference(actual: &[f32], expected: &[f32]) -> f64 {
-    if actual.len() != expected.len() || actual.iter().any(|value| !value.is_finite()) {
-        return f64::INFINITY;
-    }
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let difference = norm(&mut actual.iter().zip(expected).map(|(a, e)| a - e));
-    difference / norm(&mut expected.iter().copied()).max(f64::MIN_POSITIVE)
-}
-
-/// The largest and the mean difference of two pictures of one size, in 255ths.
-fn picture_difference(actual: &RgbImage, expected: &RgbImage) -> (u8, f64) {
-    let differences = || actual.as_raw().iter().zip(expected.as_raw()).map(|(a, e)| a.abs_diff(*e));
-    let sum: f64 = differences().map(f64::from).sum();
-    (differences().max().unwrap_or(0), sum / expected.as_raw().len() as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_number_or_missing_is_infinitely_different() {
-        assert!(relative_difference(&[1.0, f32::NAN], &[1.0, 1.0]).is_infinite());
-        assert!(relative_difference(&[], &[1.0]).is_infinite());
-        assert!((relative_difference(&[3.0, 4.5], &[3.0, 4.0]) - 0.1).abs() < 1e-9);
-    }
-
-    #[test]
-    fn pictures_differ_by_their_largest_and_mean_difference() {
-        let picture = |bytes: [u8; 3]| RgbImage::from_raw(1, 1, bytes.to_vec()).unwrap();
-        let (largest, mean) = picture_difference(&picture([0, 10, 255]), &picture([0, 4, 252]));
-        assert_eq!((largest, mean), (6, 3.0));
-    }
 }

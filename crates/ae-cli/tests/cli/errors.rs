@@ -61,18 +61,18 @@ fn parts_and_phrases() {
 
 #[test]
 fn settings() {
-    fails_with("steps_zero", 1, &["generate", "--prompt", "a cat", "--steps", "0"]);
+    fails_with("steps_zero", 2, &["generate", "--prompt", "a cat", "--steps", "0"]);
     fails_with("steps_absurd", 1, &["generate", "--prompt", "a cat", "--steps", "1001"]);
     fails("size_odd", 1, &["--height", "130"]);
     fails("size_small", 1, &["--width", "8"]);
-    fails("size_absurd", 1, &["--width", "99999999999"]);
+    fails("size_absurd", 2, &["--width", "99999999999"]);
     fails("attention_res", 1, &["--attention-res", "24"]);
-    fails("guidance_scale", 1, &["--guidance-scale", "inf"]);
-    fails("scale_factor", 1, &["--scale-factor", "-1"]);
+    fails("guidance_scale", 2, &["--guidance-scale", "inf"]);
+    fails("scale_factor", 2, &["--scale-factor", "-1"]);
     fails("scale_factor_absurd", 1, &["--scale-factor", "1e300"]);
     fails("kernel_even", 1, &["--kernel-size", "4"]);
     fails("kernel_large", 1, &["--kernel-size", "33"]);
-    fails("sigma", 1, &["--sigma", "0"]);
+    fails("sigma", 2, &["--sigma", "0"]);
     fails("thresholds_range", 1, &["--thresholds", "0:1.5"]);
 }
 
@@ -94,14 +94,14 @@ fn what_is_added_to_a_model() {
     let place = Place::new();
     std::fs::write(place.path().join("text.png"), "no picture").unwrap();
     image::RgbImage::new(128, 128).save(place.path().join("black.png")).unwrap();
-    for (name, file, strength) in [
-        ("init_image_text", "text.png", "0.5"),
-        ("strength_zero", "black.png", "0"),
-        ("strength_tiny", "black.png", "0.01"),
+    for (name, code, file, strength) in [
+        ("init_image_text", 1, "text.png", "0.5"),
+        ("strength_zero", 2, "black.png", "0"),
+        ("strength_tiny", 1, "black.png", "0.01"),
     ] {
         let args = ["generate", "--prompt", "a cat", "--init-image", file, "--strength", strength, "--steps", "2"];
         let outcome = place.run(&args);
-        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert_eq!(outcome.code, Some(code), "{outcome}");
         assert_snapshot(name, &outcome);
     }
 }

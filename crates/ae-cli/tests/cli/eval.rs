@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use ae_tests::fixtures;
+
 use crate::run::{Outcome, Place};
 use crate::snapshot::assert_snapshot;
 
@@ -236,11 +238,10 @@ fn clip_and_blip_score_pictures() {
     succeeds(&place.run(
         &[args.as_slice(), &["--methods", "stable-diffusion,attend-and-excite,stable-diffusion"], &QUICK].concat(),
     ));
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
-    let (clip, blip) = (place.path().join("clip"), fixtures.join("blip/tied"));
+    let (clip, blip) = (place.path().join("clip"), fixtures("blip/tied"));
     fs::create_dir(&clip).unwrap();
     for part in ["vision/gelu", "clip/sd1"] {
-        for (name, bytes) in contents(&fixtures.join(part)) {
+        for (name, bytes) in contents(&fixtures(part)) {
             fs::write(clip.join(name), bytes).unwrap();
         }
     }

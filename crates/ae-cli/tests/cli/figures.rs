@@ -40,7 +40,8 @@ fn assert_picture(name: &str, picture: &RgbImage) {
 /// A run in ten steps; the folder of its files.
 fn drawn(place: &Place, args: &[&str]) -> (PathBuf, Outcome) {
     let common = ["-q", "--prompt", "a lion and a red car", "--seeds", "7", "--steps", "10"];
-    let outcome = place.run(&[&args[..1], &common, &args[1..]].concat());
+    let plan = ["--max-iter-to-alter", "25", "--thresholds", "0:0.05,10:0.5,20:0.8"];
+    let outcome = place.run(&[&args[..1], &common, &plan, &args[1..]].concat());
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome}");
     // Every file is named on standard output.
     let mut named: Vec<_> = outcome.stdout.lines().map(|line| line.replace('\\', "/")).collect();

@@ -16,6 +16,7 @@ mod eval;
 mod figures;
 mod files;
 mod interrupt;
+mod round_trip;
 mod run;
 mod serve;
 mod snapshot;

@@ -7,6 +7,9 @@ use image::RgbImage;
 use super::*;
 use crate::{ModelSource, Request, Thresholds};
 
+/// Some ulps of single precision at the largest input: scaling and its inverse round.
+const ROUNDING: f32 = 2e-6;
+
 /// The embedded model.
 fn pipeline() -> Pipeline {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
@@ -81,7 +84,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
                 let error = errors.fold(0.0, f32::max);
                 let name = format!("{kind}, step {step}, Karras {karras}, image-to-image {strength:?}");
                 assert!(largest > 1e-3, "{name}: the largest shift is {largest}");
-                assert!(error <= 1e-4 * largest, "{name}: {error} of {largest}");
+                assert!(error <= 1e-4 * largest + ROUNDING, "{name}: {error} of {largest}");
             }
             tested.push((kind, karras));
         }
@@ -106,7 +109,7 @@ fn euler_shifts_the_models_input_as_ddim() {
     for (at, shifted) in &shifts[1..] {
         assert!((at - timestep).abs() < 1e-9, "{at} and {timestep}");
         for (shifted, expected) in shifted.iter().zip(&ddim) {
-            assert!((shifted - expected).abs() <= 1e-4 * largest, "{shifted} {expected}");
+            assert!((shifted - expected).abs() <= 1e-4 * largest + ROUNDING, "{shifted} {expected}");
         }
     }
 }

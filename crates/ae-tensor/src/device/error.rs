@@ -13,7 +13,7 @@ pub enum DeviceError {
     /// The backend is not part of this build.
     #[error(
         "device '{spec}' is not compiled in (this build has: {compiled}); \
-         rebuild with the cargo feature '{feature}', e.g. `cargo xtask generate --backend {feature}`"
+         rebuild with the cargo feature '{feature}'"
     )]
     NotCompiled {
         /// What was asked for.

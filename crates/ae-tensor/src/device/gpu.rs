@@ -5,9 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use burn::backend::{CubeDevice, DispatchDevice};
+use burn::backend::DispatchDevice;
 use burn::tensor::{Device, DeviceType};
 
+use super::adapter::adapter;
 use super::opened::Opened;
 use super::{Backend, DeviceError, DeviceSpec};
 use crate::ComputeError;
@@ -72,33 +73,15 @@ fn keep_tuning_apart(outcomes: &Outcomes) {
     burn::cubecl::environment::activate(format!("ae-{:016x}", hasher.finish()));
 }
 
-/// Starts the runtime of a device; returns what its driver calls itself, or why it cannot be used.
+/// Starts the runtime of a device; returns its adapter, or why it cannot be used.
 fn bring_up(device: &Device) -> Result<Option<String>, String> {
-    let mut driver = None;
-    #[cfg(feature = "wgpu")]
-    if let DispatchDevice::Cube(CubeDevice::Wgpu(selected)) = device.as_dispatch() {
-        use burn::backend::wgpu::graphics::AutoGraphicsApi;
-        use burn::backend::wgpu::{RuntimeOptions, try_init_setup, wgpu};
-        let options = RuntimeOptions::try_default().map_err(|error| error.to_string())?;
-        let setup = try_init_setup::<AutoGraphicsApi>(selected, options).map_err(|error| error.to_string())?;
-        let info = setup.adapter.get_info();
-        // cubecl-spirv 0.11.3 gives shared memory the wrong type where VK_KHR_workgroup_memory_explicit_layout is
-        // missing (`ops/memory.rs:201`): SwiftShader then computes nonsense, lavapipe crashes. See docs/gpu.md.
-        if cfg!(feature = "vulkan")
-            && (info.backend, info.device_type) == (wgpu::Backend::Vulkan, wgpu::DeviceType::Cpu)
-        {
-            let name = info.name;
-            return Err(format!(
-                "{name} is a processor that plays a GPU, for which the shaders of the feature 'vulkan' are wrong; \
-                 a build with the feature 'wgpu' alone is right on it"
-            ));
-        }
-        let words = [format!("{:?}", info.backend), info.driver, info.driver_info];
-        driver = Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
-    }
+    let adapter = match device.as_dispatch() {
+        DispatchDevice::Cube(device) => adapter(device)?,
+        _ => None,
+    };
     // The CUDA and ROCm runtimes start at their first use, and panic where a driver refuses.
     match catch_unwind(AssertUnwindSafe(|| device.sync())) {
-        Ok(Ok(())) => Ok(driver),
+        Ok(Ok(())) => Ok(adapter),
         Ok(Err(error)) => Err(ComputeError::from(&error).reason().to_owned()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

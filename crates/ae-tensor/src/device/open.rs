@@ -46,7 +46,7 @@ mod tests {
     fn a_backend_outside_the_build_says_how_to_get_it() {
         for backend in Backend::ALL.iter().copied().filter(|b| !b.is_compiled()) {
             let error = DeviceSpec::new(backend, None).open().unwrap_err().to_string();
-            assert!(error.contains(&format!("--backend {}", backend.name())), "{error}");
+            assert!(error.contains(&format!("cargo feature '{}'", backend.name())), "{error}");
             assert!(error.contains("this build has"), "{error}");
         }
     }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 #[cfg(feature = "cpu")]
 use super::cpu::Prepared;
-use super::maps::{channels_first, channels_last};
+use super::layout::{channels_first, channels_last};
 
 /// A convolution of feature maps, with the parameters of torch's and burn's `Conv2d`.
 #[derive(Module, Debug)]

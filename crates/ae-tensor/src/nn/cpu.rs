@@ -3,21 +3,27 @@
 //! Every function answers with none where it does not apply, and the caller goes on with burn's operations.
 
 mod attention;
+mod channels;
 mod conv;
-mod enlarge;
 mod geglu;
+mod heads;
 mod linear;
 mod norms;
 mod operation;
 mod prepared;
+mod shared;
+mod upsample_nearest;
 
 pub(super) use attention::{attention, attention_probs};
+pub(super) use channels::join_channels;
 pub(super) use conv::conv2d;
-pub(super) use enlarge::enlarge;
 pub(super) use geglu::geglu;
+pub(super) use heads::mean_over_heads;
 pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
 pub(super) use prepared::Prepared;
+pub(super) use shared::shared;
+pub(super) use upsample_nearest::upsample_nearest;
 
 use ae_kernels::Pictures;
 

@@ -2,7 +2,7 @@ use burn::nn::GroupNorm;
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
 
-use super::maps::{channels_first, channels_last};
+use super::layout::{channels_first, channels_last};
 use super::precision::in_f32;
 
 /// What follows a normalisation.

@@ -4,7 +4,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use super::conv::Conv2d;
-use super::maps::{channels_first, channels_last};
+use super::layout::{channels_first, channels_last};
 
 /// How [`Downsample2D`] pads before its strided convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Downsample2D {
     }
 }
 
-/// Enlarges by nearest neighbours, then applies a 3x3 convolution (diffusers' `Upsample2D`).
+/// Upsamples by nearest neighbours, then applies a 3x3 convolution (diffusers' `Upsample2D`).
 #[derive(Module, Debug)]
 pub struct Upsample2D {
     conv: Conv2d,
@@ -52,7 +52,7 @@ impl Upsample2D {
         Self { conv: Conv2d::new_3x3(channels, channels, device) }
     }
 
-    /// Enlarges to `size` (rows, columns).
+    /// Upsamples to `size` (rows, columns).
     ///
     /// The U-Net names the size of the skip connection that follows: for latents whose sides are no
     /// multiple of the total reduction it is one less than double.
@@ -61,13 +61,13 @@ impl Upsample2D {
     /// - input: `[batch, rows, columns, channels]`
     /// - output: `[batch, size[0], size[1], channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        self.conv.forward(enlarged(hidden_states, size))
+        self.conv.forward(upsample_nearest(hidden_states, size))
     }
 }
 
-fn enlarged(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+fn upsample_nearest(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     #[cfg(feature = "cpu")]
-    if let Some(output) = super::cpu::enlarge(&map, size) {
+    if let Some(output) = super::cpu::upsample_nearest(&map, size) {
         return output;
     }
     let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);

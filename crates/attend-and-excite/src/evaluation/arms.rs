@@ -90,7 +90,8 @@ impl Ablation {
                 };
                 add("default".to_owned(), &|_| {});
                 for (step, threshold) in [(0.0, 0.05), (20.0, 0.5), (40.0, 0.8)] {
-                    let index = StepIndex::Percent(step).resolve(steps);
+                    // In the paper's 50 steps.
+                    let index = StepIndex::Percent(step).resolve(50);
                     let only = Some(percent(&[(step, threshold)]));
                     add(format!("only-{index}"), &|own| own.attend_and_excite.thresholds.clone_from(&only));
                 }

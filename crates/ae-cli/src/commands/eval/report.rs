@@ -7,10 +7,10 @@ use ae_figures::{PictureRow, picture_table};
 use image::RgbImage;
 
 use super::opened;
-use super::prompts::evenly;
 use crate::args::EvalReportArgs;
 use crate::error::CliError;
 use crate::output::{encode_plain_png, print_path, write_whole};
+use attend_and_excite::evaluation::evenly;
 
 /// Longer side of a picture in `pictures.png`, in pixels.
 const LONGEST: u32 = 160;

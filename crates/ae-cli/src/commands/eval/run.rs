@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::PipelineError;
 use ae_settings::{Overrides, Settings};
-use attend_and_excite::evaluation::ArmSettings;
+use attend_and_excite::evaluation::{ArmSettings, Evaluation, Unit, distinct, prompts};
 use attend_and_excite::{LoadedModel, work_through, write_png};
 use serde_json::Value;
 
-use super::prompts::{distinct, prompts};
-use super::work::{Evaluation, Unit};
 use crate::Verbosity;
 use crate::args::EvalRunArgs;
 use crate::error::CliError;
@@ -40,7 +38,8 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let plan = plan(args, &models[0], &arms, prompts)?;
     folder.begin(&plan)?;
 
-    let all = Evaluation { args, folder: &folder, arms: &arms, plan: &plan };
+    let batch_size = args.devices.batch_size.get();
+    let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan };
     let work = all.work(shard)?;
     let missing = work.iter().map(|unit| unit.seeds.len()).sum();
     if !verbosity.quiet {
@@ -49,7 +48,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
             if shard == Shard::WHOLE { String::new() } else { format!(" of shard {}/{}", shard.index, shard.count) };
         say(&format!("{missing} of {pictures} pictures{part} are missing in {}", folder.pictures().display()));
     }
-    let mut drawing = Drawing::new(&all, missing, verbosity);
+    let mut drawing = Drawing::new(&all, given, missing, verbosity);
     drawing.draw(&models, &work, &interrupted)?;
     drawing.finish(&models)
 }
@@ -69,7 +68,10 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
         }
         if let Some(shared) = shared {
-            let settings = Value::Object(shared.of_any_prompt());
+            let mut settings = shared.of_any_prompt();
+            // Devices of several kinds may share an evaluation.
+            settings.remove("device");
+            let settings = Value::Object(settings);
             planned.push(ae_eval::Arm { name: arm.name.clone(), settings });
         }
     }
@@ -79,6 +81,7 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
 /// How far the pictures are.
 struct Drawing<'a> {
     all: &'a Evaluation<'a>,
+    given: &'a Overrides,
     missing: usize,
     verbosity: Verbosity,
     started: Instant,
@@ -92,10 +95,10 @@ struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    fn new(all: &'a Evaluation<'a>, missing: usize, verbosity: Verbosity) -> Self {
+    fn new(all: &'a Evaluation<'a>, given: &'a Overrides, missing: usize, verbosity: Verbosity) -> Self {
         let now = Instant::now();
         let arms = vec![(0, 0.0); all.arms.len()];
-        Self { all, missing, verbosity, started: now, said: now, finished: 0, arms, failed: 0, failure: None }
+        Self { all, given, missing, verbosity, started: now, said: now, finished: 0, arms, failed: 0, failure: None }
     }
 
     /// Draws every unit once, on whichever device is free. The first error ends the others.
@@ -105,7 +108,7 @@ impl<'a> Drawing<'a> {
         work: &[Unit<'_>],
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), CliError> {
-        let given = &self.all.args.settings.given;
+        let given = self.given;
         let folder = self.all.folder;
         let draw = |model: &LoadedModel, unit: &&Unit<'_>, stop: &AtomicBool| {
             let start = Instant::now();

@@ -1,0 +1,77 @@
+use std::fs;
+
+use ae_eval::{Prompt, PromptSet, read_prompts};
+
+use crate::Error;
+
+/// The prompts of a name or a file, at most `limit` of every set.
+///
+/// # Errors
+///
+/// When it is neither a set nor a file with prompts.
+pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
+    let sets: &[PromptSet] = match name {
+        "paper" => &PromptSet::PAPER,
+        "animals" => &[PromptSet::Animals],
+        "animals-objects" => &[PromptSet::AnimalsObjects],
+        "objects" => &[PromptSet::Objects],
+        "numbers" => &[PromptSet::Numbers],
+        _ => &[],
+    };
+    let all = if sets.is_empty() {
+        let file = fs::read_to_string(name).map_err(|source| Error::Prompts { name: name.to_owned(), source })?;
+        read_prompts(&file).map_err(|source| Error::PromptFile { name: name.to_owned(), source })?
+    } else {
+        sets.iter().flat_map(|set| set.prompts()).collect()
+    };
+    let Some(limit) = limit else { return Ok(all) };
+    let sets = distinct(all.iter().map(|prompt| prompt.set.as_str()));
+    let chosen = sets.iter().flat_map(|set| {
+        let of_set: Vec<_> = all.iter().filter(|prompt| prompt.set == *set).collect();
+        evenly(of_set.len(), limit).map(|index| of_set[index].clone()).collect::<Vec<_>>()
+    });
+    Ok(chosen.collect())
+}
+
+/// Every item once, where it comes first.
+pub fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
+/// At most `limit` of `count` indices, with equal distances.
+pub fn evenly(count: usize, limit: usize) -> impl Iterator<Item = usize> {
+    let chosen = limit.min(count);
+    (0..chosen).map(move |place| place * count / chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_chooses_evenly_from_every_set() {
+        let chosen = prompts("paper", Some(3)).unwrap();
+        assert_eq!(chosen.len(), 9);
+        assert_eq!(chosen[0].text, "a cat and a dog");
+        assert_eq!(evenly(66, 3).collect::<Vec<_>>(), [0, 22, 44]);
+        assert_eq!(evenly(2, 9).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(prompts("animals", Some(0)).unwrap(), []);
+    }
+
+    #[test]
+    fn sets_that_are_mixed_in_a_file_are_limited_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prompts.json");
+        let entry = |text: &str, set: &str| format!(r#"{{"prompt": "{text}", "set": "{set}"}}"#);
+        let entries = [entry("1", "a"), entry("2", "b"), entry("3", "a"), entry("4", "b")];
+        fs::write(&file, format!("[{}]", entries.join(","))).unwrap();
+        let chosen = prompts(file.to_str().unwrap(), Some(1)).unwrap();
+        assert_eq!(chosen.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    }
+}

@@ -1,0 +1,60 @@
+use ae_eval::{Folder, Plan, Prompt, Shard};
+
+use super::ArmSettings;
+use crate::Error;
+
+/// Everything there is to draw.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    /// Pictures that are drawn together.
+    pub batch_size: usize,
+    /// Where they go.
+    pub folder: &'a Folder,
+    /// What is compared.
+    pub arms: &'a [ArmSettings],
+    /// All of it.
+    pub plan: &'a Plan,
+}
+
+/// Pictures that are drawn together.
+#[derive(Debug)]
+pub struct Unit<'a> {
+    /// Its arm.
+    pub arm: &'a ArmSettings,
+    /// The place of the arm among all.
+    pub arm_index: usize,
+    /// Its prompt.
+    pub prompt: &'a Prompt,
+    /// Their seeds.
+    pub seeds: Vec<u64>,
+}
+
+impl Evaluation<'_> {
+    /// What is missing, prompt by prompt, so that all arms come equally far.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, Error> {
+        let mut units = Vec::new();
+        for (prompt, (arm_index, arm)) in self.places(shard) {
+            let seeds = self.folder.missing(&arm.name, &prompt.text, &self.plan.seeds)?;
+            let batches = seeds.chunks(self.batch_size);
+            units.extend(batches.map(|seeds| Unit { arm, arm_index, prompt, seeds: seeds.to_vec() }));
+        }
+        Ok(units)
+    }
+
+    /// The pictures of a shard, drawn or not.
+    pub fn pictures(&self, shard: Shard) -> usize {
+        self.places(shard).count() * self.plan.seeds.len()
+    }
+
+    fn places(&self, shard: Shard) -> impl Iterator<Item = (&Prompt, (usize, &ArmSettings))> {
+        let prompts = self.plan.prompts.iter().enumerate();
+        prompts.flat_map(move |(index, prompt)| {
+            let arms = self.arms.iter().enumerate().filter(move |(arm, _)| shard.has(*arm, index));
+            arms.map(move |arm| (prompt, arm))
+        })
+    }
+}
