@@ -418,7 +418,8 @@ def test_shares_of_the_steps_are_sent_as_they_are_written(open_studio, studio):
     expect(page.get_by_role("alert")).to_contain_text("Altered steps: write a number of steps")
 
 
-def test_an_option_that_is_added_is_in_the_form(open_studio, studio):
+def test_an_option_that_is_added_is_in_the_form(open_studio, studio, watch):
+    watch.expect("net::ERR_FAILED")
     page = open_studio()
 
     def with_more(route):

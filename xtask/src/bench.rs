@@ -237,7 +237,8 @@ impl Bench<'_> {
             for (sizes, batches) in [(sizes, "1"), (smallest, "2,4")] {
                 println!("\n### Stages: {name}, {sizes} pixels, batches of {batches}\n");
                 let mut bench = workspace_cargo();
-                bench.args(["bench", "--package", "ae-tests", "--bench", "stages", "--"]);
+                // Without --package, as the tests: another choice of packages would build burn anew.
+                bench.args(["bench", "--bench", "stages", "--"]);
                 bench.args(model).args(["--size", sizes, "--batch", batches]);
                 run_program(bench.env("RAYON_NUM_THREADS", self.threads.to_string()))?;
             }

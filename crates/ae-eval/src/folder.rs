@@ -223,6 +223,16 @@ impl Folder {
         self.results.join(Self::SCORES).join(scorer).join(format!("{arm}.json"))
     }
 
+    /// Removes what a killed scoring has left beside the scores.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub(crate) fn remove_unfinished_scores(&self, scorer: &str) -> Result<(), FolderError> {
+        let path = self.results.join(Self::SCORES).join(scorer);
+        remove_unfinished(&path).map_err(|source| FolderError::Read { path, source })
+    }
+
     /// The scores that a scorer has given an arm so far.
     ///
     /// # Errors

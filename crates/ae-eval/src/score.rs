@@ -98,6 +98,7 @@ impl Folder {
         observe: &mut dyn FnMut(Tally) -> ControlFlow<()>,
     ) -> Result<Tally, ScoringError> {
         let who = scorer.scorer().clone();
+        self.remove_unfinished_scores(&who.name)?;
         let known = self.scores(&who.name, arm)?.filter(|scores| scores.scorer == who);
         let mut known = Known::new(known);
         let mut scores = Scores { scorer: who, pictures: Vec::new() };

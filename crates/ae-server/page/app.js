@@ -36,11 +36,13 @@ const jobs = new Jobs({
     if (error) showError(new Error(`${request.prompt}: ${error}`));
     gallery.refresh();
   },
-  onChange: () => {
-    // A list that is a little older than the last event may still hold the job that has just ended.
-    if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) live.follow(jobs.active);
-  },
+  onChange: followNext,
 });
+
+function followNext() {
+  // A list that is a little older than the last event may still hold the job that has just ended.
+  if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) live.follow(jobs.active);
+}
 
 async function begin() {
   const [{ version, palette }, schema, { models }, { devices }] = await Promise.all([
@@ -88,6 +90,8 @@ async function refresh() {
 async function generate(request) {
   try {
     jobs.update(await api.generate(request));
+    // A short job may be over before the list of jobs is there.
+    followNext();
     announce("Added to the queue.");
     // On a phone the run is far below the form.
     if (at("run-heading").getBoundingClientRect().top > innerHeight / 2) at("run-heading").scrollIntoView();

@@ -237,7 +237,9 @@ impl TryFrom<Fields> for UNetConfig {
                     Down::DownBlock2D,
                 ]
             })?,
-            mid_block_type: fields.or("mid_block_type", MidBlockType::default())?,
+            mid_block_type: fields
+                .or("mid_block_type", Some(MidBlockType::default()))?
+                .ok_or_else(|| fields.error("mid_block_type", "UNetMidBlock2DCrossAttn"))?,
             up_block_types: fields.or("up_block_types", {
                 vec![Up::UpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D]
             })?,

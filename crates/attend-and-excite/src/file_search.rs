@@ -116,6 +116,11 @@ impl FileSearch {
         Ok(self)
     }
 
+    /// True where a name ends as files with weights do.
+    pub(crate) fn is_file_of_weights(name: &str) -> bool {
+        !Wanted::of(name).is_stem
+    }
+
     /// Finds a file: that whose hash is the given one, whatever its name; without a hash, the first of the given name.
     ///
     /// A hash may be short, as AUTOMATIC1111's program writes it, and a name without its ending. Folders in the name do not count.

@@ -44,7 +44,7 @@ impl Redraw {
             }
         }
         if let Some(vae) = settings.vae.as_mut().filter(|_| given.vae.is_none()) {
-            vae.name = find(vaes, &vae.name, vae.sha256.take())?;
+            vae.name = autoencoder(&find(vaes, &vae.name, vae.sha256.take())?, &vae.name);
         }
         if let Some(image) = settings.init_image.as_mut().filter(|_| given.init_image.is_none()) {
             image.name = find(&[], &image.name, image.sha256.take())?;
@@ -73,6 +73,13 @@ fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Er
     let search = search(folders)?;
     let found = if files.is_empty() { search.find(&FileRef::new(name)) } else { search.find_model(files) };
     Ok(Some(found?.display().to_string()))
+}
+
+/// The folder of an autoencoder whose weights were found, where the settings name a folder: its configuration lies there.
+fn autoencoder(weights: &str, name: &str) -> String {
+    let is_folder = !FileSearch::is_file_of_weights(name);
+    let folder = Path::new(weights).parent().filter(|folder| is_folder && folder.join("config.json").is_file());
+    folder.map_or(weights.to_owned(), |folder| folder.display().to_string())
 }
 
 fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 /// A tensor for several uses, each of which is to have one.
 ///
 /// It is the same as so many clones, but that the CPU adds their gradients by a kernel.
+#[expect(clippy::needless_pass_by_value, reason = "whoever keeps it would have one use more")]
 pub fn shared<const N: usize, const D: usize>(tensor: Tensor<D>) -> [Tensor<D>; N] {
     #[cfg(feature = "cpu")]
     if let Some(uses) = super::cpu::shared(&tensor) {

@@ -162,7 +162,10 @@ mod tests {
             }
         }
         let error = refusal(r#"{"vision_config": {"image_size": 8}}"#);
-        assert!(error.starts_with("vision_config.patch_size is 16 ") && error.ends_with("expected 1..=8"), "{error}");
+        assert!(
+            error.starts_with("vision_config.patch_size is absent ") && error.ends_with("expected 1..=8"),
+            "{error}"
+        );
         let error = refusal(r#"{"vision_config": {"image_size": 2048, "patch_size": 1}}"#);
         assert!(
             error.starts_with("vision_config.patch_size is 1 ") && error.contains("at most 16384 patches"),

@@ -131,7 +131,7 @@ mod tests {
         assert!(refusal("128 x 128", "64 x 64").starts_with("input is \"N x 3 x 64 x 64"));
         assert!(refusal("   3,\n   24", "   4,\n   24").contains("of 3 channels first"));
         assert!(refusal("   48,\n   2", "   48,\n   0").contains("a stride of 1 or 2"));
-        assert!(refusal("   128,\n   1\n  ]\n ]", "   4000000000,\n   1\n  ]\n ]").contains("1 to 1024 channels"));
+        assert!(refusal("   128,\n   1\n  ]\n ]", "   4000000000,\n   1\n  ]\n ]").contains("makes, 1 to 1024,"));
         assert!(refusal("\"recall\": 0.99", "\"recall\": 1.99").contains("expected shares from 0 to 1"));
     }
 }
