@@ -1,3 +1,9 @@
+//! Strict loading: every parameter of a module from a checkpoint, with its shape, and no key left over.
+//!
+//! burn-store, which comes with burn, was considered. It copies every tensor out of the mapped file and keeps the pages, where this uses
+//! what needs no conversion where it lies and gives the pages of the rest back; and it takes weights that are not numbers, which are
+//! refused by name here.
+
 mod component;
 mod convert;
 mod error;
