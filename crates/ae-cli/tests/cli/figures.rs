@@ -95,7 +95,8 @@ fn explain_draws_every_figure_with_and_without_guidance() {
     assert_eq!(record["runs"].as_array().unwrap().len(), 2);
     assert_eq!(record["runs"][0]["steps"].as_array().unwrap().len(), 10);
     assert!(record["runs"][1]["steps"][9]["preview"].is_string());
-    let expected = "ae explain -q --prompt 'a lion and a red car' --seeds 7 --steps 10";
+    let expected = "ae explain -q --prompt 'a lion and a red car' --seeds 7 --steps 10 --max-iter-to-alter 25 \
+                    --thresholds '0:0.05,10:0.5,20:0.8'";
     assert_eq!(record["command"], expected);
 }
 
