@@ -43,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ae-checkpoint",
             "ae-eval",
             "ae-figures",
+            "ae-files",
             "ae-hub",
             "ae-pipeline",
             "ae-server",

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod compose;
 /// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -25,6 +26,7 @@ mod source;
 pub mod studio;
 
 pub use ae_files::png_chunks;
+pub use compose::{grid, side_by_side};
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;

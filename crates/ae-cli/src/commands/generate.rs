@@ -9,7 +9,8 @@ use ae_figures::{FigureError, Step};
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
-    LoadedModel, Previews, Redraw, command_line, draw_and_record, explanation, read_image, sha256, work_through,
+    LoadedModel, Previews, Redraw, command_line, draw_and_record, explanation, grid, read_image, sha256, side_by_side,
+    work_through,
 };
 use image::RgbImage;
 use indicatif::MultiProgress;
@@ -20,9 +21,7 @@ use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{
-    Files, Progress, grid, print_path, say, side_by_side, trace_json, warn_of_truncation, write_figures,
-};
+use crate::output::{Files, Progress, print_path, say, trace_json, warn_of_truncation, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;

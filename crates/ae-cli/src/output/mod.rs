@@ -1,6 +1,5 @@
 //! What a command leaves behind: pictures, records, lines on the terminal.
 
-mod compose;
 mod download;
 mod figures;
 mod files;
@@ -12,7 +11,6 @@ use std::path::Path;
 
 use ae_pipeline::TokenizedPrompt;
 
-pub(crate) use compose::{grid, side_by_side};
 pub(crate) use download::{Download, size};
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, write_whole};

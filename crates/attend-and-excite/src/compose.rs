@@ -4,13 +4,17 @@ use image::{Rgb, RgbImage, imageops};
 const GAP: u32 = 8;
 const WHITE: Rgb<u8> = Rgb([255; 3]);
 
-/// Two pictures of one size beside each other.
-pub(crate) fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
+/// Puts two pictures of one size beside each other.
+pub fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
     compose(&[left, right], 2)
 }
 
-/// Pictures of one size in a grid that is about square.
-pub(crate) fn grid(pictures: &[RgbImage]) -> RgbImage {
+/// Puts pictures of one size into a grid that is about square.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn grid(pictures: &[RgbImage]) -> RgbImage {
     let columns = (1..=pictures.len()).find(|columns| columns * columns >= pictures.len()).unwrap_or(1);
     compose(&pictures.iter().collect::<Vec<_>>(), columns)
 }
