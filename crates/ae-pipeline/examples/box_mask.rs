@@ -60,6 +60,7 @@ impl AttentionProcessor for BoxMask {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    std::fs::create_dir_all(&folder)?;
     let prompt = arguments.next().unwrap_or_else(|| "a cat".to_owned());
     let subject = arguments.next().unwrap_or_else(|| "cat".to_owned());
     let bounds = arguments.next().unwrap_or_else(|| "64,64,128,128".to_owned());

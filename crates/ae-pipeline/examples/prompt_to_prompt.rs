@@ -65,6 +65,7 @@ impl AttentionProcessor for WordSwap {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    std::fs::create_dir_all(&folder)?;
     let source = arguments.next().unwrap_or_else(|| "a cat and a red car".to_owned());
     let target = arguments.next().unwrap_or_else(|| "a dog and a red car".to_owned());
     let seed = arguments.next().map_or(Ok(1), |seed| seed.parse())?;
