@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ae-checkpoint",
             "ae-clip",
             "ae-config",
+            "ae-files",
             "ae-guidance",
             "ae-phrases",
             "ae-scheduler",

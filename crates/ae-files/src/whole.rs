@@ -2,6 +2,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// What the name of a file or folder begins with while it is written, and before it is gone.
 const UNFINISHED: &str = ".ae-";
 
@@ -16,6 +18,29 @@ const UNFINISHED: &str = ".ae-";
 ///
 /// When the path is that of no file, such as `/`.
 pub fn write_file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    write_draft(path, |draft| write(draft.as_file_mut()))
+}
+
+/// Writes a file as [`write_file`] does, by what takes the path of a file and opens it itself.
+///
+/// # Errors
+///
+/// What the system or `write` says.
+///
+/// # Panics
+///
+/// As [`write_file`].
+pub fn write_file_by_path<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    write_draft(path, |draft| write(draft.path()))
+}
+
+fn write_draft<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut NamedTempFile) -> Result<(), E>,
+) -> Result<(), E> {
     let folder = path.parent().expect("a file in a folder");
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -23,10 +48,10 @@ pub fn write_file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) 
     // Temporary files are private by default; a picture is as readable as any other new file, as the umask has it.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    let mut draft = builder.tempfile_in(folder)?;
+    write(&mut draft)?;
+    draft.as_file().sync_all()?;
+    draft.persist(path).map_err(io::Error::from)?;
     Ok(())
 }
 
@@ -118,6 +143,23 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
         write_file(&path, |file| file.write_all(b"whole")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn a_file_that_is_written_by_its_path_is_whole_or_not_there() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new/tensors");
+        let failed = write_file_by_path(&path, |draft| {
+            fs::write(draft, "half")?;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert_eq!(names(path.parent().unwrap()), [""; 0]);
+        write_file_by_path(&path, |draft| fs::write(draft, "whole")).unwrap();
+        assert_eq!(
+            (names(path.parent().unwrap()), fs::read(&path).unwrap()),
+            (vec!["tensors".to_owned()], b"whole".to_vec())
+        );
     }
 
     #[test]

@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ae_files::write_file_by_path;
 use ae_tensor::{ComputeError, read};
 use ae_unet::{AttentionProcessor, AttentionSite};
 use burn::tensor::Tensor;
@@ -168,7 +168,10 @@ impl TensorRecorder {
             .map(|(name, (shape, bytes))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
         let views: Vec<_> = views.collect::<Result<_, SafeTensorError>>()?;
         let path = path.as_ref();
-        let wrote = write_whole(path, |path| safetensors::serialize_to_file(views, Some(metadata), path));
+        let wrote = match path.file_name() {
+            Some(_) => write_file_by_path(path, |draft| safetensors::serialize_to_file(views, Some(metadata), draft)),
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file").into()),
+        };
         wrote.map_err(|error| match error {
             SafeTensorError::IoError(source) => SaveError::Write { file: path.display().to_string(), source },
             other => SaveError::Format(other),
@@ -178,24 +181,6 @@ impl TensorRecorder {
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Writes a file under a name of its own beside `path`, then renames it. Folders that are missing are made.
-fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<(), SafeTensorError>) -> Result<(), SafeTensorError> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"))?;
-    let unfinished = path.with_file_name(format!(".ae-{}-{}", std::process::id(), name.display()));
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let wrote = write(&unfinished).and_then(|()| {
-        File::open(&unfinished)?.sync_all()?;
-        Ok(std::fs::rename(&unfinished, path)?)
-    });
-    if wrote.is_err() {
-        // What the error says matters more than a failure to tidy up after it.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    wrote
 }
 
 impl Recorded {
