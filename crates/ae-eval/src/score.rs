@@ -111,7 +111,7 @@ impl Folder {
                         tally.missing += 1;
                         continue;
                     };
-                    let sha256 = hex(&Sha256::digest(&bytes));
+                    let sha256 = format!("{:x}", Sha256::digest(&bytes));
                     match known.take(&prompt.text, seed, &sha256) {
                         Some(score) => {
                             tally.known += 1;
@@ -213,14 +213,6 @@ impl Files {
         }
         Ok(self.entries)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text takes everything");
-        text
-    })
 }
 
 #[cfg(test)]
