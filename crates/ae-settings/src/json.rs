@@ -99,9 +99,11 @@ impl Settings {
         all
     }
 
-    /// The settings that do not depend on prompt and seed: what two pictures of one arm of an evaluation share.
+    /// The settings that do not depend on prompt, seed and device: what two pictures of one arm of an evaluation share.
     pub fn of_any_prompt(&self) -> Map<String, Value> {
         let mut all = self.to_json();
+        // Devices of several kinds may share an evaluation.
+        all.remove("device");
         all.retain(|name, _| Self::OPTIONS.iter().all(|option| option.name != name || option.group != Group::Prompt));
         all
     }

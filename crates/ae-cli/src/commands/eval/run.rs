@@ -68,10 +68,7 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
         }
         if let Some(shared) = shared {
-            let mut settings = shared.of_any_prompt();
-            // Devices of several kinds may share an evaluation.
-            settings.remove("device");
-            let settings = Value::Object(settings);
+            let settings = Value::Object(shared.of_any_prompt());
             planned.push(ae_eval::Arm { name: arm.name.clone(), settings });
         }
     }
