@@ -1,3 +1,4 @@
+use std::process::Command;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -12,6 +13,9 @@ pub(crate) struct Arguments {
     /// Run only these steps
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     only: Vec<Step>,
+    /// Check the code of GPUs too: compiles their runtimes, which takes some minutes the first time
+    #[arg(long)]
+    gpu: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,12 +34,12 @@ enum Step {
     Package,
 }
 
-pub(crate) fn run(Arguments { only }: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(Arguments { only, gpu }: &Arguments) -> Result<(), Failure> {
     for step in Step::value_variants().iter().filter(|step| only.is_empty() || only.contains(step)) {
         let name = step.name();
         let start = Instant::now();
         eprintln!("== {name}");
-        let result = step.run();
+        let result = step.run(*gpu);
         let seconds = start.elapsed().as_secs_f64();
         if let Err(Failure { message, code }) = result {
             let message = format!("check '{name}' failed after {seconds:.1} s: {message}");
@@ -54,15 +58,30 @@ impl Step {
 
     /// All in release: clippy and rustdoc then share one check of the dependencies, and their build scripts and
     /// macros with the tests.
-    fn run(self) -> Result<(), Failure> {
-        let mut cargo = workspace_cargo();
+    fn run(self, gpu: bool) -> Result<(), Failure> {
         match self {
-            Self::Format => run_program(cargo.args(["fmt", "--all", "--check"])),
+            Self::Format => run_program(workspace_cargo().args(["fmt", "--all", "--check"])),
             Self::Layers => layers::run(),
-            Self::Clippy => run_program(cargo.args(["clippy", "--release", "--all-targets", "--", "-D", "warnings"])),
-            Self::Docs => run_program(cargo.args(["doc", "--release", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")),
+            Self::Clippy => {
+                let mut clippy = checking(&["clippy", "--release", "--all-targets"], gpu);
+                run_program(clippy.args(["--", "-D", "warnings"]))
+            }
+            Self::Docs => {
+                run_program(checking(&["doc", "--release", "--no-deps"], gpu).env("RUSTDOCFLAGS", "-D warnings"))
+            }
             Self::Test => test::run(&test::Arguments::default()),
-            Self::Package => package::run(),
+            Self::Package => package::run(checking(&["check", "--release"], gpu)),
         }
     }
+}
+
+/// A cargo that looks at code without running it, and so can look at that of any GPU.
+fn checking(arguments: &[&str], gpu: bool) -> Command {
+    let mut cargo = workspace_cargo();
+    cargo.args(arguments);
+    if gpu {
+        // DOCS_RS keeps the LLVM bundle of the CUDA and ROCm compilers from being downloaded.
+        cargo.args(["--features", "ae-cli/wgpu,ae-cli/vulkan,ae-cli/cuda,ae-cli/rocm"]).env("DOCS_RS", "1");
+    }
+    cargo
 }

@@ -80,7 +80,7 @@ const OUTSIDE: [&str; 2] = ["ae-tests", "xtask"];
 /// The crate whose features are the backends.
 const BACKEND_CRATE: &str = "ae-tensor";
 /// The crates that choose one.
-const EDGES: [&str; 2] = ["attend-and-excite", COMMAND_LINE];
+pub(crate) const EDGES: [&str; 2] = ["attend-and-excite", COMMAND_LINE];
 const COMMAND_LINE: &str = "ae-cli";
 /// The features, of burn and of `ae-tensor`, that bring a backend.
 const BACKENDS: [&str; 11] =

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::layers::library_crates;
+use crate::layers::{EDGES, library_crates};
 use crate::process::{run as run_program, workspace_cargo, workspace_root};
 
-/// Packages every library crate as `cargo publish` would and compiles what was packaged, without a backend.
+/// Packages every library crate as `cargo publish` would and compiles what was packaged, in a copy of this workspace where the
+/// packages take the place of their folders.
 ///
 /// Cargo's own verification would build burn anew for every crate, and find sources of an earlier run where the version
-/// is the same: it unpacks into the registry's folder, where nothing is ever unpacked twice. Here the packages become
-/// a workspace of their own that shares the target folder.
-pub(crate) fn run() -> Result<(), Failure> {
+/// is the same: it unpacks into the registry's folder, where nothing is ever unpacked twice. In the copy every dependency is
+/// compiled as it is here, so that the target folder has it already. `check` is the cargo that compiles.
+pub(crate) fn run(mut check: Command) -> Result<(), Failure> {
     let target = target_folder();
     let mut package = workspace_cargo();
     // Dirty is allowed: the question is whether the files make a crate, not whether they are committed.
@@ -23,49 +24,57 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
     run_program(&mut package)?;
 
-    let unpacked = target.join("package-check");
-    unpack(&target.join("package"), &unpacked)?;
-    let mut check = workspace_cargo();
-    check.current_dir(&unpacked).args(["check", "--release", "--workspace"]).arg("--target-dir").arg(&target);
-    run_program(&mut check)
+    let copy = target.join("package-check");
+    copy_workspace(&target.join("package"), &copy)?;
+    run_program(check.current_dir(&copy).arg("--target-dir").arg(&target))
 }
 
 fn target_folder() -> PathBuf {
     workspace_root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// Makes a workspace of the packages in `from`.
-fn unpack(from: &Path, to: &Path) -> Result<(), Failure> {
+/// Makes `to` a copy of this workspace: the libraries are unpacked from `packages`, the crates at the edge are as they are.
+fn copy_workspace(packages: &Path, to: &Path) -> Result<(), Failure> {
     let failed =
         |path: &Path, error: std::io::Error| Failure::new(format!("cannot write '{}': {error}", path.display()));
+    let crates = to.join("crates");
     match fs::remove_dir_all(to) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(to, error)),
-        _ => fs::create_dir_all(to).map_err(|error| failed(to, error))?,
+        _ => fs::create_dir_all(&crates).map_err(|error| failed(&crates, error))?,
     }
     let version = env!("CARGO_PKG_VERSION");
     for name in library_crates() {
-        run_program(
-            Command::new("tar").arg("-xzf").arg(from.join(format!("{name}-{version}.crate"))).arg("-C").arg(to),
-        )?;
+        let package = packages.join(format!("{name}-{version}.crate"));
+        run_program(Command::new("tar").arg("-xzf").arg(package).arg("-C").arg(&crates))?;
     }
     let root = workspace_root();
-    let workspace = fs::read_to_string(root.join("Cargo.toml")).map_err(|error| failed(to, error))?;
-    let manifest = to.join("Cargo.toml");
-    fs::write(&manifest, packages_manifest(&workspace, version)).map_err(|error| failed(&manifest, error))?;
-    let lock = to.join("Cargo.lock");
-    fs::copy(root.join("Cargo.lock"), &lock).map_err(|error| failed(&lock, error))?;
-    Ok(())
+    for name in EDGES {
+        run_program(Command::new("cp").arg("-R").arg(root.join("crates").join(name)).arg(&crates))?;
+        let manifest = crates.join(name).join("Cargo.toml");
+        edit(&manifest, &manifest, |text| text.replace("ae-tests.workspace = true\n", ""))?;
+    }
+    for name in ["assets", "Cargo.lock"] {
+        run_program(Command::new("cp").arg("-R").arg(root.join(name)).arg(to))?;
+    }
+    edit(&root.join("Cargo.toml"), &to.join("Cargo.toml"), |text| packages_manifest(text, version))
 }
 
-/// The manifest of the packages' workspace: they find each other instead of crates.io, and are compiled with the
-/// profiles of this workspace, which stand at its manifest's end, so that their dependencies are built already.
+/// Writes the text of a file, changed, to another one.
+fn edit(from: &Path, to: &Path, change: impl FnOnce(&str) -> String) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("cannot copy '{}': {error}", from.display()));
+    fs::write(to, change(&fs::read_to_string(from).map_err(failed)?)).map_err(failed)
+}
+
+/// The manifest of the workspace for packages, which know each other by version alone, and without what is never packaged.
 fn packages_manifest(workspace: &str, version: &str) -> String {
-    let profiles = workspace.find("[profile.").map_or("", |start| &workspace[start..]);
-    let mut manifest = String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n");
+    let mut manifest = workspace.replace("members = [\"crates/*\", \"tests\", \"xtask\"]", "members = [\"crates/*\"]");
+    manifest += "\n[patch.crates-io]\n";
     for name in library_crates() {
-        writeln!(manifest, "{name} = {{ path = \"{name}-{version}\" }}").expect("a string takes everything");
+        let path = format!("path = \"crates/{name}\"");
+        manifest = manifest.replace(&path, &format!("path = \"crates/{name}-{version}\""));
+        writeln!(manifest, "{name} = {{ path = \"crates/{name}-{version}\" }}").expect("a string takes everything");
     }
-    manifest + "\n" + profiles
+    manifest
 }
 
 #[cfg(test)]
@@ -73,11 +82,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_find_each_other_and_keep_the_profiles() {
-        let manifest =
-            packages_manifest("[workspace]\nmembers = [\"crates/*\"]\n\n[profile.release]\ndebug = false\n", "1.2.3");
-        assert!(manifest.contains("\nae-tensor = { path = \"ae-tensor-1.2.3\" }\n"), "{manifest}");
-        assert!(manifest.ends_with("\n\n[profile.release]\ndebug = false\n"), "{manifest}");
-        assert!(!manifest.contains("crates/*"), "{manifest}");
+    fn packages_take_the_place_of_their_folders() {
+        let workspace = "[workspace]\nmembers = [\"crates/*\", \"tests\", \"xtask\"]\n\n[workspace.dependencies]\n\
+             ae-tensor = { path = \"crates/ae-tensor\", version = \"=1.2.3\" }\n\n[profile.release]\ndebug = false\n";
+        let manifest = packages_manifest(workspace, "1.2.3");
+        assert!(manifest.contains("\nmembers = [\"crates/*\"]\n"), "{manifest}");
+        assert!(
+            manifest.contains("\nae-tensor = { path = \"crates/ae-tensor-1.2.3\", version = \"=1.2.3\" }\n"),
+            "{manifest}"
+        );
+        assert!(manifest.contains("\nae-tensor = { path = \"crates/ae-tensor-1.2.3\" }\n"), "{manifest}");
+        assert!(manifest.contains("\n[profile.release]\ndebug = false\n"), "{manifest}");
     }
 }

@@ -1,3 +1,4 @@
+use ae_tensor::ComputeError;
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
 /// Weights that text embeddings cannot take.
@@ -28,6 +29,9 @@ pub enum ApplyWeightsError {
         /// The place of the prompt in the batch.
         index: usize,
     },
+    /// The device failed.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
 }
 
 /// Multiplies the embedding of each token by its weight, then scales those of each prompt back to their mean
@@ -42,8 +46,8 @@ pub enum ApplyWeightsError {
 ///
 /// # Errors
 ///
-/// Weights of another number, and weights after which an embedding is no finite number; the reference goes on
-/// with NaN.
+/// Weights of another number, and weights after which an embedding is not a finite number, where the reference goes on
+/// with NaN; a device that failed.
 pub fn apply_weights(embeddings: Tensor<3>, weights: &[impl AsRef<[f32]>]) -> Result<Tensor<3>, ApplyWeightsError> {
     let [prompts, tokens, _] = embeddings.dims();
     if weights.len() != prompts {
@@ -65,8 +69,8 @@ pub fn apply_weights(embeddings: Tensor<3>, weights: &[impl AsRef<[f32]>]) -> Re
     let weighted = weighted.cast(dtype);
 
     // A mean is finite only if all its numbers are.
-    let means = mean(weighted.clone().cast(FloatDType::F32)).into_data();
-    match means.iter::<f32>().position(|mean| !mean.is_finite()) {
+    let means = ae_tensor::read(mean(weighted.clone().cast(FloatDType::F32)))?;
+    match means.iter().position(|mean| !mean.is_finite()) {
         Some(index) => Err(ApplyWeightsError::NotFinite { index }),
         None => Ok(weighted),
     }
