@@ -6,15 +6,10 @@ use crate::profile::{Kernel, counted};
 pub fn silu(input: &[f32]) -> Vec<f32> {
     counted(Kernel::Elementwise, 0, || {
         let mut out = vec![0.0; input.len()];
-        for_rows(
-            &mut out,
-            1,
-            #[inline(always)]
-            |first, out| {
-                let input = &input[first..first + out.len()];
-                out.iter_mut().zip(input).for_each(|(out, x)| *out = x * sigmoid(*x));
-            },
-        );
+        for_rows!(&mut out, 1, |first, out| {
+            let input = &input[first..first + out.len()];
+            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * sigmoid(*x));
+        });
         out
     })
 }
@@ -39,20 +34,15 @@ pub fn geglu(input: &[f32], width: usize) -> Vec<f32> {
     assert!(input.len().is_multiple_of(2 * width), "geglu: rows of two times {width}");
     counted(Kernel::Elementwise, 0, || {
         let mut out = vec![0.0; input.len() / 2];
-        for_rows(
-            &mut out,
-            width,
-            #[inline(always)]
-            |first, out| {
-                let rows = input[first * 2 * width..].chunks_exact(2 * width);
-                for (out, row) in out.chunks_exact_mut(width).zip(rows) {
-                    let (value, gate) = row.split_at(width);
-                    for ((out, value), gate) in out.iter_mut().zip(value).zip(gate) {
-                        *out = value * gate * normal_cdf(*gate);
-                    }
+        for_rows!(&mut out, width, |first, out| {
+            let rows = input[first * 2 * width..].chunks_exact(2 * width);
+            for (out, row) in out.chunks_exact_mut(width).zip(rows) {
+                let (value, gate) = row.split_at(width);
+                for ((out, value), gate) in out.iter_mut().zip(value).zip(gate) {
+                    *out = value * gate * normal_cdf(*gate);
                 }
-            },
-        );
+            }
+        });
         out
     })
 }
@@ -70,37 +60,32 @@ pub fn geglu_gradient(input: &[f32], gradient: &[f32], width: usize) -> Vec<f32>
     assert_eq!(input.len(), 2 * gradient.len(), "geglu: gradient");
     counted(Kernel::Elementwise, 0, || {
         let mut out = vec![0.0; input.len()];
-        for_rows(
-            &mut out,
-            2 * width,
-            #[inline(always)]
-            |first, out| {
-                let rows = input[first * 2 * width..].chunks_exact(2 * width);
-                let gradients = gradient[first * width..].chunks_exact(width);
-                for ((out, row), gradient) in out.chunks_exact_mut(2 * width).zip(rows).zip(gradients) {
-                    let (value, gate) = row.split_at(width);
-                    let (by_value, by_gate) = out.split_at_mut(width);
-                    // In simple loops: the compiler makes vector instructions of them only while few arrays take part.
-                    for (by_value, gate) in by_value.iter_mut().zip(gate) {
-                        *by_value = normal_cdf(*gate);
-                    }
-                    for (by_gate, gate) in by_gate.iter_mut().zip(gate) {
-                        *by_gate = gate * normal_density(*gate);
-                    }
-                    for ((by_gate, cdf), value) in by_gate.iter_mut().zip(&*by_value).zip(value) {
-                        *by_gate = value * (*by_gate + cdf);
-                    }
-                    for (by_value, gate) in by_value.iter_mut().zip(gate) {
-                        *by_value *= gate;
-                    }
-                    for line in [by_value, by_gate] {
-                        for (out, gradient) in line.iter_mut().zip(gradient) {
-                            *out *= gradient;
-                        }
+        for_rows!(&mut out, 2 * width, |first, out| {
+            let rows = input[first * 2 * width..].chunks_exact(2 * width);
+            let gradients = gradient[first * width..].chunks_exact(width);
+            for ((out, row), gradient) in out.chunks_exact_mut(2 * width).zip(rows).zip(gradients) {
+                let (value, gate) = row.split_at(width);
+                let (by_value, by_gate) = out.split_at_mut(width);
+                // In simple loops: the compiler makes vector instructions of them only while few arrays take part.
+                for (by_value, gate) in by_value.iter_mut().zip(gate) {
+                    *by_value = normal_cdf(*gate);
+                }
+                for (by_gate, gate) in by_gate.iter_mut().zip(gate) {
+                    *by_gate = gate * normal_density(*gate);
+                }
+                for ((by_gate, cdf), value) in by_gate.iter_mut().zip(&*by_value).zip(value) {
+                    *by_gate = value * (*by_gate + cdf);
+                }
+                for (by_value, gate) in by_value.iter_mut().zip(gate) {
+                    *by_value *= gate;
+                }
+                for line in [by_value, by_gate] {
+                    for (out, gradient) in line.iter_mut().zip(gradient) {
+                        *out *= gradient;
                     }
                 }
-            },
-        );
+            }
+        });
         out
     })
 }

@@ -103,10 +103,7 @@ impl Attention {
         let (count, padded, cut) = (rows.len(), self.padded_keys(), Cut { columns: head_dim });
         let mut weights = Scratch::new(count * padded);
         self.scores(query, rows, keys, &mut weights);
-        vectorized(
-            #[inline(always)]
-            || self.exponentials(&mut weights, head, softmax),
-        );
+        vectorized!(|| self.exponentials(&mut weights, head, softmax));
         let rows: Vec<usize> = (0..count).map(|row| row * WIDTH).collect();
         let segments: Vec<usize> = (0..padded / WIDTH).map(|panel| panel * count * WIDTH).collect();
         for index in 0..cut.count() {

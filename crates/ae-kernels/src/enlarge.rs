@@ -28,7 +28,7 @@ impl Enlargement {
         assert_eq!(input.len(), from.pixels() * channels, "enlargement of {from:?}");
         counted(Kernel::Elementwise, 0, || {
             let mut out = vec![0.0; from.batch * rows * columns * channels];
-            for_rows(&mut out, columns * channels, |first, lines| {
+            for_rows!(&mut out, columns * channels, |first, lines| {
                 for (line, out) in lines.chunks_exact_mut(columns * channels).enumerate() {
                     for (column, out) in out.chunks_exact_mut(channels).enumerate() {
                         let source = self.source(first + line, column);

@@ -84,26 +84,21 @@ impl GroupNorm<'_> {
             let pictures = out.chunks_exact_mut(pixels * channels).zip(input.chunks_exact(pixels * channels));
             for (picture, (out, input)) in pictures.enumerate() {
                 let (factor, summand) = self.line(statistics, picture);
-                for_rows(
-                    out,
-                    channels,
-                    #[inline(always)]
-                    |first, out| {
-                        let input = input[first * channels..].chunks_exact(channels);
-                        for (out, input) in out.chunks_exact_mut(channels).zip(input) {
-                            let line = factor.iter().zip(&summand);
-                            let values = out.iter_mut().zip(input).zip(line);
-                            if self.silu {
-                                values.for_each(|((out, x), (factor, summand))| {
-                                    let normed = x * factor + summand;
-                                    *out = normed * sigmoid(normed);
-                                });
-                            } else {
-                                values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
-                            }
+                for_rows!(out, channels, |first, out| {
+                    let input = input[first * channels..].chunks_exact(channels);
+                    for (out, input) in out.chunks_exact_mut(channels).zip(input) {
+                        let line = factor.iter().zip(&summand);
+                        let values = out.iter_mut().zip(input).zip(line);
+                        if self.silu {
+                            values.for_each(|((out, x), (factor, summand))| {
+                                let normed = x * factor + summand;
+                                *out = normed * sigmoid(normed);
+                            });
+                        } else {
+                            values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
                         }
-                    },
-                );
+                    }
+                });
             }
             out
         })
@@ -129,27 +124,22 @@ impl GroupNorm<'_> {
             {
                 let (factor, summand) = self.line(statistics, picture);
                 // By what the SiLU takes.
-                for_rows(
-                    out,
-                    channels,
-                    #[inline(always)]
-                    |first, out| {
-                        let input = input[first * channels..].chunks_exact(channels);
-                        let gradient = gradient[first * channels..].chunks_exact(channels);
-                        for ((out, input), gradient) in out.chunks_exact_mut(channels).zip(input).zip(gradient) {
-                            if self.silu {
-                                let line = factor.iter().zip(&summand);
-                                for (((out, x), gradient), (factor, summand)) in
-                                    out.iter_mut().zip(input).zip(gradient).zip(line)
-                                {
-                                    *out = gradient * silu_slope(x * factor + summand);
-                                }
-                            } else {
-                                out.copy_from_slice(gradient);
+                for_rows!(out, channels, |first, out| {
+                    let input = input[first * channels..].chunks_exact(channels);
+                    let gradient = gradient[first * channels..].chunks_exact(channels);
+                    for ((out, input), gradient) in out.chunks_exact_mut(channels).zip(input).zip(gradient) {
+                        if self.silu {
+                            let line = factor.iter().zip(&summand);
+                            for (((out, x), gradient), (factor, summand)) in
+                                out.iter_mut().zip(input).zip(gradient).zip(line)
+                            {
+                                *out = gradient * silu_slope(x * factor + summand);
                             }
+                        } else {
+                            out.copy_from_slice(gradient);
                         }
-                    },
-                );
+                    }
+                });
                 let by_normed: &[f32] = out;
                 let [sums, products] = by_channel_of_two(by_normed, input, channels);
                 // d x = scale gamma d y - scale (mean(gamma d y) + normed mean(gamma d y normed))
@@ -169,20 +159,15 @@ impl GroupNorm<'_> {
                         shift[channel] = (scale * sum / count - by_scale * mean) as f32;
                     }
                 }
-                for_rows(
-                    out,
-                    channels,
-                    #[inline(always)]
-                    |first, out| {
-                        let input = input[first * channels..].chunks_exact(channels);
-                        for (out, input) in out.chunks_exact_mut(channels).zip(input) {
-                            let line = factor.iter().zip(&slope).zip(&shift);
-                            for ((out, x), ((factor, slope), shift)) in out.iter_mut().zip(input).zip(line) {
-                                *out = factor * *out - slope * x - shift;
-                            }
+                for_rows!(out, channels, |first, out| {
+                    let input = input[first * channels..].chunks_exact(channels);
+                    for (out, input) in out.chunks_exact_mut(channels).zip(input) {
+                        let line = factor.iter().zip(&slope).zip(&shift);
+                        for ((out, x), ((factor, slope), shift)) in out.iter_mut().zip(input).zip(line) {
+                            *out = factor * *out - slope * x - shift;
                         }
-                    },
-                );
+                    }
+                });
             }
             out
         })
@@ -233,26 +218,23 @@ fn by_channel<const SUMS: usize>(
 fn moments(pixels: &[f32], channels: usize, [sums, squares, spreads]: &mut [Vec<f64>; 3]) {
     let count = (pixels.len() / channels) as f32;
     let (mut sum, mut spread) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
-    vectorized(
-        #[inline(always)]
-        || {
-            for pixel in pixels.chunks_exact(channels) {
-                sum.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+    vectorized!(|| {
+        for pixel in pixels.chunks_exact(channels) {
+            sum.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+        }
+        for pixel in pixels.chunks_exact(channels) {
+            for ((spread, x), sum) in spread.iter_mut().zip(pixel).zip(&sum) {
+                let distance = x - sum / count;
+                *spread += distance * distance;
             }
-            for pixel in pixels.chunks_exact(channels) {
-                for ((spread, x), sum) in spread.iter_mut().zip(pixel).zip(&sum) {
-                    let distance = x - sum / count;
-                    *spread += distance * distance;
-                }
-            }
-            for channel in 0..channels {
-                let sum = f64::from(sum[channel]);
-                sums[channel] += sum;
-                squares[channel] += sum * sum / f64::from(count);
-                spreads[channel] += f64::from(spread[channel]);
-            }
-        },
-    );
+        }
+        for channel in 0..channels {
+            let sum = f64::from(sum[channel]);
+            sums[channel] += sum;
+            squares[channel] += sum * sum / f64::from(count);
+            spreads[channel] += f64::from(spread[channel]);
+        }
+    });
 }
 
 /// The sums of `a` and of `a * b` by channel.
@@ -260,21 +242,18 @@ fn by_channel_of_two(a: &[f32], b: &[f32], channels: usize) -> [Vec<f64>; 2] {
     by_channel(a.len(), channels, |block, [sums, products]| {
         let (a, b) = (&a[block.clone()], &b[block]);
         let (mut sum, mut product) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
-                    for (((sum, product), a), b) in sum.iter_mut().zip(&mut product).zip(a).zip(b) {
-                        *sum += a;
-                        *product += a * b;
-                    }
+        vectorized!(|| {
+            for (a, b) in a.chunks_exact(channels).zip(b.chunks_exact(channels)) {
+                for (((sum, product), a), b) in sum.iter_mut().zip(&mut product).zip(a).zip(b) {
+                    *sum += a;
+                    *product += a * b;
                 }
-                for channel in 0..channels {
-                    sums[channel] += f64::from(sum[channel]);
-                    products[channel] += f64::from(product[channel]);
-                }
-            },
-        );
+            }
+            for channel in 0..channels {
+                sums[channel] += f64::from(sum[channel]);
+                products[channel] += f64::from(product[channel]);
+            }
+        });
     })
 }
 

@@ -29,26 +29,21 @@ impl HeadSum {
         counted(Kernel::Elementwise, 0, || {
             let mut out = before.map_or_else(|| vec![0.0; batch * size], <[f32]>::to_vec);
             assert_eq!(out.len(), batch * size, "heads: the sum before");
-            for_rows(
-                &mut out,
-                size,
-                #[inline(always)]
-                |first, out| {
-                    let pictures = probabilities[first * heads * size..].chunks_exact((heads * size).max(1));
-                    for (out, picture) in out.chunks_exact_mut(size).zip(pictures) {
-                        for head in picture.chunks_exact(size) {
-                            for (out, prob) in out.iter_mut().zip(head) {
-                                *out += prob;
-                            }
-                        }
-                        if let Some(divisor) = divisor {
-                            for out in out.iter_mut() {
-                                *out /= divisor as f32;
-                            }
+            for_rows!(&mut out, size, |first, out| {
+                let pictures = probabilities[first * heads * size..].chunks_exact((heads * size).max(1));
+                for (out, picture) in out.chunks_exact_mut(size).zip(pictures) {
+                    for head in picture.chunks_exact(size) {
+                        for (out, prob) in out.iter_mut().zip(head) {
+                            *out += prob;
                         }
                     }
-                },
-            );
+                    if let Some(divisor) = divisor {
+                        for out in out.iter_mut() {
+                            *out /= divisor as f32;
+                        }
+                    }
+                }
+            });
             out
         })
     }

@@ -15,21 +15,16 @@ pub fn layer_norm(input: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> V
     assert!(input.len().is_multiple_of(width), "layer_norm: rows of {width}");
     counted(Kernel::Normalisation, 0, || {
         let mut out = vec![0.0; input.len()];
-        for_rows(
-            &mut out,
-            width,
-            #[inline(always)]
-            |first, out| {
-                let rows = input[first * width..].chunks_exact(width);
-                for (out, row) in out.chunks_exact_mut(width).zip(rows) {
-                    let (mean, scale) = statistics(row, epsilon);
-                    let parameters = gamma.iter().zip(beta);
-                    for ((out, x), (gamma, beta)) in out.iter_mut().zip(row).zip(parameters) {
-                        *out = (x - mean) * scale * gamma + beta;
-                    }
+        for_rows!(&mut out, width, |first, out| {
+            let rows = input[first * width..].chunks_exact(width);
+            for (out, row) in out.chunks_exact_mut(width).zip(rows) {
+                let (mean, scale) = statistics(row, epsilon);
+                let parameters = gamma.iter().zip(beta);
+                for ((out, x), (gamma, beta)) in out.iter_mut().zip(row).zip(parameters) {
+                    *out = (x - mean) * scale * gamma + beta;
                 }
-            },
-        );
+            }
+        });
         out
     })
 }
@@ -47,37 +42,22 @@ pub fn layer_norm_gradient(input: &[f32], gamma: &[f32], epsilon: f32, gradient:
     assert_eq!(input.len(), gradient.len(), "layer_norm: gradient");
     counted(Kernel::Normalisation, 0, || {
         let mut out = vec![0.0; input.len()];
-        for_rows(
-            &mut out,
-            width,
-            #[inline(always)]
-            |first, out| {
-                let rows = input[first * width..].chunks_exact(width);
-                let gradients = gradient[first * width..].chunks_exact(width);
-                for ((out, row), gradient) in out.chunks_exact_mut(width).zip(rows).zip(gradients) {
-                    let (mean, scale) = statistics(row, epsilon);
-                    for ((out, gamma), gradient) in out.iter_mut().zip(gamma).zip(gradient) {
-                        *out = gamma * gradient;
-                    }
-                    let total = sum(
-                        out,
-                        out,
-                        #[inline(always)]
-                        |by_normed, _| by_normed,
-                    );
-                    let correlated = sum(
-                        row,
-                        out,
-                        #[inline(always)]
-                        |x, by_normed| (x - mean) * by_normed,
-                    );
-                    let (shift, slope) = (total / width as f32, correlated / width as f32 * scale * scale);
-                    for (out, x) in out.iter_mut().zip(row) {
-                        *out = scale * (*out - shift - slope * (x - mean));
-                    }
+        for_rows!(&mut out, width, |first, out| {
+            let rows = input[first * width..].chunks_exact(width);
+            let gradients = gradient[first * width..].chunks_exact(width);
+            for ((out, row), gradient) in out.chunks_exact_mut(width).zip(rows).zip(gradients) {
+                let (mean, scale) = statistics(row, epsilon);
+                for ((out, gamma), gradient) in out.iter_mut().zip(gamma).zip(gradient) {
+                    *out = gamma * gradient;
                 }
-            },
-        );
+                let total = sum!(out, out, |by_normed, _| by_normed);
+                let correlated = sum!(row, out, |x, by_normed| (x - mean) * by_normed);
+                let (shift, slope) = (total / width as f32, correlated / width as f32 * scale * scale);
+                for (out, x) in out.iter_mut().zip(row) {
+                    *out = scale * (*out - shift - slope * (x - mean));
+                }
+            }
+        });
         out
     })
 }
@@ -86,24 +66,14 @@ pub fn layer_norm_gradient(input: &[f32], gamma: &[f32], epsilon: f32, gradient:
 #[inline(always)]
 fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
-    let mean = sum(
-        row,
-        row,
-        #[inline(always)]
-        |x, _| x,
-    ) / count;
-    let variance = sum(
-        row,
-        row,
-        #[inline(always)]
-        |x, _| (x - mean) * (x - mean),
-    ) / count;
+    let mean = sum!(row, row, |x, _| x) / count;
+    let variance = sum!(row, row, |x, _| (x - mean) * (x - mean)) / count;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
 /// The sum of a function of two rows' elements, in as many parts as a vector has.
 #[inline(always)]
-fn sum(row: &[f32], other: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
+fn sum_of(row: &[f32], other: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     const PARTS: usize = 32;
     let mut sums = [0.0_f32; PARTS];
     let (rows, others) = (row.chunks_exact(PARTS), other.chunks_exact(PARTS));
@@ -125,6 +95,18 @@ fn sum(row: &[f32], other: &[f32], value: impl Fn(f32, f32) -> f32) -> f32 {
     }
     sums[0]
 }
+
+macro_rules! sum {
+    ($row:expr, $other:expr, $value:expr) => {
+        sum_of(
+            $row,
+            $other,
+            #[inline(always)]
+            $value,
+        )
+    };
+}
+use sum;
 
 #[cfg(test)]
 mod tests {

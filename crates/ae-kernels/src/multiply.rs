@@ -147,26 +147,23 @@ impl Added<'_> {
 fn finish(cut: Cut, index: usize, product: Option<Panel<'_>>, added: Added<'_>, out: &mut [f32]) {
     let columns = cut.start(index)..cut.start(index) + cut.used(index);
     let bias = added.bias.map(|bias| &bias[columns.clone()]);
-    vectorized(
-        #[inline(always)]
-        || {
-            for (row, out) in out.chunks_exact_mut(cut.columns).enumerate() {
-                let out = &mut out[columns.clone()];
-                if let Some(Panel { values, width }) = product {
-                    out.copy_from_slice(&values[row * width..][..out.len()]);
-                }
-                if let Some(bias) = bias {
-                    for (out, bias) in out.iter_mut().zip(bias) {
-                        *out += bias;
-                    }
-                }
-                if let Some(residual) = added.residual {
-                    let residual = &residual[row * cut.columns..][columns.clone()];
-                    for (out, residual) in out.iter_mut().zip(residual) {
-                        *out += residual;
-                    }
+    vectorized!(|| {
+        for (row, out) in out.chunks_exact_mut(cut.columns).enumerate() {
+            let out = &mut out[columns.clone()];
+            if let Some(Panel { values, width }) = product {
+                out.copy_from_slice(&values[row * width..][..out.len()]);
+            }
+            if let Some(bias) = bias {
+                for (out, bias) in out.iter_mut().zip(bias) {
+                    *out += bias;
                 }
             }
-        },
-    );
+            if let Some(residual) = added.residual {
+                let residual = &residual[row * cut.columns..][columns.clone()];
+                for (out, residual) in out.iter_mut().zip(residual) {
+                    *out += residual;
+                }
+            }
+        }
+    });
 }

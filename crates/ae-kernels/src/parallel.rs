@@ -10,13 +10,10 @@ const TASK: usize = 1 << 14;
 /// Runs `work` on runs of whole rows of `out`, with the index of their first row, on the widest vectors there are.
 ///
 /// `work` is as in [`vectorized`].
-pub(crate) fn for_rows(out: &mut [f32], row: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn run_rows(out: &mut [f32], row: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     let rows = (TASK / row.max(1)).max(1);
     let chunks = |(chunk, out): (usize, &mut [f32])| {
-        vectorized(
-            #[inline(always)]
-            || work(chunk * rows, out),
-        );
+        vectorized!(|| work(chunk * rows, out));
     };
     let length = rows * row.max(1);
     if out.len() <= 2 * TASK {
@@ -25,3 +22,15 @@ pub(crate) fn for_rows(out: &mut [f32], row: usize, work: impl Fn(usize, &mut [f
         out.par_chunks_mut(length).enumerate().for_each(chunks);
     }
 }
+
+macro_rules! for_rows {
+    ($out:expr, $row:expr, $work:expr) => {
+        $crate::parallel::run_rows(
+            $out,
+            $row,
+            #[inline(always)]
+            $work,
+        )
+    };
+}
+pub(crate) use for_rows;

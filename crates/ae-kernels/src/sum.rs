@@ -10,16 +10,11 @@ pub fn add(a: &[f32], b: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "add");
     counted(Kernel::Elementwise, 0, || {
         let mut out = a.to_vec();
-        for_rows(
-            &mut out,
-            1,
-            #[inline(always)]
-            |first, out| {
-                for (out, b) in out.iter_mut().zip(&b[first..]) {
-                    *out += b;
-                }
-            },
-        );
+        for_rows!(&mut out, 1, |first, out| {
+            for (out, b) in out.iter_mut().zip(&b[first..]) {
+                *out += b;
+            }
+        });
         out
     })
 }

@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// `for_each`, `map` or `array::from_fn`. What is not inlined is compiled without the instructions, and is slow without a
 /// warning. The bound matters too: a closure that is handed to pulp itself gets a shim around it that nobody inlines.
 #[inline(always)]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn run_vectorized<R>(work: impl FnOnce() -> R) -> R {
     struct Work<F>(F);
     impl<R, F: FnOnce() -> R> WithSimd for Work<F> {
         type Output = R;
@@ -31,3 +31,13 @@ pub(crate) fn load<S: Simd>(values: &[f32], at: usize) -> S::f32s {
 pub(crate) fn store<S: Simd>(values: &mut [f32], at: usize, vector: S::f32s) {
     S::as_mut_simd_f32s(&mut values[at..at + S::F32_LANES]).0[0] = vector;
 }
+
+macro_rules! vectorized {
+    ($work:expr) => {
+        $crate::vector::run_vectorized(
+            #[inline(always)]
+            $work,
+        )
+    };
+}
+pub(crate) use vectorized;

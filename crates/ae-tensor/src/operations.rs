@@ -31,90 +31,46 @@ pub struct Difference {
 /// convolution, in a gradient but not in the result. All is in single precision, where rounding leaves differences of
 /// some 1e-6; 1e-3 is far from what is right.
 pub fn check_operations(device: &Device, reference: &Device) -> Vec<OperationCheck> {
-    let check = |operation: &Operation| OperationCheck {
-        name: operation.name,
-        difference: operation.compare(device, reference),
-    };
+    let check =
+        |operation: &Operation| OperationCheck { name: operation.0, difference: operation.compare(device, reference) };
     OPERATIONS.iter().map(check).collect()
 }
 
-struct Operation {
-    name: &'static str,
-    input: [usize; 4],
-    run: fn(Tensor<4>, &mut Constants) -> Tensor<4>,
-}
+struct Operation(&'static str, [usize; 4], fn(Tensor<4>, &mut Constants) -> Tensor<4>);
 
 const OPERATIONS: [Operation; 14] = [
     // Both factors have a gradient; that of the second was found missing on a GPU.
-    Operation {
-        name: "product with itself, transposed",
-        input: [1, 1, 16, 16],
-        run: |x, _| softmax(x.clone().matmul(x.transpose()), 3),
-    },
-    Operation {
-        name: "linear layer",
-        input: [1, 1, 96, 64],
-        run: |x, constants| linear(x, constants.next([64, 160]), Some(constants.next([160]))),
-    },
-    Operation {
-        name: "convolution 3x3",
-        input: [2, 32, 16, 16],
-        run: |x, constants| convolution(x, constants, [48, 32, 3, 3], 1),
-    },
-    Operation {
-        name: "convolution 3x3, stride 2",
-        input: [1, 32, 16, 16],
-        run: |x, constants| convolution(x, constants, [32, 32, 3, 3], 2),
-    },
-    Operation {
-        name: "convolution 1x1",
-        input: [1, 32, 16, 16],
-        run: |x, constants| convolution(x, constants, [48, 32, 1, 1], 1),
-    },
-    Operation {
-        name: "group normalisation",
-        input: [2, 8, 8, 32],
-        run: |x, constants| group_norm(&GroupNormConfig::new(8, 32).init(&constants.device), x, Activation::Silu),
-    },
+    Operation("product with itself, transposed", [1, 1, 16, 16], |x, _| softmax(x.clone().matmul(x.transpose()), 3)),
+    Operation("linear layer", [1, 1, 96, 64], |x, c| linear(x, c.next([64, 160]), Some(c.next([160])))),
+    Operation("convolution 3x3", [2, 32, 16, 16], |x, c| convolution(x, c, [48, 32, 3, 3], 1)),
+    Operation("convolution 3x3, stride 2", [1, 32, 16, 16], |x, c| convolution(x, c, [32, 32, 3, 3], 2)),
+    Operation("convolution 1x1", [1, 32, 16, 16], |x, c| convolution(x, c, [48, 32, 1, 1], 1)),
+    Operation("group normalisation", [2, 8, 8, 32], |x, c| {
+        group_norm(&GroupNormConfig::new(8, 32).init(&c.device), x, Activation::Silu)
+    }),
     // As at the end of a VAE: a sum over many values was found cut short.
-    Operation {
-        name: "group normalisation, large",
-        input: [1, 256, 256, 4],
-        run: |x, constants| group_norm(&GroupNormConfig::new(2, 4).init(&constants.device), x, Activation::None),
-    },
-    Operation {
-        name: "layer normalisation",
-        input: [1, 1, 64, 48],
-        run: |x, constants| layer_norm(&LayerNorm::new(48, 1e-5, &constants.device), x.squeeze_dim(0)).unsqueeze(),
-    },
-    Operation { name: "SiLU and GELU", input: [1, 8, 16, 16], run: |x, _| silu(x.clone()) * gelu(x) },
-    Operation {
-        name: "attention probabilities",
-        input: [1, 1, 64, 32],
-        run: |x, constants| {
-            let key: Tensor<4> = constants.next([1, 1, 77, 32]);
-            attention_probs(x.squeeze_dim(0), key.squeeze_dim(0), 2)
-        },
-    },
-    Operation {
-        name: "self-attention",
-        input: [1, 1, 64, 32],
-        run: |x, _| {
-            let x: Tensor<3> = x.squeeze_dim(0);
-            attention(x.clone(), x.clone(), x, 2).unsqueeze()
-        },
-    },
-    Operation {
-        name: "nearest-neighbour enlargement",
-        input: [1, 8, 8, 6],
-        run: |x, _| interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([15, 12])),
-    },
-    Operation {
-        name: "joining and cutting",
-        input: [2, 8, 8, 8],
-        run: |x, _| Tensor::cat(vec![x.clone(), x * 2.0], 1).narrow(1, 4, 8).swap_dims(1, 3),
-    },
-    Operation { name: "maximum", input: [1, 3, 16, 16], run: |x, _| x.reshape([1, 1, 3, 256]).max_dim(3) },
+    Operation("group normalisation, large", [1, 256, 256, 4], |x, c| {
+        group_norm(&GroupNormConfig::new(2, 4).init(&c.device), x, Activation::None)
+    }),
+    Operation("layer normalisation", [1, 1, 64, 48], |x, c| {
+        layer_norm(&LayerNorm::new(48, 1e-5, &c.device), x.squeeze_dim(0)).unsqueeze()
+    }),
+    Operation("SiLU and GELU", [1, 8, 16, 16], |x, _| silu(x.clone()) * gelu(x)),
+    Operation("attention probabilities", [1, 1, 64, 32], |x, c| {
+        let key: Tensor<4> = c.next([1, 1, 77, 32]);
+        attention_probs(x.squeeze_dim(0), key.squeeze_dim(0), 2)
+    }),
+    Operation("self-attention", [1, 1, 64, 32], |x, _| {
+        let x: Tensor<3> = x.squeeze_dim(0);
+        attention(x.clone(), x.clone(), x, 2).unsqueeze()
+    }),
+    Operation("nearest-neighbour enlargement", [1, 8, 8, 6], |x, _| {
+        interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([15, 12]))
+    }),
+    Operation("joining and cutting", [2, 8, 8, 8], |x, _| {
+        Tensor::cat(vec![x.clone(), x * 2.0], 1).narrow(1, 4, 8).swap_dims(1, 3)
+    }),
+    Operation("maximum", [1, 3, 16, 16], |x, _| x.reshape([1, 1, 3, 256]).max_dim(3)),
 ];
 
 impl Operation {
@@ -130,8 +86,8 @@ impl Operation {
     /// The result, and the gradient of a weighted sum of its squares by the input.
     fn on(&self, device: &Device) -> Result<(Vec<f32>, Vec<f32>), ComputeError> {
         let mut constants = Constants { noise: NoiseSource::new(NoiseKind::TorchCpu, 0), device: device.clone() };
-        let input = constants.next(self.input).autodiff().require_grad();
-        let output = (self.run)(input.clone(), &mut constants);
+        let input = constants.next(self.1).autodiff().require_grad();
+        let output = (self.2)(input.clone(), &mut constants);
         let weights = constants.next(output.dims());
         let mut gradients = (output.clone().square() * weights).sum().backward();
         let gradient = input.grad_remove(&mut gradients).expect("every operation depends on its input");
@@ -175,7 +131,7 @@ mod tests {
             let (value, gradient) = operation.on(&device).unwrap();
             for (what, numbers) in [("value", value), ("gradient", gradient)] {
                 let nonzero = numbers.iter().filter(|number| number.abs() > 1e-6).count();
-                assert!(nonzero * 300 > numbers.len(), "{}: {what} is {nonzero} of {}", operation.name, numbers.len());
+                assert!(nonzero * 300 > numbers.len(), "{}: {what} is {nonzero} of {}", operation.0, numbers.len());
             }
         }
     }

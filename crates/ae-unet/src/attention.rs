@@ -58,23 +58,12 @@ impl Attention {
         self.attend(for_query, &key, &value, residual, site, processor)
     }
 
-    /// Attention to the text.
+    /// Attention to keys, and to values that are formed after the processor returned.
     ///
     /// # Shapes
     /// - normed: `[batch, patches, channels]`
     /// - residual and output: the same, or a break where the processor ended the pass
-    pub(crate) fn to_text<B>(
-        &self,
-        normed: Tensor<3>,
-        text: &Attended,
-        residual: Tensor<3>,
-        site: &AttentionSite,
-        processor: &mut dyn AttentionProcessor<Break = B>,
-    ) -> ControlFlow<B, Tensor<3>> {
-        self.attend(normed, &text.key, &|| text.value.clone(), residual, site, processor)
-    }
-
-    fn attend<B>(
+    pub(crate) fn attend<B>(
         &self,
         normed: Tensor<3>,
         key: &Tensor<3>,

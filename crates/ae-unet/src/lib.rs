@@ -11,18 +11,16 @@
 //! the pass says so by its type ([`try_forward_with`](UNet2DConditionModel::try_forward_with)).
 
 mod attention;
+mod block;
 mod config;
-mod down_block;
 mod embedding;
 mod feed_forward;
-mod mid_block;
 mod processor;
 mod shape;
 mod site;
 mod text;
 mod transformer;
 mod unet;
-mod up_block;
 
 pub use ae_checkpoint::Family;
 pub use ae_config::ConfigError;

@@ -10,6 +10,7 @@ use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 /// The sizes of one block of the U-Net.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockShape {
+    pub(crate) place: Place,
     pub(crate) channels: usize,
     pub(crate) resnets: Vec<ResnetBlock2DConfig>,
     transformer: Option<TransformerConfig>,
@@ -29,7 +30,8 @@ impl UNetConfig {
     /// which a processor is asked.
     pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
         let mut sites = Vec::new();
-        let mut visit = |place, block, shape: &BlockShape, resolution| {
+        let mut visit = |block, shape: &BlockShape, resolution| {
+            let place = shape.place;
             let Some(TransformerConfig { heads, layers: depths, .. }) = shape.transformer else { return };
             for (layer, depth) in (0..shape.transformers).flat_map(|layer| (0..depths).map(move |depth| (layer, depth)))
             {
@@ -41,15 +43,15 @@ impl UNetConfig {
         let mut resolution = latent_size;
         let mut larger = Vec::new();
         for (block, down) in self.down_shapes().iter().enumerate() {
-            visit(Place::Down, block, down, resolution);
+            visit(block, down, resolution);
             if down.resample {
                 larger.push(resolution);
                 resolution = resolution.map(|side| side.div_ceil(2));
             }
         }
-        visit(Place::Mid, 0, &self.mid_shape(), resolution);
+        visit(0, &self.mid_shape(), resolution);
         for (block, up) in self.up_shapes().iter().enumerate() {
-            visit(Place::Up, block, up, resolution);
+            visit(block, up, resolution);
             if up.resample {
                 resolution = larger.pop().unwrap_or(latent_size);
             }
@@ -91,6 +93,7 @@ impl UNetConfig {
                 .map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels))
                 .collect();
             BlockShape {
+                place: Place::Down,
                 channels,
                 resnets,
                 transformer: (kind == DownBlockType::CrossAttnDownBlock2D).then(|| self.transformer(level)),
@@ -105,6 +108,7 @@ impl UNetConfig {
         let last = self.reductions();
         let channels = self.block_out_channels[last];
         BlockShape {
+            place: Place::Mid,
             channels,
             resnets: vec![self.resnet(channels, channels); 2],
             transformer: Some(self.transformer(last)),
@@ -130,6 +134,7 @@ impl UNetConfig {
                 })
                 .collect();
             BlockShape {
+                place: Place::Up,
                 channels,
                 resnets,
                 transformer: (kind == UpBlockType::CrossAttnUpBlock2D).then(|| self.transformer(level)),

@@ -78,18 +78,6 @@ impl Transformer2DModel {
         self.transformer_blocks.len()
     }
 
-    /// The site of one attention layer of the transformer.
-    pub(crate) fn site(
-        &self,
-        TransformerSite { place, block, layer }: TransformerSite,
-        depth: usize,
-        kind: AttentionKind,
-        resolution: [usize; 2],
-    ) -> AttentionSite {
-        let heads = self.transformer_blocks[depth].attn1.heads;
-        AttentionSite { place, block, layer, depth, kind, heads, resolution }
-    }
-
     /// Keys of one text and values of another, or the same, for every block.
     ///
     /// # Shapes
@@ -123,7 +111,9 @@ impl Transformer2DModel {
             Projection::Linear(layer) => linear(layer, to_patches(normed), None),
         };
         for (depth, (block, text)) in self.transformer_blocks.iter().zip(text).enumerate() {
-            let site = |kind| self.site(site, depth, kind, [rows, columns]);
+            let (heads, resolution) = (block.attn1.heads, [rows, columns]);
+            let TransformerSite { place, block: at, layer } = site;
+            let site = |kind| AttentionSite { place, block: at, layer, depth, kind, heads, resolution };
             patches = block.forward(patches, text, site, processor)?;
         }
         ControlFlow::Continue(match &self.proj_out {
@@ -174,7 +164,14 @@ impl BasicTransformerBlock {
         let hidden_states = self.attn1.to_itself(normed, residual, &site(AttentionKind::SelfAttention), processor)?;
         let [residual, hidden_states] = shared(repeated(hidden_states, text.key.dims()[0]));
         let normed = layer_norm(&self.norm2, hidden_states);
-        let hidden_states = self.attn2.to_text(normed, text, residual, &site(AttentionKind::Cross), processor)?;
+        let hidden_states = self.attn2.attend(
+            normed,
+            &text.key,
+            &|| text.value.clone(),
+            residual,
+            &site(AttentionKind::Cross),
+            processor,
+        )?;
         let [residual, hidden_states] = shared(hidden_states);
         let normed = layer_norm(&self.norm3, hidden_states);
         ControlFlow::Continue(self.ff.forward(normed, residual))

@@ -9,11 +9,9 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::down_block::DownBlock2D;
+use crate::block::Block2D;
 use crate::embedding::{TimeProjection, TimestepEmbedding};
-use crate::mid_block::MidBlock2D;
-use crate::up_block::UpBlock2D;
-use crate::{AttentionProcessor, ConditioningText, UNetConfig};
+use crate::{AttentionProcessor, ConditioningText, Place, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
 /// (diffusers' `models/unets/unet_2d_condition.py`).
@@ -21,9 +19,9 @@ use crate::{AttentionProcessor, ConditioningText, UNetConfig};
 pub struct UNet2DConditionModel {
     conv_in: Conv2d,
     time_embedding: TimestepEmbedding,
-    down_blocks: Vec<DownBlock2D>,
-    mid_block: MidBlock2D,
-    up_blocks: Vec<UpBlock2D>,
+    down_blocks: Vec<Block2D>,
+    mid_block: Block2D,
+    up_blocks: Vec<Block2D>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     #[module(skip)]
@@ -39,9 +37,9 @@ impl UNet2DConditionModel {
         Self {
             conv_in: Conv2d::new_3x3(config.in_channels, channels, device),
             time_embedding: TimestepEmbedding::new(channels, config.time_embed_dim(), device),
-            down_blocks: config.down_shapes().iter().map(|shape| DownBlock2D::new(shape, device)).collect(),
-            mid_block: MidBlock2D::new(&config.mid_shape(), device),
-            up_blocks: config.up_shapes().iter().map(|shape| UpBlock2D::new(shape, device)).collect(),
+            down_blocks: config.down_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
+            mid_block: Block2D::new(&config.mid_shape(), device),
+            up_blocks: config.up_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
             conv_norm_out: GroupNormConfig::new(config.norm_num_groups, channels)
                 .with_epsilon(config.norm_eps)
                 .init(device),
@@ -153,13 +151,13 @@ impl UNet2DConditionModel {
         let mut hidden_states = self.conv_in.forward(channels_last(latents.cast(dtype)));
         let mut skips = vec![hidden_states.clone()];
         for (index, block) in self.down_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, index, processor, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, (Place::Down, index), processor, &mut skips)?;
         }
-        hidden_states = self.mid_block.forward(hidden_states, &temb, text, processor)?;
+        hidden_states = self.mid_block.forward(hidden_states, &temb, text, (Place::Mid, 0), processor, &mut skips)?;
         // Where no transformer has done it.
         hidden_states = repeated(hidden_states, text_batch);
         for (index, block) in self.up_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, index, processor, &mut skips)?;
+            hidden_states = block.forward(hidden_states, &temb, text, (Place::Up, index), processor, &mut skips)?;
         }
         let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
         ControlFlow::Continue(channels_first(output).cast(DType::F32))

@@ -6,8 +6,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::VaeConfig;
-use crate::decoder::Decoder;
-use crate::encoder::Encoder;
+use crate::half::Half;
 
 /// Checkpoints older than diffusers 0.18 name the projections of the attention differently.
 const RULES: KeyRules = KeyRules {
@@ -26,8 +25,8 @@ const RULES: KeyRules = KeyRules {
 /// Images and latents are single precision whatever the type of the weights.
 #[derive(Module, Debug)]
 pub struct AutoencoderKL {
-    encoder: Encoder,
-    decoder: Decoder,
+    encoder: Half,
+    decoder: Half,
     quant_conv: Option<Conv2d>,
     post_quant_conv: Option<Conv2d>,
     scaling_factor: f64,
@@ -56,8 +55,8 @@ impl AutoencoderKL {
     pub fn new(config: &VaeConfig, device: &Device) -> Self {
         let latents = config.latent_channels;
         Self {
-            encoder: Encoder::new(config, device),
-            decoder: Decoder::new(config, device),
+            encoder: Half::encoder(config, device),
+            decoder: Half::decoder(config, device),
             quant_conv: config.use_quant_conv.then(|| Conv2d::new_1x1(2 * latents, 2 * latents, device)),
             post_quant_conv: config.use_post_quant_conv.then(|| Conv2d::new_1x1(latents, latents, device)),
             scaling_factor: config.scaling_factor,

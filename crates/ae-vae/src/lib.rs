@@ -8,8 +8,7 @@
 mod attention;
 mod autoencoder;
 mod config;
-mod decoder;
-mod encoder;
+mod half;
 mod mid_block;
 mod tiling;
 

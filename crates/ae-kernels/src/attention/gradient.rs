@@ -158,10 +158,7 @@ impl Head<'_> {
         let softmax = &softmax[2 * attention.heads * (picture * attention.queries + queries.start)..];
         let statistics = softmax.chunks_exact(2 * attention.heads).map(|row| [row[2 * head], row[2 * head + 1]]);
         let statistics: Vec<_> = statistics.zip(correlations).take(count).collect();
-        vectorized(
-            #[inline(always)]
-            || softmax_gradient(attention.scale, &statistics, &mut weights, &mut by_weights),
-        );
+        vectorized!(|| softmax_gradient(attention.scale, &statistics, &mut weights, &mut by_weights));
 
         let cut = Cut { columns: attention.head_dim };
         let weight_rows: Vec<usize> = (0..count).map(|row| row * WIDTH).collect();

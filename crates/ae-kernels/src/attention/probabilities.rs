@@ -38,10 +38,7 @@ impl Attention {
                 let mut weights = Scratch::new(count * self.padded_keys());
                 self.scores(query, &rows, &packed[at * self.keys_size()..][..self.keys_size()], &mut weights);
                 let mut statistics = Scratch::new(2 * count);
-                vectorized(
-                    #[inline(always)]
-                    || Self { heads: 1, ..*self }.exponentials(&mut weights, 0, &mut statistics),
-                );
+                vectorized!(|| Self { heads: 1, ..*self }.exponentials(&mut weights, 0, &mut statistics));
                 for (row, out) in out.chunks_exact_mut(keys).enumerate() {
                     let factor = 1.0 / statistics[2 * row + 1];
                     for (panel, out) in out.chunks_mut(WIDTH).enumerate() {
@@ -87,10 +84,7 @@ impl Attention {
                     let of_head = at * queries * keys..(at + 1) * queries * keys;
                     let mut by_scores = Scratch::new(queries * keys);
                     by_scores.copy_from_slice(&gradient[of_head.clone()]);
-                    vectorized(
-                        #[inline(always)]
-                        || self.softmax_gradient(&probabilities[of_head], &mut by_scores),
-                    );
+                    vectorized!(|| self.softmax_gradient(&probabilities[of_head], &mut by_scores));
                     let rows: Vec<usize> = (0..queries).map(|row| row * keys).collect();
                     let mut by_query = vec![0.0; queries * columns];
                     self.times(&by_scores, &rows, keys, 1, self.head_of(key, at), &mut by_query);

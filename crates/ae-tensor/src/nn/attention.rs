@@ -48,7 +48,12 @@ pub(super) trait AttentionOps: Backend {
         scale: f64,
         scores: usize,
     ) -> FloatTensor<Self> {
-        attention_forward::<Self>(&query, key, &value, scale, scores)
+        let key = Self::float_transpose(key);
+        let outputs = query_slices::<Self>(&query, &key, scores).map(|rows| {
+            let probs = probabilities::<Self>(slice::<Self>(&query, rows), key.clone(), scale);
+            Self::float_matmul(probs, value.clone())
+        });
+        concatenate::<Self>(outputs.collect())
     }
 }
 
@@ -59,20 +64,7 @@ impl AttentionOps for burn::backend::Cube {}
 
 /// The CPU: flex has a fused kernel that forms no matrix of scores.
 #[cfg(feature = "cpu")]
-impl AttentionOps for burn::backend::Flex {
-    fn attention_in_slices(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        scale: f64,
-        _: usize,
-    ) -> FloatTensor<Self> {
-        use burn::backend::ops::ModuleOps;
-        use burn::tensor::ops::AttentionModuleOptions;
-        let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: false };
-        Self::attention(query, key, value, None, None, options)
-    }
-}
+impl AttentionOps for burn::backend::Flex {}
 
 impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
     fn attention_in_slices(
@@ -85,10 +77,9 @@ impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff
         let inputs = [query.node(), key.node(), value.node()];
         match AttentionBackward.prepare::<C>(inputs).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
-                let [query_id, key_id, value_id] = [&query, &key, &value].map(|tensor| prep.checkpoint(tensor));
-                let state = State { query: query_id, key: key_id, value: value_id, scale, scores };
+                let ids = [&query, &key, &value].map(|tensor| prep.checkpoint(tensor));
                 let [query, key, value] = [query, key, value].map(FloatTensor::<Self>::into_primitive);
-                prep.finish(state, B::attention_in_slices(query, key, value, scale, scores))
+                prep.finish((ids, scale, scores), B::attention_in_slices(query, key, value, scale, scores))
             }
             OpsKind::UnTracked(prep) => {
                 let [query, key, value] = [query, key, value].map(FloatTensor::<Self>::into_primitive);
@@ -101,21 +92,15 @@ impl<B: Backend + AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff
 #[derive(Debug)]
 struct AttentionBackward;
 
-#[derive(Clone, Debug)]
-struct State {
-    query: NodeId,
-    key: NodeId,
-    value: NodeId,
-    scale: f64,
-    scores: usize,
-}
+/// Query, key and value; the factor of the scores; how many of them there may be at a time.
+type State = ([NodeId; 3], f64, usize);
 
 impl<B: Backend> Backward<B, 3> for AttentionBackward {
     type State = State;
 
     fn backward(self, ops: Ops<State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-        let State { query, key, value, scale, scores } = ops.state;
-        let [query, key, value] = [query, key, value].map(|id| checkpointer.retrieve_node_output::<FloatTensor<B>>(id));
+        let (ids, scale, scores) = ops.state;
+        let [query, key, value] = ids.map(|id| checkpointer.retrieve_node_output::<FloatTensor<B>>(id));
         let gradient = grads.consume::<B>(&ops.node);
         let gradients = attention_backward::<B>(&query, &key, value, &gradient, scale, scores);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
@@ -124,21 +109,6 @@ impl<B: Backend> Backward<B, 3> for AttentionBackward {
             }
         }
     }
-}
-
-fn attention_forward<B: Backend>(
-    query: &FloatTensor<B>,
-    key: FloatTensor<B>,
-    value: &FloatTensor<B>,
-    scale: f64,
-    scores: usize,
-) -> FloatTensor<B> {
-    let key = B::float_transpose(key);
-    let outputs = query_slices::<B>(query, &key, scores).map(|rows| {
-        let probs = probabilities::<B>(slice::<B>(query, rows), key.clone(), scale);
-        B::float_matmul(probs, value.clone())
-    });
-    concatenate::<B>(outputs.collect())
 }
 
 /// The gradients by query, key and value from the gradient by the output. The probabilities are formed anew.
@@ -252,11 +222,14 @@ mod tests {
     #[test]
     fn the_forward_pass_in_slices_is_that_of_the_fused_kernel() {
         use burn::backend::Flex;
+        use burn::tensor::ops::AttentionModuleOptions;
+
         let [query, key, value] = [random([1, 2, 11, 4]), random([1, 2, 6, 4]), random([1, 2, 6, 4])];
         let primitive = |tensor: &Tensor<4>| tensor.clone().try_into_primitive::<Flex>().expect("on flex");
-        let sliced = attention_forward::<Flex>(&primitive(&query), primitive(&key), &primitive(&value), 0.5, 3 * 12);
+        let sliced = Flex::attention_in_slices(primitive(&query), primitive(&key), primitive(&value), 0.5, 3 * 12);
         let actual = Tensor::<4>::from_primitive::<Flex>(sliced).into_data();
-        let expected = scaled_dot_product_attention(query, key, value).into_data();
+        let options = AttentionModuleOptions { scale: Some(0.5), softcap: None, is_causal: false };
+        let expected = burn::tensor::module::attention(query, key, value, None, None, options).into_data();
         actual.assert_approx_eq(&expected, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
     }
 

@@ -27,11 +27,6 @@ pub(super) use upsample_nearest::upsample_nearest;
 
 use ae_kernels::Pictures;
 
-/// The size of a feature map.
-fn pictures(map: &operation::Primitive) -> Pictures {
-    size(operation::sides(map))
-}
-
 fn size([batch, rows, columns, _]: [usize; 4]) -> Pictures {
     Pictures { batch, rows, columns }
 }

@@ -43,12 +43,13 @@ fn plain_probs(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
 /// - query and output: `[batch, queries, heads * head_dim]`
 /// - key, value: `[batch, keys, heads * head_dim]`
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
+    let dtype = value.dtype();
+    let [query, key, value] = [query, key, value].map(|tensor| tensor.cast(DType::F32));
     #[cfg(feature = "cpu")]
     if let Some(output) = super::cpu::attention(&query, &key, &value, heads) {
-        return output;
+        return output.cast(dtype);
     }
-    let dtype = value.dtype();
-    let [query, key, value] = [query, key, value].map(|tensor| split_heads(tensor, heads).cast(DType::F32));
+    let [query, key, value] = [query, key, value].map(|tensor| split_heads(tensor, heads));
     merge_heads(scaled_dot_product_attention(query, key, value).cast(dtype))
 }
 

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
-use ae_kernels::{Attended, Attention as Kernel, AttentionInputs};
+use super::operation::{Input, Primitive, run, tensor, values};
+use ae_kernels::{Attended, Attention, AttentionInputs};
 use burn::tensor::Tensor;
-
-use super::operation::{Input, Operation, Primitive, run, sides, tensor, values};
+use std::sync::Arc;
 
 /// Scaled dot-product attention of heads whose channels lie beside each other.
 pub(in crate::nn) fn attention(
@@ -12,49 +10,17 @@ pub(in crate::nn) fn attention(
     value: &Tensor<3>,
     heads: usize,
 ) -> Option<Tensor<3>> {
-    let inputs = [Input::new(query.clone())?, Input::new(key.clone())?, Input::new(value.clone())?];
-    Some(run(&Attention { heads }, inputs))
-}
-
-/// The probabilities of such an attention.
-pub(in crate::nn) fn attention_probs(query: &Tensor<3>, key: &Tensor<3>, heads: usize) -> Option<Tensor<4>> {
-    Some(run(&Probabilities { heads }, [Input::new(query.clone())?, Input::new(key.clone())?]))
-}
-
-fn kernel(heads: usize, query: &Primitive, key: &Primitive) -> Kernel {
-    let ([batch, queries, channels], [_, keys, _]) = (sides(query), sides(key));
-    let head_dim = channels / heads;
-    Kernel { batch, heads, queries, keys, head_dim, scale: (head_dim as f64).sqrt().recip() as f32 }
-}
-
-#[derive(Clone, Debug)]
-struct Attention {
-    heads: usize,
-}
-
-/// Queries, keys, values, and what became of them.
-#[derive(Clone, Debug)]
-struct Saved {
-    inputs: [Primitive; 3],
-    output: Primitive,
-    softmax: Arc<Vec<f32>>,
-}
-
-impl Operation<3> for Attention {
-    type Saved = Saved;
-
-    fn forward(&self, inputs: [Primitive; 3], tracked: bool) -> (Primitive, Option<Saved>) {
+    let (kernel, of_query, of_key) = (kernel(heads, query, key), query.dims(), key.dims());
+    let forward = |inputs: [Primitive; 3], tracked: bool| {
         let inputs = inputs.map(|input| input.to_contiguous());
-        let [query, key, value] = &inputs;
-        let Attended { output, softmax } =
-            kernel(self.heads, query, key).forward(values(query), values(key), values(value));
-        let output = tensor(output, sides::<3>(query));
-        let saved = tracked.then(|| Saved { inputs, output: output.clone(), softmax: Arc::new(softmax) });
+        let [query, key, value] = inputs.each_ref().map(values);
+        let Attended { output, softmax } = kernel.forward(query, key, value);
+        let output = tensor(output, of_query);
+        let saved = tracked.then(|| (inputs, output.clone(), Arc::new(softmax)));
         (output, saved)
-    }
-
-    fn backward(&self, saved: Saved, gradient: Primitive, wanted: [bool; 3]) -> [Option<Primitive>; 3] {
-        let Saved { inputs: [query, key, value], output, softmax } = &saved;
+    };
+    let backward = move |saved: ([Primitive; 3], Primitive, Arc<Vec<f32>>), gradient: Primitive, wanted: [bool; 3]| {
+        let ([query, key, value], output, softmax) = &saved;
         let [by_query, by_key, by_value] = wanted;
         let gradient = gradient.to_contiguous();
         let inputs = AttentionInputs {
@@ -65,46 +31,39 @@ impl Operation<3> for Attention {
             softmax,
             gradient: values(&gradient),
         };
-        let gradients = kernel(self.heads, query, key).gradient(inputs, by_key || by_value);
-        let (of_key, of_value) = gradients.key_and_value.unzip();
-        let gradient = |wanted: bool, values: Option<Vec<f32>>, like: &Primitive| {
-            values.filter(|_| wanted).map(|values| tensor(values, sides::<3>(like)))
+        let gradients = kernel.gradient(inputs, by_key || by_value);
+        let (by_keys, by_values) = gradients.key_and_value.unzip();
+        let gradient = |wanted: bool, values: Option<Vec<f32>>, shape: [usize; 3]| {
+            values.filter(|_| wanted).map(|values| tensor(values, shape))
         };
         [
-            gradient(by_query, Some(gradients.query), query),
-            gradient(by_key, of_key, key),
-            gradient(by_value, of_value, value),
+            gradient(by_query, Some(gradients.query), of_query),
+            gradient(by_key, by_keys, of_key),
+            gradient(by_value, by_values, of_key),
         ]
-    }
+    };
+    Some(run([Input::new(query)?, Input::new(key)?, Input::new(value)?], forward, backward))
 }
 
-#[derive(Clone, Debug)]
-struct Probabilities {
-    heads: usize,
-}
-
-impl Operation<2> for Probabilities {
-    /// Queries, keys and the probabilities.
-    type Saved = [Primitive; 3];
-
-    fn forward(&self, inputs: [Primitive; 2], _: bool) -> (Primitive, Option<Self::Saved>) {
+/// The probabilities of such an attention.
+pub(in crate::nn) fn attention_probs(query: &Tensor<3>, key: &Tensor<3>, heads: usize) -> Option<Tensor<4>> {
+    let (kernel, of_query, of_key) = (kernel(heads, query, key), query.dims(), key.dims());
+    let forward = |inputs: [Primitive; 2], _| {
         let [query, key] = inputs.map(|input| input.to_contiguous());
-        let kernel = kernel(self.heads, &query, &key);
         let probs = kernel.probabilities(values(&query), values(&key));
         let probs = tensor(probs, [kernel.batch, kernel.heads, kernel.queries, kernel.keys]);
         (probs.clone(), Some([query, key, probs]))
-    }
+    };
+    let backward = move |saved: [Primitive; 3], gradient: Primitive, [by_query, by_key]: [bool; 2]| {
+        let ([query, key, probs], gradient) = (saved.each_ref().map(values), gradient.to_contiguous());
+        let (of_queries, of_keys) = kernel.probabilities_gradient(query, key, probs, values(&gradient), by_key);
+        [by_query.then(|| tensor(of_queries, of_query)), of_keys.map(|of_keys| tensor(of_keys, of_key))]
+    };
+    Some(run([Input::new(query)?, Input::new(key)?], forward, backward))
+}
 
-    fn backward(&self, saved: Self::Saved, gradient: Primitive, wanted: [bool; 2]) -> [Option<Primitive>; 2] {
-        let ([query, key, probs], [by_query, by_key]) = (&saved, wanted);
-        let gradient = gradient.to_contiguous();
-        let (of_query, of_key) = kernel(self.heads, query, key).probabilities_gradient(
-            values(query),
-            values(key),
-            values(probs),
-            values(&gradient),
-            by_key,
-        );
-        [by_query.then(|| tensor(of_query, sides::<3>(query))), of_key.map(|of_key| tensor(of_key, sides::<3>(key)))]
-    }
+fn kernel(heads: usize, query: &Tensor<3>, key: &Tensor<3>) -> Attention {
+    let ([batch, queries, channels], [_, keys, _]) = (query.dims(), key.dims());
+    let head_dim = channels / heads;
+    Attention { batch, heads, queries, keys, head_dim, scale: (head_dim as f64).sqrt().recip() as f32 }
 }

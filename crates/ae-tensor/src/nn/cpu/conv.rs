@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
+use super::operation::{Input, Primitive, constant, is_contiguous, run, sides, tensor, values};
+use super::size;
+use crate::nn::Conv2d;
 use ae_kernels::{Conv2d as Kernel, PreparedWeights};
 use burn::tensor::Tensor;
-
-use super::operation::{Input, Operation, Primitive, constant, is_contiguous, run, sides, tensor, values};
-use super::pictures;
-use crate::nn::Conv2d;
+use std::sync::Arc;
 
 /// A convolution of a feature map, plus a shift by channel and a residual.
 pub(in crate::nn) fn conv2d(
@@ -15,31 +13,39 @@ pub(in crate::nn) fn conv2d(
     residual: Option<&Tensor<4>>,
 ) -> Option<Tensor<4>> {
     let bias = match (&layer.bias, shift) {
-        (Some(bias), Some(shift)) => Some(constant(bias.val() + shift.clone())?),
-        (Some(bias), None) => Some(constant(bias.val())?),
-        (None, Some(shift)) => Some(constant(shift.clone())?),
+        (Some(bias), Some(shift)) => Some(constant(&(bias.val() + shift.clone()))?),
+        (Some(bias), None) => Some(constant(&bias.val())?),
+        (None, Some(shift)) => Some(constant(shift)?),
         (None, None) => None,
     };
     let stored = layer.weight.val();
-    let weight = constant(stored.clone())?;
+    let weight = constant(&stored)?;
     // Where the stored weight had to be copied, its copy is another one each time.
-    let prepared = if is_contiguous(stored) { layer.prepared.of(&weight) } else { None };
-    let operation = Convolution { weight, bias, stride: layer.stride, padding: layer.padding, prepared };
-    let input = Input::new(input.clone())?;
-    if matches!(input, Input::Tracked(_)) && !operation.has_gradient() {
+    let prepared = if is_contiguous(&stored) { layer.prepared.of(&weight) } else { None };
+    let convolution = Convolution { weight, stride: layer.stride, padding: layer.padding, prepared };
+    let (shape, has_residual, same) = (input.dims(), residual.is_some(), convolution.clone());
+    let input = Input::new(input)?;
+    if matches!(input, Input::Tracked(_)) && !convolution.has_gradient() {
         return None;
     }
-    Some(match residual {
-        Some(residual) => run::<_, 2, 4>(&operation, [input, Input::new(residual.clone())?]),
-        None => run::<_, 1, 4>(&operation, [input]),
-    })
+    let forward = |[input, residual]: [Primitive; 2], _| {
+        let (input, residual) = (input.to_contiguous(), has_residual.then(|| residual.to_contiguous()));
+        let (kernel, bias) = (same.kernel(), bias.as_ref().map(values));
+        let output = kernel.output(size(shape));
+        let values = kernel.forward(values(&input), size(shape), bias, residual.as_ref().map(values));
+        (tensor(values, [output.batch, output.rows, output.columns, kernel.outputs]), Some(()))
+    };
+    let backward = move |(), gradient: Primitive, [input, _]: [bool; 2]| {
+        let gradient = gradient.to_contiguous();
+        let by_input = || convolution.kernel().input_gradient(values(&gradient), size(shape));
+        [input.then(|| tensor(by_input(), shape)), Some(gradient)]
+    };
+    Some(run([input, Input::optional(residual)?], forward, backward))
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Convolution {
     weight: Primitive,
-    /// With the shift.
-    bias: Option<Primitive>,
     stride: usize,
     padding: [usize; 4],
     prepared: Option<Arc<PreparedWeights>>,
@@ -57,43 +63,5 @@ impl Convolution {
     fn has_gradient(&self) -> bool {
         let [_, _, rows, columns] = sides(&self.weight);
         self.padding == [rows / 2, columns / 2, rows / 2, columns / 2]
-    }
-
-    fn compute(&self, input: &Primitive, residual: Option<&Primitive>) -> Primitive {
-        let input = input.to_contiguous();
-        let (kernel, size) = (self.kernel(), pictures(&input));
-        let output = kernel.output(size);
-        let bias = self.bias.as_ref().map(values);
-        let values = kernel.forward(values(&input), size, bias, residual.map(values));
-        tensor(values, [output.batch, output.rows, output.columns, kernel.outputs])
-    }
-
-    fn input_gradient(&self, gradient: &Primitive, shape: [usize; 4]) -> Primitive {
-        tensor(self.kernel().input_gradient(values(gradient), super::size(shape)), shape)
-    }
-}
-
-impl Operation<1> for Convolution {
-    type Saved = [usize; 4];
-
-    fn forward(&self, [input]: [Primitive; 1], _: bool) -> (Primitive, Option<[usize; 4]>) {
-        (self.compute(&input, None), Some(sides(&input)))
-    }
-
-    fn backward(&self, shape: [usize; 4], gradient: Primitive, _: [bool; 1]) -> [Option<Primitive>; 1] {
-        [Some(self.input_gradient(&gradient.to_contiguous(), shape))]
-    }
-}
-
-impl Operation<2> for Convolution {
-    type Saved = [usize; 4];
-
-    fn forward(&self, [input, residual]: [Primitive; 2], _: bool) -> (Primitive, Option<[usize; 4]>) {
-        (self.compute(&input, Some(&residual.to_contiguous())), Some(sides(&input)))
-    }
-
-    fn backward(&self, shape: [usize; 4], gradient: Primitive, [input, _]: [bool; 2]) -> [Option<Primitive>; 2] {
-        let gradient = gradient.to_contiguous();
-        [input.then(|| self.input_gradient(&gradient, shape)), Some(gradient)]
     }
 }

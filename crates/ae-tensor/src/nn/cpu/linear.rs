@@ -1,9 +1,7 @@
+use super::operation::{Input, Primitive, constant, run, sides, tensor, values};
 use ae_kernels::{WeightOrder, linear as kernel};
-use burn::backend::TensorMetadata;
 use burn::nn;
 use burn::tensor::Tensor;
-
-use super::operation::{Input, Operation, Primitive, constant, run, sides, tensor, values};
 
 /// A linear layer, plus a residual.
 pub(in crate::nn) fn linear<const D: usize>(
@@ -12,69 +10,24 @@ pub(in crate::nn) fn linear<const D: usize>(
     residual: Option<&Tensor<D>>,
 ) -> Option<Tensor<D>> {
     let bias = match &layer.bias {
-        Some(bias) => Some(constant(bias.val())?),
+        Some(bias) => Some(constant(&bias.val())?),
         None => None,
     };
-    let operation = Linear { weight: constant(layer.weight.val())?, bias };
-    let input = Input::new(input.clone())?;
-    Some(match residual {
-        Some(residual) => run::<_, 2, D>(&operation, [input, Input::new(residual.clone())?]),
-        None => run::<_, 1, D>(&operation, [input]),
-    })
-}
-
-#[derive(Clone, Debug)]
-struct Linear {
-    weight: Primitive,
-    bias: Option<Primitive>,
-}
-
-impl Linear {
-    fn compute(&self, input: &Primitive, residual: Option<&Primitive>) -> Primitive {
-        let [_, outputs] = sides(&self.weight);
-        let bias = self.bias.as_ref().map(values);
-        let input = input.to_contiguous();
-        let output =
-            kernel(values(&input), values(&self.weight), WeightOrder::InputsFirst, outputs, bias, residual.map(values));
-        tensor(output, with_last(&input, outputs))
-    }
-
-    fn input_gradient(&self, gradient: &Primitive) -> Primitive {
-        let [inputs, _] = sides(&self.weight);
-        let output = kernel(values(gradient), values(&self.weight), WeightOrder::OutputsFirst, inputs, None, None);
-        tensor(output, with_last(gradient, inputs))
-    }
-}
-
-/// The shape with another last side.
-fn with_last(tensor: &Primitive, last: usize) -> Vec<usize> {
-    let shape = tensor.shape();
-    let mut sides: Vec<usize> = (0..shape.num_dims()).map(|dim| shape[dim]).collect();
-    *sides.last_mut().expect("a matrix") = last;
-    sides
-}
-
-impl Operation<1> for Linear {
-    type Saved = ();
-
-    fn forward(&self, [input]: [Primitive; 1], _: bool) -> (Primitive, Option<()>) {
-        (self.compute(&input, None), Some(()))
-    }
-
-    fn backward(&self, (): (), gradient: Primitive, _: [bool; 1]) -> [Option<Primitive>; 1] {
-        [Some(self.input_gradient(&gradient.to_contiguous()))]
-    }
-}
-
-impl Operation<2> for Linear {
-    type Saved = ();
-
-    fn forward(&self, [input, residual]: [Primitive; 2], _: bool) -> (Primitive, Option<()>) {
-        (self.compute(&input, Some(&residual.to_contiguous())), Some(()))
-    }
-
-    fn backward(&self, (): (), gradient: Primitive, [input, _]: [bool; 2]) -> [Option<Primitive>; 2] {
+    let weight = constant(&layer.weight.val())?;
+    let [inputs, outputs] = sides(&weight);
+    let shape = input.dims();
+    let with_last = move |last| shape.into_iter().take(D - 1).chain([last]).collect::<Vec<usize>>();
+    let (forward_weight, has_residual) = (weight.clone(), residual.is_some());
+    let forward = |[input, residual]: [Primitive; 2], _| {
+        let (input, residual) = (input.to_contiguous(), has_residual.then(|| residual.to_contiguous()));
+        let (bias, residual) = (bias.as_ref().map(values), residual.as_ref().map(values));
+        let output = kernel(values(&input), values(&forward_weight), WeightOrder::InputsFirst, outputs, bias, residual);
+        (tensor(output, with_last(outputs)), Some(()))
+    };
+    let backward = move |(), gradient: Primitive, [input, _]: [bool; 2]| {
         let gradient = gradient.to_contiguous();
-        [input.then(|| self.input_gradient(&gradient)), Some(gradient)]
-    }
+        let by_input = || kernel(values(&gradient), values(&weight), WeightOrder::OutputsFirst, inputs, None, None);
+        [input.then(|| tensor(by_input(), with_last(inputs))), Some(gradient)]
+    };
+    Some(run([Input::new(input)?, Input::optional(residual)?], forward, backward))
 }

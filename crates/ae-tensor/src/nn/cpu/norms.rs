@@ -1,24 +1,36 @@
-use ae_kernels::{GroupNorm as Kernel, Statistics, layer_norm as kernel, layer_norm_gradient};
+use super::operation::{Input, Primitive, constant, run, tensor, values};
+use super::size;
+use crate::nn::Activation;
+use ae_kernels::{GroupNorm as Kernel, layer_norm as kernel, layer_norm_gradient};
 use burn::nn;
 use burn::tensor::Tensor;
-
-use super::operation::{Input, Operation, Primitive, constant, run, sides, tensor, values};
-use super::pictures;
-use crate::nn::Activation;
 
 /// A group normalisation of a feature map.
 pub(in crate::nn) fn group_norm(layer: &nn::GroupNorm, input: &Tensor<4>, activation: Activation) -> Option<Tensor<4>> {
     let operation = GroupNorm {
-        gamma: constant(layer.gamma.as_ref()?.val())?,
-        beta: constant(layer.beta.as_ref()?.val())?,
+        gamma: constant(&layer.gamma.as_ref()?.val())?,
+        beta: constant(&layer.beta.as_ref()?.val())?,
         groups: layer.num_groups,
         epsilon: layer.epsilon,
         silu: activation == Activation::Silu,
     };
-    Some(run(&operation, [Input::new(input.clone())?]))
+    let (shape, same) = (input.dims(), operation.clone());
+    let forward = |[input]: [Primitive; 1], _| {
+        let input = input.to_contiguous();
+        let kernel = same.kernel();
+        let statistics = kernel.statistics(values(&input), size(shape));
+        let output = kernel.forward(values(&input), size(shape), &statistics);
+        (tensor(output, shape), Some((input, statistics)))
+    };
+    let backward = move |(input, statistics): (Primitive, _), gradient: Primitive, _| {
+        let gradient = gradient.to_contiguous();
+        let output = operation.kernel().input_gradient(values(&input), size(shape), &statistics, values(&gradient));
+        [Some(tensor(output, shape))]
+    };
+    Some(run([Input::new(input)?], forward, backward))
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct GroupNorm {
     gamma: Primitive,
     beta: Primitive,
@@ -34,53 +46,17 @@ impl GroupNorm {
     }
 }
 
-impl Operation<1> for GroupNorm {
-    type Saved = (Primitive, Statistics);
-
-    fn forward(&self, [input]: [Primitive; 1], _: bool) -> (Primitive, Option<Self::Saved>) {
-        let input = input.to_contiguous();
-        let (kernel, size) = (self.kernel(), pictures(&input));
-        let statistics = kernel.statistics(values(&input), size);
-        let output = kernel.forward(values(&input), size, &statistics);
-        (tensor(output, sides::<4>(&input)), Some((input, statistics)))
-    }
-
-    fn backward(&self, (input, statistics): Self::Saved, gradient: Primitive, _: [bool; 1]) -> [Option<Primitive>; 1] {
-        let gradient = gradient.to_contiguous();
-        let output = self.kernel().input_gradient(values(&input), pictures(&input), &statistics, values(&gradient));
-        [Some(tensor(output, sides::<4>(&input)))]
-    }
-}
-
 /// A layer normalisation of rows.
 pub(in crate::nn) fn layer_norm(layer: &crate::nn::LayerNorm, input: &Tensor<3>) -> Option<Tensor<3>> {
-    let operation = LayerNorm {
-        gamma: constant(layer.gamma.val())?,
-        beta: constant(layer.beta.val())?,
-        epsilon: layer.epsilon as f32,
-    };
-    Some(run(&operation, [Input::new(input.clone())?]))
-}
-
-#[derive(Clone, Debug)]
-struct LayerNorm {
-    gamma: Primitive,
-    beta: Primitive,
-    epsilon: f32,
-}
-
-impl Operation<1> for LayerNorm {
-    type Saved = Primitive;
-
-    fn forward(&self, [input]: [Primitive; 1], _: bool) -> (Primitive, Option<Primitive>) {
+    let [gamma, beta] = [constant(&layer.gamma.val())?, constant(&layer.beta.val())?];
+    let (shape, epsilon, gamma_again) = (input.dims(), layer.epsilon as f32, gamma.clone());
+    let forward = |[input]: [Primitive; 1], _| {
         let input = input.to_contiguous();
-        let output = kernel(values(&input), values(&self.gamma), values(&self.beta), self.epsilon);
-        (tensor(output, sides::<3>(&input)), Some(input))
-    }
-
-    fn backward(&self, input: Primitive, gradient: Primitive, _: [bool; 1]) -> [Option<Primitive>; 1] {
+        (tensor(kernel(values(&input), values(&gamma_again), values(&beta), epsilon), shape), Some(input))
+    };
+    let backward = move |input: Primitive, gradient: Primitive, _| {
         let gradient = gradient.to_contiguous();
-        let output = layer_norm_gradient(values(&input), values(&self.gamma), self.epsilon, values(&gradient));
-        [Some(tensor(output, sides::<3>(&input)))]
-    }
+        [Some(tensor(layer_norm_gradient(values(&input), values(&gamma), epsilon, values(&gradient)), shape))]
+    };
+    Some(run([Input::new(input)?], forward, backward))
 }

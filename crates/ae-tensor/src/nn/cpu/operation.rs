@@ -11,18 +11,6 @@ use burn::tensor::{DType, Tensor, TensorData};
 /// A tensor of the CPU backend, in single precision.
 pub(super) type Primitive = FloatTensor<Flex>;
 
-/// A function of one or more tensors; whatever else it needs is a constant of it.
-pub(super) trait Operation<const N: usize>: Clone + Send + std::fmt::Debug + 'static {
-    /// What the backward pass needs of the forward pass.
-    type Saved: Clone + Send + std::fmt::Debug + 'static;
-
-    /// The output, for a backward pass (`tracked`) with what that needs.
-    fn forward(&self, inputs: [Primitive; N], tracked: bool) -> (Primitive, Option<Self::Saved>);
-
-    /// The gradients by the inputs that are `wanted`, from that by the output.
-    fn backward(&self, saved: Self::Saved, gradient: Primitive, wanted: [bool; N]) -> [Option<Primitive>; N];
-}
-
 /// A tensor whose number of dimensions does not matter.
 pub(super) enum Input {
     Plain(Primitive),
@@ -31,20 +19,26 @@ pub(super) enum Input {
 
 impl Input {
     /// None where the tensor is on another device, or in another type.
-    pub(super) fn new<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
+    pub(super) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
+        let tensor = tensor.clone();
         if tensor.is_autodiff() {
             tensor.try_into_primitive::<Autodiff<Flex>>().ok().map(Self::Tracked)
         } else {
             tensor.try_into_primitive::<Flex>().ok().map(Self::Plain)
         }
     }
+
+    /// The same of an input that may be left out: what stands for it has no elements and no gradient.
+    pub(super) fn optional<const D: usize>(input: Option<&Tensor<D>>) -> Option<Self> {
+        input.map_or_else(|| Some(Self::Plain(tensor(Vec::new(), [0]))), Self::new)
+    }
 }
 
 /// A weight; none where it is on another device, in another type, or learns.
-pub(super) fn constant<const D: usize>(tensor: Tensor<D>) -> Option<Primitive> {
+pub(super) fn constant<const D: usize>(tensor: &Tensor<D>) -> Option<Primitive> {
     match Input::new(tensor)? {
         Input::Plain(tensor) => Some(tensor.to_contiguous()),
         Input::Tracked(_) => None,
@@ -52,13 +46,20 @@ pub(super) fn constant<const D: usize>(tensor: Tensor<D>) -> Option<Primitive> {
 }
 
 /// Runs an operation, and registers its backward pass where an input is tracked.
-pub(super) fn run<O: Operation<N>, const N: usize, const D: usize>(operation: &O, inputs: [Input; N]) -> Tensor<D> {
+///
+/// `forward` gives the output, and where its second argument says so what `backward` needs; that gives the gradients by the
+/// inputs that are wanted, from that by the output.
+pub(super) fn run<S: Clone + Send + std::fmt::Debug + 'static, const N: usize, const D: usize>(
+    inputs: [Input; N],
+    forward: impl FnOnce([Primitive; N], bool) -> (Primitive, Option<S>),
+    backward: impl FnOnce(S, Primitive, [bool; N]) -> [Option<Primitive>; N] + Send + 'static,
+) -> Tensor<D> {
     if inputs.iter().all(|input| matches!(input, Input::Plain(_))) {
         let inputs = inputs.map(|input| match input {
             Input::Plain(tensor) => tensor,
             Input::Tracked(tensor) => tensor.into_primitive(),
         });
-        return Tensor::from_primitive::<Flex>(operation.forward(inputs, false).0);
+        return Tensor::from_primitive::<Flex>(forward(inputs, false).0);
     }
     let inputs = inputs.map(|input| match input {
         Input::Plain(tensor) => FloatTensor::<Autodiff<Flex>>::new(tensor),
@@ -67,27 +68,34 @@ pub(super) fn run<O: Operation<N>, const N: usize, const D: usize>(operation: &O
     let nodes = inputs.each_ref().map(FloatTensor::<Autodiff<Flex>>::node);
     let primitives =
         |inputs: [FloatTensor<Autodiff<Flex>>; N]| inputs.map(FloatTensor::<Autodiff<Flex>>::into_primitive);
-    let output = match Step(operation.clone()).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let output = match Step(Box::new(backward)).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
-            let (output, saved) = operation.forward(primitives(inputs), true);
+            let (output, saved) = forward(primitives(inputs), true);
             prep.finish(saved.expect("asked for"), output)
         }
-        OpsKind::UnTracked(prep) => prep.finish(operation.forward(primitives(inputs), false).0),
+        OpsKind::UnTracked(prep) => prep.finish(forward(primitives(inputs), false).0),
     };
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 
+/// Gives the gradients by the inputs that are wanted.
+type BackwardFn<S, const N: usize> = dyn FnOnce(S, Primitive, [bool; N]) -> [Option<Primitive>; N] + Send;
+
 /// An operation on the way back.
-#[derive(Clone, Debug)]
-struct Step<O>(O);
+struct Step<S, const N: usize>(Box<BackwardFn<S, N>>);
 
-impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
-    type State = O::Saved;
+impl<S, const N: usize> std::fmt::Debug for Step<S, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Step")
+    }
+}
 
-    fn backward(self, ops: Ops<O::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+impl<S: Clone + Send + std::fmt::Debug + 'static, const N: usize> Backward<Flex, N> for Step<S, N> {
+    type State = S;
+    fn backward(self, ops: Ops<S, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node);
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let gradients = self.0.backward(ops.state, gradient, wanted);
+        let gradients = (self.0)(ops.state, gradient, wanted);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<Flex>(parent.id, gradient);
@@ -112,6 +120,6 @@ pub(super) fn sides<const D: usize>(tensor: &Primitive) -> [usize; D] {
 }
 
 /// Whether a plain tensor of the CPU lies in its order.
-pub(super) fn is_contiguous<const D: usize>(tensor: Tensor<D>) -> bool {
+pub(super) fn is_contiguous<const D: usize>(tensor: &Tensor<D>) -> bool {
     matches!(Input::new(tensor), Some(Input::Plain(tensor)) if tensor.is_contiguous())
 }

@@ -53,12 +53,12 @@ mod tests {
 
     #[test]
     fn a_weight_is_prepared_once_and_another_anew() {
-        let [one, other] = [(); 2].map(|()| constant(random([2, 3, 3, 3])).unwrap());
+        let [one, other] = [(); 2].map(|()| constant(&random([2, 3, 3, 3])).unwrap());
         let prepared = Prepared::default();
         let first = prepared.of(&one).unwrap();
         assert!(Arc::ptr_eq(&first, &prepared.of(&one.clone()).unwrap()));
         assert!(!Arc::ptr_eq(&first, &prepared.of(&other).unwrap()));
-        assert!(prepared.of(&constant(random([512, 512, 3, 3])).unwrap()).is_none());
+        assert!(prepared.of(&constant(&random([512, 512, 3, 3])).unwrap()).is_none());
     }
 
     #[test]

@@ -1,0 +1,74 @@
+use std::ops::ControlFlow;
+
+use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D, join_channels, repeated};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::shape::BlockShape;
+use crate::text::TextLayers;
+use crate::transformer::{Transformer2DModel, TransformerSite};
+use crate::{AttentionProcessor, Place};
+
+/// A block on the way down or up, with transformers or without, or the one in the middle: resnets, each but the last of the
+/// middle followed by its transformer (diffusers' `models/unets/unet_2d_blocks.py`).
+#[derive(Module, Debug)]
+pub(crate) struct Block2D {
+    resnets: Vec<ResnetBlock2D>,
+    /// One per resnet, one in the middle, or none.
+    pub(crate) attentions: Vec<Transformer2DModel>,
+    /// One on the way down, or none in the last block.
+    downsamplers: Vec<Downsample2D>,
+    /// One on the way up, or none in the last block.
+    upsamplers: Vec<Upsample2D>,
+}
+
+impl Block2D {
+    pub(crate) fn new(shape: &BlockShape, device: &Device) -> Self {
+        let resamples = |place| shape.resample && shape.place == place;
+        let downsample = || Downsample2D::new(shape.channels, DownsamplePadding::Symmetric, device);
+        let upsample = || Upsample2D::new(shape.channels, device);
+        Self {
+            resnets: shape.resnets.iter().map(|config| config.init(device)).collect(),
+            attentions: shape.transformers(device),
+            downsamplers: resamples(Place::Down).then(downsample).into_iter().collect(),
+            upsamplers: resamples(Place::Up).then(upsample).into_iter().collect(),
+        }
+    }
+
+    /// On the way down it pushes the output of each layer onto `skips`. On the way up it pops one per layer, and what remains
+    /// on top tells the size to enlarge to.
+    pub(crate) fn forward<B>(
+        &self,
+        mut hidden_states: Tensor<4>,
+        temb: &Tensor<2>,
+        text: &mut TextLayers<'_>,
+        (place, block): (Place, usize),
+        processor: &mut dyn AttentionProcessor<Break = B>,
+        skips: &mut Vec<Tensor<4>>,
+    ) -> ControlFlow<B, Tensor<4>> {
+        for (layer, resnet) in self.resnets.iter().enumerate() {
+            if place == Place::Up {
+                let skip = skips.pop().expect("the config check pairs every up layer with a skip");
+                let skip = repeated(skip, hidden_states.dims()[0]);
+                hidden_states = join_channels(hidden_states, skip);
+            }
+            hidden_states = resnet.forward(hidden_states, Some(temb));
+            if let Some(attention) = self.attentions.get(layer) {
+                let site = TransformerSite { place, block, layer };
+                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
+            }
+            if place == Place::Down {
+                skips.push(hidden_states.clone());
+            }
+        }
+        for downsampler in &self.downsamplers {
+            hidden_states = downsampler.forward(hidden_states);
+            skips.push(hidden_states.clone());
+        }
+        for upsampler in &self.upsamplers {
+            let [_, rows, columns, _] = skips.last().expect("an upsampling block is followed by another").dims();
+            hidden_states = upsampler.forward(hidden_states, [rows, columns]);
+        }
+        ControlFlow::Continue(hidden_states)
+    }
+}
