@@ -147,7 +147,7 @@ impl StudioEngine {
 fn defaults(model: &LoadedModel) -> ModelDefaults {
     let pipeline = &model.pipeline;
     let [height, width] = pipeline.default_size();
-    let mut settings = pipeline.defaults().overrides();
+    let mut settings = pipeline.defaults().settings.clone();
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = pipeline.default_scheduler().ok();
