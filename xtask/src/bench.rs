@@ -14,7 +14,7 @@ use crate::process::{run as run_program, workspace_cargo, workspace_root};
 use crate::python;
 use measured::Measured;
 use report::{bytes, compared, median, ratio, seconds};
-use runs::{Method, Run};
+use runs::{ATTEND_AND_EXCITE, METHODS, Run, STABLE_DIFFUSION};
 
 /// Measure time and memory, and print tables for docs/performance.md
 ///
@@ -117,7 +117,7 @@ impl Bench<'_> {
         let run = Run { steps: Some(3), max_iter_to_alter: 2, thresholds: "none", ..self.full() };
         let [mut ours, mut theirs] = [(); 2].map(|()| [Vec::new(), Vec::new()]);
         for _ in 0..self.rounds {
-            for (index, method) in Method::ALL.into_iter().enumerate() {
+            for (index, method) in METHODS.into_iter().enumerate() {
                 ours[index].push(run.ours(method, self.threads)?);
                 theirs[index].push(run.reference(method, self.python, &self.full_model(), self.threads)?);
             }
@@ -135,7 +135,7 @@ impl Bench<'_> {
         step("guided step", 0, guided_step, 0);
         step("unguided step, against the same pipeline", 0, last_step, 0);
         step("unguided step, against StableDiffusionPipeline", 1, last_step, 1);
-        for (index, method) in Method::ALL.into_iter().enumerate() {
+        for (index, method) in METHODS.into_iter().enumerate() {
             let peak = |measured: &Measured| measured.peak as f64;
             compared(&format!("peak memory, {method}"), [&ours[index], &theirs[index]], peak, bytes);
         }
@@ -151,7 +151,7 @@ impl Bench<'_> {
             self.threads, self.rounds
         );
         report::head(["", "ours", "diffusers", "ratio"]);
-        for method in Method::ALL {
+        for method in METHODS {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..self.rounds {
                 ours.push(run.ours(method, self.threads)?);
@@ -169,9 +169,9 @@ impl Bench<'_> {
         let guided = Run { thresholds: "none", ..run.clone() };
         let [mut plain, mut without, mut with] = [const { Vec::new() }; 3];
         for _ in 0..rounds {
-            plain.push(run.ours(Method::StableDiffusion, self.threads)?);
-            without.push(guided.ours(Method::AttendAndExcite, self.threads)?);
-            with.push(run.ours(Method::AttendAndExcite, self.threads)?);
+            plain.push(run.ours(STABLE_DIFFUSION, self.threads)?);
+            without.push(guided.ours(ATTEND_AND_EXCITE, self.threads)?);
+            with.push(run.ours(ATTEND_AND_EXCITE, self.threads)?);
         }
         println!("\n### What guidance costs: {name}, 50 steps ({} threads, median of {rounds})\n", self.threads);
         report::head(["", "seconds of a picture", "to plain", "peak memory", "to plain", "refinement updates"]);
@@ -193,10 +193,10 @@ impl Bench<'_> {
     /// Eight pictures, so many at a time.
     fn batches(&self) -> Result<(), Failure> {
         const SIZES: [usize; 4] = [1, 2, 4, 8];
-        let mut measured = SIZES.map(|_| Method::ALL.map(|_| Vec::new()));
+        let mut measured = SIZES.map(|_| METHODS.map(|_| Vec::new()));
         for _ in 0..self.rounds {
             for (size, measured) in SIZES.into_iter().zip(&mut measured) {
-                for (method, measured) in Method::ALL.into_iter().zip(measured) {
+                for (method, measured) in METHODS.into_iter().zip(measured) {
                     let run = Run { seeds: "0-7", batch_size: size, ..Run::embedded() };
                     measured.push(run.ours(method, self.threads)?);
                 }

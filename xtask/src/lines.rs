@@ -51,10 +51,22 @@ fn count_folder(folder: &Path) -> Result<usize, Failure> {
     Ok(lines)
 }
 
-/// The lines of code of a file, whose tests stand at its bottom.
+/// The lines of code of a file, whose tests stand at its bottom. A test module in a file of its own is only declared here.
 fn count(text: &str) -> usize {
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    code.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    let mut lines = text.lines().map(str::trim).peekable();
+    let mut counted = 0;
+    while let Some(line) = lines.next() {
+        if line == "#[cfg(test)]"
+            && let Some(module) = lines.next_if(|line| line.starts_with("mod ") || line.contains(" mod "))
+        {
+            if module.ends_with('{') {
+                break;
+            }
+        } else if !line.is_empty() && !line.starts_with("//") {
+            counted += 1;
+        }
+    }
+    counted
 }
 
 #[cfg(test)]
@@ -65,6 +77,9 @@ mod tests {
     fn comments_blanks_and_tests_do_not_count() {
         let text = "//! Docs.\n\n/// One.\nfn one() {\n    // Why.\n    two();\n}\n\n#[cfg(test)]\nmod tests {\n    fn three() {}\n}\n";
         assert_eq!(count(text), 3);
+        assert_eq!(count(&text.replace("mod tests", "pub(crate) mod tests")), 3);
+        let declared = "mod one;\n#[cfg(test)]\nmod testing;\n\npub use one::*;\n#[cfg(test)]\nuse two::*;\n";
+        assert_eq!(count(declared), 4);
         assert_eq!(count(""), 0);
     }
 }

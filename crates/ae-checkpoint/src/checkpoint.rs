@@ -92,7 +92,7 @@ mod tests {
     type Named<'a> = &'a [(&'a str, u8)];
 
     fn checkpoint(names: Named<'_>) -> Checkpoint {
-        let tensor = |byte: u8| StoredTensor::new(ElementType::Other, vec![1], Source::Memory(Bytes::from(vec![byte])));
+        let tensor = |byte: u8| StoredTensor::new(ElementType::U8, vec![1], Source::Memory(Bytes::from(vec![byte])));
         Checkpoint::new("test", names.iter().map(|(name, byte)| ((*name).to_owned(), tensor(*byte))).collect())
     }
 

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::{Checkpoint, CheckpointKind, OpenError, StoredTensor};
+use crate::{Checkpoint, CheckpointKind, ForeignError, OpenError, StoredTensor};
 
 /// A textual inversion (Gal et al. 2022): embeddings for a token that the text encoder does not know.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +20,8 @@ pub enum EmbeddingError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The file holds something else.
-    #[error("'{name}' is {found}; expected a textual inversion embedding{advice}")]
-    Foreign {
-        /// The file.
-        name: String,
-        /// What it holds.
-        found: &'static str,
-        /// What to do with it, after a semicolon, or nothing.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// The tensor is no list of embeddings.
     #[error("the embedding in '{name}' has the shape {shape:?}; expected [vectors, width], at most {most} vectors")]
     Shape {
@@ -49,6 +42,8 @@ pub enum EmbeddingError {
     },
 }
 
+const EXPECTED: &str = "a textual inversion embedding";
+
 impl Embedding {
     /// More vectors than a prompt has tokens are of no use.
     const MOST_VECTORS: usize = 75;
@@ -65,11 +60,7 @@ impl Embedding {
         let path = path.as_ref();
         let checkpoint = Checkpoint::open(path)?;
         let name = || checkpoint.name().to_owned();
-        let kind = CheckpointKind::of(&checkpoint);
-        if kind != CheckpointKind::Embedding {
-            let (found, advice) = kind.describe();
-            return Err(EmbeddingError::Foreign { name: name(), found, advice });
-        }
+        CheckpointKind::Embedding.check(&checkpoint, EXPECTED)?;
         let (key, tensor) = if let Some(tensor) = checkpoint.get("string_to_param.*") {
             (checkpoint.metadata().get("name").cloned(), tensor)
         } else if let Some(tensor) = checkpoint.get("emb_params") {
@@ -77,7 +68,7 @@ impl Embedding {
         } else if let Some((key, tensor)) = checkpoint.tensors().iter().next() {
             (Some(key.clone()), tensor)
         } else {
-            return Err(EmbeddingError::Foreign { name: name(), found: "empty", advice: "" });
+            return Err(ForeignError { name: name(), found: "empty", expected: EXPECTED, advice: "" }.into());
         };
         let vectors = vectors(&checkpoint, tensor)?;
         let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());

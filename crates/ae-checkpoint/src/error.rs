@@ -1,5 +1,20 @@
 use std::io;
 
+/// A file that is something else than was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{name}' is {found}; expected {expected}{advice}")]
+#[non_exhaustive]
+pub struct ForeignError {
+    /// The file.
+    pub name: String,
+    /// What it is or holds.
+    pub found: &'static str,
+    /// What was expected.
+    pub expected: &'static str,
+    /// What to do with it, after a semicolon, or nothing.
+    pub advice: &'static str,
+}
+
 /// A file that cannot be read as a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,15 +58,8 @@ pub enum OpenError {
         object: String,
     },
     /// The file is something else.
-    #[error("'{name}' is {found}; expected weights in a safetensors or PyTorch file{advice}")]
-    Foreign {
-        /// The file.
-        name: String,
-        /// What it is.
-        found: &'static str,
-        /// What to do, after a semicolon, or nothing.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// The index of a sharded checkpoint does not describe one.
     #[error("the index '{name}' does not describe a sharded checkpoint: {reason}")]
     Index {

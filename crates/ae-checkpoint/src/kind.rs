@@ -1,5 +1,5 @@
-use crate::Checkpoint;
 use crate::lora::is_factor;
+use crate::{Checkpoint, ForeignError};
 
 /// What a checkpoint holds, as far as the names of its tensors tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,16 @@ impl CheckpointKind {
         } else {
             Self::Unknown
         }
+    }
+
+    /// Refuses a checkpoint of another kind; `expected` is what errors call this one.
+    pub(crate) fn check(self, checkpoint: &Checkpoint, expected: &'static str) -> Result<(), ForeignError> {
+        let kind = Self::of(checkpoint);
+        if kind == self {
+            return Ok(());
+        }
+        let (found, advice) = kind.describe();
+        Err(ForeignError { name: checkpoint.name().to_owned(), found, expected, advice })
     }
 
     /// diffusers' textual inversion: one tensor under the name of its token.

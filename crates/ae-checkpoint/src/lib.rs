@@ -13,7 +13,6 @@
 //! The crate knows no tensor library: a [`StoredTensor`] is a type, a shape and bytes.
 
 mod checkpoint;
-mod element;
 mod embedding;
 mod error;
 mod folder;
@@ -29,10 +28,11 @@ mod single_file;
 mod tensor;
 
 pub use checkpoint::Checkpoint;
-pub use element::ElementType;
 pub use embedding::{Embedding, EmbeddingError};
-pub use error::OpenError;
+pub use error::{ForeignError, OpenError};
 pub use kind::CheckpointKind;
 pub use lora::{Lora, LoraError, LoraLayer, LoraNetwork};
+/// The type of the numbers of a stored tensor.
+pub use safetensors::Dtype as ElementType;
 pub use single_file::{Family, SingleFile, SingleFileError};
 pub use tensor::StoredTensor;

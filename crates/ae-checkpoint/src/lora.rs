@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{Checkpoint, CheckpointKind, OpenError, StoredTensor};
+use crate::{Checkpoint, CheckpointKind, ForeignError, OpenError, StoredTensor};
 
 /// A low-rank adaptation (Hu et al. 2021): small updates to the weights of a model.
 #[derive(Clone, Debug)]
@@ -50,15 +50,8 @@ pub enum LoraError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The file holds something else.
-    #[error("'{name}' is {found}; expected a LoRA{advice}")]
-    Foreign {
-        /// The file.
-        name: String,
-        /// What it holds.
-        found: &'static str,
-        /// What to do with it, after a semicolon, or nothing.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// A tensor of a kind this crate does not apply.
     #[error("the LoRA '{name}' has '{key}': {what} is not supported")]
     Unsupported {
@@ -89,14 +82,8 @@ pub enum LoraError {
     },
 }
 
-/// The tensors of one layer while the file is sorted.
-#[derive(Default)]
-struct Parts<'a> {
-    down: Option<&'a StoredTensor>,
-    up: Option<&'a StoredTensor>,
-    mid: Option<&'a StoredTensor>,
-    alpha: Option<(&'a str, &'a StoredTensor)>,
-}
+/// The tensors of one layer with their names, each in the place of its [`Role`], while the file is sorted.
+type Parts<'a> = [Option<(&'a str, &'a StoredTensor)>; 4];
 
 /// What a tensor is to its layer, by the end of its name.
 #[derive(Clone, Copy)]
@@ -159,11 +146,7 @@ impl Lora {
     /// When the checkpoint holds something else or is not whole.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, LoraError> {
         let name = checkpoint.name();
-        let kind = CheckpointKind::of(checkpoint);
-        if kind != CheckpointKind::Lora {
-            let (found, advice) = kind.describe();
-            return Err(LoraError::Foreign { name: name.to_owned(), found, advice });
-        }
+        CheckpointKind::Lora.check(checkpoint, "a LoRA")?;
         let mut modules: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
         for (key, tensor) in checkpoint.tensors() {
             if let Some((_, what)) = UNSUPPORTED.iter().find(|(sign, _)| key.contains(sign)) {
@@ -173,23 +156,17 @@ impl Lora {
             let Some((module, role)) = ending else {
                 return Err(LoraError::Unsupported { name: name.to_owned(), key: key.clone(), what: "this tensor" });
             };
-            let parts = modules.entry(module).or_default();
-            match role {
-                Role::Down => parts.down = Some(tensor),
-                Role::Up => parts.up = Some(tensor),
-                Role::Mid => parts.mid = Some(tensor),
-                Role::Alpha => parts.alpha = Some((key, tensor)),
-            }
+            modules.entry(module).or_default()[role as usize] = Some((key, tensor));
         }
         let adapters = AdapterConfigs::of(checkpoint)?;
-        let layers = modules.into_iter().map(|(module, parts)| layer(name, module, &parts, &adapters));
+        let layers = modules.into_iter().map(|(module, parts)| layer(name, module, parts, &adapters));
         Ok(Self { name: name.to_owned(), layers: layers.collect::<Result<_, _>>()? })
     }
 }
 
-fn layer(name: &str, key: &str, parts: &Parts<'_>, adapters: &AdapterConfigs) -> Result<LoraLayer, LoraError> {
+fn layer(name: &str, key: &str, parts: Parts<'_>, adapters: &AdapterConfigs) -> Result<LoraLayer, LoraError> {
     let damaged = |reason| LoraError::Damaged { name: name.to_owned(), reason };
-    let (Some(down), Some(up)) = (parts.down, parts.up) else {
+    let [Some((_, down)), Some((_, up)), mid, alpha] = parts else {
         return Err(damaged(format!("'{key}' lacks one of its two factors")));
     };
     let rank = match (down.shape(), up.shape()) {
@@ -200,20 +177,20 @@ fn layer(name: &str, key: &str, parts: &Parts<'_>, adapters: &AdapterConfigs) ->
     if rank == 0 {
         return Err(damaged(format!("'{key}' has the rank 0")));
     }
-    if let Some(mid) = parts.mid
+    if let Some((_, mid)) = mid
         && !matches!((mid.shape(), down.shape()), ([a, b, _, _], [_, _, 1, 1]) if *a == rank && *b == rank)
     {
         return Err(damaged(format!("the middle factor of '{key}' has the shape {:?}", mid.shape())));
     }
     let (network, module) = module(key);
-    let scale = match parts.alpha {
+    let scale = match alpha {
         Some((key, tensor)) => number(name, key, tensor)? / rank as f64,
         None => adapters.scale(network, &module, rank),
     };
     if !scale.is_finite() {
         return Err(damaged(format!("the factor of '{key}' is {scale}")));
     }
-    Ok(LoraLayer { network, module, down: down.clone(), up: up.clone(), mid: parts.mid.cloned(), scale })
+    Ok(LoraLayer { network, module, down: down.clone(), up: up.clone(), mid: mid.map(|(_, mid)| mid.clone()), scale })
 }
 
 /// The network of a layer, and the path of its module in that.

@@ -12,7 +12,7 @@ use crate::foreign::Format;
 use crate::mapping::Mapping;
 use crate::pytorch::{self, Failure};
 use crate::tensor::Source;
-use crate::{Checkpoint, OpenError, StoredTensor};
+use crate::{Checkpoint, ForeignError, OpenError, StoredTensor};
 
 impl Checkpoint {
     /// Opens a safetensors or PyTorch file (`.bin`, `.ckpt`, `.pt`); which of them is seen from the content.
@@ -39,7 +39,10 @@ impl Checkpoint {
                     Failure::Object(object) => OpenError::Object { name, object },
                 })
             }
-            Format::Foreign { found, advice } => Err(OpenError::Foreign { name, found, advice }),
+            Format::Foreign { found, advice } => {
+                let expected = "weights in a safetensors or PyTorch file";
+                Err(ForeignError { name, found, expected, advice }.into())
+            }
         }?;
         Ok(checkpoint.with_files(vec![path.to_owned()]))
     }
@@ -80,7 +83,7 @@ fn from_safetensors(
     };
     let tensors = header.tensors().into_iter().map(|(key, info)| {
         let (start, end) = info.data_offsets;
-        (key, StoredTensor::new(info.dtype.into(), info.shape.clone(), source(data + start..data + end)))
+        (key, StoredTensor::new(info.dtype, info.shape.clone(), source(data + start..data + end)))
     });
     let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     Ok(Checkpoint::new(name, tensors.collect()).with_metadata(metadata))

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub use error::SingleFileError;
 
-use crate::{Checkpoint, CheckpointKind, StoredTensor};
+use crate::{Checkpoint, CheckpointKind, ForeignError, StoredTensor};
 use keys::number;
 use text_encoder::{Part, open_clip};
 
@@ -39,6 +39,7 @@ pub struct SingleFile {
     pub vae: Option<Checkpoint>,
 }
 
+const EXPECTED: &str = "a Stable Diffusion 1 or 2 checkpoint";
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
 /// Stable Diffusion 1: transformers' `CLIPTextModel`. The oldest converters left out `text_model.`.
@@ -57,11 +58,7 @@ impl SingleFile {
     /// When the checkpoint is something else (it is named), or lacks the U-Net or the text encoder.
     pub fn split(checkpoint: &Checkpoint) -> Result<Self, SingleFileError> {
         let name = || checkpoint.name().to_owned();
-        let kind = CheckpointKind::of(checkpoint);
-        if kind != CheckpointKind::StableDiffusion {
-            let (found, advice) = kind.describe();
-            return Err(SingleFileError::Foreign { name: name(), found, advice });
-        }
+        CheckpointKind::StableDiffusion.check(checkpoint, EXPECTED)?;
         let (family, text_encoder) = if checkpoint.has_prefix(OPEN_CLIP) {
             (Family::StableDiffusion2, convert_open_clip(checkpoint))
         } else if checkpoint.has_prefix(CLIP) {
@@ -91,7 +88,8 @@ impl SingleFile {
             }
             kind => {
                 let (name, (found, _)) = (checkpoint.name().to_owned(), kind.describe());
-                return Err(SingleFileError::Foreign { name, found, advice: ", or its autoencoder (VAE)" });
+                let advice = ", or its autoencoder (VAE)";
+                return Err(ForeignError { name, found, expected: EXPECTED, advice }.into());
             }
         })
     }

@@ -42,6 +42,11 @@ impl StoredTensor {
         self.element
     }
 
+    /// Whether its numbers are floating-point numbers, of a type that [`StoredTensor::to_f32`] reads.
+    pub fn is_float(&self) -> bool {
+        matches!(self.element, ElementType::F64 | ElementType::F32 | ElementType::F16 | ElementType::BF16)
+    }
+
     /// Its extents, outermost first; empty for a single number.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -84,8 +89,8 @@ impl StoredTensor {
             ElementType::F32 => convert(&bytes, f32::from_le_bytes),
             ElementType::F16 => convert(&bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
             ElementType::BF16 => convert(&bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            ElementType::I64 | ElementType::I32 | ElementType::Other => {
-                let message = format!("expected floating-point numbers, found {}", self.element);
+            other => {
+                let message = format!("expected floating-point numbers, found {other}");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
         })
@@ -103,23 +108,15 @@ impl StoredTensor {
     /// Part `index` of `count` equal parts along the first dimension; `None` when it cannot be divided so.
     pub(crate) fn chunk(mut self, index: usize, count: usize) -> Option<Self> {
         let rows = *self.shape.first()?;
-        if rows == 0 || rows % count != 0 || self.element == ElementType::Other {
+        let bits = self.num_elements() / count * self.element.bitsize();
+        if rows == 0 || rows % count != 0 || !bits.is_multiple_of(8) {
             return None;
         }
-        let size = self.num_elements() / count * self.element_size();
+        let size = bits / 8;
         let start = self.part.as_ref().map_or(0, |part| part.start) + index * size;
         self.part = Some(start..start + size);
         self.shape[0] = rows / count;
         Some(self)
-    }
-
-    fn element_size(&self) -> usize {
-        match self.element {
-            ElementType::F64 | ElementType::I64 => 8,
-            ElementType::F32 | ElementType::I32 => 4,
-            ElementType::F16 | ElementType::BF16 => 2,
-            ElementType::Other => 1,
-        }
     }
 }
 
@@ -150,7 +147,7 @@ mod tests {
             assert_eq!(tensor.to_f32().unwrap(), [-1.5], "{element}");
         }
         let ids = StoredTensor::new(ElementType::I64, Vec::new(), Source::Memory(vec![0; 8].into()));
-        assert!(ids.to_f32().unwrap_err().to_string().contains("found i64"));
+        assert!(ids.to_f32().unwrap_err().to_string().contains("found I64"));
     }
 
     fn tensor(shape: &[usize]) -> StoredTensor {

@@ -13,7 +13,7 @@ use ae_tensor::DeviceSpec;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use devices::DeviceArgs;
-pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs};
+pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs, of_folder};
 pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use serve::ServeArgs;

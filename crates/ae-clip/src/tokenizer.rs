@@ -172,6 +172,20 @@ impl ClipTokenizer {
         Ok(WeightedPrompt { prompt, weights })
     }
 
+    /// Tokenizes a prompt as [`Self::tokenize_weighted`] if `weighting`, otherwise as [`Self::tokenize`], with weights of 1.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two.
+    pub fn tokenize_with(&self, prompt: &str, weighting: bool) -> Result<WeightedPrompt, TokenizerError> {
+        if weighting {
+            return self.tokenize_weighted(prompt);
+        }
+        let prompt = self.tokenize(prompt)?;
+        let weights = vec![1.0; prompt.tokens().len()];
+        Ok(WeightedPrompt { prompt, weights })
+    }
+
     /// The tokens of a text that begins at the byte `offset` of the prompt.
     fn pieces(&self, text: &str, offset: usize) -> Result<Vec<Piece>, TokenizerError> {
         // Start, end, truncation and padding are left to `TokenizedPrompt`, which keeps account of them.

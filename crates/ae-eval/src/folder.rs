@@ -267,14 +267,18 @@ impl Folder {
     }
 }
 
-/// A file of JSON, if it is there.
+/// The bytes of a file, if it is there.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FolderError::Read { path: path.to_owned(), source }),
+    }
+}
+
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError> {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(|source| FolderError::Read { path: path.to_owned(), source })?,
-    };
-    let value = serde_json::from_slice(&bytes);
-    value.map(Some).map_err(|source| FolderError::Json { path: path.to_owned(), source })
+    let value = read(path)?.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+    value.map_err(|source| FolderError::Json { path: path.to_owned(), source })
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderError> {

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, DirEntry};
 use std::path::Path;
 
 use crate::prompt::of_no_set;
@@ -59,29 +58,19 @@ impl Found {
 
 /// The names of the folders in a folder, sorted.
 pub(crate) fn subfolders(path: &Path) -> Result<Vec<String>, FolderError> {
-    let read = || -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            if entry.path().is_dir() {
-                names.extend(entry.file_name().into_string());
-            }
-        }
-        names.sort();
-        Ok(names)
-    };
-    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+    let folders = entries(path)?.into_iter().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The seeds that have a picture in a folder.
 fn seeds_in(path: &Path) -> Result<Vec<u64>, FolderError> {
-    let read = || -> io::Result<Vec<u64>> {
-        let mut seeds = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let name = entry?.file_name();
-            seeds.extend(name.to_str().and_then(|name| name.strip_suffix(".png")?.parse::<u64>().ok()));
-        }
-        Ok(seeds)
-    };
-    read().map_err(|source| FolderError::Read { path: path.to_owned(), source })
+    let seed = |entry: DirEntry| entry.file_name().to_str()?.strip_suffix(".png")?.parse().ok();
+    Ok(entries(path)?.into_iter().filter_map(seed).collect())
+}
+
+fn entries(path: &Path) -> Result<Vec<DirEntry>, FolderError> {
+    let entries = fs::read_dir(path).and_then(Iterator::collect);
+    entries.map_err(|source| FolderError::Read { path: path.to_owned(), source })
 }

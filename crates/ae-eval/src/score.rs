@@ -7,6 +7,7 @@ use image::RgbImage;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::folder::read;
 use crate::scores::seven_decimals;
 use crate::{Folder, FolderError, PictureScore, Plan, Prompt, Scorer, Scores};
 
@@ -100,19 +101,21 @@ impl Folder {
         let who = scorer.scorer().clone();
         self.remove_unfinished_scores(&who.name)?;
         let known = self.scores(&who.name, arm)?.filter(|scores| scores.scorer == who);
-        let mut known = Known::new(known);
+        let known = known.into_iter().flat_map(|scores| scores.pictures);
+        let mut known: BTreeMap<_, _> = known.map(|score| ((score.prompt.clone(), score.seed), score)).collect();
         let mut scores = Scores { scorer: who, pictures: Vec::new() };
         let (mut tally, mut written, mut is_new) = (Tally::default(), Instant::now(), false);
         for prompt in &plan.prompts {
             for seeds in plan.seeds.chunks(BATCH) {
                 let mut files = Files::default();
                 for &seed in seeds {
-                    let Some(bytes) = self.read_picture(arm, &prompt.text, seed)? else {
+                    let Some(bytes) = read(&self.picture(arm, &prompt.text, seed))? else {
                         tally.missing += 1;
                         continue;
                     };
                     let sha256 = format!("{:x}", Sha256::digest(&bytes));
-                    match known.take(&prompt.text, seed, &sha256) {
+                    let earlier = known.remove(&(prompt.text.clone(), seed));
+                    match earlier.filter(|score| score.sha256 == sha256) {
                         Some(score) => {
                             tally.known += 1;
                             files.entries.push(score);
@@ -126,7 +129,7 @@ impl Folder {
                 let ends = observe(tally).is_break();
                 if is_new && (ends || written.elapsed() >= PACE) {
                     // With what is known of pictures still to come: another interruption shall not lose it.
-                    let rest = known.rest().cloned();
+                    let rest = known.values().cloned();
                     let pictures = scores.pictures.iter().cloned().chain(rest).collect();
                     self.write_scores(arm, &Scores { pictures, ..scores.clone() })?;
                     (written, is_new) = (Instant::now(), false);
@@ -142,41 +145,10 @@ impl Folder {
         Ok(tally)
     }
 
-    /// The bytes of a picture, if it has been drawn.
-    fn read_picture(&self, arm: &str, prompt: &str, seed: u64) -> Result<Option<Vec<u8>>, FolderError> {
-        let path = self.picture(arm, prompt, seed);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(FolderError::Read { path, source }),
-        }
-    }
-
     fn decode(&self, arm: &str, prompt: &str, seed: u64, bytes: &[u8]) -> Result<RgbImage, ScoringError> {
         let picture = image::load_from_memory(bytes);
         let picture = picture.map_err(|source| ScoringError::Picture { path: self.picture(arm, prompt, seed), source });
         Ok(picture?.into_rgb8())
-    }
-}
-
-/// Scores of an earlier call.
-struct Known {
-    by_picture: BTreeMap<(String, u64), PictureScore>,
-}
-
-impl Known {
-    fn new(scores: Option<Scores>) -> Self {
-        let pictures = scores.into_iter().flat_map(|scores| scores.pictures);
-        Self { by_picture: pictures.map(|score| ((score.prompt.clone(), score.seed), score)).collect() }
-    }
-
-    /// The score of a picture whose file is the same.
-    fn take(&mut self, prompt: &str, seed: u64, sha256: &str) -> Option<PictureScore> {
-        self.by_picture.remove(&(prompt.to_owned(), seed)).filter(|score| score.sha256 == sha256)
-    }
-
-    fn rest(&self) -> impl Iterator<Item = &PictureScore> {
-        self.by_picture.values()
     }
 }
 

@@ -1,8 +1,8 @@
 use image::RgbImage;
 
-use crate::layers::{common_scale, shown_steps};
+use crate::layers::shown_steps;
 use crate::sheet::{Cell, Sheet, blank, scaled, tile_size};
-use crate::{Explanation, FigureError, MapChoice, Run, Step};
+use crate::{Explanation, FigureError, MapChoice};
 
 /// Longest side of the pictures.
 const TILE: u32 = 128;
@@ -24,11 +24,7 @@ impl Explanation {
 
     fn frames(&self, choice: MapChoice) -> Result<Vec<RgbImage>, FigureError> {
         let layers = self.layers(choice)?;
-        let mut runs: Vec<(&Run, Vec<&Step>)> = Vec::new();
-        for run in self.runs_in_order() {
-            runs.push((run, shown_steps(run)?));
-        }
-        let scale = common_scale(&layers, runs.iter().flat_map(|(_, steps)| steps.iter().copied()));
+        let (runs, scale) = self.shown(&layers, shown_steps)?;
         let tile = tile_size(self.size(), TILE);
         let count = runs.iter().map(|(_, steps)| steps.len()).max().unwrap_or(0);
         let frames = (0..count).map(|index| {

@@ -14,6 +14,9 @@ pub(crate) struct Map {
     pub(crate) values: Vec<f32>,
 }
 
+/// Runs with some of their steps.
+pub(crate) type Shown<'a> = Vec<(&'a Run, Vec<&'a Step>)>;
+
 impl Explanation {
     pub(crate) fn layers(&self, choice: MapChoice) -> Result<Vec<Layer<'_>>, FigureError> {
         if self.runs.is_empty() {
@@ -36,9 +39,16 @@ impl Explanation {
         }
     }
 
-    /// Plain sampling first, as what guidance is compared with.
-    pub(crate) fn runs_in_order(&self) -> impl Iterator<Item = &Run> {
-        self.runs.iter().rev()
+    /// The runs with the steps that are shown of each, and the scale that all maps of the figure share. Plain sampling comes
+    /// first, as what guidance is compared with.
+    pub(crate) fn shown<'a>(
+        &'a self,
+        layers: &[Layer<'_>],
+        steps: impl Fn(&'a Run) -> Result<Vec<&'a Step>, FigureError>,
+    ) -> Result<(Shown<'a>, f32), FigureError> {
+        let shown = self.runs.iter().rev().map(|run| Ok((run, steps(run)?))).collect::<Result<Vec<_>, _>>()?;
+        let scale = common_scale(layers, shown.iter().flat_map(|(_, steps)| steps.iter().copied()));
+        Ok((shown, scale))
     }
 }
 
@@ -56,8 +66,8 @@ impl Map {
     }
 }
 
-/// The scale that all maps of a figure share: their largest value.
-pub(crate) fn common_scale<'a>(layers: &[Layer<'_>], steps: impl Iterator<Item = &'a Step>) -> f32 {
+/// The largest value of some maps.
+fn common_scale<'a>(layers: &[Layer<'_>], steps: impl Iterator<Item = &'a Step>) -> f32 {
     let maps = steps.flat_map(|step| layers.iter().filter_map(|layer| layer.map(step)));
     maps.map(|map| map.peak()).fold(0.0, f32::max)
 }

@@ -1,7 +1,7 @@
 use image::RgbImage;
 
 use crate::heat_map::{alone, over};
-use crate::layers::{Layer, common_scale, shown_steps, steps_with_maps};
+use crate::layers::{Layer, shown_steps, steps_with_maps};
 use crate::sheet::{Cell, Sheet, blank, scaled, tile_size};
 use crate::{Explanation, FigureError, MapChoice, Run, Step};
 
@@ -18,19 +18,16 @@ impl Explanation {
     /// When there is no subject or token to show, or no attention was kept.
     pub fn maps(&self, choice: MapChoice) -> Result<RgbImage, FigureError> {
         let layers = self.layers(choice)?;
-        let mut shown = Vec::new();
-        for run in self.runs_in_order() {
-            let steps = steps_with_maps(run)?;
-            shown.push((run, steps[steps.len() - 1]));
-        }
-        let scale = common_scale(&layers, shown.iter().map(|(_, step)| *step));
+        let (shown, scale) = self.shown(&layers, |run| Ok(evenly(&steps_with_maps(run)?, 1)))?;
         let tile = tile_size(self.size(), MAP_TILE);
         let mut sheet = Sheet::new(tile, scale);
-        for (run, step) in &shown {
+        for (run, steps) in &shown {
             sheet.heading(format!("{}: “{}”, seed {}", run.title(), self.prompt, self.seed));
             let picture = scaled(&run.picture, tile);
             let mut cells = vec![Cell::new("picture", picture.clone())];
-            cells.extend(layers.iter().map(|layer| Cell::new(layer.label, layer.over(&picture, step, scale))));
+            for step in steps {
+                cells.extend(layers.iter().map(|layer| Cell::new(layer.label, layer.over(&picture, step, scale))));
+            }
             sheet.wrapped(cells);
         }
         Ok(sheet.draw())
@@ -44,11 +41,7 @@ impl Explanation {
     /// When there is no subject or token to show, or no attention was kept.
     pub fn strip(&self, choice: MapChoice, columns: usize) -> Result<RgbImage, FigureError> {
         let layers = self.layers(choice)?;
-        let mut shown = Vec::new();
-        for run in self.runs_in_order() {
-            shown.push((run, evenly(&shown_steps(run)?, columns)));
-        }
-        let scale = common_scale(&layers, shown.iter().flat_map(|(_, steps)| steps.iter().copied()));
+        let (shown, scale) = self.shown(&layers, |run| Ok(evenly(&shown_steps(run)?, columns)))?;
         let tile = tile_size(self.size(), STRIP_TILE);
         let mut sheet = Sheet::new(tile, scale);
         for (run, steps) in &shown {
@@ -91,7 +84,7 @@ impl Layer<'_> {
     }
 }
 
-/// Some of the steps at even distances, the first and the last among them.
+/// Some of the steps at even distances, the first and the last among them; of one the last.
 fn evenly<'a>(steps: &[&'a Step], most: usize) -> Vec<&'a Step> {
     let count = most.clamp(1, steps.len().max(1));
     if count == 1 || steps.len() == 1 {

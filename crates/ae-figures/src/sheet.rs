@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 
 use crate::colors::heat;
 use crate::drawing::{Anchor, Drawing};
-use crate::font::{HEADING, LABEL, shortened};
+use crate::font::{HEADING, LABEL, Style, shortened};
 
 /// Pictures in a line.
 const MOST_IN_LINE: usize = 6;
@@ -33,8 +33,8 @@ pub(crate) struct Sheet {
 
 #[derive(Debug)]
 enum Line {
-    Heading(String),
-    Caption(String),
+    /// With its style, its height and its baseline.
+    Text(String, Style, [u32; 2]),
     /// What the columns below show.
     Labels(Vec<String>),
     Pictures(Vec<Cell>),
@@ -64,12 +64,12 @@ impl Sheet {
     }
 
     pub(crate) fn heading(&mut self, heading: impl Into<String>) {
-        self.lines.push(Line::Heading(heading.into()));
+        self.lines.push(Line::Text(heading.into(), HEADING, [HEADING_HEIGHT, 21]));
     }
 
     /// What the next line of pictures shows.
     pub(crate) fn caption(&mut self, caption: impl Into<String>) {
-        self.lines.push(Line::Caption(caption.into()));
+        self.lines.push(Line::Text(caption.into(), LABEL, [LABEL_HEIGHT, 16]));
     }
 
     /// What the columns of the next lines show.
@@ -92,15 +92,15 @@ impl Sheet {
     /// The height of a line.
     fn height(&self, line: &Line) -> u32 {
         match line {
-            Line::Heading(_) => HEADING_HEIGHT,
-            Line::Caption(_) | Line::Labels(_) => LABEL_HEIGHT,
+            Line::Text(_, _, [height, _]) => *height,
+            Line::Labels(_) => LABEL_HEIGHT,
             Line::Pictures(cells) => labels_height(cells) + self.tile.1 + GAP,
         }
     }
 
     fn columns(&self) -> u32 {
         let columns = self.lines.iter().map(|line| match line {
-            Line::Heading(_) | Line::Caption(_) => 0,
+            Line::Text(..) => 0,
             Line::Labels(labels) => labels.len() as u32,
             Line::Pictures(cells) => cells.len() as u32,
         });
@@ -118,13 +118,9 @@ impl Sheet {
         let mut first_picture = None;
         for line in &self.lines {
             match line {
-                Line::Heading(heading) => {
-                    let heading = shortened(heading, HEADING, pictures_width as f32);
-                    labels.text(heading, (MARGIN as f32, (top + 21) as f32), Anchor::Start, HEADING);
-                }
-                Line::Caption(caption) => {
-                    let caption = shortened(caption, LABEL, pictures_width as f32);
-                    labels.text(caption, (MARGIN as f32, (top + 16) as f32), Anchor::Start, LABEL);
+                Line::Text(text, style, [_, baseline]) => {
+                    let text = shortened(text, *style, pictures_width as f32);
+                    labels.text(text, (MARGIN as f32, (top + baseline) as f32), Anchor::Start, *style);
                 }
                 Line::Labels(columns) => {
                     for (column, label) in columns.iter().enumerate() {
@@ -182,14 +178,9 @@ fn labels_height(cells: &[Cell]) -> u32 {
 /// The scale from bottom to top.
 fn draw_bar(sheet: &mut RgbImage, (left, top, bottom): (u32, u32, u32)) {
     let last = bottom.saturating_sub(top + 1).max(1) as f32;
-    for y in top..bottom {
-        let colour = heat((bottom - 1 - y) as f32 / last);
-        for x in left..left + BAR {
-            if x < sheet.width() && y < sheet.height() {
-                sheet.put_pixel(x, y, colour);
-            }
-        }
-    }
+    let height = bottom.saturating_sub(top);
+    let bar = RgbImage::from_fn(BAR, height, |_, y| heat((height - 1 - y) as f32 / last));
+    imageops::replace(sheet, &bar, i64::from(left), i64::from(top));
 }
 
 /// A picture in the size of a tile: enlarged in whole steps it stays as sharp as it is.

@@ -1,4 +1,5 @@
 use image::RgbImage;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::TokenMaps;
@@ -24,7 +25,7 @@ pub struct Step {
 }
 
 /// What guidance saw and did in one step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepGuidance {
     /// The [terms](crate::Explanation::terms) of the loss: before anything was done, then after each refinement update.
     pub evaluations: Vec<Vec<f32>>,
@@ -43,10 +44,6 @@ impl Step {
     /// The step as reports and events have it: losses as numbers, maps as bytes in base64 with the value that 255 stands for, the
     /// preview as a JPEG in a data URI.
     pub fn to_json(&self) -> Value {
-        let guidance = self
-            .guidance
-            .as_ref()
-            .map(|guidance| json!({ "evaluations": guidance.evaluations, "updated": guidance.updated }));
         let maps = self.maps.as_ref().map(|maps| {
             json!({ "rows": maps.rows(), "cols": maps.cols(), "tokens": maps.tokens(), "peak": maps.peak(),
                 "values": base64(&maps.quantised()) })
@@ -56,7 +53,7 @@ impl Step {
             "num_steps": self.num_steps,
             "timestep": self.timestep,
             "seconds": self.seconds,
-            "guidance": guidance,
+            "guidance": self.guidance,
             "maps": maps,
             "preview": self.preview.as_ref().map(jpeg),
         })

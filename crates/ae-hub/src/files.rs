@@ -15,18 +15,12 @@ const FAST_TOKENIZER: &str = "tokenizer/tokenizer.json";
 /// The folders in which the files lie, `""` for the top.
 pub(crate) const FOLDERS: [&str; 6] = ["", "scheduler", "tokenizer", "text_encoder", "vae", "unet"];
 
-/// A part of the pipeline that has weights, with the names diffusers and transformers save them under.
-struct Component {
-    folder: &'static str,
-    safetensors: &'static str,
-    bin: &'static str,
-}
-
-/// The smallest first, so that the greatest download begins when the rest is there.
-const COMPONENTS: [Component; 3] = [
-    Component { folder: "text_encoder", safetensors: "model", bin: "pytorch_model" },
-    Component { folder: "vae", safetensors: "diffusion_pytorch_model", bin: "diffusion_pytorch_model" },
-    Component { folder: "unet", safetensors: "diffusion_pytorch_model", bin: "diffusion_pytorch_model" },
+/// The parts of the pipeline that have weights: their folders, and the names under which diffusers and transformers save these
+/// as safetensors and as `.bin`. The smallest first, so that the greatest download begins when the rest is there.
+const COMPONENTS: [(&str, &str, &str); 3] = [
+    ("text_encoder", "model", "pytorch_model"),
+    ("vae", "diffusion_pytorch_model", "diffusion_pytorch_model"),
+    ("unet", "diffusion_pytorch_model", "diffusion_pytorch_model"),
 ];
 
 /// Which of several sets of weights to take.
@@ -37,31 +31,16 @@ pub struct FileChoice {
     pub prefer_half: bool,
 }
 
-/// A file format and precision in which weights are saved.
-#[derive(Clone, Copy)]
-struct Format {
-    half: bool,
-    safetensors: bool,
-}
-
 impl FileChoice {
-    /// All formats, the wanted ones first.
-    fn formats(self) -> [Format; 4] {
-        let format = |half, safetensors| Format { half, safetensors };
+    /// The variants and endings under which weights are saved, the wanted ones first.
+    fn formats(self) -> [(&'static str, &'static str); 4] {
+        let (full, half) = ("", ".fp16");
         if self.prefer_half {
-            [format(true, true), format(false, true), format(true, false), format(false, false)]
+            [(half, "safetensors"), (full, "safetensors"), (half, "bin"), (full, "bin")]
         } else {
-            [format(false, true), format(false, false), format(true, true), format(true, false)]
+            [(full, "safetensors"), (full, "bin"), (half, "safetensors"), (half, "bin")]
         }
     }
-}
-
-/// A set of files, of which a listing may have none, some or all.
-enum Found {
-    Absent,
-    /// The first file that is missing.
-    Partial(String),
-    Complete(Vec<String>),
 }
 
 /// Chooses the files of a pipeline from the names of a repository, or of a snapshot on disk: `model_index.json` first,
@@ -82,7 +61,7 @@ pub(crate) fn select(listing: &BTreeSet<String>, choice: FileChoice) -> Result<V
         return Err((*missing).to_owned());
     }
     files.extend(listing.iter().filter(|name| is_tokenizer_file(name)).cloned());
-    for component in &COMPONENTS {
+    for component in COMPONENTS {
         files.extend(select_weights(listing, component, choice)?);
     }
     Ok(files)
@@ -97,71 +76,41 @@ fn is_tokenizer_file(name: &str) -> bool {
 /// The first format of which everything is there.
 fn select_weights(
     listing: &BTreeSet<String>,
-    component: &Component,
+    (folder, safetensors, bin): (&str, &str, &str),
     choice: FileChoice,
 ) -> Result<Vec<String>, String> {
     let mut missing = None;
-    for format in choice.formats() {
-        for found in [single_file(listing, component, format), shards(listing, component, format)] {
-            match found {
-                Found::Complete(files) => return Ok(files),
-                Found::Partial(file) => missing = missing.or(Some(file)),
-                Found::Absent => {}
+    for (variant, ending) in choice.formats() {
+        let name = format!("{folder}/{}", if ending == "bin" { bin } else { safetensors });
+        let single = format!("{name}{variant}.{ending}");
+        if listing.contains(&single) {
+            return Ok(vec![single]);
+        }
+        // diffusers' `_add_variant` puts the variant before the last ending.
+        let index = format!("{name}.{ending}.index{variant}.json");
+        if listing.contains(&index) {
+            match shards(listing, &format!("{name}{variant}"), ending) {
+                Ok(shards) => return Ok([vec![index], shards].concat()),
+                Err(file) => missing = missing.or(Some(file)),
             }
         }
     }
-    Err(missing.unwrap_or_else(|| format!("{}/{}.safetensors", component.folder, component.safetensors)))
+    Err(missing.unwrap_or_else(|| format!("{folder}/{safetensors}.safetensors")))
 }
 
-fn single_file(listing: &BTreeSet<String>, component: &Component, format: Format) -> Found {
-    let name = format!("{}.{}", component.stem(format), format.extension());
-    if listing.contains(&name) { Found::Complete(vec![name]) } else { Found::Absent }
-}
-
-/// Weights split over several files: `NAME-00001-of-00002.safetensors` and so on, with an index that says which tensor
-/// is where (diffusers' `_add_variant` puts the variant before its last ending).
-fn shards(listing: &BTreeSet<String>, component: &Component, format: Format) -> Found {
-    let variant = if format.half { ".fp16" } else { "" };
-    let base = Format { half: false, ..format };
-    let index = format!("{}.{}.index{variant}.json", component.stem(base), format.extension());
-    if !listing.contains(&index) {
-        return Found::Absent;
-    }
-    let shard =
-        |number: usize, of: &str| format!("{}-{number:05}-of-{of}.{}", component.stem(format), format.extension());
-    let start = format!("{}-", component.stem(format));
-    let total = listing.range(start.clone()..).next().and_then(|name| {
-        let (_, rest) = name.strip_prefix(&start)?.split_once("-of-")?;
-        rest.strip_suffix(format.extension())?.strip_suffix('.').filter(|total| total.len() == 5)
+/// Weights split over several files, `NAME-00001-of-00002.safetensors` and so on, beside an index that says which tensor is
+/// where; or the first of them that is missing.
+fn shards(listing: &BTreeSet<String>, name: &str, ending: &str) -> Result<Vec<String>, String> {
+    let shard = |number: usize, of: &str| format!("{name}-{number:05}-of-{of}.{ending}");
+    let start = format!("{name}-");
+    let total = listing.range(start.clone()..).next().and_then(|found| {
+        let (_, rest) = found.strip_prefix(&start)?.split_once("-of-")?;
+        let of = rest.strip_suffix(ending)?.strip_suffix('.').filter(|of| of.len() == 5)?;
+        Some((of, of.parse().ok().filter(|count| *count > 0)?))
     });
-    let Some((of, count)) =
-        total.and_then(|total| Some((total, total.parse::<usize>().ok().filter(|count| *count > 0)?)))
-    else {
-        return Found::Partial(shard(1, "*"));
-    };
-    let mut files = vec![index];
-    for number in 1..=count {
-        let name = shard(number, of);
-        if !listing.contains(&name) {
-            return Found::Partial(name);
-        }
-        files.push(name);
-    }
-    Found::Complete(files)
-}
-
-impl Component {
-    /// The path of the weights without an extension.
-    fn stem(&self, format: Format) -> String {
-        let name = if format.safetensors { self.safetensors } else { self.bin };
-        format!("{}/{name}{}", self.folder, if format.half { ".fp16" } else { "" })
-    }
-}
-
-impl Format {
-    fn extension(self) -> &'static str {
-        if self.safetensors { "safetensors" } else { "bin" }
-    }
+    let (of, count) = total.ok_or_else(|| shard(1, "*"))?;
+    let shards = (1..=count).map(|number| shard(number, of));
+    shards.map(|shard| if listing.contains(&shard) { Ok(shard) } else { Err(shard) }).collect()
 }
 
 /// Checks the names that a repository lists and chooses from them.

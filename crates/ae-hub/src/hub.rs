@@ -48,11 +48,6 @@ impl Hub {
         Ok(Self { client: Client::new(&settings)?, settings, patience: Patience::default() })
     }
 
-    /// The settings it was made with.
-    pub fn settings(&self) -> &HubSettings {
-        &self.settings
-    }
-
     /// The models in the cache, those of other programs included, by repository and commit.
     ///
     /// # Errors

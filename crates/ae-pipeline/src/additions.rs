@@ -2,19 +2,20 @@
 
 use ae_checkpoint::{Embedding, Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer};
+use ae_settings::{EmbeddingRef, LoraRef};
 use ae_tensor::apply_lora;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::{EmbeddingChoice, LoadError, LoraChoice};
+use crate::LoadError;
 
 /// LoRAs with their strengths.
 pub(crate) struct Loras(Vec<(Lora, f64)>);
 
 impl Loras {
-    pub(crate) fn open(choices: &[LoraChoice]) -> Result<Self, LoadError> {
-        let open = |LoraChoice { path, strength }: &LoraChoice| Ok((Lora::open(path)?, *strength));
-        choices.iter().map(open).collect::<Result<_, LoadError>>().map(Self)
+    pub(crate) fn open(loras: &[LoraRef]) -> Result<Self, LoadError> {
+        let open = |lora: &LoraRef| Ok((Lora::open(&lora.name)?, lora.strength));
+        loras.iter().map(open).collect::<Result<_, LoadError>>().map(Self)
     }
 
     /// Merges the layers that they have for one of the networks.
@@ -36,15 +37,15 @@ pub(crate) struct EmbeddedTokens {
 
 impl EmbeddedTokens {
     /// Reads textual inversions, and adds their tokens to a tokenizer.
-    pub(crate) fn add(choices: &[EmbeddingChoice], tokenizer: &mut ClipTokenizer) -> Result<Vec<Self>, LoadError> {
-        let add = |choice: &EmbeddingChoice| {
-            let (file, Embedding { token, vectors }) = (choice.file(), Embedding::open(&choice.path)?);
-            match tokenizer.add_embedding_tokens(choice.token.as_ref().unwrap_or(&token), vectors.len()) {
+    pub(crate) fn add(embeddings: &[EmbeddingRef], tokenizer: &mut ClipTokenizer) -> Result<Vec<Self>, LoadError> {
+        let add = |chosen: &EmbeddingRef| {
+            let (file, Embedding { token, vectors }) = (chosen.name.clone(), Embedding::open(&chosen.name)?);
+            match tokenizer.add_embedding_tokens(chosen.token.as_ref().unwrap_or(&token), vectors.len()) {
                 Ok(ids) => Ok(Self { file, first_id: ids.start, vectors }),
                 Err(source) => Err(LoadError::Embedding { file, source: Box::new(source) }),
             }
         };
-        choices.iter().map(add).collect()
+        embeddings.iter().map(add).collect()
     }
 
     /// Adds the vectors to the text encoder.

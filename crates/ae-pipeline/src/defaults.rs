@@ -13,29 +13,15 @@ use serde::Deserialize;
 pub struct ModelDefaults {
     /// Name and version of the model, for the record.
     pub name: Option<String>,
-    /// Number of denoising steps.
-    pub num_inference_steps: usize,
-    /// Scale of classifier-free guidance.
-    pub guidance_scale: f64,
     /// Latent pixels per patch of the attention maps, along one side.
     pub attention_reduction: usize,
-    /// See [`AttendAndExcite::attention_scale`](ae_settings::AttendAndExcite::attention_scale).
-    pub attention_scale: f64,
-    /// See [`AttendAndExcite::scale_factor`](ae_settings::AttendAndExcite::scale_factor).
-    pub scale_factor: f64,
+    /// The settings over which the user's are laid: steps, guidance scale, attention scale and scale factor.
+    pub settings: Overrides,
 }
 
 impl Default for ModelDefaults {
     fn default() -> Self {
-        let paper = Settings::default();
-        Self {
-            name: None,
-            num_inference_steps: paper.steps,
-            guidance_scale: paper.guidance_scale,
-            attention_reduction: 4,
-            attention_scale: paper.attend_and_excite.attention_scale,
-            scale_factor: paper.attend_and_excite.scale_factor,
-        }
+        Self::try_from(Fields::new("", [])).expect("no field is wrong where there is none")
     }
 }
 
@@ -52,26 +38,14 @@ impl TryFrom<Fields> for ModelDefaults {
             "attention_scale",
             "scale_factor",
         ])?;
-        let defaults = Self::default();
-        Ok(Self {
-            name: fields.or("name", None)?,
-            num_inference_steps: fields.or("num_inference_steps", defaults.num_inference_steps)?,
-            guidance_scale: fields.or("guidance_scale", defaults.guidance_scale)?,
-            attention_reduction: fields.size("attention_reduction", defaults.attention_reduction, 1 << 16)?,
-            attention_scale: fields.or("attention_scale", defaults.attention_scale)?,
-            scale_factor: fields.or("scale_factor", defaults.scale_factor)?,
-        })
-    }
-}
-
-impl ModelDefaults {
-    /// The settings over which the user's are laid.
-    pub fn overrides(&self) -> Overrides {
-        let mut overrides = Overrides::default();
-        overrides.steps = Some(self.num_inference_steps);
-        overrides.guidance_scale = Some(self.guidance_scale);
-        overrides.attend_and_excite.attention_scale = Some(self.attention_scale);
-        overrides.attend_and_excite.scale_factor = Some(self.scale_factor);
-        overrides
+        let paper = Settings::default();
+        let mut settings = Overrides::default();
+        settings.steps = Some(fields.or("num_inference_steps", paper.steps)?);
+        settings.guidance_scale = Some(fields.or("guidance_scale", paper.guidance_scale)?);
+        let (own, paper) = (&mut settings.attend_and_excite, paper.attend_and_excite);
+        own.attention_scale = Some(fields.or("attention_scale", paper.attention_scale)?);
+        own.scale_factor = Some(fields.or("scale_factor", paper.scale_factor)?);
+        let attention_reduction = fields.size("attention_reduction", 4, 1 << 16)?;
+        Ok(Self { name: fields.or("name", None)?, attention_reduction, settings })
     }
 }

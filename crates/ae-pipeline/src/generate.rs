@@ -61,26 +61,19 @@ impl Pipeline {
         processor: &mut Processor<'_>,
         observe: &mut Observer<'_>,
     ) -> Result<Output, PipelineError> {
-        compute_on(&self.device, || self.draw_here(prepared, processor, observe))
-    }
+        compute_on(&self.device, || {
+            let mut run = Run::set_up(self, prepared)?;
+            let steps = run.denoise(processor, observe)?;
+            let latents = run.latents;
+            let images = self.decode_tiled(latents.clone(), prepared.settings().vae_tiling)?;
+            let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
 
-    fn draw_here(
-        &self,
-        prepared: &Prepared,
-        processor: &mut Processor<'_>,
-        observe: &mut Observer<'_>,
-    ) -> Result<Output, PipelineError> {
-        let mut run = Run::set_up(self, prepared)?;
-        let steps = run.denoise(processor, observe)?;
-        let latents = run.latents;
-        let images = self.decode_tiled(latents.clone(), prepared.settings().vae_tiling)?;
-        let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
-
-        let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
-        let pictures = pictures.map(|(((&seed, image), latents), steps)| {
-            let trace = Trace { subjects: subjects.to_vec(), steps };
-            Picture { seed, image, latents, trace }
-        });
-        Ok(Output { pictures: pictures.collect() })
+            let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
+            let pictures = pictures.map(|(((&seed, image), latents), steps)| {
+                let trace = Trace { subjects: subjects.to_vec(), steps };
+                Picture { seed, image, latents, trace }
+            });
+            Ok(Output { pictures: pictures.collect() })
+        })
     }
 }

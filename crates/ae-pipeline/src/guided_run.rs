@@ -42,18 +42,8 @@ impl GuidedRun {
             None => return Ok(None),
         };
         let sites = pipeline.unet_config.attention_sites(latent_size);
-        let setup = ObjectiveSetup {
-            prompt,
-            subjects: Vec::new(),
-            pairs: Vec::new(),
-            groups: Vec::new(),
-            boxes: Vec::new(),
-            tokens: pipeline.text_encoder().tokenizer.max_length(),
-            family: pipeline.family,
-            resolution: default_resolution(pipeline, latent_size),
-            sites: &sites,
-        };
-        let setup = setup.with_inputs(&inputs, factory)?;
+        let resolution = default_resolution(pipeline, latent_size);
+        let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, &inputs, factory)?;
         let objective = factory.build(&setup)?;
         let layers = objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
         Guidance::new(Arc::clone(&objective))?;

@@ -148,7 +148,7 @@ mod tests {
         let error = refusal("latents", Dtype::F32, &[1, 1, 1, 1], &[0; 4]);
         assert!(error.ends_with("has no tensor 'latents.initial'; it has latents"), "{error}");
         let error = refusal(NAME, Dtype::F64, &[1, 1, 1, 1], &[0; 8]);
-        assert_eq!(error, "the initial latents are of type f64; expected float32, float16 or bfloat16");
+        assert_eq!(error, "the initial latents are of type F64; expected float32, float16 or bfloat16");
         let error = refusal(NAME, Dtype::F32, &[1, 1, 1], &[0; 4]);
         assert_eq!(error, "the initial latents are of shape [1, 1, 1]; expected pictures, channels, rows, columns");
         let error = refusal(NAME, Dtype::F32, &[1, 1, 1, 1], &f32::NAN.to_le_bytes());

@@ -51,7 +51,7 @@ pub use layer_choice::{LayerChoice, LayerChoiceError};
 pub use load::load_tokenizer;
 pub use model_files::{ModelFiles, open_model};
 pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
-pub use options::{EmbeddingChoice, LoadOptions, LoraChoice};
+pub use options::LoadOptions;
 pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
@@ -70,8 +70,8 @@ pub use ae_clip::{
 };
 pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
-    AttendAndExcite, EotNormalization, FloatType, Method, NoiseKind, Overrides, PredictionType, SchedulerKind,
-    Settings, SettingsError, StepIndex, Thresholds,
+    AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LoraRef, Method, NoiseKind, Overrides, PredictionType,
+    SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use ae_checkpoint::{Checkpoint, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
+use ae_settings::EmbeddingRef;
 use ae_tensor::{BurnFloat, CheckpointError, Component, FloatType};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
@@ -13,7 +14,7 @@ use crate::additions::{EmbeddedTokens, Loras};
 use crate::model_files::{open_model, open_vae};
 use crate::pipeline::TextEncoder;
 use crate::residency::Residency;
-use crate::{EmbeddingChoice, LoadError, LoadOptions, ModelSource, Pipeline};
+use crate::{LoadError, LoadOptions, ModelSource, Pipeline};
 
 impl Pipeline {
     /// Loads a model onto `device`: a folder in diffusers' layout, a single file in the original layout, or
@@ -95,7 +96,7 @@ impl Target<'_> {
 /// # Errors
 ///
 /// When its files are missing or damaged.
-pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingChoice]) -> Result<ClipTokenizer, LoadError> {
+pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingRef]) -> Result<ClipTokenizer, LoadError> {
     let mut tokenizer = open_model(source, false, None)?.tokenizers()?.swap_remove(0);
     EmbeddedTokens::add(embeddings, &mut tokenizer)?;
     Ok(tokenizer)

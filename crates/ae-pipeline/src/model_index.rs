@@ -1,17 +1,12 @@
 //! The `model_index.json` of a diffusers folder.
 
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct ModelIndex {
-    #[serde(rename = "_class_name")]
-    class_name: String,
-}
+use serde_json::Value;
 
 /// What a folder is, where that is no model for this pipeline. A class that is not known says nothing: fine-tunes
 /// come with pipelines of their own, and the configs decide.
 pub(crate) fn other_kind(text: &str) -> Option<String> {
-    let ModelIndex { class_name } = serde_json::from_str(text).ok()?;
+    let index: Value = serde_json::from_str(text).ok()?;
+    let class_name = index["_class_name"].as_str()?;
     let other = [
         ("XL", "a Stable Diffusion XL model"),
         ("StableDiffusion3", "a Stable Diffusion 3 model"),

@@ -7,7 +7,7 @@ use ae_guidance::{MapSet, Objective};
 use ae_unet::AttentionSite;
 
 use crate::attention::AttentionLayers;
-use crate::{PipelineError, SubjectChoice};
+use crate::{Pipeline, PipelineError, SubjectChoice};
 
 /// Makes the objective of a run, once the tokens of its prompt and the size of its picture are known.
 ///
@@ -145,15 +145,17 @@ impl ObjectiveInputs {
     }
 }
 
-impl ObjectiveSetup<'_> {
+impl<'a> ObjectiveSetup<'a> {
     /// Finds the words of inputs in the prompt.
-    pub(crate) fn with_inputs(
-        self,
+    pub(crate) fn new(
+        pipeline: &Pipeline,
+        prompt: &'a TokenizedPrompt,
+        sites: &'a [AttentionSite],
+        resolution: [usize; 2],
         inputs: &ObjectiveInputs,
         objective: &dyn ObjectiveFactory,
     ) -> Result<Self, PipelineError> {
         inputs.check(objective)?;
-        let prompt = self.prompt;
         let subjects =
             if objective.inputs().contains(&Input::Subjects) { inputs.subjects.resolve(prompt)? } else { Vec::new() };
         let boxes = inputs.boxes.clone();
@@ -167,7 +169,9 @@ impl ObjectiveSetup<'_> {
             let found = find_subjects(prompt, pair)?;
             Ok(found.try_into().expect("as many as were looked for"))
         });
-        Ok(Self { subjects, pairs: pairs.collect::<Result<_, PipelineError>>()?, groups, boxes, ..self })
+        let pairs = pairs.collect::<Result<_, PipelineError>>()?;
+        let tokens = pipeline.text_encoder().tokenizer.max_length();
+        Ok(Self { prompt, subjects, pairs, groups, boxes, tokens, family: pipeline.family, resolution, sites })
     }
 
     /// Rows and columns of the maps of a set.

@@ -140,12 +140,7 @@ impl Pipeline {
     ///
     /// When the tokenizer cannot take it.
     pub fn tokenize_with(&self, prompt: &str, weighting: bool) -> Result<WeightedPrompt, PipelineError> {
-        if weighting {
-            return Ok(self.text_encoder().tokenizer.tokenize_weighted(prompt)?);
-        }
-        let prompt = self.tokenize(prompt)?;
-        let weights = vec![1.0; prompt.tokens().len()];
-        Ok(WeightedPrompt { prompt, weights })
+        Ok(self.text_encoder().tokenizer.tokenize_with(prompt, weighting)?)
     }
 
     /// The text embeddings of the texts of a request.

@@ -71,7 +71,7 @@ impl Pipeline {
     /// A request for one image of `prompt`, seed 42, with Attend-and-Excite at the model's defaults.
     pub fn request(&self, prompt: impl Into<String>) -> Request {
         let mut settings = Settings::default();
-        settings.apply(&self.defaults.overrides());
+        settings.apply(&self.defaults.settings);
         settings.prompt = prompt.into();
         Request::new(settings)
     }
@@ -82,7 +82,7 @@ impl Pipeline {
     ///
     /// When a setting is outside its range.
     pub fn request_with(&self, overrides: &Overrides) -> Result<Request, PipelineError> {
-        Ok(Request::new(Settings::combine([&self.defaults.overrides(), overrides])?))
+        Ok(Request::new(Settings::combine([&self.defaults.settings, overrides])?))
     }
 }
 

@@ -30,7 +30,7 @@ impl<T> Residency<T> {
     pub(crate) fn get(&self) -> Result<Present<'_, T>, LoadError> {
         match self {
             Self::Resident(network) => Ok(Present::Resident(network)),
-            Self::WhileNeeded { load, device } => Ok(Present::Borrowed { network: Some(load()?), device }),
+            Self::WhileNeeded { load, device } => Ok(Present::Borrowed { network: load()?, _cleanup: Cleanup(device) }),
         }
     }
 }
@@ -47,12 +47,15 @@ impl<T: fmt::Debug> fmt::Debug for Residency<T> {
 /// A network while it is on its device.
 pub(crate) enum Present<'a, T> {
     Resident(&'a T),
-    /// Loaded for this use; empty only while it is dropped.
+    /// Loaded for this use. The network goes first, as the fields are dropped in their order.
     Borrowed {
-        network: Option<T>,
-        device: &'a Device,
+        network: T,
+        _cleanup: Cleanup<'a>,
     },
 }
+
+/// A device that gives memory back when this is dropped: a GPU's runtime keeps the pages for itself otherwise.
+pub(crate) struct Cleanup<'a>(&'a Device);
 
 impl<T> Deref for Present<'_, T> {
     type Target = T;
@@ -60,18 +63,14 @@ impl<T> Deref for Present<'_, T> {
     fn deref(&self) -> &T {
         match self {
             Self::Resident(network) => network,
-            Self::Borrowed { network, .. } => network.as_ref().expect("there until it is dropped"),
+            Self::Borrowed { network, .. } => network,
         }
     }
 }
 
-impl<T> Drop for Present<'_, T> {
+impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
-        if let Self::Borrowed { network, device } = self {
-            drop(network.take());
-            // A GPU's runtime keeps the pages for itself otherwise.
-            device.memory_cleanup();
-        }
+        self.0.memory_cleanup();
     }
 }
 

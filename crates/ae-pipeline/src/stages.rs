@@ -26,28 +26,26 @@ impl Pipeline {
     ///
     /// As [`generate`](Self::generate).
     pub fn stages(&self, request: &Request) -> Result<Stages, PipelineError> {
-        compute_on(&self.device, || self.stages_here(request))
-    }
-
-    fn stages_here(&self, request: &Request) -> Result<Stages, PipelineError> {
-        let prepared = self.prepare(request)?;
-        let mut run = Run::set_up(self, &prepared)?;
-        // One update at the first step in place of the plan.
-        let first = prepared.first_step;
-        let once = |guidance: Guidance| {
-            let plan = Plan::new(first..first + 1, guidance.plan().step_size);
-            guidance.with_plan(plan)
-        };
-        run.guidance = run.guidance.map(once).transpose()?;
-        let unet = self.unet.get()?;
-        let texts = run.read_texts(&unet);
-        let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;
-        let (mut losses, mut gradient) = (Vec::new(), Vec::new());
-        if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
-            gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();
-            let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
-            losses = traces.iter().flat_map(|trace| trace.first().values()).collect();
-        }
-        Ok(Stages { text_embeddings: read(run.conditioning.keys)?, noise_prediction, losses, gradient })
+        compute_on(&self.device, || {
+            let prepared = self.prepare(request)?;
+            let mut run = Run::set_up(self, &prepared)?;
+            // One update at the first step in place of the plan.
+            let first = prepared.first_step;
+            let once = |guidance: Guidance| {
+                let plan = Plan::new(first..first + 1, guidance.plan().step_size);
+                guidance.with_plan(plan)
+            };
+            run.guidance = run.guidance.map(once).transpose()?;
+            let unet = self.unet.get()?;
+            let texts = run.read_texts(&unet);
+            let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;
+            let (mut losses, mut gradient) = (Vec::new(), Vec::new());
+            if let Some(guided) = run.guide(&unet, &texts, 0, &mut |_| ControlFlow::Continue(()))? {
+                gradient = guided.gradient().map(read).transpose()?.unwrap_or_default();
+                let traces = guided.read_traces(&mut |_| ControlFlow::Continue(()))?;
+                losses = traces.iter().flat_map(|trace| trace.first().values()).collect();
+            }
+            Ok(Stages { text_embeddings: read(run.conditioning.keys)?, noise_prediction, losses, gradient })
+        })
     }
 }

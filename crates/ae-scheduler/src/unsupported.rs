@@ -9,53 +9,40 @@ use serde_json::Value;
 use crate::SchedulerError;
 use crate::SchedulerKind::{self, Ddim, DpmSolverMultistep, Euler, EulerAncestral, Pndm};
 
-/// An option of diffusers of which only some values are supported. Values are JSON texts.
-struct Rule {
-    option: &'static str,
-    /// The samplers whose diffusers class takes the option.
-    kinds: &'static [SchedulerKind],
-    /// What the class takes where the field is absent.
-    default: &'static str,
-    /// The supported values, the recommended one first.
-    supported: &'static [&'static str],
-}
+/// An option of diffusers, the samplers whose diffusers class takes it, and the supported values as JSON texts: the first one,
+/// which is recommended, is also the class's default.
+type Rule = (&'static str, &'static [SchedulerKind], &'static [&'static str]);
 
-impl Rule {
-    /// An option that must stay at its class's default.
-    const fn fixed(option: &'static str, kinds: &'static [SchedulerKind], supported: &'static [&'static str]) -> Self {
-        Self { option, kinds, default: supported[0], supported }
-    }
-}
+/// The one option whose default, false, is not supported: the Runge-Kutta warm-up, which no Stable Diffusion model uses. A PNDM
+/// file that says nothing asks for it. The files of other classes never mention it, and mean none.
+const SKIP_PRK_STEPS: &str = "skip_prk_steps";
 
-const RULES: &[Rule] = &[
-    Rule::fixed("trained_betas", SchedulerKind::ALL, &["null"]),
-    // The Runge-Kutta warm-up, which no Stable Diffusion model uses, is diffusers' default: a PNDM file
-    // that says nothing asks for it. The files of other classes never mention it, and mean none.
-    Rule { option: "skip_prk_steps", kinds: &[Pndm], default: "false", supported: &["true"] },
+const RULES: [Rule; 13] = [
+    ("trained_betas", SchedulerKind::ALL, &["null"]),
+    (SKIP_PRK_STEPS, &[Pndm], &["true"]),
     // Only `epsilon` and `v_prediction` exist for these classes.
-    Rule::fixed("prediction_type", &[Pndm, EulerAncestral], &[r#""epsilon""#, r#""v_prediction""#]),
-    Rule::fixed("thresholding", &[Ddim, DpmSolverMultistep], &["false"]),
-    Rule::fixed("use_beta_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
-    Rule::fixed("interpolation_type", &[Euler], &[r#""linear""#]),
-    Rule::fixed("timestep_type", &[Euler], &[r#""discrete""#]),
-    Rule::fixed("use_lu_lambdas", &[DpmSolverMultistep], &["false"]),
-    Rule::fixed("use_flow_sigmas", &[DpmSolverMultistep], &["false"]),
-    Rule::fixed("variance_type", &[DpmSolverMultistep], &["null"]),
-    Rule::fixed("solver_order", &[DpmSolverMultistep], &["2"]),
+    ("prediction_type", &[Pndm, EulerAncestral], &[r#""epsilon""#, r#""v_prediction""#]),
+    ("thresholding", &[Ddim, DpmSolverMultistep], &["false"]),
+    ("use_beta_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
+    ("interpolation_type", &[Euler], &[r#""linear""#]),
+    ("timestep_type", &[Euler], &[r#""discrete""#]),
+    ("use_lu_lambdas", &[DpmSolverMultistep], &["false"]),
+    ("use_flow_sigmas", &[DpmSolverMultistep], &["false"]),
+    ("variance_type", &[DpmSolverMultistep], &["null"]),
+    ("solver_order", &[DpmSolverMultistep], &["2"]),
     // diffusers reads other solvers' values as its own default: DEIS, UniPC.
-    Rule::fixed("algorithm_type", &[DpmSolverMultistep], &[r#""dpmsolver++""#, r#""deis""#]),
-    Rule::fixed("solver_type", &[DpmSolverMultistep], &[r#""midpoint""#, r#""logrho""#, r#""bh1""#, r#""bh2""#]),
+    ("algorithm_type", &[DpmSolverMultistep], &[r#""dpmsolver++""#, r#""deis""#]),
+    ("solver_type", &[DpmSolverMultistep], &[r#""midpoint""#, r#""logrho""#, r#""bh1""#, r#""bh2""#]),
 ];
 
 /// Refuses a config with an option that `kind` cannot honour.
 pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), SchedulerError> {
-    for rule in RULES.iter().filter(|rule| rule.kinds.contains(&kind)) {
-        let of_another_class = fields.get("_class_name").is_some_and(|class| class.as_str() != Some(kind.class_name()));
-        let silent = rule.option == "skip_prk_steps" && of_another_class;
-        let default = if silent { rule.supported[0] } else { rule.default };
-        let value = fields.get(rule.option).map_or(default.to_owned(), Value::to_string);
-        if !rule.supported.contains(&value.as_str()) {
-            return Err(SchedulerError::Unsupported { kind, option: rule.option, value, supported: rule.supported[0] });
+    let is_own = fields.get("_class_name").is_none_or(|class| class.as_str() == Some(kind.class_name()));
+    for (option, _, supported) in RULES.into_iter().filter(|(_, kinds, _)| kinds.contains(&kind)) {
+        let default = if option == SKIP_PRK_STEPS && is_own { "false" } else { supported[0] };
+        let value = fields.get(option).map_or(default.to_owned(), Value::to_string);
+        if !supported.contains(&value.as_str()) {
+            return Err(SchedulerError::Unsupported { kind, option, value, supported: supported[0] });
         }
     }
     Ok(())

@@ -120,6 +120,11 @@ impl ApiError {
         Self::Invalid { field: None, message: message.into() }
     }
 
+    /// A request that cannot be done as one of its fields says.
+    pub(crate) fn of_field(field: &str, message: String) -> Self {
+        Self::Invalid { field: Some(field.to_owned()), message }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,

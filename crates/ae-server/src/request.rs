@@ -92,7 +92,7 @@ impl GenerateRequest {
             };
             if size > most {
                 let message = format!("{field} is {}: expected at most {most}", format!("{size} {is}").trim_end());
-                return Err(ApiError::Invalid { field: Some(field.to_owned()), message });
+                return Err(ApiError::of_field(field, message));
             }
         }
         Ok(())

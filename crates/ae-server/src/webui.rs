@@ -94,48 +94,33 @@ pub(crate) async fn txt2img(
 
 impl Txt2Img {
     fn translate(self, app: &App) -> Result<GenerateRequest, ApiError> {
-        let refuse = |field: &str, message| Err(ApiError::Invalid { field: Some(field.to_owned()), message });
         for (name, is_on) in
             [("enable_hr", self.enable_hr), ("tiling", self.tiling), ("restore_faces", self.restore_faces)]
         {
             if is_on {
-                return refuse(name, format!("{name} is not available here: leave it out"));
+                return Err(ApiError::of_field(name, format!("{name} is not available here: leave it out")));
             }
         }
         let sampler = self.sampler_name.as_ref().or(self.sampler_index.as_ref());
         let (scheduler, sigmas) = sampler.map(|name| translate_sampler(name)).transpose()?.unzip();
         let sigmas = self.scheduler.as_deref().map(translate_sigmas).transpose()?.flatten().or(sigmas.flatten());
-        let model = match self.override_settings.get("sd_model_checkpoint").and_then(Value::as_str) {
-            Some(name) => {
-                let models = app.engine.models();
-                let known = models.iter().find(|model| model.id == name || model.title == name);
-                match known {
-                    Some(model) => Some(model.id.clone()),
-                    None => {
-                        return refuse(
-                            "override_settings",
-                            format!("there is no model '{name}'; see /sdapi/v1/sd-models"),
-                        );
-                    }
-                }
-            }
-            None => None,
-        };
+        let model = self.override_settings.get("sd_model_checkpoint").and_then(Value::as_str).map(|name| {
+            let known = app.engine.models().into_iter().find(|model| model.id == name || model.title == name);
+            let message = || format!("there is no model '{name}'; see /sdapi/v1/sd-models");
+            known.map(|model| model.id).ok_or_else(|| ApiError::of_field("override_settings", message()))
+        });
+        let model = model.transpose()?;
         let count = self.batch_size.unwrap_or(1).saturating_mul(self.n_iter.unwrap_or(1));
         if !(1..=app.limits.max_seeds).contains(&count) {
-            return refuse(
-                "batch_size",
-                format!("batch_size x n_iter is {count}: expected 1 to {}", app.limits.max_seeds),
-            );
+            let message = format!("batch_size x n_iter is {count}: expected 1 to {}", app.limits.max_seeds);
+            return Err(ApiError::of_field("batch_size", message));
         }
         let first = match self.seed.unwrap_or(-1) {
             -1 => random_seed()?,
-            seed => match u64::try_from(seed) {
-                Ok(seed) => seed,
-                Err(_) => {
-                    return refuse("seed", format!("seed is {seed}: expected -1 for a random one, or 0 and above"));
-                }
-            },
+            seed => u64::try_from(seed).map_err(|_| {
+                let message = format!("seed is {seed}: expected -1 for a random one, or 0 and above");
+                ApiError::of_field("seed", message)
+            })?,
         };
         let script = self.script()?;
         let method = if script.is_some() { Method::AttendAndExcite } else { Method::StableDiffusion };
@@ -194,7 +179,7 @@ fn translate_sampler(name: &str) -> Result<(SchedulerKind, Option<SigmaSpacing>)
     find(name).map(|kind| (kind, None)).or_else(spread).ok_or_else(|| {
         let names: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.a1111_name()).collect();
         let message = format!("there is no sampler '{name}'; choose one of {}", names.join(", "));
-        ApiError::Invalid { field: Some("sampler_name".to_owned()), message }
+        ApiError::of_field("sampler_name", message)
     })
 }
 
@@ -207,7 +192,7 @@ fn translate_sigmas(name: &str) -> Result<Option<SigmaSpacing>, ApiError> {
     name.parse().map(Some).map_err(|_| {
         let names: Vec<_> = SigmaSpacing::ALL.iter().map(|spacing| spacing.name()).collect();
         let message = format!("there is no scheduler '{name}'; choose automatic or one of {}", names.join(", "));
-        ApiError::Invalid { field: Some("scheduler".to_owned()), message }
+        ApiError::of_field("scheduler", message)
     })
 }
 

@@ -95,10 +95,6 @@ macro_rules! choices {
                 text.parse().map_err(|error: $crate::UnknownName| error.to_string())
             }
 
-            fn give(&mut self, given: &Self) {
-                *self = *given;
-            }
-
             fn given(given: &Self) -> Self {
                 *given
             }

@@ -1,7 +1,5 @@
 //! Files that decide a picture: what names them in settings and on a command line.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
@@ -35,12 +33,6 @@ impl FileRef {
     }
 }
 
-impl fmt::Display for FileRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 option_value!(FileRef, Kind::File, |text: &str| Ok(Self::new(text)));
 option_value!(Vec<FileRef>, Kind::Files, |text: &str| Ok(vec![FileRef::new(text)]));
 
@@ -59,22 +51,14 @@ pub struct LoraRef {
 }
 
 impl LoraRef {
-    /// Its file.
-    pub fn file(&self) -> FileRef {
-        FileRef { name: self.name.clone(), sha256: self.sha256.clone() }
+    /// A LoRA by the path or name of its file, and its strength.
+    pub fn new(name: impl Into<String>, strength: f64) -> Self {
+        Self { name: name.into(), sha256: None, strength }
     }
 }
 
 const fn full_strength() -> f64 {
     1.0
-}
-
-impl fmt::Display for LoraRef {
-    /// As the command line takes it, `FILE[:STRENGTH]`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if self.strength.to_bits() == full_strength().to_bits() { Ok(()) } else { write!(f, ":{}", self.strength) }
-    }
 }
 
 option_value!(Vec<LoraRef>, Kind::Loras, |text| lora(text).map(|lora| vec![lora]));
@@ -85,7 +69,7 @@ fn lora(text: &str) -> Result<LoraRef, String> {
         None => (text, full_strength()),
     };
     match strength {
-        strength if f64::is_finite(strength) => Ok(LoraRef { name: name.to_owned(), sha256: None, strength }),
+        strength if f64::is_finite(strength) => Ok(LoraRef::new(name, strength)),
         _ => Err(format!("the strength {strength} is not finite")),
     }
 }
@@ -105,17 +89,9 @@ pub struct EmbeddingRef {
 }
 
 impl EmbeddingRef {
-    /// Its file.
-    pub fn file(&self) -> FileRef {
-        FileRef { name: self.name.clone(), sha256: self.sha256.clone() }
-    }
-}
-
-impl fmt::Display for EmbeddingRef {
-    /// As the command line takes it, `FILE[:TOKEN]`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        self.token.as_ref().map_or(Ok(()), |token| write!(f, ":{token}"))
+    /// A textual inversion by the path or name of its file, and another token than its own.
+    pub fn new(name: impl Into<String>, token: Option<String>) -> Self {
+        Self { name: name.into(), sha256: None, token }
     }
 }
 
@@ -127,7 +103,7 @@ fn embedding(text: &str) -> EmbeddingRef {
         Some((path, token)) if !token.is_empty() && !exists(text) && exists(path) => (path, Some(token.to_owned())),
         _ => (text, None),
     };
-    EmbeddingRef { name: name.to_owned(), sha256: None, token }
+    EmbeddingRef::new(name, token)
 }
 
 fn exists(path: &str) -> bool {
@@ -137,16 +113,24 @@ fn exists(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
+
+    /// Files as a command line takes them.
+    fn text(option: &str, files: impl Serialize) -> String {
+        let option = Settings::OPTIONS.iter().find(|known| known.name == option).unwrap();
+        option.text(&serde_json::to_value(files).unwrap())
+    }
 
     #[test]
     fn a_lora_may_have_a_strength() {
-        let expected = |name: &str, strength| Ok(LoraRef { name: name.to_owned(), sha256: None, strength });
+        let expected = |name: &str, strength| Ok(LoraRef::new(name, strength));
         assert_eq!(lora("a.safetensors"), expected("a.safetensors", 1.0));
         assert_eq!(lora("a.safetensors:0.6"), expected("a.safetensors", 0.6));
         assert_eq!(lora("C:\\a.safetensors:-1"), expected("C:\\a.safetensors", -1.0));
         assert!(lora("a:nan").is_err());
         for text in ["a.safetensors", "a.safetensors:0.6", "b:-1"] {
-            assert_eq!(lora(text).unwrap().to_string(), text);
+            let read = lora(text).unwrap();
+            assert_eq!(lora(&self::text("loras", [&read])), Ok(read));
         }
     }
 
@@ -154,10 +138,10 @@ mod tests {
     fn an_embedding_may_have_a_token() {
         let here = format!("{}/src/files.rs", env!("CARGO_MANIFEST_DIR"));
         let text = format!("{here}:<toy>");
-        let expected = EmbeddingRef { name: here, sha256: None, token: Some("<toy>".to_owned()) };
+        let expected = EmbeddingRef::new(here, Some("<toy>".to_owned()));
         assert_eq!(embedding(&text), expected);
-        assert_eq!(expected.to_string(), text);
-        assert_eq!(embedding("no:file"), EmbeddingRef { name: "no:file".to_owned(), sha256: None, token: None });
+        assert_eq!(self::text("embeddings", [expected]), text);
+        assert_eq!(embedding("no:file"), EmbeddingRef::new("no:file", None));
     }
 
     #[test]

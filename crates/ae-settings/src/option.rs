@@ -232,7 +232,7 @@ macro_rules! options {
             /// Takes every value that is given.
             pub fn apply(&mut self, given: &$twin) {
                 $(if let Some(value) = &given.$name {
-                    <$value as $crate::OptionValue>::give(&mut self.$name, value);
+                    self.$name = <$value as $crate::OptionValue>::given(value);
                 })+
                 $($(self.$group.apply(&given.$group);)+)?
             }

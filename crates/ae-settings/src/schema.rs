@@ -49,12 +49,12 @@ impl OptionInfo {
 
     /// The JSON Schema of this option's values.
     fn schema(&self) -> Map<String, Value> {
-        let Value::Object(mut schema) = self.kind.schema() else { unreachable!("a schema is an object") };
+        let (kind, Value::Object(mut schema)) = self.kind.schema() else { unreachable!("a schema is an object") };
         let mut add = |key: &str, value: Value| schema.insert(key.to_owned(), value);
         add("title", json!(self.label));
         add("description", json!(self.help_text()));
         add("x-group", json!(self.group));
-        add("x-kind", json!(self.kind.name()));
+        add("x-kind", json!(kind));
         add("x-flag", json!(self.flag()));
         if let Some(text) = self.default_text {
             add("x-default", json!(text));
@@ -72,28 +72,8 @@ impl OptionInfo {
 }
 
 impl Kind {
-    /// Its name in schemas.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Switch => "switch",
-            Self::Whole => "whole",
-            Self::Number => "number",
-            Self::Pair => "pair",
-            Self::Choice(_) => "choice",
-            Self::Words => "words",
-            Self::Indices => "indices",
-            Self::Resolution => "resolution",
-            Self::Step => "step",
-            Self::Thresholds => "thresholds",
-            Self::File => "file",
-            Self::Files => "files",
-            Self::Loras => "loras",
-            Self::Embeddings => "embeddings",
-        }
-    }
-
-    fn schema(self) -> Value {
+    /// Its name in schemas, and the schema of its values.
+    fn schema(self) -> (&'static str, Value) {
         const STEP: &str = r"^([0-9]+|([0-9]+\.?[0-9]*|\.[0-9]+)%)$";
         let list = |items: Value| json!({ "type": "array", "items": items });
         let two = |items: Value| json!({ "type": "array", "items": items, "minItems": 2, "maxItems": 2 });
@@ -105,26 +85,30 @@ impl Kind {
             file
         };
         match self {
-            Self::Text => json!({ "type": "string" }),
-            Self::Switch => json!({ "type": "boolean" }),
-            Self::Whole => json!({ "type": "integer", "minimum": 0 }),
-            Self::Number => json!({ "type": "number" }),
-            Self::Pair => two(json!({ "type": "number" })),
+            Self::Text => ("text", json!({ "type": "string" })),
+            Self::Switch => ("switch", json!({ "type": "boolean" })),
+            Self::Whole => ("whole", json!({ "type": "integer", "minimum": 0 })),
+            Self::Number => ("number", json!({ "type": "number" })),
+            Self::Pair => ("pair", two(json!({ "type": "number" }))),
             Self::Choice(choices) => {
                 let names: Vec<_> = choices.iter().map(|choice| choice.name).collect();
                 let help: Vec<_> = choices.iter().map(|choice| choice.help.trim()).collect();
-                json!({ "type": "string", "enum": names, "x-enum-descriptions": help })
+                ("choice", json!({ "type": "string", "enum": names, "x-enum-descriptions": help }))
             }
-            Self::Words => list(json!({ "type": "string" })),
-            Self::Indices => list(json!({ "type": "integer", "minimum": 0 })),
-            Self::Resolution => two(json!({ "type": "integer", "minimum": 0 })),
-            Self::Step => json!({ "type": ["integer", "string"], "minimum": 0, "pattern": STEP }),
-            Self::Thresholds => json!({ "type": "object", "propertyNames": { "type": "string", "pattern": STEP },
-                "additionalProperties": { "type": "number" } }),
-            Self::File => file(&[]),
-            Self::Files => list(file(&[])),
-            Self::Loras => list(file(&[("strength", "number")])),
-            Self::Embeddings => list(file(&[("token", "string")])),
+            Self::Words => ("words", list(json!({ "type": "string" }))),
+            Self::Indices => ("indices", list(json!({ "type": "integer", "minimum": 0 }))),
+            Self::Resolution => ("resolution", two(json!({ "type": "integer", "minimum": 0 }))),
+            Self::Step => ("step", json!({ "type": ["integer", "string"], "minimum": 0, "pattern": STEP })),
+            Self::Thresholds => {
+                let steps = json!({ "type": "string", "pattern": STEP });
+                let numbers = json!({ "type": "number" });
+                let schema = json!({ "type": "object", "propertyNames": steps, "additionalProperties": numbers });
+                ("thresholds", schema)
+            }
+            Self::File => ("file", file(&[])),
+            Self::Files => ("files", list(file(&[]))),
+            Self::Loras => ("loras", list(file(&[("strength", "number")]))),
+            Self::Embeddings => ("embeddings", list(file(&[("token", "string")]))),
         }
     }
 }

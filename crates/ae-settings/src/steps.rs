@@ -124,19 +124,6 @@ impl Thresholds {
     }
 }
 
-impl fmt::Display for Thresholds {
-    /// As the command line takes it: `0%:0.05,20%:0.5`, or `none`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        for (index, (step, threshold)) in self.iter().enumerate() {
-            write!(f, "{}{step}:{threshold}", if index > 0 { "," } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
 impl FromStr for Thresholds {
     type Err = String;
 
@@ -200,8 +187,10 @@ mod tests {
 
     #[test]
     fn texts_and_json_round_trip() {
+        let option = crate::AttendAndExcite::OPTIONS.iter().find(|option| option.name == "thresholds").unwrap();
         for text in ["0%:0.05,20%:0.5,40%:0.8", "0:0.05,10:0.5", "3:0.1,12.5%:0.2", "none"] {
-            assert_eq!(thresholds(text).to_string(), text);
+            let again = option.text(&serde_json::to_value(thresholds(text)).unwrap());
+            assert_eq!(thresholds(&again), thresholds(text), "{again}");
             let json = serde_json::to_string(&thresholds(text)).unwrap();
             assert_eq!(serde_json::from_str::<Thresholds>(&json).unwrap(), thresholds(text), "{json}");
         }

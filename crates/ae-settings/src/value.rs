@@ -63,9 +63,6 @@ pub trait OptionValue: Sized {
     /// A text that is not of this type; the message says what was expected.
     fn parse(text: &str) -> Result<Self::Given, String>;
 
-    /// Takes a value that is given.
-    fn give(&mut self, given: &Self::Given);
-
     /// The value that is given.
     fn given(given: &Self::Given) -> Self;
 }
@@ -78,16 +75,12 @@ impl<T: OptionValue> OptionValue for Option<T> {
         T::parse(text)
     }
 
-    fn give(&mut self, given: &T::Given) {
-        *self = Self::given(given);
-    }
-
     fn given(given: &T::Given) -> Self {
         Some(T::given(given))
     }
 }
 
-/// Implements [`OptionValue`] for a type that replaces its value.
+/// Implements [`OptionValue`] for a type.
 macro_rules! option_value {
     ($type:ty, $kind:expr, $parse:expr) => {
         impl $crate::OptionValue for $type {
@@ -96,10 +89,6 @@ macro_rules! option_value {
 
             fn parse(text: &str) -> Result<Self, String> {
                 $parse(text)
-            }
-
-            fn give(&mut self, given: &Self) {
-                self.clone_from(given);
             }
 
             fn given(given: &Self) -> Self {

@@ -125,7 +125,7 @@ impl ModuleMapper for Loader<'_> {
             self.report.misshapen.push(format!("{key} (expected {expected:?}, found {:?})", stored.shape()));
             return param;
         }
-        if !stored.element().is_float() {
+        if !stored.is_float() {
             let found = stored.element();
             self.report.misshapen.push(format!("{key} (expected floating-point values, found {found})"));
             return param;

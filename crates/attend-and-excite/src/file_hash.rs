@@ -1,10 +1,9 @@
 //! SHA-256 of files, computed once.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
-use std::thread::JoinHandle;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -127,10 +126,9 @@ pub fn sha256(path: &Path) -> io::Result<String> {
 
 /// The hashes of files, computed in a thread beside a run.
 #[derive(Debug)]
-pub struct HashesInBackground {
-    thread: Mutex<Option<JoinHandle<io::Result<Vec<String>>>>>,
-    hashes: OnceLock<io::Result<Vec<String>>>,
-}
+pub struct HashesInBackground(LazyLock<Hashes, Box<dyn FnOnce() -> Hashes + Send>>);
+
+type Hashes = io::Result<Vec<String>>;
 
 impl HashesInBackground {
     /// Begins to compute the hashes of some files.
@@ -140,7 +138,7 @@ impl HashesInBackground {
             hashes.sha256(path).map_err(named)
         };
         let thread = std::thread::spawn(move || paths.iter().map(sha256).collect());
-        Self { thread: Mutex::new(Some(thread)), hashes: OnceLock::new() }
+        Self(LazyLock::new(Box::new(|| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))))
     }
 
     /// Waits for the hashes, which are in the order of the paths.
@@ -153,11 +151,7 @@ impl HashesInBackground {
     ///
     /// When the thread did.
     pub fn wait(&self) -> Result<&[String], &io::Error> {
-        let join = || {
-            let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-            thread.expect("it is joined once").join().expect("hashing does not panic")
-        };
-        self.hashes.get_or_init(join).as_ref().map(Vec::as_slice)
+        self.0.as_ref().map(Vec::as_slice)
     }
 }
 
@@ -191,17 +185,10 @@ fn write_entry(place: &Path, entry: &Entry) -> io::Result<()> {
     ae_files::write_file(place, |file| Ok(serde_json::to_writer(file, entry)?))
 }
 
-fn hash(mut file: impl Read) -> io::Result<String> {
+fn hash(file: impl Read) -> io::Result<String> {
     let mut sha256 = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(format!("{:x}", sha256.finalize())),
-            Ok(length) => sha256.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    io::copy(&mut BufReader::with_capacity(1 << 20, file), &mut sha256)?;
+    Ok(format!("{:x}", sha256.finalize()))
 }
 
 /// The hash of a file in the first versions of AUTOMATIC1111's program.

@@ -143,10 +143,9 @@ impl FileSearch {
         };
         let mut different = None;
         for path in named {
-            match self.hashes.differs(path, expected) {
-                Ok(None) => return Ok(path.clone()),
-                Ok(Some(found)) => different = different.or(Some((path.clone(), found))),
-                Err(error) => return Err(FileSearchError::Read { path: path.clone(), error }),
+            match self.difference(path, expected)? {
+                None => return Ok(path.clone()),
+                Some(error) => different = different.or(Some(error)),
             }
         }
         // Of another name: one that cannot be read is not looked for.
@@ -154,10 +153,7 @@ impl FileSearch {
         if let Some(path) = others.into_iter().find(is_it) {
             return Ok(path.clone());
         }
-        Err(match different {
-            Some((path, found)) => FileSearchError::Different { path, found, expected: expected.to_owned() },
-            None => self.missing(file, &listing),
-        })
+        Err(different.unwrap_or_else(|| self.missing(file, &listing)))
     }
 
     /// Finds a model by its files with weights: one file, or the folder in diffusers' layout in which they have their names, such
@@ -184,7 +180,9 @@ impl FileSearch {
         let folders = indices.filter_map(|index| index.parent());
         let mut different = None;
         for folder in folders.filter(|folder| files.iter().all(|file| folder.join(&file.name).is_file())) {
-            match self.first_difference(folder, files)? {
+            let hashed = files.iter().filter_map(|file| Some((folder.join(&file.name), file.sha256.as_ref()?)));
+            let mut differences = hashed.map(|(path, expected)| self.difference(&path, expected));
+            match differences.find_map(Result::transpose).transpose()? {
                 None => return Ok(folder.to_owned()),
                 Some(error) => different = different.or(Some(error)),
             }
@@ -192,19 +190,15 @@ impl FileSearch {
         Err(different.unwrap_or_else(|| self.missing(first, &listing)))
     }
 
-    fn first_difference(&self, folder: &Path, files: &[FileRef]) -> Result<Option<FileSearchError>, FileSearchError> {
-        for file in files {
-            let path = folder.join(&file.name);
-            let Some(expected) = &file.sha256 else { continue };
-            match self.hashes.differs(&path, expected) {
-                Ok(None) => {}
-                Ok(Some(found)) => {
-                    return Ok(Some(FileSearchError::Different { path, found, expected: expected.clone() }));
-                }
-                Err(error) => return Err(FileSearchError::Read { path, error }),
+    /// What tells a file from that of a hash, if they differ.
+    fn difference(&self, path: &Path, expected: &str) -> Result<Option<FileSearchError>, FileSearchError> {
+        let path = path.to_owned();
+        match self.hashes.differs(&path, expected) {
+            Ok(found) => {
+                Ok(found.map(|found| FileSearchError::Different { path, found, expected: expected.to_owned() }))
             }
+            Err(error) => Err(FileSearchError::Read { path, error }),
         }
-        Ok(None)
     }
 
     fn missing(&self, file: &FileRef, listing: &Listing) -> FileSearchError {

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use ae_pipeline::{EmbeddingChoice, LoadOptions, LoraChoice, ModelSource, Pipeline, Prepared};
-use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, Settings};
+use ae_pipeline::{LoadOptions, ModelSource, Pipeline, Prepared};
+use ae_settings::{FileRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
 use crate::file_hash::{FileHashes, HashesInBackground};
@@ -142,12 +142,10 @@ impl Record {
 
 /// How a model is loaded, and what is added to it.
 pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
-    let lora = |lora: &LoraRef| LoraChoice::new(&lora.name, lora.strength);
-    let embedding = |embedding: &EmbeddingRef| EmbeddingChoice::new(&embedding.name, embedding.token.clone());
     let mut options = LoadOptions::from(settings.dtype);
     options.vae = settings.vae.as_ref().map(|vae| vae.name.clone().into());
-    options.loras = settings.loras.iter().map(lora).collect();
-    options.embeddings = settings.embeddings.iter().map(embedding).collect();
+    options.loras.clone_from(&settings.loras);
+    options.embeddings.clone_from(&settings.embeddings);
     options.low_memory = low_memory;
     options.prediction_type = settings.prediction_type;
     options

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ae_checkpoint::{Embedding, Lora};
-use ae_pipeline::{LoadOptions, LoraChoice, ModelSource, Pipeline};
+use ae_pipeline::{LoadOptions, LoraRef, ModelSource, Pipeline};
 use ae_tests::{fixtures, sprites};
 use burn::tensor::Device;
 
@@ -59,9 +59,9 @@ fn a_malicious_pickle_is_data() {
 
 #[test]
 fn a_lora_of_another_model_is_refused() {
-    let lora = |path| {
+    let lora = |path: PathBuf| {
         let mut options = LoadOptions::default();
-        options.loras = vec![LoraChoice::new(path, 1.0)];
+        options.loras = vec![LoraRef::new(path.to_string_lossy(), 1.0)];
         options
     };
     let source = ModelSource::folder(sprites());

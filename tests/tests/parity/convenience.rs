@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ae_checkpoint::{Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer, apply_weights, parse_weighted_prompt};
 use ae_pipeline::{
-    EmbeddingChoice, LoadOptions, Method, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds, load_tokenizer,
+    EmbeddingRef, LoadOptions, Method, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds, load_tokenizer,
 };
 use ae_tensor::{FloatType, apply_lora};
 use ae_tests::{Tensors, assert_close, fixtures, largest_difference, model};
@@ -101,7 +101,7 @@ fn textual_inversions_are_tokens_as_in_diffusers() {
     let tensors = expected("inversion");
     let InversionCases { model: name, files, prompts } = cases("inversion");
     let choice = |InversionFile { file, token }: &InversionFile| {
-        EmbeddingChoice::new(folder("inversion").join(file), token.clone())
+        EmbeddingRef::new(folder("inversion").join(file).to_string_lossy(), token.clone())
     };
     let mut options = LoadOptions::default();
     options.embeddings = files.iter().map(choice).collect();

@@ -157,7 +157,7 @@ impl ObjectiveFactory for Own {
 #[test]
 fn attend_and_excite_takes_the_path_of_any_objective() {
     let pipeline = pipeline();
-    let defaults = pipeline.defaults();
+    let defaults = pipeline.request("").settings.attend_and_excite;
     // The paper's shares of six steps.
     let settings = GuidanceSettings {
         max_iter_to_alter: 3,

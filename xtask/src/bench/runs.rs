@@ -4,31 +4,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 
 use super::measured::{Measured, timed};
 use crate::failure::Failure;
 use crate::process::workspace_root;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    AttendAndExcite,
-    StableDiffusion,
-}
-
-impl Method {
-    pub(super) const ALL: [Self; 2] = [Self::AttendAndExcite, Self::StableDiffusion];
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AttendAndExcite => "attend-and-excite",
-            Self::StableDiffusion => "stable-diffusion",
-        })
-    }
-}
+pub(super) const ATTEND_AND_EXCITE: &str = "attend-and-excite";
+pub(super) const STABLE_DIFFUSION: &str = "stable-diffusion";
+pub(super) const METHODS: [&str; 2] = [ATTEND_AND_EXCITE, STABLE_DIFFUSION];
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -43,43 +27,6 @@ pub(super) struct Run {
     pub(super) thresholds: &'static str,
     pub(super) seeds: &'static str,
     pub(super) batch_size: usize,
-}
-
-/// What is read of a trace.
-#[derive(Deserialize)]
-struct Record {
-    trace: Trace,
-}
-
-#[derive(Deserialize)]
-struct Trace {
-    steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    seconds: f64,
-    guidance: Option<Guidance>,
-}
-
-#[derive(Deserialize)]
-struct Guidance {
-    /// At the first latents, and after each update.
-    evaluations: Vec<IgnoredAny>,
-}
-
-impl Guidance {
-    fn refinement_updates(&self) -> usize {
-        self.evaluations.len().saturating_sub(1)
-    }
-}
-
-/// The settings of a model that the reference has to be told.
-#[derive(Deserialize)]
-struct Defaults {
-    guidance_scale: f64,
-    scale_factor: f64,
-    attention_reduction: usize,
 }
 
 impl Run {
@@ -98,11 +45,11 @@ impl Run {
     }
 
     /// A run of `ae generate`: the whole process.
-    pub(super) fn ours(&self, method: Method, threads: usize) -> Result<Measured, Failure> {
+    pub(super) fn ours(&self, method: &str, threads: usize) -> Result<Measured, Failure> {
         let folder = workspace_root().join("target/bench");
         let mut command = Command::new(workspace_root().join("target/release/ae"));
         command.args(["generate", "--quiet", "--trace", "--prompt", self.prompt, "--seeds", self.seeds]);
-        command.args(["--method", &method.to_string(), "--token-indices", self.token_indices]);
+        command.args(["--method", method, "--token-indices", self.token_indices]);
         command.args(["--thresholds", self.thresholds, "--batch-size", &self.batch_size.to_string()]);
         command.args(["--max-iter-to-alter", &self.max_iter_to_alter.to_string()]).arg("--output").arg(&folder);
         command.args(self.steps.map(|steps| format!("--steps={steps}")));
@@ -112,38 +59,35 @@ impl Run {
         let (printed, seconds, peak) = timed(command.env("RAYON_NUM_THREADS", threads.to_string()))?;
         let printed = String::from_utf8_lossy(&printed);
         let is_trace = |path: &&Path| path.extension().is_some_and(|extension| extension == "json");
-        let traces = printed.lines().map(Path::new).filter(is_trace).map(read);
-        let traces = traces.map(|record| record.map(|Record { trace }| trace)).collect::<Result<Vec<_>, _>>()?;
-        let guidance = traces.iter().flat_map(|trace| &trace.steps).filter_map(|step| step.guidance.as_ref());
-        let first = traces.first().ok_or_else(|| Failure::new("`ae generate --trace` wrote no trace"))?;
-        Ok(Measured {
-            refinement_updates: guidance.map(Guidance::refinement_updates).sum(),
-            steps: first.steps.iter().map(|step| step.seconds).collect(),
-            seconds,
-            peak,
-        })
+        let traces = printed.lines().map(Path::new).filter(is_trace).map(|path| trace(path, &read(path)?));
+        let traces = traces.collect::<Result<Vec<_>, _>>()?;
+        let refinement_updates = traces.iter().map(|(_, updates)| updates).sum();
+        let first = traces.into_iter().next();
+        let (steps, _) = first.ok_or_else(|| Failure::new("`ae generate --trace` wrote no trace"))?;
+        Ok(Measured { steps, seconds, peak, refinement_updates })
     }
 
     /// A run of tests/reference/measure_speed.py: its seconds are those of the pipeline's call.
     pub(super) fn reference(
         &self,
-        method: Method,
+        method: &str,
         python: &Path,
         model: &Path,
         threads: usize,
     ) -> Result<Measured, Failure> {
         let mut command = Command::new(python);
         command.arg(workspace_root().join("tests/reference/measure_speed.py")).arg(model);
-        command.args(["--method", &method.to_string(), "--prompt", self.prompt, "--seed", self.seeds]);
+        command.args(["--method", method, "--prompt", self.prompt, "--seed", self.seeds]);
         command.args(["--token-indices", self.token_indices, "--threads", &threads.to_string()]);
         command.args(["--max-iter-to-alter", &self.max_iter_to_alter.to_string()]);
         command.args(["--steps", &self.steps.unwrap_or(50).to_string()]);
         let defaults = model.join("attend_and_excite.json");
         if defaults.exists() {
-            let Defaults { guidance_scale, scale_factor, attention_reduction } = read(&defaults)?;
-            command.args(["--guidance-scale", &guidance_scale.to_string()]);
-            command.args(["--scale-factor", &scale_factor.to_string()]);
-            command.args(["--attention-reduction", &attention_reduction.to_string()]);
+            let settings = read(&defaults)?;
+            for name in ["guidance_scale", "scale_factor", "attention_reduction"] {
+                let number = settings[name].as_number().ok_or_else(|| lacks(&defaults, name))?;
+                command.arg(format!("--{}={number}", name.replace('_', "-")));
+            }
         }
         // A workplace's settings for old versions of a library that torch brings in a newer one.
         command.env_remove("OPENBLAS_CORETYPE").env_remove("OPENBLAS_L2_SIZE");
@@ -154,7 +98,23 @@ impl Run {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+/// Seconds of every step of a trace, and the updates of its refinement.
+fn trace(path: &Path, record: &Value) -> Result<(Vec<f64>, usize), Failure> {
+    let steps = record["trace"]["steps"].as_array().ok_or_else(|| lacks(path, "trace.steps"))?;
+    let seconds = steps.iter().map(|step| step["seconds"].as_f64().ok_or_else(|| lacks(path, "seconds")));
+    let guidance = steps.iter().map(|step| &step["guidance"]).filter(|guidance| !guidance.is_null());
+    // At the first latents, and after each update.
+    let evaluations =
+        guidance.map(|guidance| guidance["evaluations"].as_array().map(|all| all.len().saturating_sub(1)));
+    let updates = evaluations.sum::<Option<_>>().ok_or_else(|| lacks(path, "guidance.evaluations"))?;
+    Ok((seconds.collect::<Result<_, _>>()?, updates))
+}
+
+fn lacks(path: &Path, field: &str) -> Failure {
+    Failure::new(format!("{}: {field} is not there, or of another type", path.display()))
+}
+
+fn read(path: &Path) -> Result<Value, Failure> {
     let failed = |error: &dyn fmt::Display| Failure::new(format!("{}: {error}", path.display()));
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     serde_json::from_slice(&text).map_err(|error| failed(&error))

@@ -6,7 +6,7 @@ use ae_checkpoint::{Checkpoint, CheckpointKind, Lora, SingleFile};
 pub fn use_everything(checkpoint: &Checkpoint) {
     for (name, tensor) in checkpoint.tensors() {
         let bytes = tensor.bytes();
-        if tensor.element().is_float() {
+        if tensor.is_float() {
             let values = tensor.to_f32().expect("floats");
             assert_eq!(values.len(), tensor.num_elements(), "{name}");
             assert!(bytes.len() >= values.len());
@@ -18,7 +18,7 @@ pub fn use_everything(checkpoint: &Checkpoint) {
     if let Ok(model) = SingleFile::split(checkpoint) {
         let networks = [Some(model.unet), Some(model.text_encoder), model.vae];
         for (name, tensor) in networks.iter().flatten().flat_map(Checkpoint::tensors) {
-            assert!(!tensor.element().is_float() || tensor.bytes().len() >= tensor.num_elements(), "{name}");
+            assert!(!tensor.is_float() || tensor.bytes().len() >= tensor.num_elements(), "{name}");
         }
     }
 }

@@ -102,23 +102,12 @@ impl Machine<'_> {
             let opcode = self.byte()?;
             match opcode {
                 b'.' => return self.pop(),
-                0x80 => {
-                    self.byte()?;
-                }
-                0x95 => {
-                    self.take(8)?;
-                }
+                0x80 => _ = self.byte()?,
+                0x95 => _ = self.take(8)?,
                 b'(' => self.marks.push(self.stack.len()),
-                b'0' => {
-                    self.pop()?;
-                }
-                b'1' => {
-                    self.pop_mark()?;
-                }
-                b'2' => {
-                    let top = *self.stack.last().ok_or("the stack is empty")?;
-                    self.stack.push(top);
-                }
+                b'0' => _ = self.pop()?,
+                b'1' => _ = self.pop_mark()?,
+                b'2' => self.stack.push(self.top()?),
                 b'N' => self.stack.push(Value::None),
                 0x88 => self.stack.push(Value::Bool(true)),
                 0x89 => self.stack.push(Value::Bool(false)),
@@ -130,39 +119,14 @@ impl Machine<'_> {
                     self.stack.push(Value::Other);
                 }
                 b']' | b')' | 0x8f => self.push_sequence(Vec::new()),
-                b'l' | b't' | 0x91 => {
-                    let items = self.pop_mark()?;
-                    self.push_sequence(items);
-                }
-                0x85..=0x87 => {
-                    let items = self.pop_many(usize::from(opcode - 0x84))?;
-                    self.push_sequence(items);
-                }
-                b'}' => {
-                    let dict = self.heap.new_dict(Vec::new());
-                    self.stack.push(dict);
-                }
-                b'd' => {
-                    let items = self.pop_mark()?;
-                    let dict = self.heap.new_dict(pairs(&items)?);
-                    self.stack.push(dict);
-                }
-                b'a' => {
-                    let item = self.pop()?;
-                    self.append(&[item])?;
-                }
-                b'e' | 0x90 => {
-                    let items = self.pop_mark()?;
-                    self.append(&items)?;
-                }
-                b's' => {
-                    let items = self.pop_many(2)?;
-                    self.set_items(&items)?;
-                }
-                b'u' => {
-                    let items = self.pop_mark()?;
-                    self.set_items(&items)?;
-                }
+                b'l' | b't' | 0x91 => self.pop_mark().map(|items| self.push_sequence(items))?,
+                0x85..=0x87 => self.pop_many(usize::from(opcode - 0x84)).map(|items| self.push_sequence(items))?,
+                b'}' => self.push_dict(&[])?,
+                b'd' => self.pop_mark().and_then(|items| self.push_dict(&items))?,
+                b'a' => self.pop_many(1).and_then(|items| self.append(&items))?,
+                b'e' | 0x90 => self.pop_mark().and_then(|items| self.append(&items))?,
+                b's' => self.pop_many(2).and_then(|items| self.set_items(&items))?,
+                b'u' => self.pop_mark().and_then(|items| self.set_items(&items))?,
                 b'c' | 0x93 | b'i' | b'o' | b'R' | 0x81 | 0x92 | b'b' => self.object(opcode)?,
                 b'P' | b'Q' => self.persistent(opcode)?,
                 b'g' | b'h' | b'j' | b'p' | b'q' | b'r' | 0x94 => self.memo(opcode)?,
@@ -210,6 +174,10 @@ impl Machine<'_> {
         Ok(self.stack.pop().expect("not empty"))
     }
 
+    fn top(&self) -> Result<Value, String> {
+        Ok(*self.stack.last().ok_or("the stack is empty")?)
+    }
+
     fn pop_many(&mut self, count: usize) -> Result<Vec<Value>, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor).ok_or("the stack is empty")?;
@@ -229,6 +197,12 @@ impl Machine<'_> {
         self.stack.push(sequence);
     }
 
+    fn push_dict(&mut self, items: &[Value]) -> Result<(), String> {
+        let dict = self.heap.new_dict(pairs(items)?);
+        self.stack.push(dict);
+        Ok(())
+    }
+
     fn push_text(&mut self, text: String) {
         let place = self.heap.new_text(text);
         self.stack.push(Value::Text(place));
@@ -242,14 +216,8 @@ impl Machine<'_> {
                 text => text.parse().map_or(Value::Other, Value::Int),
             },
             b'L' => self.line()?.trim_end_matches('L').parse().map_or(Value::Other, Value::Int),
-            b'F' => {
-                self.line()?;
-                Value::Other
-            }
-            b'G' => {
-                self.take(8)?;
-                Value::Other
-            }
+            b'F' => self.line().map(|_| Value::Other)?,
+            b'G' => self.take(8).map(|_| Value::Other)?,
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
             b'K' => Value::Int(i64::from(self.byte()?)),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
@@ -281,7 +249,7 @@ impl Machine<'_> {
     }
 
     fn append(&mut self, items: &[Value]) -> Result<(), String> {
-        match *self.stack.last().ok_or("the stack is empty")? {
+        match self.top()? {
             Value::Sequence(place) => self.heap.sequences[place].extend(items),
             Value::Object(_) => {}
             _ => return Err("items are appended to something that is no list".to_owned()),
@@ -290,7 +258,7 @@ impl Machine<'_> {
     }
 
     fn set_items(&mut self, items: &[Value]) -> Result<(), String> {
-        match *self.stack.last().ok_or("the stack is empty")? {
+        match self.top()? {
             Value::Dict(place) => self.heap.dicts[place].extend(pairs(items)?),
             Value::Object(_) => {}
             _ => return Err("items are set in something that is no dictionary".to_owned()),
@@ -308,7 +276,7 @@ impl Machine<'_> {
         if matches!(opcode, b'g' | b'h' | b'j') {
             self.stack.push(*self.memo.get(&index).ok_or("a memo entry is missing")?);
         } else {
-            self.memo.insert(index, *self.stack.last().ok_or("the stack is empty")?);
+            self.memo.insert(index, self.top()?);
         }
         Ok(())
     }

@@ -44,10 +44,13 @@ impl Storage {
             "BFloat16Storage" => (ElementType::BF16, 2),
             "LongStorage" => (ElementType::I64, 8),
             "IntStorage" => (ElementType::I32, 4),
-            "ShortStorage" => (ElementType::Other, 2),
-            "ComplexFloatStorage" => (ElementType::Other, 8),
-            "ComplexDoubleStorage" => (ElementType::Other, 16),
-            _ => (ElementType::Other, 1),
+            "ShortStorage" => (ElementType::I16, 2),
+            "ComplexFloatStorage" => (ElementType::C64, 8),
+            // Safetensors has no wider complex numbers; those are no weights either.
+            "ComplexDoubleStorage" => (ElementType::C64, 16),
+            "BoolStorage" => (ElementType::BOOL, 1),
+            "CharStorage" => (ElementType::I8, 1),
+            _ => (ElementType::U8, 1),
         };
         Ok(Self { key, element, size })
     }
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
 
     fn tensor(offset: usize, shape: &[usize], strides: &[usize]) -> Tensor {
-        let storage = Storage { key: "0".to_owned(), element: ElementType::Other, size: 1 };
+        let storage = Storage { key: "0".to_owned(), element: ElementType::U8, size: 1 };
         Tensor { storage, offset, shape: shape.to_vec(), strides: strides.to_vec() }
     }
 

@@ -1,17 +1,12 @@
+use crate::ForeignError;
+
 /// A file that holds no Stable Diffusion model in the original layout.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SingleFileError {
     /// The file holds something else.
-    #[error("'{name}' is {found}; expected a Stable Diffusion 1 or 2 checkpoint{advice}")]
-    Foreign {
-        /// The file.
-        name: String,
-        /// What it holds.
-        found: &'static str,
-        /// What to do with it, after a semicolon, or nothing.
-        advice: &'static str,
-    },
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// One of the networks is not in the file.
     #[error("'{name}' holds no {network}: only a part of a Stable Diffusion checkpoint was saved{advice}")]
     Incomplete {

@@ -1,10 +1,11 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ae_eval::Shard;
 use ae_settings::Method;
 use ae_tensor::DeviceSpec;
 use attend_and_excite::evaluation::Ablation;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Command, Subcommand};
 
 use super::values::Seeds;
 use super::{DeviceArgs, OfEvaluations, SettingsArgs};
@@ -46,7 +47,7 @@ pub(crate) struct EvalRunArgs {
 
     /// Compare settings of Attend-and-Excite instead of methods.
     #[arg(long, value_enum, conflicts_with = "methods")]
-    pub(crate) ablation: Option<AblationName>,
+    pub(crate) ablation: Option<Ablation>,
 
     /// Folder of the evaluation.
     #[arg(long, default_value = "evaluation", value_name = "DIR")]
@@ -66,39 +67,6 @@ pub(crate) struct EvalRunArgs {
     // Last, because its heading would cover what follows.
     #[command(flatten)]
     pub(crate) settings: SettingsArgs<OfEvaluations>,
-}
-
-/// What an ablation varies; everything else is as the options say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AblationName {
-    /// The latents are updated at the first half of the steps, or at all (paper, Fig. 12).
-    AlteredSteps,
-    /// With and without Gaussian smoothing of the maps.
-    Smoothing,
-    /// With and without iterative refinement.
-    Refinement,
-    /// The thresholds of refinement: each alone, and stricter ones.
-    Thresholds,
-    /// Step sizes from a quarter to four times the default.
-    ScaleFactor,
-    /// The factor before the softmax over tokens: the model's own, and from 5 to 100.
-    AttentionScale,
-    /// Each resolution at which the U-Net has cross-attention.
-    AttentionResolution,
-}
-
-impl From<AblationName> for Ablation {
-    fn from(name: AblationName) -> Self {
-        match name {
-            AblationName::AlteredSteps => Self::AlteredSteps,
-            AblationName::Smoothing => Self::Smoothing,
-            AblationName::Refinement => Self::Refinement,
-            AblationName::Thresholds => Self::Thresholds,
-            AblationName::ScaleFactor => Self::ScaleFactor,
-            AblationName::AttentionScale => Self::AttentionScale,
-            AblationName::AttentionResolution => Self::AttentionResolution,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -143,7 +111,7 @@ pub(crate) struct EvalReportArgs {
     pub(crate) results: Option<PathBuf>,
 
     /// Best and worst pictures of every method in the page.
-    #[arg(long, default_value_t = Self::EXAMPLES, value_name = "N")]
+    #[arg(long, default_value_t = 6, value_name = "N")]
     pub(crate) examples: usize,
 
     /// What makes pictures best and worst, by its key [default: the first metric].
@@ -151,32 +119,13 @@ pub(crate) struct EvalReportArgs {
     pub(crate) by: Option<String>,
 
     /// Prompts, evenly chosen, whose first pictures stand side by side in pictures.png.
-    #[arg(long, default_value_t = Self::ROWS, value_name = "N")]
+    #[arg(long, default_value_t = 6, value_name = "N")]
     pub(crate) rows: usize,
 }
 
-/// As if only the folder was given.
-impl EvalScoreArgs {
-    pub(crate) fn of(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            results: None,
-            methods: Vec::new(),
-            clip: None,
-            blip: None,
-            no_detector: false,
-            device: DeviceSpec::CPU,
-        }
-    }
-}
-
-/// As if only the folder was given.
-impl EvalReportArgs {
-    const EXAMPLES: usize = 6;
-    const ROWS: usize = 6;
-
-    pub(crate) fn of(folder: &Path) -> Self {
-        let (examples, rows) = (Self::EXAMPLES, Self::ROWS);
-        Self { folder: folder.to_owned(), results: None, examples, by: None, rows }
-    }
+/// The arguments as if only the folder was given.
+pub(crate) fn of_folder<T: Args>(folder: &Path) -> T {
+    let command = T::augment_args(Command::new("eval").no_binary_name(true));
+    let matches = command.try_get_matches_from([OsStr::new("--"), folder.as_os_str()]);
+    matches.and_then(|matches| T::from_arg_matches(&matches)).expect("nothing else is required")
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use ae_eval::{Folder, Plan};
 
 use crate::Verbosity;
-use crate::args::{EvalCommand, EvalReportArgs, EvalScoreArgs};
+use crate::args::{EvalCommand, of_folder};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 
@@ -19,8 +19,8 @@ pub(crate) fn eval(command: EvalCommand, verbosity: Verbosity) -> Result<(), Cli
         EvalCommand::Run(args) => {
             run::run(&args, verbosity, &interrupts)?;
             if args.report {
-                score::score(&EvalScoreArgs::of(&args.output), verbosity, &interrupts)?;
-                report::report(&EvalReportArgs::of(&args.output))?;
+                score::score(&of_folder(&args.output), verbosity, &interrupts)?;
+                report::report(&of_folder(&args.output))?;
             }
             Ok(())
         }

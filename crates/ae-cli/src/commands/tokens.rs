@@ -1,6 +1,5 @@
 use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
 use ae_settings::Settings;
-use attend_and_excite::load_options;
 
 use crate::Verbosity;
 use crate::args::TokensArgs;
@@ -14,16 +13,12 @@ pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliE
     let mut shared = Settings::default();
     shared.apply(&args.settings.given);
     let found = models::find(shared.model.as_deref(), false, &mut Download::new(verbosity.quiet))?;
-    let tokenizer = load_tokenizer(&found.source, &load_options(&shared, false).embeddings)?;
+    let tokenizer = load_tokenizer(&found.source, &shared.embeddings)?;
     for own in prompts {
         let mut settings = shared.clone();
         settings.apply(&own);
-        let tokens = if settings.prompt_weighting {
-            tokenizer.tokenize_weighted(&settings.prompt).map(|weighted| weighted.prompt)
-        } else {
-            tokenizer.tokenize(&settings.prompt)
-        };
-        let tokens = tokens.map_err(PipelineError::from)?;
+        let tokens = tokenizer.tokenize_with(&settings.prompt, settings.prompt_weighting);
+        let tokens = tokens.map_err(PipelineError::from)?.prompt;
         let choice = SubjectChoice::of(&settings);
         let subjects = match choice.resolve(&tokens) {
             Ok(subjects) => subjects,

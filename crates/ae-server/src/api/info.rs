@@ -66,7 +66,7 @@ pub(crate) async fn tokens(
     if length > app.limits.max_prompt {
         let most = app.limits.max_prompt;
         let message = format!("prompt is {length} characters long: expected at most {most}");
-        return Err(ApiError::Invalid { field: Some("prompt".to_owned()), message });
+        return Err(ApiError::of_field("prompt", message));
     }
     Ok(Json(blocking(move || app.engine.tokens(&request)).await??))
 }

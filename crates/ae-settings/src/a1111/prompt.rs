@@ -127,8 +127,8 @@ mod tests {
     fn loras_are_taken_out_of_the_prompt() {
         let taken = Networks::take("a <lora:Sketch v2:0.8> cat <lyco:x>,\n<lora:y:-1:-1> red <lora:z:1e0>");
         assert_eq!(taken.prompt, "a  cat ,\nred");
-        let loras: Vec<_> = taken.loras.iter().map(ToString::to_string).collect();
-        assert_eq!(loras, ["Sketch v2:0.8", "x", "y:-1", "z"]);
+        let expected = [("Sketch v2", 0.8), ("x", 1.0), ("y", -1.0), ("z", 1.0)];
+        assert_eq!(taken.loras, expected.map(|(name, strength)| LoraRef::new(name, strength)));
         assert_eq!(taken.unsupported, []);
     }
 

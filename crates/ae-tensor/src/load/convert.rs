@@ -106,6 +106,6 @@ mod tests {
     #[test]
     fn what_is_no_float_is_an_error() {
         let error = tensor_data(&stored(Dtype::I64, &[1], &[0; 8]), FloatType::F32, false).unwrap_err();
-        assert!(error.to_string().contains("found i64"), "{error}");
+        assert!(error.to_string().contains("found I64"), "{error}");
     }
 }

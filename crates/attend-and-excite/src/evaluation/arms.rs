@@ -38,6 +38,7 @@ impl ArmSettings {
 
 /// What an ablation varies; everything else is as the settings say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Ablation {
     /// The latents are updated at the first half of the steps, or at all (paper, Fig. 12).
     AlteredSteps,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ae_pipeline::{ClipTokenizer, Prepared, SubjectChoice, load_tokenizer};
+use ae_pipeline::{ClipTokenizer, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, ModelDefaults, Tokens, TokensRequest, Update,
 };
@@ -13,7 +13,6 @@ use super::catalogue::{Catalogue, Listed};
 use super::draw::Job;
 use super::{failed, refusals, refused, tokens};
 use crate::LoadedModel;
-use crate::loaded::load_options;
 
 /// Draws with one model at a time: that of the last job stays in memory.
 #[expect(missing_debug_implementations, reason = "it holds networks")]
@@ -132,11 +131,15 @@ impl StudioEngine {
         }
         let mut settings = Settings::default();
         settings.apply(&self.shared);
-        let embeddings = load_options(&settings, false).embeddings;
-        let tokenizer = load_tokenizer(&listed.found.source, &embeddings).map_err(|error| failed(&error))?;
+        let tokenizer = load_tokenizer(&listed.found.source, &settings.embeddings).map_err(|error| failed(&error))?;
         let tokenizer = Arc::new(tokenizer);
         lock(&self.tokenizers).insert(listed.id.clone(), Arc::clone(&tokenizer));
         Ok(tokenizer)
+    }
+
+    fn tokenize(&self, listed: &Listed, prompt: &str, weighting: bool) -> Result<TokenizedPrompt, EngineError> {
+        let weighted = self.tokenizer(listed)?.tokenize_with(prompt, weighting);
+        Ok(weighted.map_err(|error| refused(error.into()))?.prompt)
     }
 }
 
@@ -144,7 +147,7 @@ impl StudioEngine {
 fn defaults(model: &LoadedModel) -> ModelDefaults {
     let pipeline = &model.pipeline;
     let [height, width] = pipeline.default_size();
-    let mut settings = pipeline.defaults().overrides();
+    let mut settings = pipeline.defaults().settings.clone();
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = pipeline.default_scheduler().ok();
@@ -173,8 +176,8 @@ impl Engine for StudioEngine {
     }
 
     fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {
-        let tokenizer = self.tokenizer(self.listed(request.model.as_deref())?)?;
-        Ok(tokens::describe(&tokens::tokenize(&tokenizer, &request.prompt, request.prompt_weighting)?))
+        let listed = self.listed(request.model.as_deref())?;
+        Ok(tokens::describe(&self.tokenize(listed, &request.prompt, request.prompt_weighting)?))
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
@@ -187,7 +190,7 @@ impl Engine for StudioEngine {
         }
         // Of a model that is not loaded, the tokens are all that can be checked now.
         let weighting = given.prompt_weighting.unwrap_or_default();
-        let prompt = tokens::tokenize(&*self.tokenizer(listed)?, request.prompt(), weighting)?;
+        let prompt = self.tokenize(listed, request.prompt(), weighting)?;
         if request.method() == Method::AttendAndExcite {
             let settings = Settings::combine([given]).map_err(|error| refused(error.into()))?;
             SubjectChoice::of(&settings).resolve(&prompt).map_err(refused)?;

@@ -1,22 +1,7 @@
-use ae_pipeline::{ClipTokenizer, SubjectChoice, TokenizedPrompt, subject_name};
-use ae_server::{EngineError, PromptToken, Tokens, Truncation, Word};
+use ae_pipeline::{SubjectChoice, TokenizedPrompt, subject_name};
+use ae_server::{PromptToken, Tokens, Truncation, Word};
 
-use super::refused;
 use crate::recorder::kind_name;
-
-/// The tokens of a prompt, with or without weights in it.
-pub(super) fn tokenize(
-    tokenizer: &ClipTokenizer,
-    prompt: &str,
-    weighting: bool,
-) -> Result<TokenizedPrompt, EngineError> {
-    let prompt = if weighting {
-        tokenizer.tokenize_weighted(prompt).map(|weighted| weighted.prompt)
-    } else {
-        tokenizer.tokenize(prompt)
-    };
-    prompt.map_err(|error| refused(error.into()))
-}
 
 /// The tokens as the API shows them.
 pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {

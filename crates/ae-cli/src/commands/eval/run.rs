@@ -31,7 +31,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let given = &args.settings.given;
     let models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
     let arms = match args.ablation {
-        Some(ablation) => attend_and_excite::evaluation::Ablation::from(ablation).arms(&models[0].pipeline, given)?,
+        Some(ablation) => ablation.arms(&models[0].pipeline, given)?,
         None => distinct(args.methods.iter().copied()).into_iter().map(ArmSettings::of).collect(),
     };
     let folder = Folder::new(&args.output);
