@@ -140,19 +140,8 @@ impl BertTokenizer {
 
 /// transformers' `clean_up_tokenization`.
 fn clean_up(text: &str) -> String {
-    const REPLACED: [(&str, &str); 10] = [
-        (" .", "."),
-        (" ?", "?"),
-        (" !", "!"),
-        (" ,", ","),
-        (" ' ", "'"),
-        (" n't", "n't"),
-        (" 'm", "'m"),
-        (" 's", "'s"),
-        (" 've", "'ve"),
-        (" 're", "'re"),
-    ];
-    REPLACED.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    const SPACED: [&str; 10] = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];
+    SPACED.iter().fold(text.to_owned(), |text, spaced| text.replace(spaced, spaced.trim()))
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, BertTokenizerError> {
