@@ -9,7 +9,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::block::Block2D;
+use crate::block::{Block2D, skipping};
 use crate::embedding::{TimeProjection, TimestepEmbedding};
 use crate::{AttentionProcessor, ConditioningText, Place, UNetConfig};
 
@@ -148,8 +148,8 @@ impl UNet2DConditionModel {
         let text_batch = text.batch();
         let text = &mut text.layers();
 
-        let mut hidden_states = self.conv_in.forward(channels_last(latents.cast(dtype)));
-        let mut skips = vec![hidden_states.clone()];
+        let mut skips = Vec::new();
+        let mut hidden_states = skipping(self.conv_in.forward(channels_last(latents.cast(dtype))), &mut skips);
         for (index, block) in self.down_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, text, (Place::Down, index), processor, &mut skips)?;
         }
