@@ -9,7 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ae-hub", &[]),
     ("ae-kernels", &[]),
     ("ae-phrases", &[]),
-    ("ae-checkpoint", &["ae-config"]),
+    ("ae-checkpoint", &["ae-config", "ae-files"]),
     ("ae-figures", &["ae-settings"]),
     ("ae-tensor", &["ae-checkpoint", "ae-config", "ae-kernels", "ae-settings"]),
     ("ae-scheduler", &["ae-config", "ae-settings"]),

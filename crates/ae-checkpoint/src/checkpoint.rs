@@ -67,7 +67,7 @@ impl Checkpoint {
         first.is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
-    /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and whole numbers, such
+    /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and numbers, such
     /// as `global_step` of a training checkpoint.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata

@@ -1,4 +1,5 @@
-use crate::lora::is_factor;
+use crate::embedding::{BUNDLED, is_embedding, is_sdxl_embedding};
+use crate::lora::{is_other_adapter, is_update};
 use crate::{Checkpoint, ForeignError};
 
 /// What a checkpoint holds, as far as the names of its tensors tell.
@@ -13,12 +14,14 @@ pub enum CheckpointKind {
     Vae,
     /// A CLIP text encoder.
     TextEncoder,
-    /// A low-rank adaptation.
+    /// A low-rank adaptation, or another update of weights: LoHa, LoKr, differences.
     Lora,
-    /// Another kind of adaptation: LoHa, LoKr and the like.
+    /// An adaptation that is no update of weights: OFT, IA3 and the like.
     OtherAdapter,
     /// A textual inversion embedding.
     Embedding,
+    /// A textual inversion embedding of Stable Diffusion XL or 3: one for each of several text encoders.
+    SdxlEmbedding,
     /// A ControlNet.
     ControlNet,
     /// Stable Diffusion XL, or its refiner.
@@ -36,9 +39,9 @@ impl CheckpointKind {
     pub fn of(checkpoint: &Checkpoint) -> Self {
         let has = |prefix: &str| checkpoint.has_prefix(prefix);
         let any = |part: &str| checkpoint.tensors().keys().any(|key| key.contains(part));
-        if checkpoint.tensors().keys().any(|key| is_factor(key)) {
+        if has(BUNDLED) || checkpoint.tensors().keys().any(|key| is_update(key)) {
             Self::Lora
-        } else if any(".hada_w1_") || any(".lokr_w") || any(".oft_") || any(".diff_b") {
+        } else if checkpoint.tensors().keys().any(|key| is_other_adapter(key)) {
             Self::OtherAdapter
         } else if has("control_model.") || any("controlnet_cond_embedding.") || any("input_hint_block.") {
             Self::ControlNet
@@ -56,7 +59,9 @@ impl CheckpointKind {
             Self::TextEncoder
         } else if has("first_stage_model.") || has("decoder.mid.") || has("decoder.mid_block.") {
             Self::Vae
-        } else if any("string_to_param") || any("emb_params") || Self::is_bare_embedding(checkpoint) {
+        } else if is_sdxl_embedding(checkpoint) {
+            Self::SdxlEmbedding
+        } else if is_embedding(checkpoint) {
             Self::Embedding
         } else {
             Self::Unknown
@@ -73,13 +78,6 @@ impl CheckpointKind {
         Err(ForeignError { name: checkpoint.name().to_owned(), found, expected, advice })
     }
 
-    /// diffusers' textual inversion: one tensor under the name of its token.
-    fn is_bare_embedding(checkpoint: &Checkpoint) -> bool {
-        let mut tensors = checkpoint.tensors().iter();
-        matches!((tensors.next(), tensors.next()), (Some((key, tensor)), None)
-            if !key.contains('.') && matches!(tensor.shape(), [_] | [_, _]))
-    }
-
     /// What it is, in words, and what to do where a model was expected.
     pub(crate) fn describe(self) -> (&'static str, &'static str) {
         const OTHER: &str = "; this project draws with Stable Diffusion 1 and 2";
@@ -89,8 +87,9 @@ impl CheckpointKind {
             Self::Vae => ("an autoencoder (VAE) alone", "; give it as the VAE of a model"),
             Self::TextEncoder => ("a text encoder alone", "; name the whole model"),
             Self::Lora => ("a LoRA", "; give it as a LoRA of a model"),
-            Self::OtherAdapter => ("an adapter of a kind that is not supported (LoHa, LoKr, OFT ...)", ""),
+            Self::OtherAdapter => ("an adapter of a kind that is not supported (OFT, IA3, GLoRA ...)", ""),
             Self::Embedding => ("a textual inversion embedding", "; give it as an embedding of a model"),
+            Self::SdxlEmbedding => ("a textual inversion embedding for Stable Diffusion XL or 3", OTHER),
             Self::ControlNet => ("a ControlNet", OTHER),
             Self::Sdxl => ("a Stable Diffusion XL checkpoint", OTHER),
             Self::Sd3 => ("a Stable Diffusion 3 checkpoint", OTHER),

@@ -31,7 +31,7 @@ pub use checkpoint::Checkpoint;
 pub use embedding::{Embedding, EmbeddingError};
 pub use error::{ForeignError, OpenError};
 pub use kind::CheckpointKind;
-pub use lora::{Lora, LoraError, LoraLayer, LoraNetwork};
+pub use lora::{Lora, LoraError, LoraFactor, LoraLayer, LoraMagnitude, LoraNetwork, LoraParameter, LoraUpdate};
 /// The type of the numbers of a stored tensor.
 pub use safetensors::Dtype as ElementType;
 pub use single_file::{Family, SingleFile, SingleFileError};

@@ -46,8 +46,8 @@ const STATE_DICT: &str = "state_dict";
 
 /// Reads the index of a mapped file; the numbers stay where they are.
 ///
-/// Of a training checkpoint the `state_dict` is taken. Texts and whole numbers beside the weights become
-/// metadata.
+/// Of a training checkpoint the `state_dict` is taken. Texts and numbers beside the weights become
+/// metadata. A tensor alone has the empty name.
 pub(crate) fn open(name: String, mapping: &Mapping) -> Result<Checkpoint, Failure> {
     let mut heap = Heap::default();
     let bytes = mapping.as_ref();
@@ -58,7 +58,11 @@ pub(crate) fn open(name: String, mapping: &Mapping) -> Result<Checkpoint, Failur
         return Err(Failure::Object(heap.texts[maker].clone()));
     }
     let mut tensors = BTreeMap::new();
-    for (key, tensor) in named_tensors(weights, &heap)? {
+    let named = match weights {
+        Value::Tensor(tensor) => vec![(String::new(), tensor)],
+        weights => named_tensors(weights, &heap)?,
+    };
+    for (key, tensor) in named {
         let stored = store(&heap.tensors[tensor], &storages, mapping);
         tensors.insert(key.clone(), stored.map_err(|reason| format!("the tensor '{key}' {reason}"))?);
     }
@@ -195,6 +199,7 @@ fn metadata(root: Value, heap: &Heap) -> BTreeMap<String, String> {
     let entry = |(key, value): &(Value, Value)| {
         let value = match value {
             Value::Int(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
             value => heap.text(*value)?.to_owned(),
         };
         Some((heap.text(*key)?.to_owned(), value))

@@ -10,6 +10,7 @@ mod vae;
 use std::collections::BTreeMap;
 
 pub use error::SingleFileError;
+pub(crate) use unet::key as unet_key;
 
 use crate::{Checkpoint, CheckpointKind, ForeignError, StoredTensor};
 use keys::number;

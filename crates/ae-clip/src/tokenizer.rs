@@ -48,7 +48,7 @@ pub struct TokenizerSettings<'a> {
 ///
 /// Its ids equal those of `CLIPTokenizer` in transformers 5 (`models/clip/tokenization_clip.py`), called with
 /// `padding="max_length", truncation=True`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClipTokenizer {
     tokenizer: Tokenizer,
     special: SpecialIds,

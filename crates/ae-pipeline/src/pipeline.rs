@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
@@ -9,7 +10,9 @@ use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
+use crate::additions::Loras;
 use crate::conditioning::Encodable;
+use crate::load::Base;
 use crate::output::to_image;
 use crate::residency::Residency;
 use crate::{ModelDefaults, PipelineError};
@@ -29,6 +32,10 @@ pub struct Pipeline {
     pub(crate) device: Device,
     pub(crate) family: Family,
     pub(crate) notice: Option<String>,
+    pub(crate) notes: Vec<String>,
+    /// What it was loaded from, to change what is added.
+    pub(crate) base: Arc<Base>,
+    pub(crate) loras: Arc<Loras>,
     pub(crate) defaults: ModelDefaults,
     pub(crate) name: String,
 }
@@ -69,6 +76,12 @@ impl Pipeline {
     /// What the user should know about the model: a guess that had to be made while it was loaded.
     pub fn notice(&self) -> Option<&str> {
         self.notice.as_deref()
+    }
+
+    /// What is to be said of the LoRAs and textual inversions that were added: the tokens that one has by them, and what in their
+    /// files has no effect.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The settings that suit the model.

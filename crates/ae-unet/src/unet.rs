@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights, restore_weights};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
@@ -63,6 +64,20 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
+    }
+
+    /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`].
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read.
+    pub fn restore(
+        &mut self,
+        checkpoint: &Checkpoint,
+        dtype: FloatType,
+        names: &BTreeSet<String>,
+    ) -> Result<(), CheckpointError> {
+        restore_weights(self, checkpoint, &KeyRules::default(), dtype, names)
     }
 
     /// Loads a folder in diffusers' layout (`unet`): `config.json`, and the weights in any of their formats.

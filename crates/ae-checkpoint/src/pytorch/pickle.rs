@@ -14,6 +14,7 @@ pub(super) enum Value {
     None,
     Bool(bool),
     Int(i64),
+    Float(f64),
     /// A text, by its place in the heap.
     Text(usize),
     /// A list, tuple or set.
@@ -25,9 +26,12 @@ pub(super) enum Value {
     Tensor(usize),
     /// Something that only Python could make, by the place of the name of its maker.
     Object(usize),
-    /// A number or a string of bytes that no tensor is described by.
+    /// A string of bytes, or a number beyond 64 bits.
     Other,
 }
+
+/// Where a module of PyTorch keeps its parameters among its attributes.
+const PARAMETERS: &str = "_parameters";
 
 /// What the values of a pickle refer to.
 #[derive(Debug, Default)]
@@ -216,8 +220,8 @@ impl Machine<'_> {
                 text => text.parse().map_or(Value::Other, Value::Int),
             },
             b'L' => self.line()?.trim_end_matches('L').parse().map_or(Value::Other, Value::Int),
-            b'F' => self.line().map(|_| Value::Other)?,
-            b'G' => self.take(8).map(|_| Value::Other)?,
+            b'F' => self.line()?.parse().map_or(Value::Other, Value::Float),
+            b'G' => Value::Float(f64::from_be_bytes(self.array()?)),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
             b'K' => Value::Int(i64::from(self.byte()?)),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
@@ -310,8 +314,15 @@ impl Machine<'_> {
                 self.opaque(items[0])
             }
             b'b' => {
-                // The state of an object: the attributes of an ordered dictionary, or of what is not read anyway.
-                self.pop()?;
+                // The state of an object: of a parameter dictionary its parameters, else the attributes of an ordered dictionary, or of
+                // what is not read anyway.
+                let state = self.pop()?;
+                if let (Value::Dict(place), Some(Value::Dict(parameters))) =
+                    (self.top()?, self.heap.get(state, PARAMETERS))
+                {
+                    let parameters = self.heap.dicts[parameters].clone();
+                    self.heap.dicts[place].extend(parameters);
+                }
                 return Ok(());
             }
             _ => {
@@ -344,6 +355,8 @@ impl Machine<'_> {
                 let items = items.iter().filter_map(pair).collect();
                 self.heap.new_dict(items)
             }
+            // Its state comes after it.
+            "torch.nn.modules.container.ParameterDict" => self.heap.new_dict(Vec::new()),
             "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
                 self.heap.tensors.push(Tensor::rebuild(&arguments, self.heap)?);
                 Value::Tensor(self.heap.tensors.len() - 1)
@@ -421,6 +434,30 @@ mod tests {
         let (call, heap) = value(b"cposix\nsystem\n(X\x04\x00\x00\x00exittR.").unwrap();
         let Value::Object(name) = call else { panic!("{call:?}") };
         assert_eq!(heap.texts[name], "posix.system");
+    }
+
+    /// `pickle.dumps([1.5, -2.0])` of protocol 2 and of protocol 0.
+    #[test]
+    fn numbers_with_fractions_are_read() {
+        for bytes in [&b"\x80\x02](G\x3f\xf8\0\0\0\0\0\0G\xc0\0\0\0\0\0\0\0e."[..], b"(lF1.5\naF-2.0\na."] {
+            let (list, heap) = value(bytes).unwrap();
+            assert_eq!(heap.sequence(list).unwrap(), [Value::Float(1.5), Value::Float(-2.0)]);
+        }
+    }
+
+    /// What `torch.nn.ParameterDict` is pickled to: an object, and a state with `_parameters`. It is referred to by the memo too.
+    #[test]
+    fn a_parameter_dictionary_is_its_parameters() {
+        let bytes = b"ctorch.nn.modules.container\nParameterDict\n)\x81q\x01}(X\x08\0\0\0trainingK\x01\
+                      X\x0b\0\0\0_parameters}X\x01\0\0\0*K\x07sub0h\x01.";
+        let (dict, heap) = value(bytes).unwrap();
+        assert_eq!(heap.get(dict, "*"), Some(Value::Int(7)));
+        assert_eq!(heap.get(dict, "training"), None);
+        // The attributes of another dictionary, such as the `_metadata` of a state dictionary, are none of its items.
+        let bytes = b"ccollections\nOrderedDict\n)R}X\x09\0\0\0_metadataK\x01sb.";
+        let (dict, heap) = value(bytes).unwrap();
+        let Value::Dict(place) = dict else { panic!("{dict:?}") };
+        assert!(heap.dicts[place].is_empty());
     }
 
     #[test]
