@@ -122,7 +122,7 @@ impl Pipeline {
         if let Some(sigmas) = settings.sigmas {
             config = config.with_sigmas(sigmas);
         }
-        Ok(config.build_from(kind, settings.steps, first_step)?)
+        Ok(config.with_eta(settings.eta).build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.
