@@ -63,6 +63,7 @@ pub fn load_weights<M: Module>(
     rules: &KeyRules,
     dtype: FloatType,
 ) -> Result<(), CheckpointError> {
+    checkpoint.check_unscaled()?;
     let tensors = checkpoint.tensors().iter().map(|(key, tensor)| (rules.path(key), tensor)).collect();
     let mut loader = Loader {
         tensors,
