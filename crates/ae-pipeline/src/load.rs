@@ -41,6 +41,10 @@ impl Pipeline {
         let vae_files = vae.weights.files().to_vec();
         let (loras, to) = (Arc::new(Loras::open(&loras)?), Target { dtype, low_memory, device });
         let (unet_config, vae_config) = (unet.config.clone(), vae.config.clone());
+        let distilled = unet_config.time_cond_proj_dim.map(|_| {
+            "the U-Net takes the guidance scale as a condition, as models distilled by LCM do: a negative prompt has no effect"
+        });
+        let notices: Vec<String> = files.notice().into_iter().chain(distilled.map(str::to_owned)).collect();
         let encoders = files.tokenizers()?.into_iter().zip(text_encoders).map(|(mut tokenizer, encoder)| {
             let (tokens, loras) = (EmbeddedTokens::add(&embeddings, &mut tokenizer)?, Arc::clone(&loras));
             let model = to.load(encoder, ClipTextModel::load, move |model| {
@@ -60,7 +64,7 @@ impl Pipeline {
             scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
             device: device.clone(),
             family: files.family()?,
-            notice: files.notice().map(str::to_owned),
+            notice: (!notices.is_empty()).then(|| notices.join(". ")),
             name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
         })
