@@ -15,34 +15,18 @@ use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
+use crate::error::Failure;
 use crate::mapping::Mapping;
 use crate::tensor::Source;
 use crate::{Checkpoint, StoredTensor};
 use pickle::{Heap, Value};
 use tensor::Tensor;
 
-/// Why a file cannot be read.
-pub(crate) enum Failure {
-    /// It is not whole, or no such file.
-    Malformed(String),
-    /// Its weights are an object, by the Python name of what would make it.
-    Object(String),
-}
-
-impl From<String> for Failure {
-    fn from(reason: String) -> Self {
-        Self::Malformed(reason)
-    }
-}
-
-impl From<&str> for Failure {
-    fn from(reason: &str) -> Self {
-        Self::Malformed(reason.to_owned())
-    }
-}
-
 /// Where training tools put the weights among the rest of their state.
 const STATE_DICT: &str = "state_dict";
+
+/// Where DeepSpeed puts them.
+const MODULE: &str = "module";
 
 /// Reads the index of a mapped file; the numbers stay where they are.
 ///
@@ -53,7 +37,8 @@ pub(crate) fn open(name: String, mapping: &Mapping) -> Result<Checkpoint, Failur
     let bytes = mapping.as_ref();
     let (root, storages) =
         if bytes.starts_with(b"PK") { open_zip(bytes, &mut heap)? } else { open_legacy(bytes, &mut heap)? };
-    let weights = heap.get(root, STATE_DICT).unwrap_or(root);
+    let module = || heap.get(root, MODULE).filter(|module| matches!(module, Value::Dict(_)));
+    let weights = heap.get(root, STATE_DICT).or_else(module).unwrap_or(root);
     if let Value::Object(maker) = weights {
         return Err(Failure::Object(heap.texts[maker].clone()));
     }
@@ -77,19 +62,25 @@ fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure>
     /// Far above the index of any model; a pickle can take some times its size in memory.
     const LARGEST_PICKLE: u64 = 32 << 20;
     let broken = |error: zip::result::ZipError| Failure::Malformed(error.to_string());
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|error| if has_end(bytes) { broken(error) } else { Failure::Truncated(error.to_string()) })?;
+    let folder = folder_of_pickle(&mut archive).map_err(broken)?;
+    let folder = folder.ok_or(Failure::Foreign("a zip archive of other files", "; unpack it first"))?;
     let mut pickle = None;
     let mut storages = Storages::new();
     for index in 0..archive.len() {
         let mut entry = archive.by_index_raw(index).map_err(broken)?;
         let name = entry.name().map_err(broken)?.into_owned();
-        let inner = name.split_once('/').map_or(name.as_str(), |(_, inner)| inner);
+        let Some(inner) = name.strip_prefix(&folder) else { continue };
         let is_storage = inner.starts_with("data/");
         if !is_storage && !matches!(inner, "data.pkl" | "byteorder") {
             continue;
         }
         if entry.compression() != CompressionMethod::Stored {
-            return Err(Failure::Malformed(format!("'{name}' is compressed, which torch.save never does")));
+            return Err(Failure::Foreign(
+                "a PyTorch file that was packed anew with compression",
+                "; unpack it and pack it without (`zip -0 -r`), or convert it to safetensors",
+            ));
         }
         if let Some(key) = inner.strip_prefix("data/") {
             let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
@@ -97,7 +88,10 @@ fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure>
                 let end = start.checked_add(size)?;
                 (end <= bytes.len()).then_some(start..end)
             });
-            storages.insert(key.to_owned(), range.ok_or_else(|| format!("'{name}' goes beyond the file"))?);
+            storages.insert(
+                key.to_owned(),
+                range.ok_or_else(|| Failure::Truncated(format!("'{name}' goes beyond the file")))?,
+            );
             continue;
         }
         let mut content = Vec::new();
@@ -117,19 +111,53 @@ fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure>
     Ok((root, storages))
 }
 
+/// Whether a zip archive has the record that ends it, behind which only a comment may stand.
+fn has_end(bytes: &[u8]) -> bool {
+    const LONGEST: usize = 22 + u16::MAX as usize;
+    let end = &bytes[bytes.len().saturating_sub(LONGEST)..];
+    end.windows(4).any(|window| window == b"PK\x05\x06")
+}
+
+/// What stands before `data.pkl` in the names: a folder of any depth, where the file was packed anew, or nothing.
+fn folder_of_pickle(archive: &mut ZipArchive<Cursor<&[u8]>>) -> zip::result::ZipResult<Option<String>> {
+    let mut folder: Option<String> = None;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index)?;
+        let name = entry.name()?;
+        let Some(before) = name.strip_suffix("data.pkl").filter(|before| before.is_empty() || before.ends_with('/'))
+        else {
+            continue;
+        };
+        if folder.as_ref().is_none_or(|folder| before.len() < folder.len()) {
+            folder = Some(before.to_owned());
+        }
+    }
+    Ok(folder)
+}
+
 /// Reads the pickles of the format before PyTorch 1.6: magic number, version, machine, weights, keys of the
 /// storages; then the storages, each with the number of its elements in front.
 fn open_legacy(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure> {
     const PROTOCOL: Value = Value::Int(1001);
     let mut rest = 0;
     let mut next = |heap: &mut Heap| -> Result<Value, Failure> {
-        let (value, length) = pickle::read(&bytes[rest..], heap)?;
+        let (value, length) = pickle::read(&bytes[rest..], heap).map_err(|reason| {
+            if pickle::is_short(&reason) { Failure::Truncated(reason) } else { Failure::Malformed(reason) }
+        })?;
         rest += length;
         Ok(value)
     };
-    next(heap)?;
-    if next(heap)? != PROTOCOL {
-        return Err("it begins as a pickle that torch.save has not written".into());
+    // A number above 64 bits, then another one.
+    let is_saved = match next(heap) {
+        Ok(Value::Other) => next(heap)? == PROTOCOL,
+        Err(failure @ Failure::Truncated(_)) => return Err(failure),
+        _ => false,
+    };
+    if !is_saved {
+        return Err(Failure::Foreign(
+            "a Python pickle that torch.save has not written",
+            "; open it in Python and save its tensors as safetensors",
+        ));
     }
     let machine = next(heap)?;
     if heap.get(machine, "little_endian") != Some(Value::Bool(true)) {
@@ -153,7 +181,7 @@ fn open_legacy(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failu
             let end = start.checked_add(length)?;
             (end <= bytes.len()).then_some(start..end)
         });
-        let range = range.ok_or_else(|| format!("the storage '{key}' goes beyond the file"))?;
+        let range = range.ok_or_else(|| Failure::Truncated(format!("the storage '{key}' goes beyond the file")))?;
         rest = range.end;
         storages.insert(key, range);
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use float8::{F8E4M3, F8E5M2};
 use half::{bf16, f16};
 
 use crate::ElementType;
@@ -44,7 +45,8 @@ impl StoredTensor {
 
     /// Whether its numbers are floating-point numbers, of a type that [`StoredTensor::to_f32`] reads.
     pub fn is_float(&self) -> bool {
-        matches!(self.element, ElementType::F64 | ElementType::F32 | ElementType::F16 | ElementType::BF16)
+        use ElementType::{BF16, F8_E4M3, F8_E5M2, F16, F32, F64};
+        matches!(self.element, F64 | F32 | F16 | BF16 | F8_E4M3 | F8_E5M2)
     }
 
     /// Its extents, outermost first; empty for a single number.
@@ -89,6 +91,9 @@ impl StoredTensor {
             ElementType::F32 => convert(&bytes, f32::from_le_bytes),
             ElementType::F16 => convert(&bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
             ElementType::BF16 => convert(&bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            // torch's `float8_e4m3fn`, which has no infinity, and `float8_e5m2`.
+            ElementType::F8_E4M3 => convert(&bytes, |[bits]| F8E4M3::from_bits(bits).to_f32()),
+            ElementType::F8_E5M2 => convert(&bytes, |[bits]| F8E5M2::from_bits(bits).to_f32()),
             other => {
                 let message = format!("expected floating-point numbers, found {other}");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
@@ -148,6 +153,36 @@ mod tests {
         }
         let ids = StoredTensor::new(ElementType::I64, Vec::new(), Source::Memory(vec![0; 8].into()));
         assert!(ids.to_f32().unwrap_err().to_string().contains("found I64"));
+    }
+
+    /// `torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).float()` and the same of `float8_e5m2`, by their rules:
+    /// one bit of sign, then exponent and mantissa, numbers below the least exponent without the leading one.
+    #[test]
+    fn every_number_of_eight_bits_is_torchs() {
+        let bits: Vec<u8> = (0..=u8::MAX).collect();
+        let read =
+            |element| StoredTensor::new(element, vec![256], Source::Memory(bits.clone().into())).to_f32().unwrap();
+        let rule = |bits: u8, mantissa_bits: i32, bias: i32| {
+            let magnitude = i32::from(bits & 0x7f);
+            let (exponent, mantissa) = (magnitude >> mantissa_bits, magnitude & ((1 << mantissa_bits) - 1));
+            let (lead, exponent) = if exponent == 0 { (0, 1) } else { (1 << mantissa_bits, exponent) };
+            let value = (lead + mantissa) as f32 * 2f32.powi(exponent - bias - mantissa_bits);
+            if bits & 0x80 == 0 { value } else { -value }
+        };
+        let (e4m3, e5m2) = (read(ElementType::F8_E4M3), read(ElementType::F8_E5M2));
+        for (index, bits) in bits.iter().copied().enumerate() {
+            if bits & 0x7f == 0x7f {
+                assert!(e4m3[index].is_nan(), "{bits:#x}");
+            } else {
+                assert_eq!(e4m3[index].to_bits(), rule(bits, 3, 7).to_bits(), "{bits:#x}");
+            }
+            match bits & 0x7f {
+                0x7c => assert!(e5m2[index].is_infinite(), "{bits:#x}"),
+                0x7d..=0x7f => assert!(e5m2[index].is_nan(), "{bits:#x}"),
+                _ => assert_eq!(e5m2[index].to_bits(), rule(bits, 2, 15).to_bits(), "{bits:#x}"),
+            }
+        }
+        assert_eq!((e4m3[0x7e], e5m2[0x7b], e4m3[0x01]), (448.0, 57344.0, 0.001_953_125));
     }
 
     fn tensor(shape: &[usize]) -> StoredTensor {

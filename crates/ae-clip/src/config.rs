@@ -122,6 +122,9 @@ impl TryFrom<Fields> for ClipTextModelConfig {
 
     /// The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
     fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        // The config of a whole CLIP has that of its text encoder inside; transformers takes it from there.
+        let is_whole = fields.get("model_type").is_some_and(|kind| kind == "clip");
+        let fields = if is_whole { fields.part("text_config")? } else { fields };
         let num_attention_heads = fields.size("num_attention_heads", 8, 256)?;
         let expected = format!("1..=16384, a multiple of num_attention_heads, {num_attention_heads}");
         let divides = |size: &usize| (1..=1 << 14).contains(size) && size.is_multiple_of(num_attention_heads);
@@ -174,6 +177,16 @@ mod tests {
         };
         assert_eq!(ClipTextModelConfig::from_json(json).unwrap(), expected);
         assert_eq!(ClipTextModelConfig::stable_diffusion_2(), expected);
+    }
+
+    /// `CLIPTextConfig.from_pretrained` of a folder with this config.
+    #[test]
+    fn the_config_of_a_whole_clip_has_that_of_its_text_encoder() {
+        let json = r#"{"model_type": "clip", "projection_dim": 768, "vision_config": {"hidden_size": 1024},
+            "text_config": {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}}"#;
+        assert_eq!(ClipTextModelConfig::from_json(json).unwrap(), ClipTextModelConfig::stable_diffusion_1());
+        let json = json.replace("768, \"intermediate_size", "7, \"intermediate_size");
+        assert!(refusal(&json).starts_with("text_config.hidden_size is 7"), "{}", refusal(&json));
     }
 
     /// The text encoder of CompVis/stable-diffusion-v1-4.

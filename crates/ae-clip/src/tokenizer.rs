@@ -34,13 +34,15 @@ pub const MAX_PROMPT_BYTES: usize = 1 << 16;
 const WORD_PATTERN: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
-/// The texts of the files that, beside the vocabulary, make a tokenizer folder. Both may be absent.
+/// The texts of the files that, beside the vocabulary, make a tokenizer folder. Each may be absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenizerSettings<'a> {
     /// `tokenizer_config.json`: special tokens and `model_max_length`.
     pub tokenizer_config: Option<&'a str>,
     /// `special_tokens_map.json`: in Stable Diffusion 2, what makes `!` the padding.
     pub special_tokens_map: Option<&'a str>,
+    /// `added_tokens.json`: tokens beyond the vocabulary, such as those that textual inversion has trained.
+    pub added_tokens: Option<&'a str>,
 }
 
 /// CLIP's tokenizer: lowercase byte pair encoding between `<|startoftext|>` and `<|endoftext|>`, padded to
@@ -87,9 +89,11 @@ impl ClipTokenizer {
     pub fn from_dir(folder: &Path) -> Result<Self, TokenizerError> {
         let tokenizer_config = read_optional(&folder.join("tokenizer_config.json"))?;
         let special_tokens_map = read_optional(&folder.join("special_tokens_map.json"))?;
+        let added_tokens = read_optional(&folder.join("added_tokens.json"))?;
         let settings = TokenizerSettings {
             tokenizer_config: tokenizer_config.as_deref(),
             special_tokens_map: special_tokens_map.as_deref(),
+            added_tokens: added_tokens.as_deref(),
         };
         if let Some(json) = read_optional(&folder.join("tokenizer.json"))? {
             return Self::from_tokenizer_json(&json, settings);

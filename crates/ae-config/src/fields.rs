@@ -67,6 +67,34 @@ impl Fields {
         self.values.insert(field.to_owned(), value.into());
     }
 
+    /// The names of all fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The same fields, which errors call those of another file.
+    #[must_use]
+    pub fn from_file(self, file: impl Into<String>) -> Self {
+        Self { file: file.into(), ..self }
+    }
+
+    /// The same with single values for lists of `count` equal ones, in these fields: diffusers takes either, a value for all
+    /// levels of a network or one for each. Lists that differ, or have another length, stay what they are.
+    #[must_use]
+    pub fn with_scalars(mut self, count: usize, fields: &[&str]) -> Self {
+        for field in fields {
+            if let Some(Value::Array(values)) = self.values.get(*field)
+                && values.len() == count
+                && let [first, rest @ ..] = values.as_slice()
+                && rest.iter().all(|value| value == first)
+            {
+                let first = first.clone();
+                self.set(field, first);
+            }
+        }
+        self
+    }
+
     /// An error about a field.
     pub fn error(&self, field: &str, expected: impl fmt::Display) -> ConfigError {
         let found = self.get(field).map_or_else(|| "absent".to_owned(), Value::to_string);
@@ -255,6 +283,16 @@ mod tests {
         fields(r#"{"one": 1.0, "name": "x", "other": 2}"#).fixed(&TABLE).unwrap();
         let error = text(fields(r#"{"none": false}"#).fixed(&TABLE));
         assert_eq!(error, "none is false in config.json; expected null");
+    }
+
+    #[test]
+    fn only_a_list_of_as_many_equal_values_is_one_value() {
+        let fields =
+            fields(r#"{"a": [3, 3], "b": [3, 4], "c": [3], "d": [], "e": 3, "f": [false, false], "g": [3, 3]}"#);
+        let fields = fields.with_scalars(2, &["a", "b", "c", "d", "e", "f", "z"]);
+        let written = ["a", "b", "c", "d", "e", "f", "g"].map(|field| fields.get(field).unwrap().to_string());
+        assert_eq!(written, ["3", "[3,4]", "[3]", "[]", "3", "false", "[3,3]"]);
+        assert_eq!(fields.get("z"), None);
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl PromptTexts {
         let guided = |texts: &[&WeightedPrompt], weights| {
             let texts: Vec<_> = std::iter::once(&negative).chain(texts.iter().copied()).map(Encodable::of).collect();
             let keys = pipeline.encode_texts(&texts, settings)?;
-            Ok(Conditioning { values: keys.clone(), keys, weights })
+            let takes_scale = pipeline.unet_config.time_cond_proj_dim.is_some();
+            Ok(Conditioning { values: keys.clone(), keys, weights, takes_scale })
         };
         match &self.kind {
             Kind::Prompt => guided(&[&self.prompt], vec![1.0]),
@@ -162,17 +163,20 @@ pub(crate) struct Conditioning {
     values: Tensor<3>,
     /// How much each text after the first counts, in units of the guidance scale.
     weights: Vec<f64>,
+    /// Whether the model was distilled with guidance: it takes the scale as a condition, and predicts what guidance would
+    /// make of two predictions.
+    takes_scale: bool,
 }
 
 impl Conditioning {
     /// As the U-Net reads it at every step: keys and values of every layer.
-    pub(crate) fn read(&self, unet: &UNet2DConditionModel) -> ConditioningText {
-        unet.read_text_with_values(&self.keys, &self.values)
+    pub(crate) fn read(&self, unet: &UNet2DConditionModel, scale: f64) -> ConditioningText {
+        unet.read_text_with_values(&self.keys, &self.values).with_guidance_scale(scale)
     }
 
     /// Whether the prediction for the only guiding text is all there is at a guidance scale.
     pub(crate) fn is_single(&self, scale: f64) -> bool {
-        scale <= 1.0 && self.weights == [1.0]
+        (scale <= 1.0 || self.takes_scale) && self.weights == [1.0]
     }
 
     /// Classifier-free guidance (Ho and Salimans 2022) by one text, and its sum over several (Liu et al. 2022, equation 11):
@@ -186,6 +190,7 @@ impl Conditioning {
         if self.is_single(scale) {
             return predicted;
         }
+        let scale = if self.takes_scale { 1.0 } else { scale };
         let text = |index: usize| predicted.clone().narrow(0, index * pictures, pictures);
         let unconditional = text(0);
         let at = |scale: f64| {
@@ -260,5 +265,38 @@ mod tests {
         let predicted = tensor([1.0, 2.0, 3.0, 4.0]);
         let combined = conditioning().combine(predicted.clone(), 1, 1.0, 0.7);
         assert_eq!(combined.to_data(), predicted.to_data());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn conditioning(weights: &[f64], takes_scale: bool) -> Conditioning {
+        let texts = Tensor::zeros([weights.len() + 1, 1, 1], &Device::flex());
+        Conditioning { keys: texts.clone(), values: texts, weights: weights.to_vec(), takes_scale }
+    }
+
+    /// `do_classifier_free_guidance` of diffusers' pipelines: `guidance_scale > 1 and unet.config.time_cond_proj_dim is None`.
+    #[test]
+    fn a_model_distilled_with_guidance_is_not_guided_again() {
+        for (scale, takes_scale, single) in
+            [(7.5, false, false), (1.0, false, true), (7.5, true, true), (1.0, true, true)]
+        {
+            assert_eq!(conditioning(&[1.0], takes_scale).is_single(scale), single, "{scale} {takes_scale}");
+        }
+        let predicted =
+            |values: &[f32]| Tensor::<1>::from_floats(values, &Device::flex()).reshape([values.len(), 1, 1, 1]);
+        let combined = |conditioning: &Conditioning, values: &[f32]| {
+            let combined = conditioning.combine(predicted(values), 1, 3.0);
+            combined.into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        assert_eq!(combined(&conditioning(&[1.0], true), &[5.0]), [5.0]);
+        assert_eq!(combined(&conditioning(&[1.0], false), &[1.0, 2.0]), [4.0]);
+        // Parts add up as they are predicted: the scale is in each prediction.
+        assert_eq!(combined(&conditioning(&[1.0, 0.5], true), &[1.0, 2.0, 5.0]), [4.0]);
+        assert_eq!(combined(&conditioning(&[1.0, 0.5], false), &[1.0, 2.0, 5.0]), [10.0]);
     }
 }

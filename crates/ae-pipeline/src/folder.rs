@@ -39,7 +39,11 @@ impl<'a> Folder<'a> {
 
     /// A config that every model has.
     fn config<C: TryFrom<Fields, Error = ConfigError>>(&self, path: &str) -> Result<C, LoadError> {
-        Ok(Fields::read(self.files.describe(path), &self.files.needed_text(path)?)?.try_into()?)
+        Ok(self.fields(path)?.try_into()?)
+    }
+
+    fn fields(&self, path: &str) -> Result<Fields, LoadError> {
+        Ok(Fields::read(self.files.describe(path), &self.files.needed_text(path)?)?)
     }
 
     /// The network in a folder of its own; `usual` is its file in a model with nothing but float32 safetensors.
@@ -73,9 +77,11 @@ impl ModelFiles for Folder<'_> {
         let text = |file: &str| self.files.text(&format!("tokenizer/{file}"));
         let tokenizer_config = text("tokenizer_config.json")?;
         let special_tokens_map = text("special_tokens_map.json")?;
+        let added_tokens = text("added_tokens.json")?;
         let settings = TokenizerSettings {
             tokenizer_config: tokenizer_config.as_deref(),
             special_tokens_map: special_tokens_map.as_deref(),
+            added_tokens: added_tokens.as_deref(),
         };
         // The order of transformers 5: tokenizer.json, else vocabulary and merges.
         let (file, tokenizer) = if let Some(json) = text("tokenizer.json")? {
@@ -102,6 +108,20 @@ impl ModelFiles for Folder<'_> {
 
     fn scheduler(&self) -> Result<SchedulerConfig, LoadError> {
         self.config("scheduler/scheduler_config.json")
+    }
+
+    /// Fields that diffusers ignores, as this does.
+    fn notice(&self) -> Option<String> {
+        let configs: [(&str, fn(&Fields) -> Vec<String>); 2] =
+            [("unet/config.json", UNetConfig::ignored), ("vae/config.json", VaeConfig::ignored)];
+        let notices = configs.iter().filter_map(|(path, ignored)| {
+            let names = ignored(&self.fields(path).ok()?);
+            let file = self.files.describe(path);
+            (!names.is_empty())
+                .then(|| format!("'{file}' has {}, which no such network knows and is ignored", names.join(", ")))
+        });
+        let notices: Vec<String> = notices.collect();
+        (!notices.is_empty()).then(|| notices.join(". "))
     }
 
     fn defaults(&self) -> Result<ModelDefaults, LoadError> {

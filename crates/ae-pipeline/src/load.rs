@@ -39,6 +39,10 @@ impl Pipeline {
         let mut weight_files = unet.weights.files().to_vec();
         weight_files.extend(text_encoders.iter().flat_map(|encoder| encoder.weights.files().to_vec()));
         let vae_files = vae.weights.files().to_vec();
+        let distilled = unet.config.time_cond_proj_dim.map(|_| {
+            "the U-Net takes the guidance scale as a condition, as models distilled by LCM do: a negative prompt has no effect"
+        });
+        let notices: Vec<String> = files.notice().into_iter().chain(distilled.map(str::to_owned)).collect();
         let (loras, vae_config) = (Arc::new(Loras::open(&loras)?), vae.config.clone());
         let base = Base { dtype, low_memory, tokenizers: files.tokenizers()?, text_encoders, unet };
         let (text_encoders, notes) = base.text_encoders(&embeddings, &loras, device, None)?;
@@ -55,7 +59,7 @@ impl Pipeline {
             scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
             device: device.clone(),
             family: files.family()?,
-            notice: files.notice().map(str::to_owned),
+            notice: (!notices.is_empty()).then(|| notices.join(". ")),
             notes,
             base: Arc::new(base),
             loras,

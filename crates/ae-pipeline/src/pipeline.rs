@@ -91,7 +91,7 @@ impl Pipeline {
 
     /// Height and width of a picture in pixels where a request names none.
     pub fn default_size(&self) -> [usize; 2] {
-        [self.unet_config.sample_size * self.vae_config.scale(); 2]
+        self.unet_config.sample_size.map(|side| side * self.vae_config.scale())
     }
 
     /// What the sides of a picture are multiples of, in pixels.

@@ -122,10 +122,11 @@ impl<'a> Run<'a> {
 
     /// What the U-Net needs of the texts at every step.
     pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
-        let every = self.conditioning.read(unet);
+        let scale = self.prepared.settings().guidance_scale;
+        let every = self.conditioning.read(unet, scale);
         let prompt = every.narrow(1, 1);
         // First the pictures without the prompt, then those with it.
-        let texts = if self.conditioning.is_single(self.prepared.settings().guidance_scale) { &prompt } else { &every };
+        let texts = if self.conditioning.is_single(scale) { &prompt } else { &every };
         let all = texts.repeat_each(self.prepared.seeds.len());
         Texts { prompt, all }
     }

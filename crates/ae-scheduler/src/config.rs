@@ -151,6 +151,22 @@ impl SchedulerConfig {
         self
     }
 
+    /// Sets fields of the file, whatever it says; `source` is what errors call where they are from.
+    ///
+    /// # Errors
+    ///
+    /// When a field has the wrong type or a value outside its range.
+    pub fn with_fields<'a>(
+        mut self,
+        source: &str,
+        fields: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Result<Self, ConfigError> {
+        for (field, value) in fields {
+            self.fields.set(field, value);
+        }
+        self.fields.from_file(source).try_into()
+    }
+
     /// The config as diffusers' `StableDiffusionPipeline` uses it: latents are never clipped, and the
     /// timesteps are offset by one, whatever an outdated file says or leaves unsaid.
     #[must_use]

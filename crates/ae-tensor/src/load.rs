@@ -91,6 +91,7 @@ fn fill<M: Module>(
     dtype: FloatType,
     only: Option<&BTreeSet<String>>,
 ) -> Result<(), CheckpointError> {
+    checkpoint.check_unscaled()?;
     let tensors = checkpoint.tensors().iter().map(|(key, tensor)| (rules.path(key), tensor)).collect();
     let mut loader = Loader {
         tensors,

@@ -3,7 +3,7 @@
 use ae_tensor::nn::ResnetBlock2DConfig;
 use burn::tensor::Device;
 
-use crate::config::{DownBlockType, UpBlockType};
+use crate::config::{DownBlockType, MidBlockType, UpBlockType};
 use crate::transformer::{Transformer2DModel, TransformerConfig};
 use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 
@@ -89,15 +89,15 @@ impl UNetConfig {
         let level_shape = |(level, &kind): (usize, &DownBlockType)| {
             let channels = self.block_out_channels[level];
             let before = self.block_out_channels[level.saturating_sub(1)];
-            let resnets = (0..self.layers_per_block)
-                .map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels))
-                .collect();
+            let layers = self.layers_per_block.at(level);
+            let resnets =
+                (0..layers).map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels)).collect();
             BlockShape {
                 place: Place::Down,
                 channels,
                 resnets,
                 transformer: (kind == DownBlockType::CrossAttnDownBlock2D).then(|| self.transformer(level)),
-                transformers: self.layers_per_block,
+                transformers: layers,
                 resample: level != last,
             }
         };
@@ -107,21 +107,27 @@ impl UNetConfig {
     pub(crate) fn mid_shape(&self) -> BlockShape {
         let last = self.reductions();
         let channels = self.block_out_channels[last];
+        // Without resnets and transformers the block hands on what it is given.
+        let (resnets, transformers) = match self.mid_block_type {
+            Some(MidBlockType::UNetMidBlock2DCrossAttn) => (2, 1),
+            Some(MidBlockType::UNetMidBlock2D) => (1, 0),
+            None => (0, 0),
+        };
         BlockShape {
             place: Place::Mid,
             channels,
-            resnets: vec![self.resnet(channels, channels); 2],
-            transformer: Some(self.transformer(last)),
-            transformers: 1,
+            resnets: vec![self.resnet(channels, channels); resnets],
+            transformer: (transformers > 0).then(|| self.transformer(last)),
+            transformers,
             resample: false,
         }
     }
 
     pub(crate) fn up_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
-        let layers = self.layers_per_block + 1;
         let block_shape = |(block, &kind): (usize, &UpBlockType)| {
             let level = last - block;
+            let layers = self.layers_per_block.at(level) + 1;
             let channels = self.block_out_channels[level];
             let coming = self.block_out_channels[(level + 1).min(last)];
             // The last layer of a level meets the skip connection of the level above.

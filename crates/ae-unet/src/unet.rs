@@ -11,7 +11,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::block::{Block2D, skipping};
-use crate::embedding::{TimeProjection, TimestepEmbedding};
+use crate::embedding::{TimeProjection, TimestepEmbedding, guidance_features};
 use crate::{AttentionProcessor, ConditioningText, Place, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
@@ -27,6 +27,8 @@ pub struct UNet2DConditionModel {
     conv_out: Conv2d,
     #[module(skip)]
     time_proj: TimeProjection,
+    #[module(skip)]
+    time_cond_proj_dim: Option<usize>,
 }
 
 impl UNet2DConditionModel {
@@ -37,7 +39,12 @@ impl UNet2DConditionModel {
             TimeProjection { channels, flip_sin_to_cos: config.flip_sin_to_cos, freq_shift: config.freq_shift };
         Self {
             conv_in: Conv2d::new_3x3(config.in_channels, channels, device),
-            time_embedding: TimestepEmbedding::new(channels, config.time_embed_dim(), device),
+            time_embedding: TimestepEmbedding::new(
+                channels,
+                config.time_embed_dim(),
+                config.time_cond_proj_dim,
+                device,
+            ),
             down_blocks: config.down_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
             mid_block: Block2D::new(&config.mid_shape(), device),
             up_blocks: config.up_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
@@ -46,6 +53,7 @@ impl UNet2DConditionModel {
                 .init(device),
             conv_out: Conv2d::new_3x3(channels, config.out_channels, device),
             time_proj,
+            time_cond_proj_dim: config.time_cond_proj_dim,
         }
     }
 
@@ -159,7 +167,10 @@ impl UNet2DConditionModel {
         // rather than in every resnet.
         let device = self.conv_in.device();
         let dtype = self.conv_in.dtype();
-        let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device).cast(dtype)));
+        let features = self.time_proj.forward(timestep, &device).cast(dtype);
+        let scale = self.time_cond_proj_dim.zip(text.guidance_scale());
+        let guidance = scale.map(|(width, scale)| guidance_features(scale, width, &device).cast(dtype));
+        let temb = silu(self.time_embedding.forward(features, guidance));
         let text_batch = text.batch();
         let text = &mut text.layers();
 

@@ -13,6 +13,18 @@ const LARGEST: usize = 1 << 16;
 /// Options that change the model and have one value in Stable Diffusion 1 and 2, as JSON.
 const FIXED: &[(&str, &str)] = &[("_class_name", r#""AutoencoderKL""#), ("act_fn", r#""silu""#)];
 
+/// Arguments of diffusers' class that are checked against the weights, that matter only with Stable Diffusion XL and later
+/// ones, or not at all.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "down_block_types",
+    "force_upcast",
+    "latents_mean",
+    "latents_std",
+    "sample_size",
+    "shift_factor",
+    "up_block_types",
+];
+
 /// The part of a diffusers `vae/config.json` that decides the shape of the model.
 ///
 /// Deserialising checks it, as [`from_json`](Self::from_json) does.
@@ -43,6 +55,16 @@ pub struct VaeConfig {
 }
 
 impl VaeConfig {
+    /// The fields of a `config.json` that diffusers' class does not know. It ignores them with a warning.
+    pub fn ignored(fields: &Fields) -> Vec<String> {
+        let known = serde_json::to_value(Self::stable_diffusion()).unwrap_or_default();
+        let is_known = |name: &str| {
+            let is_option = FIXED.iter().any(|(option, _)| *option == name);
+            name.starts_with('_') || is_option || WITHOUT_EFFECT.contains(&name) || known.get(name).is_some()
+        };
+        fields.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+    }
+
     /// Reads a diffusers `config.json`; absent fields take the values of Stable Diffusion 1.
     ///
     /// # Errors
@@ -142,6 +164,13 @@ impl TryFrom<Fields> for VaeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_that_diffusers_does_not_know_are_told() {
+        let json = r#"{"_class_name": "AutoencoderKL", "sample_size": 512, "act_fn": "silu", "my_note": 3}"#;
+        let fields = Fields::read("config.json", json).unwrap();
+        assert_eq!(VaeConfig::ignored(&fields), ["my_note"]);
+    }
 
     #[test]
     fn an_empty_object_is_stable_diffusion() {

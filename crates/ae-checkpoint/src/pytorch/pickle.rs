@@ -7,6 +7,17 @@ use std::collections::HashMap;
 
 use super::tensor::{Storage, Tensor};
 
+/// Why a short pickle cannot be read.
+const ENDS_EARLY: &str = "the pickle ends too early";
+
+/// How a reason ends where a text or number is longer than what is left.
+const BEYOND: &str = "goes beyond the pickle";
+
+/// Whether a pickle cannot be read for `reason` because bytes are missing at its end.
+pub(super) fn is_short(reason: &str) -> bool {
+    reason == ENDS_EARLY || reason.ends_with(BEYOND)
+}
+
 /// A Python value. Containers are places in the [`Heap`], so that however deeply a pickle nests them nothing
 /// here recurses, and a container that holds itself does no harm.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -144,7 +155,7 @@ impl Machine<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], String> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or("the pickle ends too early")?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(ENDS_EARLY)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -155,7 +166,7 @@ impl Machine<'_> {
 
     /// A text up to the end of the line.
     fn line(&mut self) -> Result<String, String> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or("the pickle ends too early")?;
+        let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or(ENDS_EARLY)?;
         let line = self.take(end + 1)?;
         Ok(String::from_utf8_lossy(&line[..end]).into_owned())
     }
@@ -357,7 +368,7 @@ impl Machine<'_> {
             }
             // Its state comes after it.
             "torch.nn.modules.container.ParameterDict" => self.heap.new_dict(Vec::new()),
-            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor_v3" => {
                 self.heap.tensors.push(Tensor::rebuild(&arguments, self.heap)?);
                 Value::Tensor(self.heap.tensors.len() - 1)
             }
@@ -384,7 +395,7 @@ impl Machine<'_> {
 }
 
 fn too_long(length: u64) -> String {
-    format!("a length of {length} goes beyond the pickle")
+    format!("a length of {length} {BEYOND}")
 }
 
 fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, String> {

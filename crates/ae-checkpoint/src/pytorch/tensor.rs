@@ -57,7 +57,8 @@ impl Storage {
 }
 
 impl Tensor {
-    /// Reads the arguments of `torch._utils._rebuild_tensor_v2`: storage, offset, shape, strides.
+    /// Reads the arguments of `torch._utils._rebuild_tensor_v2`: storage, offset, shape, strides; those of `_rebuild_tensor_v3`,
+    /// for types that have no storage of their own, go on with requires_grad, hooks and the type.
     pub(super) fn rebuild(arguments: &[Value], heap: &Heap) -> Result<Self, String> {
         let &[Value::Storage(storage), Value::Int(offset), shape, strides, ..] = arguments else {
             return Err("a tensor is not described by storage, offset, shape and strides".to_owned());
@@ -76,7 +77,19 @@ impl Tensor {
         if shape.len() != strides.len() || shape.len() > 8 {
             return Err(format!("a tensor has the shape {shape:?} and the strides {strides:?}"));
         }
-        Ok(Self { storage: heap.storages[storage].clone(), offset, shape, strides })
+        let mut storage = heap.storages[storage].clone();
+        if let Some(Value::Global(dtype)) = arguments.get(6) {
+            let dtype = heap.texts[*dtype].as_str();
+            (storage.element, storage.size) = match dtype.strip_prefix("torch.").unwrap_or(dtype) {
+                "float8_e4m3fn" => (ElementType::F8_E4M3, 1),
+                "float8_e5m2" => (ElementType::F8_E5M2, 1),
+                "uint16" => (ElementType::U16, 2),
+                "uint32" => (ElementType::U32, 4),
+                "uint64" => (ElementType::U64, 8),
+                _ => return Err(format!("a tensor has the type {dtype}, which is not supported")),
+            };
+        }
+        Ok(Self { storage, offset, shape, strides })
     }
 
     /// The number of elements, and the first and the past-the-last element of the storage that they lie in.

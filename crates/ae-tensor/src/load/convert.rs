@@ -93,6 +93,9 @@ mod tests {
             (Dtype::F32, 1.5f32.to_le_bytes().to_vec()),
             (Dtype::F16, f16::from_f32(1.5).to_le_bytes().to_vec()),
             (Dtype::BF16, bf16::from_f32(1.5).to_le_bytes().to_vec()),
+            (Dtype::F8_E4M3, vec![0x3c]),
+            (Dtype::F8_E5M2, vec![0x3e]),
+            (Dtype::F64, 1.5f64.to_le_bytes().to_vec()),
         ];
         for (stored_as, bytes) in cases {
             for &dtype in FloatType::ALL {
