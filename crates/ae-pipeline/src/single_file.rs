@@ -87,7 +87,7 @@ fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, 
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.
     const BASE_STEPS: &str = "875000";
     // The original repository's config, under the name of the checkpoint as AUTOMATIC1111's program has it.
-    if let Ok(yaml) = std::fs::read_to_string(path.with_extension("yaml")) {
+    if let Ok(yaml) = ae_files::read_text(&path.with_extension("yaml"), 1 << 20) {
         let says_velocity = yaml.lines().any(|line| {
             let line: String = line.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\'')).collect();
             line == "parameterization:v"
