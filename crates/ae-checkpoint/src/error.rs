@@ -57,6 +57,14 @@ pub enum OpenError {
         /// The Python type.
         object: String,
     },
+    /// A PyTorch file whose index is made to exhaust memory or time.
+    #[error(
+        "'{name}' is no model: its index would take more memory than that of any model; fetch it from a source that you trust"
+    )]
+    Costly {
+        /// The file.
+        name: String,
+    },
     /// The file is something else.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
