@@ -78,6 +78,14 @@ pub enum OpenError {
         /// The Python type.
         object: String,
     },
+    /// A PyTorch file whose index is made to exhaust memory or time.
+    #[error(
+        "'{name}' is no model: its index would take more memory than that of any model; fetch it from a source that you trust"
+    )]
+    Costly {
+        /// The file.
+        name: String,
+    },
     /// The file is something else.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
@@ -100,6 +108,8 @@ pub(crate) enum Failure {
     Malformed(String),
     /// Its weights are an object, by the Python name of what would make it.
     Object(String),
+    /// Its index would take more memory than that of any model.
+    Costly,
     /// It is something else: what it is, and what to do about it.
     Foreign(&'static str, &'static str),
 }
@@ -113,6 +123,7 @@ impl Failure {
             Self::Truncated(reason) => OpenError::Truncated { name, format, reason },
             Self::Malformed(reason) => OpenError::Malformed { name, format, reason },
             Self::Object(object) => OpenError::Object { name, object },
+            Self::Costly => OpenError::Costly { name },
             Self::Foreign(found, advice) => ForeignError { name, found, expected: EXPECTED, advice }.into(),
         }
     }

@@ -61,10 +61,7 @@ impl Checkpoint {
 
 /// Opens a file and looks at its beginning.
 fn identify(path: &Path) -> io::Result<(File, Format)> {
-    let mut file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+    let mut file = ae_files::open_file(path)?;
     let mut start = Vec::new();
     file.by_ref().take(Format::SEEN).read_to_end(&mut start)?;
     Ok((file, Format::of(&start)))

@@ -20,6 +20,8 @@ pub struct StoredTensor {
     source: Source,
     /// The part of the source's rows (first dimension) that is this tensor, in bytes.
     part: Option<Range<usize>>,
+    /// The mapped file that the bytes come from.
+    file: Option<Mapping>,
 }
 
 /// Where the bytes are.
@@ -35,7 +37,27 @@ pub(crate) enum Source {
 
 impl StoredTensor {
     pub(crate) fn new(element: ElementType, shape: Vec<usize>, source: Source) -> Self {
-        Self { element, shape, source, part: None }
+        let file = match &source {
+            Source::Mapped { mapping, .. } => Some(mapping.clone()),
+            Source::Memory(_) | Source::Computed(_) => None,
+        };
+        Self { element, shape, source, part: None, file }
+    }
+
+    /// Says that the bytes are computed from a mapped file.
+    pub(crate) fn in_file(mut self, mapping: &Mapping) -> Self {
+        self.file = Some(mapping.clone());
+        self
+    }
+
+    /// Whether the bytes can still be read. Of a mapped file that somebody has cut since, to read them would end the process; ask
+    /// before [`bytes`](Self::bytes), which cannot say so. [`to_f32`](Self::to_f32) asks itself.
+    ///
+    /// # Errors
+    ///
+    /// When the file is shorter than it was when it was opened.
+    pub fn check_file(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), Mapping::check)
     }
 
     /// The type of its numbers.
@@ -83,8 +105,9 @@ impl StoredTensor {
     ///
     /// # Errors
     ///
-    /// When the elements are no floating-point numbers.
+    /// When the elements are no floating-point numbers, or their file was cut since it was opened.
     pub fn to_f32(&self) -> io::Result<Vec<f32>> {
+        self.check_file()?;
         let bytes = self.bytes();
         Ok(match self.element {
             ElementType::F64 => convert(&bytes, |bytes| f64::from_le_bytes(bytes) as f32),
@@ -183,6 +206,34 @@ mod tests {
             }
         }
         assert_eq!((e4m3[0x7e], e5m2[0x7b], e4m3[0x01]), (448.0, 57344.0, 0.001_953_125));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_an_error_and_no_signal() {
+        use crate::Checkpoint;
+        use safetensors::tensor::TensorView;
+        let numbers = vec![1; 1 << 20];
+        let view = TensorView::new(ElementType::F32, vec![1 << 10, 1 << 8], &numbers).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+        let checkpoint = Checkpoint::open(file.path()).unwrap();
+        let tensor = checkpoint.get("x").unwrap().clone();
+        let part = tensor.clone().chunk(1, 2).unwrap();
+        assert!(tensor.check_file().is_ok() && part.to_f32().is_ok());
+        // Longer is not shorter.
+        let length = file.as_file().metadata().unwrap().len();
+        file.as_file().set_len(length + 9).unwrap();
+        assert!(tensor.to_f32().is_ok());
+        for length in [length - 1, 4096, 0] {
+            file.as_file().set_len(length).unwrap();
+            for tensor in [&tensor, &part, &tensor.clone().reshaped(&[1 << 18]).unwrap()] {
+                let error = tensor.to_f32().unwrap_err().to_string();
+                assert!(
+                    error.ends_with(&format!("and has {length} now; it must not be changed while it is in use")),
+                    "{error}"
+                );
+            }
+        }
     }
 
     fn tensor(shape: &[usize]) -> StoredTensor {

@@ -128,7 +128,7 @@ impl TryFrom<Fields> for ClipTextModelConfig {
         let num_attention_heads = fields.size("num_attention_heads", 8, 256)?;
         let expected = format!("1..=16384, a multiple of num_attention_heads, {num_attention_heads}");
         let divides = |size: &usize| (1..=1 << 14).contains(size) && size.is_multiple_of(num_attention_heads);
-        Ok(Self {
+        let config = Self {
             vocab_size: fields.size("vocab_size", 49_408, 1 << 20)?,
             hidden_size: fields.checked("hidden_size", 512, expected, divides)?,
             intermediate_size: fields.size("intermediate_size", 2048, 1 << 16)?,
@@ -137,7 +137,12 @@ impl TryFrom<Fields> for ClipTextModelConfig {
             max_position_embeddings: fields.size("max_position_embeddings", 77, 1 << 12)?,
             hidden_act: fields.or("hidden_act", Activation::QuickGelu)?,
             layer_norm_eps: fields.epsilon("layer_norm_eps", 1e-5)?,
-        })
+        };
+        let [width, inner, layers] =
+            [config.hidden_size, config.intermediate_size, config.num_hidden_layers].map(|size| size as f64);
+        let parameters = config.vocab_size as f64 * width + layers * (4.0 * width * width + 2.0 * width * inner);
+        fields.check_network(parameters, config.num_hidden_layers)?;
+        Ok(config)
     }
 }
 

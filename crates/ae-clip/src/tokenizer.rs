@@ -5,7 +5,6 @@ mod files;
 mod special_tokens;
 mod token_entry;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -222,6 +221,9 @@ impl ClipTokenizer {
     }
 }
 
+/// Bytes of a file, far above any vocabulary.
+const LARGEST_FILE: u64 = 64 << 20;
+
 fn check_length(prompt: &str) -> Result<(), TokenizerError> {
     if prompt.len() > MAX_PROMPT_BYTES {
         return Err(TokenizerError::PromptTooLong { bytes: prompt.len(), max: MAX_PROMPT_BYTES });
@@ -230,11 +232,11 @@ fn check_length(prompt: &str) -> Result<(), TokenizerError> {
 }
 
 fn read(path: &Path) -> Result<String, TokenizerError> {
-    fs::read_to_string(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+    ae_files::read_text(path, LARGEST_FILE).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, TokenizerError> {
-    match fs::read_to_string(path) {
+    match ae_files::read_text(path, LARGEST_FILE) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),

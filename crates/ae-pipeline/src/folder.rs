@@ -14,6 +14,8 @@ use crate::model_files::ModelFiles;
 use crate::model_index::other_kind;
 use crate::{EmbeddedModel, LoadError, ModelDefaults};
 
+/// The file that names the parts of a model.
+const INDEX: &str = "model_index.json";
 /// The file of a model's own settings.
 const DEFAULTS: &str = "attend_and_excite.json";
 
@@ -31,8 +33,11 @@ pub(crate) enum Files<'a> {
 
 impl<'a> Folder<'a> {
     pub(crate) fn open(files: Files<'a>, prefer_half: bool) -> Result<Self, LoadError> {
-        if let Some(found) = files.text("model_index.json")?.as_deref().and_then(other_kind) {
-            return Err(LoadError::Kind { model: files.describe(""), found });
+        if let Some(text) = files.text(INDEX)? {
+            let index = Fields::read(files.describe(INDEX), &text)?;
+            if let Some(found) = other_kind(&index) {
+                return Err(LoadError::Kind { model: files.describe(""), found });
+            }
         }
         Ok(Self { files, prefer_half })
     }
@@ -173,16 +178,52 @@ impl Files<'_> {
 fn read_text(file: &Path) -> io::Result<Option<String>> {
     /// Far above any config or vocabulary; a larger file is something else.
     const LARGEST: u64 = 64 << 20;
-    match std::fs::metadata(file) {
+    match ae_files::read_text(file, LARGEST) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
-        Ok(metadata) if metadata.len() > LARGEST => {
-            Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is no text of a model"))
-        }
-        Ok(_) => String::from_utf8(std::fs::read(file)?).map(Some).map_err(|_| not_text()),
+        text => text.map(Some),
     }
 }
 
 fn not_text() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8 text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a folder with such a file.
+    fn said_of(name: &str, text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let opened = Folder::open(Files::Disk(folder.path()), false);
+        let read = opened.and_then(|folder| folder.defaults().map(|_| ()));
+        read.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_file_that_is_no_object_is_not_passed_over() {
+        for name in [INDEX, DEFAULTS] {
+            for text in ["[]", "{", "", "null", "3", "\"x\""] {
+                let said = said_of(name, text);
+                assert!(said.contains(name) && said.contains("is malformed ("), "{name} {text}: {said}");
+            }
+            assert_eq!(said_of(name, "{}"), "");
+        }
+        // A class that is no text says as little as one that is not known.
+        assert_eq!(said_of(INDEX, r#"{"_class_name": ["x"]}"#), "");
+        assert!(said_of(INDEX, r#"{"_class_name": "FluxPipeline"}"#).contains("a Flux model"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_endless_file_is_refused_at_once() {
+        for name in [INDEX, DEFAULTS] {
+            let folder = tempfile::tempdir().unwrap();
+            std::os::unix::fs::symlink("/dev/zero", folder.path().join(name)).unwrap();
+            let opened = Folder::open(Files::Disk(folder.path()), false);
+            let error = opened.and_then(|folder| folder.defaults().map(|_| ())).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("it is a device; expected a file"), "{error}");
+        }
+    }
 }

@@ -330,6 +330,8 @@ impl TryFrom<Fields> for UNetConfig {
                 fields.check(field, divides, format_args!("a divisor of block_out_channels, {channels}"))?;
             }
         }
+        let (parameters, layers) = config.cost();
+        fields.check_network(parameters, layers)?;
         Ok(config)
     }
 }
@@ -476,6 +478,43 @@ mod tests {
         let json = r#"{"_name_or_path": "x", "dropout": 0.0, "act_fn": "silu", "sample_size": 64, "my_note": 3}"#;
         let fields = Fields::read("config.json", json).unwrap();
         assert_eq!(UNetConfig::ignored(&fields), ["my_note"]);
+    }
+
+    /// diffusers: `sum(p.numel() for p in unet.parameters())` is 859 520 964, and 865 910 724.
+    #[test]
+    fn the_cost_is_about_the_number_of_parameters() {
+        for (config, parameters) in
+            [(UNetConfig::stable_diffusion_1(), 859_520_964.0), (UNetConfig::stable_diffusion_2(), 865_910_724.0)]
+        {
+            let (found, layers) = config.cost();
+            assert!((found / parameters - 1.0_f64).abs() < 0.02, "{found}");
+            assert_eq!(layers, 8 + 6 + 2 + 1 + 12 + 9);
+        }
+    }
+
+    #[test]
+    fn a_config_with_every_field_at_its_limit_builds_nothing() {
+        let of_levels = |levels: usize, channels: usize, more: &str| {
+            let types = |kind: &str| format!("[{}]", vec![format!("\"{kind}\""); levels].join(","));
+            let (down, up) = (types("CrossAttnDownBlock2D"), types("CrossAttnUpBlock2D"));
+            let channels = format!("[{}]", vec![channels.to_string(); levels].join(","));
+            let json = format!(
+                r#"{{"block_out_channels": {channels}, "down_block_types": {down}, "up_block_types": {up}, {more}}}"#
+            );
+            UNetConfig::from_json(&json)
+        };
+        let deep = r#""layers_per_block": 64, "transformer_layers_per_block": 64, "attention_head_dim": 1"#;
+        let wide = r#""cross_attention_dim": 65536, "layers_per_block": 2"#;
+        for (levels, channels, more) in [(16, 65536, deep), (16, 32, deep), (4, 65536, wide), (1, 32768, wide)] {
+            let start = std::time::Instant::now();
+            let error = of_levels(levels, channels, more).unwrap_err().to_string();
+            assert!(
+                error.contains("is of a network with ") && error.ends_with("expected at most 2e10 in 2048"),
+                "{error}"
+            );
+            assert!(start.elapsed().as_secs() < 2);
+        }
+        assert!(of_levels(4, 320, r#""transformer_layers_per_block": [1, 2, 10, 10]"#).is_ok());
     }
 
     #[test]

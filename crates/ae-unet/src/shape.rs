@@ -151,3 +151,32 @@ impl UNetConfig {
         self.up_block_types.iter().enumerate().map(block_shape).collect()
     }
 }
+
+impl BlockShape {
+    /// Its parameters and layers, without norms and biases.
+    fn cost(&self) -> (f64, usize) {
+        let channels = self.channels as f64;
+        let resnets = self.resnets.iter().map(|resnet| {
+            let (from, to) = (resnet.in_channels as f64, resnet.out_channels as f64);
+            // Two convolutions of 3x3, the skip connection, the time.
+            9.0 * from * to + 9.0 * to * to + from * to + resnet.temb_channels.unwrap_or(0) as f64 * to
+        });
+        let depth = self.transformer.as_ref().map_or(0, |transformer| transformer.layers);
+        let context = self.transformer.as_ref().map_or(0.0, |transformer| transformer.cross_attention_dim as f64);
+        // Self-attention, cross-attention, the feed-forward block of four times the width, which is gated.
+        let attention = depth as f64 * (18.0 * channels * channels + 2.0 * channels * context);
+        let transformers =
+            if depth > 0 { self.transformers as f64 * (attention + 2.0 * channels * channels) } else { 0.0 };
+        let resample = if self.resample { 9.0 * channels * channels } else { 0.0 };
+        let parameters = resnets.sum::<f64>() + transformers + resample;
+        (parameters, self.resnets.len() + self.transformers * depth)
+    }
+}
+
+impl UNetConfig {
+    /// About how many parameters and layers the network has: nothing is built for it.
+    pub(crate) fn cost(&self) -> (f64, usize) {
+        let blocks = self.down_shapes().into_iter().chain([self.mid_shape()]).chain(self.up_shapes());
+        blocks.map(|block| block.cost()).fold((0.0, 0), |(all, count), (more, layers)| (all + more, count + layers))
+    }
+}

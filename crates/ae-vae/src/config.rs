@@ -144,7 +144,7 @@ impl TryFrom<Fields> for VaeConfig {
         }
         // The pipeline makes an image of three channels.
         let colours = |field| fields.checked(field, 3, "3", |&channels| channels == 3);
-        Ok(Self {
+        let config = Self {
             in_channels: colours("in_channels")?,
             out_channels: colours("out_channels")?,
             layers_per_block: fields.size("layers_per_block", 2, 64)?,
@@ -157,7 +157,14 @@ impl TryFrom<Fields> for VaeConfig {
             use_quant_conv: fields.or("use_quant_conv", true)?,
             use_post_quant_conv: fields.or("use_post_quant_conv", true)?,
             block_out_channels,
-        })
+        };
+        // On the way down and, with one more in each level, on the way up; two in the middle of both ways.
+        let layers = (2 * config.layers_per_block + 1) * levels + 4;
+        // Two convolutions of 3x3 in each.
+        let widest = config.block_out_channels.iter().map(|&channels| 18.0 * (channels as f64).powi(2));
+        let of_a_layer = widest.fold(0.0, f64::max);
+        fields.check_network(layers as f64 * of_a_layer, layers)?;
+        Ok(config)
     }
 }
 
@@ -170,6 +177,18 @@ mod tests {
         let json = r#"{"_class_name": "AutoencoderKL", "sample_size": 512, "act_fn": "silu", "my_note": 3}"#;
         let fields = Fields::read("config.json", json).unwrap();
         assert_eq!(VaeConfig::ignored(&fields), ["my_note"]);
+    }
+
+    fn every_field_at_its_limit_builds_nothing() {
+        let deep = format!(r#"{{"block_out_channels": [{}32], "layers_per_block": 64}}"#, "32,".repeat(15));
+        let wide = r#"{"block_out_channels": [65536, 65536, 65536, 65536]}"#;
+        for json in [deep.as_str(), wide] {
+            let error = VaeConfig::from_json(json).unwrap_err().to_string();
+            assert!(error.contains("is of a network with "), "{error}");
+        }
+        assert!(
+            VaeConfig::from_json(r#"{"block_out_channels": [256, 512, 1024, 2048], "layers_per_block": 4}"#).is_ok()
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_figures::{FigureError, Step};
+use ae_files::folder_name;
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
@@ -21,7 +22,7 @@ use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Files, Progress, print_path, say, trace_json, warn_of_truncation, write_figures};
+use crate::output::{Files, Progress, print_path, say, trace_json, try_places, warn_of_truncation, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -67,6 +68,10 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         file.name = file.base_name().to_owned();
     }
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
+    let names: BTreeSet<_> = prompts.iter().map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
+    let folders: Vec<_> = names.iter().map(|prompt| args.output.join(folder_name(prompt))).collect();
+    try_places("--output", folders.iter().map(PathBuf::as_path))?;
+    try_places("--save-tensors", args.save_tensors.as_deref().and_then(Path::parent))?;
     let interrupted = Interrupts::listen()?.flag();
     let models = models::load(&given, &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;

@@ -11,6 +11,7 @@ use crate::{BurnFloat, FloatType};
 ///
 /// Single precision that stays as it is stays where it is: the tensor uses the mapped file.
 pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: bool) -> io::Result<TensorData> {
+    stored.check_file()?;
     if let ([_, _], true) = (stored.shape(), transposed) {
         return Ok(match dtype {
             FloatType::F32 => transpose(&stored.to_f32()?, stored.shape()),
