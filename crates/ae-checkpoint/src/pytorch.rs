@@ -115,9 +115,9 @@ fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure>
 
 /// Whether a zip archive has the record that ends it, behind which only a comment may stand.
 fn has_end(bytes: &[u8]) -> bool {
-    const LONGEST: usize = 22 + u16::MAX as usize;
-    let end = &bytes[bytes.len().saturating_sub(LONGEST)..];
-    end.windows(4).any(|window| window == b"PK\x05\x06")
+    const LENGTH: usize = 22;
+    let end = &bytes[bytes.len().saturating_sub(LENGTH + usize::from(u16::MAX))..];
+    end.windows(LENGTH).any(|record| record.starts_with(b"PK\x05\x06"))
 }
 
 /// What stands before `data.pkl` in the names: a folder of any depth, where the file was packed anew, or nothing.
@@ -154,7 +154,7 @@ fn open_legacy(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failu
     // A number above 64 bits, then another one.
     let is_saved = match next(heap) {
         Ok(Value::Other) => next(heap)? == PROTOCOL,
-        Err(failure @ Failure::Truncated(_)) => return Err(failure),
+        Err(failure @ (Failure::Truncated(_) | Failure::Costly)) => return Err(failure),
         _ => false,
     };
     if !is_saved {

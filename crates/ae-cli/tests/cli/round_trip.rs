@@ -137,7 +137,7 @@ fn generated_settings_survive_the_command_line_and_json() {
                 Kind::Text => serde_json::json!(["a cat", "", "-x \"y\" 'z' \u{1f431}\n", "--steps"][random.below(4)]),
                 Kind::Switch => serde_json::json!(true),
                 Kind::Whole => serde_json::json!(1 + random.below(64)),
-                Kind::Number => serde_json::json!(random.number()),
+                Kind::Number => serde_json::json!(random.number().min(option.range.map_or(f64::MAX, |[_, most]| most))),
                 Kind::Pair => serde_json::json!([random.number(), random.number()]),
                 Kind::Choice(choices) => serde_json::json!(choices[random.below(choices.len())].name),
                 Kind::Words => serde_json::json!(["cat", "red car"]),
