@@ -67,6 +67,13 @@ impl Checkpoint {
         first.is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
+    /// The same without the tensors whose names begin with `prefix`.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        self.tensors.retain(|name, _| !name.starts_with(prefix));
+        self
+    }
+
     /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and whole numbers, such
     /// as `global_step` of a training checkpoint.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
@@ -94,6 +101,12 @@ mod tests {
     fn checkpoint(names: Named<'_>) -> Checkpoint {
         let tensor = |byte: u8| StoredTensor::new(ElementType::U8, vec![1], Source::Memory(Bytes::from(vec![byte])));
         Checkpoint::new("test", names.iter().map(|(name, byte)| ((*name).to_owned(), tensor(*byte))).collect())
+    }
+
+    #[test]
+    fn tensors_of_a_prefix_are_left_out() {
+        let left = checkpoint(&[("a", 1), ("b.a", 2), ("b.c", 3), ("bc", 4)]).without("b.");
+        assert_eq!(left.tensors().keys().collect::<Vec<_>>(), ["a", "bc"]);
     }
 
     #[test]

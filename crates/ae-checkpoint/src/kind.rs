@@ -63,6 +63,11 @@ impl CheckpointKind {
         }
     }
 
+    /// What it is, in words: "a LoRA".
+    pub fn description(self) -> &'static str {
+        self.describe().0
+    }
+
     /// Refuses a checkpoint of another kind; `expected` is what errors call this one.
     pub(crate) fn check(self, checkpoint: &Checkpoint, expected: &'static str) -> Result<(), ForeignError> {
         let kind = Self::of(checkpoint);

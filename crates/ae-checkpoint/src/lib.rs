@@ -30,6 +30,7 @@ mod tensor;
 pub use checkpoint::Checkpoint;
 pub use embedding::{Embedding, EmbeddingError};
 pub use error::{ForeignError, OpenError};
+pub use folder::Variants;
 pub use kind::CheckpointKind;
 pub use lora::{Lora, LoraError, LoraLayer, LoraNetwork};
 /// The type of the numbers of a stored tensor.
