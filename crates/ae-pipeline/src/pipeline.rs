@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
 use ae_scheduler::{Scheduler, SchedulerConfig};
-use ae_settings::{SchedulerKind, Settings};
+use ae_settings::{FloatType, SchedulerKind, Settings};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -27,6 +27,7 @@ pub struct Pipeline {
     pub(crate) vae_files: Vec<PathBuf>,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
+    pub(crate) dtype: FloatType,
     pub(crate) family: Family,
     pub(crate) notice: Option<String>,
     pub(crate) defaults: ModelDefaults,
@@ -182,6 +183,6 @@ impl Pipeline {
         let vae = self.vae.get()?;
         let decode =
             |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
-        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents))).collect()
+        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents), self.dtype)).collect()
     }
 }
