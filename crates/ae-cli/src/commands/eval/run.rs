@@ -7,7 +7,7 @@ use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::PipelineError;
 use ae_settings::{Overrides, Settings};
 use attend_and_excite::evaluation::{ArmSettings, Evaluation, Unit, distinct, prompts};
-use attend_and_excite::{LoadedModel, work_through, write_png};
+use attend_and_excite::{Align, LoadedModel, table, work_through, write_png};
 use serde_json::Value;
 
 use crate::Verbosity;
@@ -15,7 +15,7 @@ use crate::args::EvalRunArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Align, print_path, say, table};
+use crate::output::{print_path, say};
 
 /// Time between two lines that say how far it is.
 const PACE: Duration = Duration::from_secs(30);
