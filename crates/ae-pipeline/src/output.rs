@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(text(f32::INFINITY, f32::NAN, FloatType::F16), f16("text embeddings of the text encoder"));
         assert_eq!(text(1.0, f32::NAN, FloatType::F16), f16("latents by the U-Net"));
         assert_eq!(text(1.0, 1.0, FloatType::F16), f16("pictures decoded by the autoencoder"));
-        for dtype in [FloatType::F32, FloatType::Bf16] {
+        for dtype in [FloatType::F32, FloatType::BF16] {
             let text = text(1.0, 1.0, dtype);
             assert!(text.contains("guidance scale") && !text.contains("f16 has"), "{text}");
         }

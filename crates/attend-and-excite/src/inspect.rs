@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ae_pipeline::ModelSource;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -79,12 +80,9 @@ pub struct Part {
 pub fn inspect(name: &str) -> Result<Inspection, Error> {
     let found = find(name)?;
     let mut inspection = Inspection { name: name.to_owned(), ..Inspection::default() };
-    let path = match &found.source {
-        ae_pipeline::ModelSource::File(path) | ae_pipeline::ModelSource::Folder(path) => path,
-        _ => {
-            model::look(&found.source, &mut inspection);
-            return Ok(inspection);
-        }
+    let (ModelSource::File(path) | ModelSource::Folder(path)) = &found.source else {
+        model::look(&found.source, &mut inspection);
+        return Ok(inspection);
     };
     inspection.path = Some(path.clone());
     let failed = |source| Error::Inspect { path: path.clone(), source };

@@ -14,7 +14,7 @@ pub(crate) enum ModelsCommand {
         name: String,
 
         #[command(flatten)]
-        settings: SettingsArgs<OfWeights>,
+        settings: Box<SettingsArgs<OfWeights>>,
     },
     /// Remove models from the cache: all commits of NAME, or those of NAME@REVISION.
     Rm {

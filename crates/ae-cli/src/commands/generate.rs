@@ -229,7 +229,9 @@ impl Drawing<'_> {
         if self.verbosity.quiet {
             return;
         }
-        announcement(prepared, named).iter().for_each(|line| say(line));
+        for line in announcement(prepared, named) {
+            say(&line);
+        }
         if self.verbosity.verbose {
             let settings = self.models[0].settings(prepared, prepared.settings().seed);
             say(&format!("settings: {}", Value::Object(settings.to_json())));

@@ -28,7 +28,9 @@ pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliE
             Err(error) => return Err(error.into()),
         };
         print(&token_table(&tokens, &subjects));
-        truncation_warning("prompt", &tokens).iter().for_each(|line| say(line));
+        if let Some(warning) = truncation_warning("prompt", &tokens) {
+            say(&warning);
+        }
     }
     Ok(())
 }

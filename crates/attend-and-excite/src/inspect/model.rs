@@ -9,14 +9,11 @@ use crate::FileHashes;
 
 /// Looks at the networks of a model, its sampler and its settings.
 pub(super) fn look(source: &ModelSource, inspection: &mut Inspection) {
-    inspection.kind = match source {
-        ModelSource::Embedded(model) => {
-            inspection.bytes = model.files.iter().map(|(_, content)| content.len() as u64).sum();
-            "the model compiled in"
-        }
-        _ => "a model in diffusers' layout",
+    "a model in diffusers' layout".clone_into(&mut inspection.kind);
+    if let ModelSource::Embedded(model) = source {
+        "the model compiled in".clone_into(&mut inspection.kind);
+        inspection.bytes = model.files.iter().map(|(_, content)| content.len() as u64).sum();
     }
-    .to_owned();
     let opened = open_model(source, false, None, None);
     let checked = match opened {
         Ok(files) => {

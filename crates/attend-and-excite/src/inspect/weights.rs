@@ -18,7 +18,7 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) {
     let checkpoint = match Checkpoint::open(path) {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
-            inspection.kind = kind_of_text(path).unwrap_or("a file without weights that can be read").to_owned();
+            kind_of_text(path).unwrap_or("a file without weights that can be read").clone_into(&mut inspection.kind);
             inspection.verdict = format!("cannot be used: {error}");
             return;
         }
