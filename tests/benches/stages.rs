@@ -55,7 +55,7 @@ fn measure(Arguments { size, batch, rounds, .. }: &Arguments, models: &Models) {
         "| size | batch | stage | seconds | GFLOP | limit, s | convolution | linear | attention | normalisation | elementwise | other | peak MB |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    let own = [models.unet_config.sample_size * models.vae_config.scale()];
+    let own = [models.unet_config.sample_size[0] * models.vae_config.scale()];
     for &size in if size.is_empty() { &own } else { size.as_slice() } {
         for &batch in batch {
             for (stage, measured) in models.stages(size, batch, *rounds) {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes the committed fixtures: `cargo xtask fixtures --python PYTHON`.
 
-  pip install torch diffusers transformers accelerate safetensors pillow peft
+  pip install torch diffusers transformers accelerate safetensors pillow peft scipy
   python tests/reference/make_fixtures.py [GROUP ...]
 
 The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus
-`clip`, `scheduler`, `formats`, `convenience`, `baselines`, `vision`, `blip` and `networks`, which have scripts of their own.
-Without a group all are written. CASE=name limits `runs` to one
+`clip`, `scheduler`, `samplers`, `formats`, `convenience`, `baselines`, `vision`, `blip` and `networks`, which have scripts of their
+own. Without a group all are written. CASE=name limits `runs` to one
 case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
 """
@@ -115,8 +115,8 @@ def script(name):
     return lambda: runpy.run_path(os.path.join(HERE, f"make_{name}_fixtures.py"), run_name="__main__")
 
 
-GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"), scheduler=script("scheduler"),
-              formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
+GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"),
+              scheduler=script("scheduler"), samplers=script("samplers"), formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
               vision=script("vision"), blip=script("blip"), networks=script("networks"))
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ are computed with in single precision, and expected.safetensors.
 
   crates/ae-unet/tests/fixtures   two levels of transformers of 1 and 2 blocks, latents that are not square and whose rows
                                   are odd; the prediction, and the cross-attention of one layer of the second level
+  .../distilled, .../resnet-mid   without a middle, and with one of a resnet alone; levels of different numbers of resnets, and
+                                  the guidance scale as a condition: predictions for the scales of 7.5 and 1
   crates/ae-vae/tests/fixtures    two levels; latents of an image, and an image of latents
 """
 
@@ -15,7 +17,7 @@ import os
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import save_file
 
@@ -68,6 +70,24 @@ def unet():
     save_file(dict(latents=latents, text=text, noise=noise, probs=probs), folder / "expected.safetensors")
 
 
+def distilled(name, mid):
+    folder = CRATES / "ae-unet" / "tests" / "fixtures" / name
+    network = seeded(lambda: UNet2DConditionModel(
+        sample_size=(9, 6), block_out_channels=(4, 8), layers_per_block=[1, 2], cross_attention_dim=[6, 6],
+        attention_head_dim=2, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), mid_block_type=mid,
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), norm_num_groups=2, time_cond_proj_dim=8,
+        only_cross_attention=[False, False]), folder)
+    generator = torch.Generator("cpu").manual_seed(3)
+    latents = torch.randn(1, 4, 9, 6, generator=generator)
+    text = torch.randn(1, 7, 6, generator=generator)
+    expected = dict(latents=latents, text=text)
+    for scale in (7.5, 1.0):
+        condition = StableDiffusionPipeline.get_guidance_scale_embedding(None, torch.tensor([scale - 1]), 8)
+        with torch.no_grad():
+            expected[f"noise_{scale}"] = network(latents, 759, text, timestep_cond=condition).sample
+    save_file(expected, folder / "expected.safetensors")
+
+
 def vae():
     folder = CRATES / "ae-vae" / "tests" / "fixtures"
     network = seeded(lambda: AutoencoderKL(
@@ -86,4 +106,6 @@ def vae():
 
 if __name__ == "__main__":
     unet()
+    distilled("distilled", None)
+    distilled("resnet-mid", "UNetMidBlock2D")
     vae()

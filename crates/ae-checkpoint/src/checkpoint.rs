@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::StoredTensor;
+use crate::{OpenError, StoredTensor};
 
 /// Named tensors, from one file or several.
 #[derive(Clone, Default)]
@@ -74,7 +74,47 @@ impl Checkpoint {
         self
     }
 
-    /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and whole numbers, such
+    /// Refuses weights that mean something only together with scales beside them: `scaled_fp8` and its like of ComfyUI, GPTQ,
+    /// bitsandbytes.
+    ///
+    /// # Errors
+    ///
+    /// When there is one, by the name of the tensor.
+    pub fn check_unscaled(&self) -> Result<(), OpenError> {
+        const ENDINGS: [&str; 11] = [
+            "scaled_fp8",
+            "scale_weight",
+            "weight_scale",
+            "weight_scale_inv",
+            "scale_input",
+            "input_scale",
+            "comfy_quant",
+            "absmax",
+            "quant_map",
+            "qweight",
+            "qzeros",
+        ];
+        let is_scale = |key: &&String| key.rsplit('.').next().is_some_and(|ending| ENDINGS.contains(&ending));
+        match self.tensors.keys().find(is_scale) {
+            Some(tensor) => Err(OpenError::Scaled { name: self.name.clone(), tensor: tensor.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same without what wraps every one of its names: DataParallel's and DeepSpeed's `module.`, torch.compile's `_orig_mod.`.
+    #[must_use]
+    pub(crate) fn unwrapped(mut self) -> Self {
+        let wraps = |tensors: &BTreeMap<String, _>, wrapper: &&str| {
+            !tensors.is_empty() && tensors.keys().all(|key| key.starts_with(*wrapper))
+        };
+        while let Some(wrapper) = ["module.", "_orig_mod."].into_iter().find(|wrapper| wraps(&self.tensors, wrapper)) {
+            let tensors = self.tensors.into_iter();
+            self.tensors = tensors.map(|(key, tensor)| (key[wrapper.len()..].to_owned(), tensor)).collect();
+        }
+        self
+    }
+
+    /// The texts beside the tensors: the header's of a safetensors file; of a PyTorch file texts and numbers, such
     /// as `global_step` of a training checkpoint.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
@@ -107,6 +147,22 @@ mod tests {
     fn tensors_of_a_prefix_are_left_out() {
         let left = checkpoint(&[("a", 1), ("b.a", 2), ("b.c", 3), ("bc", 4)]).without("b.");
         assert_eq!(left.tensors().keys().collect::<Vec<_>>(), ["a", "bc"]);
+    }
+
+    #[test]
+    fn only_what_wraps_every_name_is_taken_off() {
+        let cases: [(&[&str], &[&str]); 5] = [
+            (&["module.a", "module.b.c"], &["a", "b.c"]),
+            (&["module._orig_mod.a", "module._orig_mod.b"], &["a", "b"]),
+            (&["_orig_mod.module.a"], &["a"]),
+            (&["module.a", "b"], &["b", "module.a"]),
+            (&[], &[]),
+        ];
+        for (names, expected) in cases {
+            let named: Vec<_> = names.iter().map(|name| (*name, 0)).collect();
+            let unwrapped = checkpoint(&named).unwrapped();
+            assert_eq!(unwrapped.tensors().keys().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ pub(crate) enum Format {
     Safetensors,
     /// A zip archive or a bare pickle.
     Pytorch,
-    /// Neither: what it is, and what to do about it.
+    Gguf,
+    /// None of them: what it is, and what to do about it.
     Foreign {
         found: &'static str,
         advice: &'static str,
@@ -36,7 +37,7 @@ impl Format {
             }
             _ if begins("<!doctype html") || begins("<html") => foreign("a web page", PAGE),
             _ if begins("{") => foreign("a JSON text", ""),
-            [b'G', b'G', b'U', b'F', ..] => foreign("a GGUF file", OTHER),
+            [b'G', b'G', b'U', b'F', ..] => Self::Gguf,
             [0x89, b'P', b'N', b'G', ..] | [0xff, 0xd8, 0xff, ..] => foreign("a picture", ""),
             [0x89, b'H', b'D', b'F', ..] => foreign("an HDF5 file (Keras)", OTHER),
             [b'R', b'a', b'r', b'!', ..] | [b'7', b'z', 0xbc, 0xaf, ..] | [0x1f, 0x8b, ..] => {
@@ -61,6 +62,7 @@ mod tests {
         assert_eq!(Format::of(b"PK\x03\x04rest"), Format::Pytorch);
         assert_eq!(Format::of(b"\x80\x02\x8a\x0al\xfc\x9cF"), Format::Pytorch);
         assert_eq!(Format::of(b""), Format::Safetensors);
+        assert_eq!(Format::of(b"GGUF\x03\0\0\0\0\0"), Format::Gguf);
     }
 
     #[test]
@@ -69,7 +71,6 @@ mod tests {
             (b"version https://git-lfs.github.com/spec/v1\noid".as_slice(), "a Git LFS pointer"),
             (b"\n<!DOCTYPE html><html>", "a web page"),
             (b"{\"error\": \"not found\"}", "a JSON text"),
-            (b"GGUF\x03\0\0\0\0\0", "a GGUF file"),
             (b"\x89PNG\r\n\x1a\n", "a picture"),
             (b"\x1f\x8b\x08\0\0\0\0\0\0", "a compressed archive"),
         ] {

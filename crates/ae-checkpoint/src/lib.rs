@@ -2,7 +2,7 @@
 //!
 //! # Where to begin
 //!
-//! - [`Checkpoint::open`] takes a safetensors or PyTorch file, [`Checkpoint::open_sharded`] an index of several,
+//! - [`Checkpoint::open`] takes a safetensors, PyTorch or GGUF file, [`Checkpoint::open_sharded`] an index of several,
 //!   [`Checkpoint::open_folder`] the folder of a network. Nothing in a pickle is executed, and no allocation is sized by what a
 //!   header claims.
 //! - [`CheckpointKind::of`] names what a checkpoint is, also the kinds that are of no use here.
@@ -17,6 +17,7 @@ mod embedding;
 mod error;
 mod folder;
 mod foreign;
+mod gguf;
 mod kind;
 mod lora;
 mod mapping;
@@ -32,7 +33,7 @@ pub use embedding::{Embedding, EmbeddingError};
 pub use error::{ForeignError, OpenError};
 pub use folder::Variants;
 pub use kind::CheckpointKind;
-pub use lora::{Lora, LoraError, LoraLayer, LoraNetwork};
+pub use lora::{Lora, LoraError, LoraFactor, LoraLayer, LoraMagnitude, LoraNetwork, LoraParameter, LoraUpdate};
 /// The type of the numbers of a stored tensor.
 pub use safetensors::Dtype as ElementType;
 pub use single_file::{Family, SingleFile, SingleFileError};

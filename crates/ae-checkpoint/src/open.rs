@@ -7,15 +7,17 @@ use std::path::Path;
 use bytes::Bytes;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
+use serde_json::Value;
 
+use crate::error::Failure;
 use crate::foreign::Format;
 use crate::mapping::Mapping;
-use crate::pytorch::{self, Failure};
 use crate::tensor::Source;
-use crate::{Checkpoint, ForeignError, OpenError, StoredTensor};
+use crate::{Checkpoint, OpenError, StoredTensor, gguf, pytorch};
 
 impl Checkpoint {
-    /// Opens a safetensors or PyTorch file (`.bin`, `.ckpt`, `.pt`); which of them is seen from the content.
+    /// Opens a safetensors, PyTorch (`.bin`, `.ckpt`, `.pt`) or GGUF file; which of them is seen from the content. The names
+    /// lose what wraps all of them: DataParallel's and DeepSpeed's `module.`, torch.compile's `_orig_mod.`.
     ///
     /// The file is memory-mapped. A pickle in it is read as data: what it would call or construct, other than
     /// tensors and dictionaries, is a name without effect. Of a training checkpoint the `state_dict` is taken.
@@ -27,24 +29,20 @@ impl Checkpoint {
         let path = path.as_ref();
         let name = path.display().to_string();
         let (file, format) = identify(path).map_err(|source| OpenError::Io { name: name.clone(), source })?;
+        let mapped = || Mapping::open(&file).map_err(|source| OpenError::Io { name: name.clone(), source });
         let checkpoint = match format {
             Format::Safetensors => {
-                let mapping = Mapping::open(&file).map_err(|source| OpenError::Io { name: name.clone(), source })?;
-                from_safetensors(name, mapping.as_ref(), |range| Source::Mapped { mapping: mapping.clone(), range })
+                let mapping = mapped()?;
+                let source = |range| Source::Mapped { mapping: mapping.clone(), range };
+                from_safetensors(name.clone(), mapping.as_ref(), source)?
             }
             Format::Pytorch => {
-                let mapping = Mapping::open(&file).map_err(|source| OpenError::Io { name: name.clone(), source })?;
-                pytorch::open(name.clone(), &mapping).map_err(|failure| match failure {
-                    Failure::Malformed(reason) => OpenError::Malformed { name, format: "PyTorch", reason },
-                    Failure::Object(object) => OpenError::Object { name, object },
-                })
+                pytorch::open(name.clone(), &mapped()?).map_err(|failure| failure.of(name.clone(), "PyTorch"))?
             }
-            Format::Foreign { found, advice } => {
-                let expected = "weights in a safetensors or PyTorch file";
-                Err(ForeignError { name, found, expected, advice }.into())
-            }
-        }?;
-        Ok(checkpoint.with_files(vec![path.to_owned()]))
+            Format::Gguf => gguf::open(name.clone(), &mapped()?).map_err(|failure| failure.of(name.clone(), "GGUF"))?,
+            Format::Foreign { found, advice } => return Err(Failure::Foreign(found, advice).of(name, "")),
+        };
+        Ok(checkpoint.unwrapped().with_files(vec![path.to_owned()]))
     }
 
     /// Reads a safetensors file that is in memory already; `name` is what errors call it.
@@ -63,10 +61,7 @@ impl Checkpoint {
 
 /// Opens a file and looks at its beginning.
 fn identify(path: &Path) -> io::Result<(File, Format)> {
-    let mut file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+    let mut file = ae_files::open_file(path)?;
     let mut start = Vec::new();
     file.by_ref().take(Format::SEEN).read_to_end(&mut start)?;
     Ok((file, Format::of(&start)))
@@ -77,10 +72,7 @@ fn from_safetensors(
     bytes: &[u8],
     source: impl Fn(Range<usize>) -> Source,
 ) -> Result<Checkpoint, OpenError> {
-    let (data, header) = match read_header(bytes) {
-        Ok(parsed) => parsed,
-        Err(reason) => return Err(OpenError::Malformed { name, format: "safetensors", reason }),
-    };
+    let (data, header) = read_header(bytes).map_err(|failure| failure.of(name.clone(), "safetensors"))?;
     let tensors = header.tensors().into_iter().map(|(key, info)| {
         let (start, end) = info.data_offsets;
         (key, StoredTensor::new(info.dtype, info.shape.clone(), source(data + start..data + end)))
@@ -89,13 +81,105 @@ fn from_safetensors(
     Ok(Checkpoint::new(name, tensors.collect()).with_metadata(metadata))
 }
 
+/// Bytes of the header's length in front of it.
+const LENGTH: usize = 8;
+
 /// The header, and where the data behind it begin. The library checks that they fill the file exactly.
-fn read_header(bytes: &[u8]) -> Result<(usize, Metadata), String> {
-    /// Bytes of the header's length in front of it.
-    const LENGTH: usize = 8;
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    let (size, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+fn read_header(bytes: &[u8]) -> Result<(usize, Metadata), Failure> {
+    let (size, header) = SafeTensors::read_metadata(bytes).map_err(|error| diagnose(bytes, error.to_string()))?;
     Ok((LENGTH + size, header))
+}
+
+/// What is wrong with a file that the library refuses with `reason`, which does not tell a short one from others.
+fn diagnose(bytes: &[u8], reason: String) -> Failure {
+    /// Above the header of any model; a larger one is not looked into.
+    const LARGEST: usize = 16 << 20;
+    let Some(length) = bytes.first_chunk::<LENGTH>() else {
+        return Failure::Truncated(match bytes.len() {
+            0 => "the file is empty".to_owned(),
+            count => format!("it has {count} bytes"),
+        });
+    };
+    let Ok(length) = usize::try_from(u64::from_le_bytes(*length)) else { return reason.into() };
+    let rest = &bytes[LENGTH..];
+    let Some(header) = rest.get(..length).filter(|_| length <= LARGEST) else {
+        let is_header = length <= LARGEST && rest.first().is_none_or(|byte| *byte == b'{');
+        let missing = format!("its header has {length} bytes, of which {} are there", rest.len());
+        return if is_header { Failure::Truncated(missing) } else { reason.into() };
+    };
+    let Ok(Value::Object(header)) = serde_json::from_slice(header) else { return reason.into() };
+    match header.get("__metadata__") {
+        None => {}
+        Some(Value::Object(texts)) => {
+            if let Some((key, value)) = texts.iter().find(|(_, value)| !value.is_string()) {
+                let value: String = value.to_string().chars().take(40).collect();
+                return format!(
+                    "'{key}' in its __metadata__ is {value}, and only texts may be there; save it as a text"
+                )
+                .into();
+            }
+        }
+        Some(_) => return "its __metadata__ is no set of texts; save it without".into(),
+    }
+    let end = |info: &Value| info.get("data_offsets")?.get(1)?.as_u64();
+    let end = header.values().filter_map(end).max().unwrap_or(0);
+    let expected = u64::try_from(LENGTH + length).unwrap_or(u64::MAX).saturating_add(end);
+    let found = bytes.len() as u64;
+    match found.checked_sub(expected) {
+        None => Failure::Truncated(format!("it has {found} of {expected} bytes")),
+        Some(0) => reason.into(),
+        Some(more) => {
+            format!("{more} bytes follow its last tensor; cut the file to {expected} bytes, or save it anew").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    const HEADER: &str = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+
+    #[test]
+    fn only_a_short_file_is_to_be_fetched_again() {
+        let whole = file(HEADER, &[0; 4]);
+        let error = |bytes: &[u8]| Checkpoint::from_bytes("x", bytes.to_vec().into()).unwrap_err().to_string();
+        for length in [0, 1, 7, 8, 20, whole.len() - 1] {
+            let error = error(&whole[..length]);
+            assert!(error.contains("not a whole safetensors file, it is truncated"), "{length}: {error}");
+            assert!(error.ends_with("fetch it again"), "{length}: {error}");
+        }
+        let with =
+            |metadata: &str| file(&HEADER.replacen('{', &format!(r#"{{"__metadata__":{metadata},"#), 1), &[0; 4]);
+        for (bytes, named) in [
+            ([whole.as_slice(), b"123"].concat(), "3 bytes follow its last tensor; cut the file to"),
+            ([whole.as_slice(), &[0; 4096]].concat(), "4096 bytes follow its last tensor"),
+            (with(r#"{"step": 3}"#), "'step' in its __metadata__ is 3, and only texts"),
+            (with(r#"{"a": "b", "loss": 0.5}"#), "'loss' in its __metadata__ is 0.5"),
+            (with(r#"{"tags": ["a"]}"#), "'tags' in its __metadata__ is [\"a\"]"),
+            (with("[]"), "its __metadata__ is no set of texts"),
+            (file(&HEADER.replace("F32", "F4_X"), &[0; 4]), "F4_X"),
+            (file(&HEADER.replace("[1]", "[2]"), &[0; 4]), "cannot be read as a safetensors file"),
+            (file("{]", &[0; 4]), "cannot be read as a safetensors file"),
+            (vec![b'x'; 4096], "cannot be read as a safetensors file"),
+        ] {
+            let error = error(&bytes);
+            assert!(error.contains(named) && !error.contains("fetch"), "{error}");
+        }
+        assert!(Checkpoint::from_bytes("x", with(r#"{"step": "3"}"#).into()).is_ok());
+    }
+
+    #[test]
+    fn wrapped_names_are_unwrapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        fs::write(&path, file(&HEADER.replace("\"a\"", "\"module.a.b\""), &[0; 4])).unwrap();
+        assert!(Checkpoint::open(path).unwrap().get("a.b").is_some());
+    }
 }

@@ -26,10 +26,7 @@ impl Checkpoint {
         let name = path.display().to_string();
         let invalid = |reason: String| OpenError::Index { name: name.clone(), reason };
         let io = |source| OpenError::Io { name: name.clone(), source };
-        if std::fs::metadata(path).map_err(io)?.len() > LARGEST {
-            return Err(invalid("it is larger than any index".to_owned()));
-        }
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = ae_files::read_text(path, LARGEST).map_err(io)?;
         let Index { weight_map } = serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?;
 
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -10,6 +10,7 @@ mod vae;
 use std::collections::BTreeMap;
 
 pub use error::SingleFileError;
+pub(crate) use unet::key as unet_key;
 
 use crate::{Checkpoint, CheckpointKind, ForeignError, StoredTensor};
 use keys::number;
@@ -40,12 +41,14 @@ pub struct SingleFile {
 }
 
 const EXPECTED: &str = "a Stable Diffusion 1 or 2 checkpoint";
-const UNET: &str = "model.diffusion_model.";
+pub(crate) const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
+/// Where the text encoder is: in the layouts of CompVis' latent-diffusion and of Stability AI's generative-models (sgm).
+const TEXT: [&str; 2] = ["cond_stage_model.", "conditioner.embedders.0."];
 /// Stable Diffusion 1: transformers' `CLIPTextModel`. The oldest converters left out `text_model.`.
-const CLIP: &str = "cond_stage_model.transformer.";
+const CLIP: &str = "transformer.";
 /// Stable Diffusion 2.
-const OPEN_CLIP: &str = "cond_stage_model.model.";
+const OPEN_CLIP: &str = "model.";
 
 impl SingleFile {
     /// Splits a checkpoint into its networks. Nothing is read or copied but the names.
@@ -59,10 +62,15 @@ impl SingleFile {
     pub fn split(checkpoint: &Checkpoint) -> Result<Self, SingleFileError> {
         let name = || checkpoint.name().to_owned();
         CheckpointKind::StableDiffusion.check(checkpoint, EXPECTED)?;
-        let (family, text_encoder) = if checkpoint.has_prefix(OPEN_CLIP) {
-            (Family::StableDiffusion2, convert_open_clip(checkpoint))
-        } else if checkpoint.has_prefix(CLIP) {
-            (Family::StableDiffusion1, convert_clip(checkpoint))
+        checkpoint.check_unscaled()?;
+        let below = |network: &str| {
+            let mut places = TEXT.into_iter().map(|place| format!("{place}{network}"));
+            places.find(|prefix| checkpoint.has_prefix(prefix))
+        };
+        let (family, text_encoder) = if let Some(prefix) = below(OPEN_CLIP) {
+            (Family::StableDiffusion2, convert_open_clip(checkpoint, &prefix))
+        } else if let Some(prefix) = below(CLIP) {
+            (Family::StableDiffusion1, convert_clip(checkpoint, &prefix))
         } else {
             return Err(SingleFileError::Incomplete { name: name(), network: "text encoder", advice: "" });
         };
@@ -76,6 +84,7 @@ impl SingleFile {
     ///
     /// When there is none in the file.
     pub fn vae_of(checkpoint: &Checkpoint) -> Result<Checkpoint, SingleFileError> {
+        checkpoint.check_unscaled()?;
         Ok(match CheckpointKind::of(checkpoint) {
             CheckpointKind::StableDiffusion | CheckpointKind::Vae if checkpoint.has_prefix(VAE) => {
                 convert_vae(checkpoint, VAE)
@@ -146,8 +155,8 @@ fn without_kernel(tensor: &StoredTensor) -> StoredTensor {
     }
 }
 
-fn convert_clip(checkpoint: &Checkpoint) -> Checkpoint {
-    select(checkpoint, CLIP, |key, tensor| {
+fn convert_clip(checkpoint: &Checkpoint, prefix: &str) -> Checkpoint {
+    select(checkpoint, prefix, |key, tensor| {
         let key = key.strip_prefix("text_model.").unwrap_or(key);
         let is_part = ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|part| key.starts_with(part));
         let is_buffer = key == "embeddings.position_ids";
@@ -155,12 +164,12 @@ fn convert_clip(checkpoint: &Checkpoint) -> Checkpoint {
     })
 }
 
-fn convert_open_clip(checkpoint: &Checkpoint) -> Checkpoint {
+fn convert_open_clip(checkpoint: &Checkpoint, prefix: &str) -> Checkpoint {
     let blocks = checkpoint.tensors().keys().filter_map(|key| {
-        number(key.strip_prefix(OPEN_CLIP)?.strip_prefix("transformer.resblocks.")?).map(|(block, _)| block + 1)
+        number(key.strip_prefix(prefix)?.strip_prefix("transformer.resblocks.")?).map(|(block, _)| block + 1)
     });
     let blocks = blocks.max().unwrap_or(0);
-    select(checkpoint, OPEN_CLIP, |key, tensor| {
+    select(checkpoint, prefix, |key, tensor| {
         let parts = open_clip(key, blocks).into_iter();
         let part = |Part { key, index, count }| Some((key, tensor.clone().chunk(index, count)?));
         parts.filter_map(part).collect()

@@ -26,6 +26,10 @@ pub(crate) enum CliError {
     Interrupted { finished: usize },
     #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("cannot write to '{path}': {source}; give {option} another place", path = path.display())]
+    Place { path: PathBuf, option: &'static str, source: io::Error },
+    #[error("cannot write the results to the standard output: {0}")]
+    Print(io::Error),
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error("{failed} of {pictures} picture(s) could not be drawn; the first: {first}")]

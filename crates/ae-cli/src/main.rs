@@ -25,7 +25,17 @@ pub(crate) struct Verbosity {
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let Cli { command, quiet, verbose } = Cli::parse();
+    let Cli { command, quiet, verbose } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are results too.
+        Err(error) => {
+            let printed = error.print();
+            if !error.use_stderr() {
+                output::keep_failure(printed);
+            }
+            return finish(Ok(()), u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     let verbosity = Verbosity { quiet, verbose };
     let result = match command {
         Command::Generate(args) => commands::generate(&args, verbosity),
@@ -43,10 +53,15 @@ fn main() -> ExitCode {
             Ok(())
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    finish(result, 0)
+}
+
+/// Says what went wrong, also with the output itself; `code` is that of a command that did not fail.
+fn finish(result: Result<(), CliError>, code: u8) -> ExitCode {
+    match result.and_then(|()| output::finish_printing().map_err(CliError::Print)) {
+        Ok(()) => ExitCode::from(code),
         Err(error) => {
-            output::say(&format!("error: {error}"));
+            output::say_error(&error);
             match error {
                 CliError::Usage(_) => ExitCode::from(2),
                 _ => ExitCode::FAILURE,

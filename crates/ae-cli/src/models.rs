@@ -32,8 +32,9 @@ pub(crate) fn load(
     let mut download = Download::new(quiet).interrupted_by(Arc::clone(interrupted));
     let found = find(&settings, &mut download)?;
     let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &devices.device)?;
-    if let Some(notice) = models[0].pipeline.notice() {
-        say(&format!("note: {notice}"));
+    let pipeline = &models[0].pipeline;
+    for note in pipeline.notice().into_iter().chain(pipeline.notes().iter().map(String::as_str)) {
+        say(&format!("note: {note}"));
     }
     Ok(models)
 }

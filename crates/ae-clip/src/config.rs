@@ -122,10 +122,13 @@ impl TryFrom<Fields> for ClipTextModelConfig {
 
     /// The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
     fn try_from(fields: Fields) -> Result<Self, ConfigError> {
+        // The config of a whole CLIP has that of its text encoder inside; transformers takes it from there.
+        let is_whole = fields.get("model_type").is_some_and(|kind| kind == "clip");
+        let fields = if is_whole { fields.part("text_config")? } else { fields };
         let num_attention_heads = fields.size("num_attention_heads", 8, 256)?;
         let expected = format!("1..=16384, a multiple of num_attention_heads, {num_attention_heads}");
         let divides = |size: &usize| (1..=1 << 14).contains(size) && size.is_multiple_of(num_attention_heads);
-        Ok(Self {
+        let config = Self {
             vocab_size: fields.size("vocab_size", 49_408, 1 << 20)?,
             hidden_size: fields.checked("hidden_size", 512, expected, divides)?,
             intermediate_size: fields.size("intermediate_size", 2048, 1 << 16)?,
@@ -134,7 +137,12 @@ impl TryFrom<Fields> for ClipTextModelConfig {
             max_position_embeddings: fields.size("max_position_embeddings", 77, 1 << 12)?,
             hidden_act: fields.or("hidden_act", Activation::QuickGelu)?,
             layer_norm_eps: fields.epsilon("layer_norm_eps", 1e-5)?,
-        })
+        };
+        let [width, inner, layers] =
+            [config.hidden_size, config.intermediate_size, config.num_hidden_layers].map(|size| size as f64);
+        let parameters = config.vocab_size as f64 * width + layers * (4.0 * width * width + 2.0 * width * inner);
+        fields.check_network(parameters, config.num_hidden_layers)?;
+        Ok(config)
     }
 }
 
@@ -174,6 +182,16 @@ mod tests {
         };
         assert_eq!(ClipTextModelConfig::from_json(json).unwrap(), expected);
         assert_eq!(ClipTextModelConfig::stable_diffusion_2(), expected);
+    }
+
+    /// `CLIPTextConfig.from_pretrained` of a folder with this config.
+    #[test]
+    fn the_config_of_a_whole_clip_has_that_of_its_text_encoder() {
+        let json = r#"{"model_type": "clip", "projection_dim": 768, "vision_config": {"hidden_size": 1024},
+            "text_config": {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}}"#;
+        assert_eq!(ClipTextModelConfig::from_json(json).unwrap(), ClipTextModelConfig::stable_diffusion_1());
+        let json = json.replace("768, \"intermediate_size", "7, \"intermediate_size");
+        assert!(refusal(&json).starts_with("text_config.hidden_size is 7"), "{}", refusal(&json));
     }
 
     /// The text encoder of CompVis/stable-diffusion-v1-4.

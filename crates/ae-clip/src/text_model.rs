@@ -1,9 +1,10 @@
 mod embeddings;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ae_tensor::nn::{LayerNorm, layer_norm as norm};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights, restore_weights};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -125,6 +126,22 @@ impl ClipTextModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KEY_RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`]. Tokens that
+    /// were added are gone with it.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read.
+    pub fn restore(
+        &mut self,
+        checkpoint: &Checkpoint,
+        dtype: FloatType,
+        mut names: BTreeSet<String>,
+    ) -> Result<(), CheckpointError> {
+        names.insert("embeddings_token_embedding".to_owned());
+        restore_weights(self, checkpoint, &KEY_RULES, dtype, &names)
     }
 
     /// Loads a folder in transformers' layout (`text_encoder`): `config.json`, and the weights in any of their formats.

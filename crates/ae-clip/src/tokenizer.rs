@@ -5,7 +5,6 @@ mod files;
 mod special_tokens;
 mod token_entry;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -34,13 +33,15 @@ pub const MAX_PROMPT_BYTES: usize = 1 << 16;
 const WORD_PATTERN: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
-/// The texts of the files that, beside the vocabulary, make a tokenizer folder. Both may be absent.
+/// The texts of the files that, beside the vocabulary, make a tokenizer folder. Each may be absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokenizerSettings<'a> {
     /// `tokenizer_config.json`: special tokens and `model_max_length`.
     pub tokenizer_config: Option<&'a str>,
     /// `special_tokens_map.json`: in Stable Diffusion 2, what makes `!` the padding.
     pub special_tokens_map: Option<&'a str>,
+    /// `added_tokens.json`: tokens beyond the vocabulary, such as those that textual inversion has trained.
+    pub added_tokens: Option<&'a str>,
 }
 
 /// CLIP's tokenizer: lowercase byte pair encoding between `<|startoftext|>` and `<|endoftext|>`, padded to
@@ -48,7 +49,7 @@ pub struct TokenizerSettings<'a> {
 ///
 /// Its ids equal those of `CLIPTokenizer` in transformers 5 (`models/clip/tokenization_clip.py`), called with
 /// `padding="max_length", truncation=True`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClipTokenizer {
     tokenizer: Tokenizer,
     special: SpecialIds,
@@ -87,9 +88,11 @@ impl ClipTokenizer {
     pub fn from_dir(folder: &Path) -> Result<Self, TokenizerError> {
         let tokenizer_config = read_optional(&folder.join("tokenizer_config.json"))?;
         let special_tokens_map = read_optional(&folder.join("special_tokens_map.json"))?;
+        let added_tokens = read_optional(&folder.join("added_tokens.json"))?;
         let settings = TokenizerSettings {
             tokenizer_config: tokenizer_config.as_deref(),
             special_tokens_map: special_tokens_map.as_deref(),
+            added_tokens: added_tokens.as_deref(),
         };
         if let Some(json) = read_optional(&folder.join("tokenizer.json"))? {
             return Self::from_tokenizer_json(&json, settings);
@@ -218,6 +221,9 @@ impl ClipTokenizer {
     }
 }
 
+/// Bytes of a file, far above any vocabulary.
+const LARGEST_FILE: u64 = 64 << 20;
+
 fn check_length(prompt: &str) -> Result<(), TokenizerError> {
     if prompt.len() > MAX_PROMPT_BYTES {
         return Err(TokenizerError::PromptTooLong { bytes: prompt.len(), max: MAX_PROMPT_BYTES });
@@ -226,11 +232,11 @@ fn check_length(prompt: &str) -> Result<(), TokenizerError> {
 }
 
 fn read(path: &Path) -> Result<String, TokenizerError> {
-    fs::read_to_string(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+    ae_files::read_text(path, LARGEST_FILE).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, TokenizerError> {
-    match fs::read_to_string(path) {
+    match ae_files::read_text(path, LARGEST_FILE) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -7,6 +6,9 @@ use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::ConfigError;
+
+/// Bytes of a config, far above that of any model: JSON takes some ten times as many when it is read.
+const LARGEST: usize = 4 << 20;
 
 /// The fields of a config: a JSON object, or a part of one.
 ///
@@ -26,9 +28,17 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// When the text is not a JSON object.
+    /// When the text is not a JSON object, or has more than 4 MiB.
     pub fn read(file: impl Into<String>, json: &str) -> Result<Self, ConfigError> {
         let file = file.into();
+        if json.len() > LARGEST {
+            return Err(ConfigError::new(
+                file,
+                "",
+                format!("of {} bytes", json.len()),
+                "a JSON object of a few thousand",
+            ));
+        }
         let quoted = ["-Infinity", "Infinity", "NaN"]
             .into_iter()
             .fold(json.to_owned(), |json, value| json.replace(&format!(": {value}"), &format!(": \"{value}\"")));
@@ -45,7 +55,7 @@ impl Fields {
     /// When the file cannot be read, or does not hold a JSON object.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let name = path.as_ref().display().to_string();
-        match fs::read_to_string(path) {
+        match ae_files::read_text(path.as_ref(), LARGEST as u64) {
             Ok(json) => Self::read(name, &json),
             Err(error) => Err(ConfigError::new(name, "", format!("not readable ({error})"), "a JSON object")),
         }
@@ -65,6 +75,34 @@ impl Fields {
     /// Puts another value into a field.
     pub fn set(&mut self, field: &str, value: impl Into<Value>) {
         self.values.insert(field.to_owned(), value.into());
+    }
+
+    /// The names of all fields, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The same fields, which errors call those of another file.
+    #[must_use]
+    pub fn from_file(self, file: impl Into<String>) -> Self {
+        Self { file: file.into(), ..self }
+    }
+
+    /// The same with single values for lists of `count` equal ones, in these fields: diffusers takes either, a value for all
+    /// levels of a network or one for each. Lists that differ, or have another length, stay what they are.
+    #[must_use]
+    pub fn with_scalars(mut self, count: usize, fields: &[&str]) -> Self {
+        for field in fields {
+            if let Some(Value::Array(values)) = self.values.get(*field)
+                && values.len() == count
+                && let [first, rest @ ..] = values.as_slice()
+                && rest.iter().all(|value| value == first)
+            {
+                let first = first.clone();
+                self.set(field, first);
+            }
+        }
+        self
     }
 
     /// An error about a field.
@@ -152,6 +190,32 @@ impl Fields {
         self.checked(field, default, "a number between 0 and 1", |&epsilon| epsilon > 0.0 && epsilon < 1.0)
     }
 
+    /// Refuses a network of more numbers or layers than any machine holds, before it is built: each field may be within its bounds, and
+    /// all of them together are not.
+    ///
+    /// # Errors
+    ///
+    /// Above 20 thousand million parameters, or 2048 layers.
+    pub fn check_network(&self, parameters: f64, layers: usize) -> Result<(), ConfigError> {
+        const MOST_PARAMETERS: f64 = 20e9;
+        const MOST_LAYERS: usize = 2048;
+        if parameters <= MOST_PARAMETERS && layers <= MOST_LAYERS {
+            return Ok(());
+        }
+        let found = format!("of a network with {parameters:.1e} parameters in {layers} layers");
+        Err(ConfigError::new(
+            format!("{}{}", self.file, self.part_of_file()),
+            "",
+            found,
+            format_args!("at most {MOST_PARAMETERS:e} in {MOST_LAYERS}"),
+        ))
+    }
+
+    /// Where in the file the fields lie, in words.
+    fn part_of_file(&self) -> String {
+        self.part.strip_suffix('.').map(|part| format!(" ({part})")).unwrap_or_default()
+    }
+
     /// Refuses every field of a table that is there with another value. Values are JSON texts; 1 and 1.0 are the same.
     ///
     /// # Errors
@@ -225,6 +289,20 @@ mod tests {
     }
 
     #[test]
+    fn a_config_is_not_read_without_end() {
+        let long = format!("{{\"a\": [{}1]}}", "1,".repeat(LARGEST / 2));
+        let error = text(Fields::read("config.json", &long));
+        assert!(
+            error.starts_with("config.json is of 419") && error.ends_with("a JSON object of a few thousand"),
+            "{error}"
+        );
+        if cfg!(unix) {
+            let error = text(Fields::open("/dev/zero"));
+            assert_eq!(error, "/dev/zero is not readable (it is a device; expected a file); expected a JSON object");
+        }
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_named() {
         let error = text(Fields::open("no/such/config.json"));
         assert!(error.starts_with("no/such/config.json is not readable (No such file"), "{error}");
@@ -258,9 +336,33 @@ mod tests {
     }
 
     #[test]
+    fn only_a_list_of_as_many_equal_values_is_one_value() {
+        let fields =
+            fields(r#"{"a": [3, 3], "b": [3, 4], "c": [3], "d": [], "e": 3, "f": [false, false], "g": [3, 3]}"#);
+        let fields = fields.with_scalars(2, &["a", "b", "c", "d", "e", "f", "z"]);
+        let written = ["a", "b", "c", "d", "e", "f", "g"].map(|field| fields.get(field).unwrap().to_string());
+        assert_eq!(written, ["3", "[3,4]", "[3]", "[]", "3", "false", "[3,3]"]);
+        assert_eq!(fields.get("z"), None);
+    }
+
+    #[test]
     fn unknown_fields_are_refused_where_that_is_asked_for() {
         let error = text(fields(r#"{"a": 1, "attention_scal": 15}"#).only(&["a", "attention_scale"]));
         assert_eq!(error, "attention_scal is 15 in config.json; expected only the fields a, attention_scale");
+    }
+
+    #[test]
+    fn a_network_beyond_every_machine_is_refused() {
+        let fields = fields(r#"{"part": {}}"#);
+        assert_eq!((fields.check_network(20e9, 2048), fields.check_network(0.0, 0)), (Ok(()), Ok(())));
+        let expected = "config.json is of a network with 3.1e12 parameters in 7 layers; expected at most 2e10 in 2048";
+        assert_eq!(text(fields.check_network(3.1e12, 7)), expected);
+        let error = text(fields.part("part").unwrap().check_network(1.0, 2049));
+        assert!(
+            error.starts_with("config.json (part) is of a network with 1.0e0 parameters in 2049 layers"),
+            "{error}"
+        );
+        assert!(fields.check_network(f64::INFINITY, 1).is_err() && fields.check_network(f64::NAN, 1).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ae_files::{folder_name, is_former_name, remove_unfinished, write_file};
+use ae_files::{folder_name, is_former_name, read_file, remove_unfinished, write_file};
 use serde::de::DeserializeOwned;
 
 use crate::found::{Found, subfolders};
@@ -63,6 +63,14 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
         /// How they differ.
+        source: Box<PlanError>,
+    },
+    /// A plan that nothing here has written.
+    #[error("'{path}' cannot be used: {source}", path = path.display())]
+    PlanFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
         source: Box<PlanError>,
     },
     /// Pictures in a folder that is named as versions up to 0.1.0 named it.
@@ -147,6 +155,9 @@ impl Folder {
     pub fn plan(&self) -> Result<Option<Plan>, FolderError> {
         let plan: Option<Plan> = read_json(&self.pictures.join(Self::PLAN))?;
         if let Some(plan) = &plan {
+            let foreign =
+                |source| FolderError::PlanFile { path: self.pictures.join(Self::PLAN), source: Box::new(source) };
+            plan.check().map_err(foreign)?;
             self.refuse_former_names(plan)?;
         }
         Ok(plan)
@@ -175,6 +186,7 @@ impl Folder {
     ///
     /// When something else has been drawn under the same names, or the folder cannot be written.
     pub fn begin(&self, plan: &Plan) -> Result<(), FolderError> {
+        plan.check().map_err(|source| FolderError::Plan { path: self.pictures.clone(), source: Box::new(source) })?;
         let known = self.plan()?;
         let all = match &known {
             None => plan.clone(),
@@ -253,7 +265,9 @@ impl Folder {
     ///
     /// What the system says.
     pub fn write_scores(&self, arm: &str, scores: &Scores) -> Result<(), FolderError> {
-        write_json(&self.scores_path(&scores.scorer.name, arm), scores)
+        let path = self.scores_path(&scores.scorer.name, arm);
+        scores.check().map_err(|source| FolderError::Scores { path: path.clone(), source: Box::new(source) })?;
+        write_json(&path, scores)
     }
 
     /// Names of the scorers that have scored anything here.
@@ -269,7 +283,9 @@ impl Folder {
 
 /// The bytes of a file, if it is there.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
-    match fs::read(path) {
+    /// Bytes of a picture, a plan or scores, far above what is written here.
+    const LARGEST: u64 = 1 << 30;
+    match read_file(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(FolderError::Read { path: path.to_owned(), source }),
@@ -297,6 +313,40 @@ mod tests {
 
     use super::*;
     use crate::{Arm, Prompt};
+
+    #[test]
+    fn names_of_a_plan_lead_nowhere_else() {
+        let outside = tempfile::tempdir().unwrap();
+        let absolute = outside.path().join("arm").to_str().unwrap().to_owned();
+        for name in [absolute.as_str(), "../arm", "..", ".", "", "a/b", "a\\b", "C:x", "a\0b", "a\nb"] {
+            let place = tempfile::tempdir().unwrap();
+            let arm = Arm { name: name.to_owned(), settings: Value::Null };
+            let plan = Plan {
+                model: "m".to_owned(),
+                arms: vec![arm],
+                prompts: vec![Prompt::new("a cat", "s")],
+                seeds: vec![0],
+            };
+            write_json(&place.path().join(Folder::PLAN), &plan).unwrap();
+            let error = Folder::open(place.path()).unwrap_err().to_string();
+            assert!(error.contains("evaluation.json' cannot be used: the name of an arm"), "{name:?}: {error}");
+            assert!(!error.contains('\n') && !error.contains('\0'), "{error:?}");
+            assert!(Folder::new(outside.path()).begin(&plan).is_err());
+        }
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_scorers_name_leads_nowhere_else() {
+        let place = tempfile::tempdir().unwrap();
+        let scorer = crate::Scorer { name: "../../x".to_owned(), about: String::new(), metrics: Vec::new() };
+        let scores = Scores { scorer, pictures: Vec::new() };
+        write_json(&place.path().join("scores/clip/plain.json"), &scores).unwrap();
+        let folder = Folder::new(place.path());
+        let error = folder.scores("clip", "plain").unwrap_err().to_string();
+        assert!(error.contains("plain.json") && error.contains("the name of a scorer"), "{error}");
+        assert!(folder.write_scores("plain", &scores).is_err() && !place.path().join("x").exists());
+    }
 
     #[test]
     fn a_folder_named_by_an_earlier_version_is_refused_by_name() {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use ae_files::{is_plain_name, show_foreign};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +54,12 @@ pub enum PlanError {
         /// The new value.
         new: Value,
     },
+    /// A name that would be a way to another folder.
+    #[error("the name of an arm is {name}: expected one that a folder can have on every system")]
+    Name {
+        /// The name, quoted and cut.
+        name: String,
+    },
     /// A prompt with other subjects, or of another set.
     #[error("its prompt '{prompt}' has other subjects, or belongs to another set")]
     Prompt {
@@ -62,6 +69,18 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// Whether the names can be those of folders: a plan on disk may be anyone's.
+    ///
+    /// # Errors
+    ///
+    /// At the first name that is no plain one.
+    pub fn check(&self) -> Result<(), PlanError> {
+        match self.arms.iter().find(|arm| !is_plain_name(&arm.name)) {
+            Some(arm) => Err(PlanError::Name { name: quoted(&arm.name) }),
+            None => Ok(()),
+        }
+    }
+
     /// This plan with what another one adds to it: arms, prompts and seeds.
     ///
     /// # Errors
@@ -112,6 +131,11 @@ impl Plan {
         self.prompts.sort_by_key(|prompt| place(prompt).unwrap_or(usize::MAX));
         self
     }
+}
+
+/// A text in quotes on one line, cut.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", show_foreign(text, 80, false))
 }
 
 impl Arm {

@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod foreign_text;
 mod name;
+mod open;
 pub mod png_chunks;
 mod whole;
 
-pub use name::{folder_name, is_former_name};
-pub use whole::{remove_folder, remove_unfinished, write_file, write_file_by_path, write_folder};
+pub use foreign_text::show_foreign;
+pub use name::{folder_name, is_former_name, is_plain_name};
+pub use open::{open_file, read_file, read_text};
+pub use whole::{remove_folder, remove_unfinished, try_folder, write_file, write_file_by_path, write_folder};

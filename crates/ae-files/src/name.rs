@@ -11,13 +11,26 @@ const FORMER_DIGITS: usize = 8;
 /// prompt's SHA-256 keep different prompts apart.
 pub fn folder_name(prompt: &str) -> String {
     let name = plain(prompt);
-    // Windows reserves the names of old devices.
-    let is_reserved = ["con", "prn", "aux", "nul"].contains(&name.to_lowercase().as_str());
-    if name == prompt && !name.is_empty() && !is_reserved {
+    if name == prompt && !name.is_empty() && !is_device(&name) {
         return name;
     }
     let hash = format!("{:x}", Sha256::digest(prompt));
     format!("{name}-{}", &hash[..DIGITS]).trim_start_matches('-').to_owned()
+}
+
+/// Whether Windows has a device of that name in every folder, in either case. The digits may be superscripts.
+fn is_device(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let numbered = name.strip_prefix("com").or_else(|| name.strip_prefix("lpt"));
+    let is_digit = |digit: &str| matches!(digit, "¹" | "²" | "³") || matches!(digit.as_bytes(), [b'0'..=b'9']);
+    ["con", "prn", "aux", "nul", "conin$", "conout$"].contains(&name.as_str()) || numbered.is_some_and(is_digit)
+}
+
+/// Tells whether a text is the name of one file or folder on every system: neither empty nor a way elsewhere (`..`, `/`, `\`,
+/// `C:`), without control characters, and short enough. Such a name may be joined to a folder.
+pub fn is_plain_name(name: &str) -> bool {
+    let has_no_other = !name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':'));
+    has_no_other && !matches!(name, "" | "." | "..") && name.len() <= 2 * LONGEST && !is_device(name)
 }
 
 /// Tells whether versions up to 0.1.0 may have named the folder of a prompt so: with eight digits of a hash that changed with the
@@ -71,6 +84,28 @@ mod tests {
         }
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn names_of_devices_are_told_apart() {
+        for device in ["COM1", "lpt9", "Com0", "LPT\u{b9}", "con", "PRN", "aux", "NUL"] {
+            let name = folder_name(device);
+            assert!(name.starts_with(&format!("{device}-")) && name.len() == device.len() + 11, "{name}");
+        }
+        for other in ["com", "COM10", "lpta", "a con", "comet"] {
+            assert_eq!(folder_name(other), other);
+        }
+    }
+
+    #[test]
+    fn a_plain_name_stays_in_its_folder() {
+        for name in ["stable-diffusion", "a and e", "sd 1.5", "..x", "ä", "x.json", "scale=10, steps=5"] {
+            assert!(is_plain_name(name), "{name}");
+        }
+        let long = "a".repeat(300);
+        for name in ["", ".", "..", "/tmp/x", "../x", "a/b", "a\\b", "C:", "C:\\x", "a\0b", "a\nb", "NUL", &long] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
     }
 
     /// As version 0.1.0 named them, built with Rust 1.95.

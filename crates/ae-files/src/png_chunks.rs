@@ -5,8 +5,12 @@ use std::io::{self, BufRead, BufWriter, Seek, Write};
 pub use png::DecodingError;
 use png::{DecodeOptions, Decoder, Encoder, Reader};
 
-/// The most bytes that the texts of a picture may have, and that one may unpack to.
-pub const LARGEST_TEXT: usize = 16 << 20;
+/// The most bytes of a text that is read, packed or not. JSON takes some ten times as many when it is read; the settings of a picture
+/// have thousands, the graphs of other programs hundreds of thousands.
+pub const LARGEST_TEXT: usize = 2 << 20;
+
+/// The most bytes that are kept of the parts of a file beside its pixels, texts or not.
+const LARGEST_HEAD: usize = 16 << 20;
 
 /// Writes an RGB image of 8 bits a channel as a PNG file with international text chunks (iTXt).
 ///
@@ -48,13 +52,13 @@ impl<R: BufRead + Seek> TextChunks<R> {
     ///
     /// # Errors
     ///
-    /// Not a PNG file, a damaged one, and one with more text than [`LARGEST_TEXT`].
+    /// Not a PNG file, a damaged one, and one with more than 16 MiB beside its pixels.
     pub fn open(file: R) -> Result<Self, DecodingError> {
         let mut options = DecodeOptions::default();
         // A damaged text must not count as none.
         options.set_skip_ancillary_crc_failures(false);
         let mut decoder = Decoder::new_with_options(file, options);
-        decoder.set_limits(png::Limits { bytes: LARGEST_TEXT });
+        decoder.set_limits(png::Limits { bytes: LARGEST_HEAD });
         Ok(Self { reader: decoder.read_info()?, is_at_end: false })
     }
 
@@ -104,16 +108,21 @@ impl<R: BufRead + Seek> TextChunks<R> {
         if let Some(chunk) = info.utf8_text.iter().find(|chunk| chunk.keyword == keyword) {
             let mut chunk = chunk.clone();
             chunk.decompress_text_with_limit(LARGEST_TEXT)?;
-            return chunk.get_text().map(Some);
+            return chunk.get_text().and_then(bounded).map(Some);
         }
         if let Some(chunk) = info.compressed_latin1_text.iter().find(|chunk| chunk.keyword == keyword) {
             let mut chunk = chunk.clone();
             chunk.decompress_text_with_limit(LARGEST_TEXT)?;
-            return chunk.get_text().map(Some);
+            return chunk.get_text().and_then(bounded).map(Some);
         }
         let plain = info.uncompressed_latin1_text.iter().find(|chunk| chunk.keyword == keyword);
-        Ok(plain.map(|chunk| chunk.text.clone()))
+        plain.map(|chunk| bounded(chunk.text.clone())).transpose()
     }
+}
+
+/// Refuses a text that is too long though it was not packed.
+fn bounded(text: String) -> Result<String, DecodingError> {
+    if text.len() > LARGEST_TEXT { Err(DecodingError::LimitsExceeded) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -197,14 +206,55 @@ mod tests {
         }
     }
 
+    /// 0.3 MB in the file, and 50 MB unpacked.
+    #[test]
+    fn what_unpacks_to_gigabytes_is_not_unpacked() {
+        let mut zlib = vec![0x78, 0x9c];
+        // A block of fixed codes: a zero, then 258 more by a code of 13 bits, again and again.
+        let mut bits: Vec<bool> = vec![true, true, false];
+        bits.extend([false, false, true, true, false, false, false, false]);
+        // Length 258 (285: 11000101) at distance 1 (00000).
+        let again = [true, true, false, false, false, true, false, true, false, false, false, false, false];
+        bits.extend(again.iter().cycle().take(again.len() * 200_000));
+        zlib.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit))));
+        let mut data = b"settings\0\x01\0\0\0".to_vec();
+        data.extend(zlib);
+        let whole = picture(&[], &[]);
+        let mut crc = 0xffff_ffff_u32;
+        for byte in b"iTXt".iter().chain(&data) {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let chunk = [&length, b"iTXt".as_slice(), &data, &(!crc).to_be_bytes()].concat();
+        // Behind the signature and the header.
+        let file = [&whole[..33], &chunk, &whole[33..]].concat();
+        let error = get(&file, "settings").unwrap_err().to_string();
+        assert!(error.contains("space") || error.contains("limit"), "{error}");
+        assert_eq!(get(&file, "none").unwrap(), None);
+    }
+
     #[test]
     fn hostile_files_are_errors() {
         let large = "x".repeat(LARGEST_TEXT + 1);
         for chunk in [&compressed("settings", &large) as &dyn Chunk, &ZTXtChunk::new("settings", &*large)] {
             assert!(get(&picture(&[chunk], &[]), "settings").is_err());
         }
-        // More than a reader keeps, packed or not.
-        assert!(get(&picture(&[&TEXtChunk::new("settings", &*large)], &[]), "settings").is_err());
+        // Not packed at all, before and behind the pixels, or with what is no text of ours.
+        let plain = TEXtChunk::new("settings", &*large);
+        assert!(get(&picture(&[&plain], &[]), "settings").is_err());
+        assert!(get(&picture(&[], &[&plain]), "settings").is_err());
+        assert!(get(&picture(&[&ITXtChunk::new("settings", &*large)], &[]), "settings").is_err());
+        let other = TEXtChunk::new("x", "x".repeat(LARGEST_HEAD));
+        assert!(get(&picture(&[&other, &TEXtChunk::new("settings", "{}")], &[]), "settings").is_err());
+        // A large text that nobody asks for does no harm.
+        let settings = TEXtChunk::new("settings", "{}");
+        assert_eq!(
+            get(&picture(&[&TEXtChunk::new("xmp", &*large), &settings], &[]), "settings").unwrap().unwrap(),
+            "{}"
+        );
 
         let whole = picture(&[&TEXtChunk::new("settings", "0123456789")], &[]);
         assert_eq!(get(&whole, "settings").unwrap().as_deref(), Some("0123456789"));

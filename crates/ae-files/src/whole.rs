@@ -1,11 +1,16 @@
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile, TempDir};
 
-/// What the name of a file or folder begins with while it is written, and before it is gone.
-const UNFINISHED: &str = ".ae-";
+/// What the name of a file or folder begins with while it is written, and before it is gone. Nobody else gives such names.
+const UNFINISHED: &str = ".ae-unfinished-";
+/// The random letters and digits behind it.
+const RANDOM: usize = 12;
+/// Where there are no locks nothing shows whether a writer lives; none takes so long.
+const SURELY_DEAD: Duration = Duration::from_hours(24);
 
 /// Writes a file that appears whole or not at all: under a temporary name beside its place, then renamed. Folders that are missing
 /// are made.
@@ -43,16 +48,88 @@ fn write_draft<E: From<io::Error>>(
 ) -> Result<(), E> {
     let folder = path.parent().expect("a file in a folder");
     fs::create_dir_all(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    // Temporary files are private by default; a picture is as readable as any other new file, as the umask has it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut draft = builder.tempfile_in(folder)?;
+    let mut draft = draft_file(folder)?;
     write(&mut draft)?;
     draft.as_file().sync_all()?;
     draft.persist(path).map_err(io::Error::from)?;
     Ok(())
+}
+
+/// A temporary file, which a lock keeps from being [removed](remove_unfinished) while it is written.
+fn draft_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(UNFINISHED).rand_bytes(RANDOM);
+    // Temporary files are private by default; a picture is as readable as any other new file, as the umask has it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let draft = builder.tempfile_in(folder)?;
+        if is_ours(draft.as_file())? {
+            return Ok(draft);
+        }
+    }
+}
+
+/// A temporary folder, and the lock that keeps it from being removed.
+fn draft_folder(around: &Path) -> io::Result<(TempDir, Option<File>)> {
+    loop {
+        let draft = Builder::new().prefix(UNFINISHED).rand_bytes(RANDOM).tempdir_in(around)?;
+        // Windows opens no folder as a file, and so locks none.
+        let Some(lock) = cfg!(unix).then(|| File::open(draft.path())) else { return Ok((draft, None)) };
+        match lock {
+            Ok(lock) if is_ours(&lock)? => return Ok((draft, Some(lock))),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            // It was removed before it was locked.
+            _ => {}
+        }
+    }
+}
+
+/// Locks a new draft; false where somebody took it for a dead one before it was locked.
+fn is_ours(draft: &File) -> io::Result<bool> {
+    match draft.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(false),
+        // Without locks the age protects it.
+        Err(TryLockError::Error(_)) => Ok(true),
+        Ok(()) => is_in_a_folder(draft),
+    }
+}
+
+#[cfg(unix)]
+fn is_in_a_folder(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+#[cfg(not(unix))]
+fn is_in_a_folder(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Tells whether files can be written to a folder, by a temporary one; a folder that does not exist is tried where it will be made.
+/// Nothing is left behind.
+///
+/// # Errors
+///
+/// What the system says: a folder that cannot be written, something else at its place, a full disk.
+pub fn try_folder(folder: &Path) -> io::Result<()> {
+    /// Bytes, as many as of a small picture.
+    const TRIED: usize = 1 << 16;
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match fs::metadata(here) {
+        // The first folder on the way up that is there.
+        Err(error) if error.kind() == ErrorKind::NotFound => match here.parent() {
+            Some(around) => try_folder(around),
+            None => Err(error),
+        },
+        Err(error) => Err(error),
+        Ok(found) if !found.is_dir() => Err(ErrorKind::NotADirectory.into()),
+        Ok(_) => {
+            let mut draft = draft_file(here)?;
+            draft.write_all(&vec![0; TRIED])?;
+            draft.as_file().sync_all()
+        }
+    }
 }
 
 /// Writes a folder of files, by their names, that appears whole or not at all. The folder around it is made if it is missing.
@@ -67,7 +144,7 @@ fn write_draft<E: From<io::Error>>(
 pub fn write_folder<'a>(path: &Path, files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
     let around = path.parent().expect("a folder in a folder");
     fs::create_dir_all(around)?;
-    let draft = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(around)?;
+    let (draft, _lock) = draft_folder(around)?;
     #[cfg(unix)]
     fs::set_permissions(draft.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     for (name, bytes) in files {
@@ -82,7 +159,7 @@ pub fn write_folder<'a>(path: &Path, files: impl IntoIterator<Item = (&'a str, &
     if cfg!(unix) { File::open(around)?.sync_all() } else { Ok(()) }
 }
 
-/// Removes a folder, which is gone whole or not at all; returns whether there was one.
+/// Removes a folder, or what else has its name, which is gone whole or not at all; returns whether there was one.
 ///
 /// # Errors
 ///
@@ -92,32 +169,60 @@ pub fn write_folder<'a>(path: &Path, files: impl IntoIterator<Item = (&'a str, &
 ///
 /// When the path is that of no folder in another, such as `/`.
 pub fn remove_folder(path: &Path) -> io::Result<bool> {
-    let name = path.file_name().expect("a folder in a folder");
-    let gone = path.with_file_name(format!("{UNFINISHED}removed-{}", name.to_string_lossy()));
-    match fs::rename(path, &gone) {
-        Ok(()) => fs::remove_dir_all(gone).map(|()| true),
+    let (name, around) =
+        (path.file_name().expect("a folder in a folder"), path.parent().expect("a folder in a folder"));
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(false);
+    }
+    let (draft, _lock) = draft_folder(if around.as_os_str().is_empty() { Path::new(".") } else { around })?;
+    match fs::rename(path, draft.path().join(name)) {
+        Ok(()) => draft.close().map(|()| true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Removes what a writer that was killed has left in a folder, which need not exist. None may be at work there.
+/// Removes what writers that were killed have left in a folder, which need not exist: what has the name of a draft and nobody has
+/// locked. Others may be at work there. What cannot be removed stays.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// When the folder cannot be read.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
-        }
+    for entry in entries.flatten().filter(|entry| is_draft(&entry.file_name().to_string_lossy())) {
+        // It bothers nobody, and the next one to come tries again.
+        let _ = remove_dead(&entry);
     }
     Ok(())
+}
+
+fn is_draft(name: &str) -> bool {
+    let random = name.strip_prefix(UNFINISHED);
+    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn remove_dead(entry: &DirEntry) -> io::Result<()> {
+    let (path, metadata) = (entry.path(), entry.metadata()?);
+    let is_folder = metadata.is_dir();
+    if !is_folder && !metadata.is_file() {
+        // Nothing that is made here.
+        return Ok(());
+    }
+    let lock = if is_folder && !cfg!(unix) { None } else { Some(File::open(&path)?) };
+    let is_dead = match lock.as_ref().map(File::try_lock) {
+        Some(Ok(())) => true,
+        Some(Err(TryLockError::WouldBlock)) => false,
+        Some(Err(TryLockError::Error(_))) | None => metadata.modified()?.elapsed().is_ok_and(|age| age > SURELY_DEAD),
+    };
+    match (is_dead, is_folder) {
+        (false, _) => Ok(()),
+        (true, true) => fs::remove_dir_all(path),
+        (true, false) => fs::remove_file(path),
+    }
 }
 
 #[cfg(test)]
@@ -194,16 +299,84 @@ mod tests {
         assert_eq!((mode("file"), mode("folder"), mode("folder/x")), (mode("plain"), 0o755, mode("plain")));
     }
 
+    /// A name as drafts have it.
+    const DEAD: &str = ".ae-unfinished-0123456789aB";
+
     #[test]
     fn what_a_killed_writer_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [".ae-x1", "0.png"] {
+        for name in [DEAD, "0.png"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        fs::create_dir(folder.path().join(".ae-half")).unwrap();
-        fs::write(folder.path().join(".ae-half/picture.png"), "").unwrap();
+        let half = folder.path().join(".ae-unfinished-halfhalfhalf");
+        fs::create_dir(&half).unwrap();
+        fs::write(half.join("picture.png"), "").unwrap();
         remove_unfinished(folder.path()).unwrap();
         assert_eq!(names(folder.path()), ["0.png"]);
         remove_unfinished(&folder.path().join("none")).unwrap();
+    }
+
+    #[test]
+    fn what_another_writes_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.png");
+        write_file(&path, |file| {
+            file.write_all(b"half")?;
+            remove_unfinished(folder.path())?;
+            assert_eq!(names(folder.path()).len(), 1);
+            file.write_all(b"whole")
+        })
+        .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"halfwhole");
+        let (draft, lock) = draft_folder(folder.path()).unwrap();
+        remove_unfinished(folder.path()).unwrap();
+        assert!(draft.path().exists() || !cfg!(unix));
+        drop(lock);
+        remove_unfinished(folder.path()).unwrap();
+        assert!(!draft.path().exists() || !cfg!(unix));
+    }
+
+    #[test]
+    fn what_others_named_alike_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = [".ae-config", ".ae-half", ".ae-unfinished-", ".ae-unfinished-notes for me", ".aerc"];
+        for name in mine {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::write(folder.path().join(name).join("x"), "mine").unwrap();
+        }
+        let file = folder.path().join(".ae-x");
+        fs::write(&file, "mine").unwrap();
+        // A link of a draft's name leads elsewhere.
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.path().join(mine[0]), folder.path().join(DEAD)).unwrap();
+        remove_unfinished(folder.path()).unwrap();
+        assert_eq!(names(folder.path()).len(), mine.len() + 1 + usize::from(cfg!(unix)));
+        assert!(folder.path().join(mine[0]).join("x").exists());
+    }
+
+    #[test]
+    fn a_file_of_a_folders_name_is_removed_too() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("entry"), "x").unwrap();
+        assert!(remove_folder(&place.path().join("entry")).unwrap());
+        assert_eq!(names(place.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_is_tried_and_nothing_stays() {
+        let place = tempfile::tempdir().unwrap();
+        try_folder(place.path()).unwrap();
+        try_folder(&place.path().join("new/and/newer")).unwrap();
+        assert_eq!(names(place.path()), [""; 0]);
+        fs::write(place.path().join("file"), "").unwrap();
+        for path in ["file", "file/below"] {
+            assert!(try_folder(&place.path().join(path)).is_err(), "{path}");
+        }
+        // Neither root nor anybody else writes there.
+        if cfg!(target_os = "linux") {
+            for path in ["/proc", "/proc/none", "/dev/null"] {
+                assert!(try_folder(Path::new(path)).is_err(), "{path}");
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
-use burn::tensor::activation::{relu, softmax};
+use ae_tensor::nn::softmax;
+use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::{GuidanceError, GuidanceSettings, Layers, Losses, MapKind, MapSet, Objective, Pass, Plan, Score, Subjects};
@@ -49,8 +50,8 @@ impl AttendAndExcite {
         let selection = TensorData::new(self.subjects.selection(), [1, width, count]);
         let selection = Tensor::<3>::from_data(selection, &maps.device().without_autodiff());
 
-        let logits = maps.narrow(3, window.start, width) * self.settings.attention_scale;
-        let probs = softmax(logits, 3).reshape([batch, rows * cols, width]);
+        let logits = maps.narrow(3, window.start, width);
+        let probs = softmax(logits, self.settings.attention_scale).reshape([batch, rows * cols, width]);
         let subject_maps = probs.matmul(selection).swap_dims(1, 2).reshape([batch, count, rows, cols]);
         match self.settings.smoothing {
             Some(smoothing) => smoothing.forward(subject_maps),

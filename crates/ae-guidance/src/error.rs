@@ -1,3 +1,11 @@
+/// A number as errors show it: none has more digits than can be read.
+pub(crate) fn number(value: f64) -> String {
+    /// A little more than those that tell two numbers apart.
+    const LONGEST: usize = 24;
+    let plain = value.to_string();
+    if plain.len() > LONGEST { format!("{value:e}") } else { plain }
+}
+
 /// Guidance that cannot be set up or carried on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]

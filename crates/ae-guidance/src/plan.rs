@@ -77,7 +77,7 @@ impl Plan {
         match ends.into_iter().find(|size| !(size.is_finite() && *size >= 0.0)) {
             Some(size) => Err(GuidanceError::Setting {
                 name: "step size",
-                value: size.to_string(),
+                value: crate::error::number(size),
                 expected: "a number that is not negative",
             }),
             None => Ok(()),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crate::error::number;
 use crate::{GaussianSmoothing, GuidanceError, Plan, Refinement, StepSize};
 
 /// The parameters of the method; the default is the paper's.
@@ -52,7 +53,7 @@ impl GuidanceSettings {
     /// [`GuidanceError::Setting`] names the first setting outside its range.
     pub fn check(&self) -> Result<(), GuidanceError> {
         let check = |name, value: f64, valid: bool, expected| {
-            if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: value.to_string(), expected }) }
+            if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: number(value), expected }) }
         };
         for threshold in self.thresholds.values().copied() {
             check("thresholds", threshold, (0.0..=1.0).contains(&threshold), "numbers between 0 and 1")?;
@@ -71,6 +72,16 @@ impl GuidanceSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_any_size_is_short_in_an_error() {
+        for value in [-1e308, -1e-300, f64::MIN, -0.1 - 0.2] {
+            let settings = GuidanceSettings { scale_factor: value, ..GuidanceSettings::default() };
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.len() < 90 && error.starts_with("scale-factor is -"), "{error}");
+        }
+        assert_eq!((number(20.0), number(-0.25), number(1e308)), ("20".into(), "-0.25".into(), "1e308".into()));
+    }
 
     #[test]
     fn the_plan_is_the_papers() {

@@ -28,7 +28,7 @@ impl GaussianSmoothing {
             return Err(GuidanceError::Setting { name: "kernel-size", value, expected: "an odd number" });
         }
         if !(sigma.is_finite() && sigma > 0.0) {
-            let value = sigma.to_string();
+            let value = crate::error::number(sigma);
             return Err(GuidanceError::Setting { name: "sigma", value, expected: "a positive number" });
         }
         Ok(())

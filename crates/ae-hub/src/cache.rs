@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -112,8 +112,7 @@ fn link_or_move(target: &Path, blob: &Path, pointer: &Path) -> io::Result<()> {
 
 /// The commit in a file of `refs`.
 pub(crate) fn read_ref(path: &Path) -> Option<String> {
-    let mut commit = String::new();
-    fs::File::open(path).ok()?.take(64).read_to_string(&mut commit).ok()?;
+    let commit = ae_files::read_text(path, 64).ok()?;
     Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
 }
 

@@ -113,7 +113,7 @@ fn contents(snapshots: impl IntoIterator<Item = PathBuf>) -> BTreeSet<PathBuf> {
 
 /// Whether a process holds the lock.
 fn is_locked(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    ae_files::open_file(lock).is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]

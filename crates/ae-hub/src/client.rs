@@ -9,11 +9,14 @@ use ureq::{Agent, Body, RequestBuilder};
 
 use crate::model_id::{is_commit, is_lower_hex};
 use crate::retry::{Failure, Retry};
+use crate::settings::without_userinfo;
 use crate::{HubError, HubSettings, ModelId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence of a server that has a request to answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest time for a whole listing, however much of it comes now and then.
+const LISTING_TIMEOUT: Duration = Duration::from_mins(2);
 /// Beyond this a listing is none: a name has about fifty bytes.
 const MAX_LISTING: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 5;
@@ -37,12 +40,13 @@ pub(crate) struct Client {
     /// The origins whose answers are a hub's: what a mirror does not have, it lets others answer for.
     pub(crate) hubs: Vec<String>,
     authorization: Option<String>,
+    listing_timeout: Duration,
 }
 
 impl fmt::Debug for Client {
     /// Without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Client").field("endpoint", &without_userinfo(&self.endpoint)).finish_non_exhaustive()
     }
 }
 
@@ -94,7 +98,9 @@ pub(crate) struct Content {
 impl Client {
     pub(crate) fn new(settings: &HubSettings) -> Result<Self, HubError> {
         let endpoint = settings.endpoint.trim_end_matches('/').to_owned();
-        let request_error = |reason: String| HubError::Request { url: endpoint.clone(), reason };
+        // A password with a slash in it is none of a valid address.
+        let shown = || endpoint.rsplit_once('@').map_or(endpoint.as_str(), |(_, host)| host).to_owned();
+        let request_error = |reason: String| HubError::Request { url: shown(), reason };
         let uri: Uri = endpoint.parse().map_err(|error| request_error(format!("{error}")))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(request_error("expected an address such as https://huggingface.co".to_owned()));
@@ -109,8 +115,12 @@ impl Client {
             .build()
             .into();
         let authorization = settings.token.as_ref().map(|token| format!("Bearer {token}"));
+        // A character that no header can have would look like trouble of the network.
+        if !settings.token.iter().flat_map(|token| token.bytes()).all(|byte| byte.is_ascii_graphic()) {
+            return Err(HubError::InvalidToken);
+        }
         let hubs = HUBS.into_iter().chain([origin(&endpoint)]).map(str::to_owned).collect();
-        Ok(Self { agent, endpoint, hubs, authorization })
+        Ok(Self { agent, endpoint, hubs, authorization, listing_timeout: LISTING_TIMEOUT })
     }
 
     /// Asks for the commit of a revision and the names of its files.
@@ -120,6 +130,7 @@ impl Client {
         // A repository that was renamed is redirected.
         for _ in 0..=MAX_REDIRECTS {
             let request = self.authorized(self.agent.get(&url), &url);
+            let request = request.config().timeout_global(Some(self.listing_timeout)).build();
             let mut response = request.call().map_err(|error| transport_failure(&url, error))?;
             if response.status().is_redirection() {
                 url = redirect_target(&url, response.headers())?;
@@ -236,7 +247,7 @@ impl Client {
         }
         let repo = id.repo().to_owned();
         let message = header(headers, ERROR_MESSAGE);
-        let not_found = || HubError::RepoNotFound { repo: repo.clone(), endpoint: self.endpoint.clone() };
+        let not_found = || HubError::RepoNotFound { repo: repo.clone(), endpoint: without_userinfo(&self.endpoint) };
         let no_revision = || HubError::RevisionNotFound { repo: repo.clone(), revision: id.revision().to_owned() };
         let error = match (header(headers, ERROR_CODE), status, file) {
             (Some("RevisionNotFound"), ..) => no_revision(),
@@ -315,10 +326,10 @@ fn origin(url: &str) -> &str {
     &url[..end]
 }
 
-/// Host and port of an address, without the signature that the rest of it may hold.
+/// Host and port of an address, without the signature that the rest of it may hold, and without the name and password before them.
 fn host(url: &str) -> String {
-    let origin = origin(url);
-    origin.split_once("://").map_or(origin, |(_, host)| host).to_owned()
+    let origin = without_userinfo(origin(url));
+    origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned()
 }
 
 fn bad_answer(url: &str, reason: &str) -> HubError {
@@ -333,14 +344,18 @@ fn transport_failure(url: &str, error: ureq::Error) -> Failure {
         | ureq::Error::ConnectionFailed
         | ureq::Error::ConnectProxyFailed(_)
         | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => true,
+        // As slow as this it would be the next time too.
+        ureq::Error::Timeout(ureq::Timeout::Global) => {
+            return HubError::Interrupted { host: host(url), reason: "it takes too long".to_owned() }.into();
+        }
         ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => false,
         // Of a certificate that is not trusted, for one.
         ureq::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
-            return HubError::Request { url: origin(url).to_owned(), reason }.into();
+            return HubError::Request { url: without_userinfo(origin(url)), reason }.into();
         }
         // A failed name lookup has no kind of its own, so that the others are told apart.
         ureq::Error::Io(source) => !is_broken_off(source.kind()),
-        _ => return HubError::Request { url: origin(url).to_owned(), reason }.into(),
+        _ => return HubError::Request { url: without_userinfo(origin(url)), reason }.into(),
     };
     let host = host(url);
     let error =
@@ -371,6 +386,7 @@ mod tests {
         assert_eq!(origin("http://localhost:80?x"), "http://localhost:80");
         assert_ne!(origin("https://huggingface.co.evil.org/"), origin("https://huggingface.co"));
         assert_eq!(host("https://cdn:8080/a?Signature=secret"), "cdn:8080");
+        assert_eq!(host("https://user:secret@cdn:8080/a"), "cdn:8080");
     }
 
     #[test]
@@ -392,6 +408,50 @@ mod tests {
     fn a_path_is_written_as_addresses_have_it() {
         assert_eq!(encoded("a/b_c-d.e~1"), "a/b_c-d.e~1");
         assert_eq!(encoded("a b#c?d%e/ö"), "a%20b%23c%3Fd%25e/%C3%B6");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_an_error_at_once_and_shows_no_password() {
+        let of = |endpoint: &str, token: Option<&str>| {
+            let token = token.map(str::to_owned);
+            Client::new(&HubSettings { endpoint: endpoint.to_owned(), token, ..HubSettings::new("/x") })
+        };
+        for token in ["hf_ä", "hf_\u{1f431}", "hf_\u{1}"] {
+            assert!(matches!(of("https://hub", Some(token)), Err(HubError::InvalidToken)), "{token:?}");
+        }
+        assert!(of("https://hub", Some("hf_abc")).is_ok());
+        for endpoint in
+            ["ftp://user:secret@host", "user:secret@host", "http://user:sec/secret@host", "http://user:secret@"]
+        {
+            let error = of(endpoint, None).unwrap_err();
+            assert!(!error.to_string().contains("sec"), "{error}");
+            assert!(!format!("{error:?}").contains("sec"), "{error:?}");
+        }
+        let client = of("http://user:secret@host", None).unwrap();
+        assert!(!format!("{client:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_listing_that_drips_is_given_up() {
+        use std::io::Write as _;
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", server.local_addr().unwrap());
+        let mut client = Client::new(&HubSettings { endpoint, ..HubSettings::new("/x") }).unwrap();
+        client.listing_timeout = Duration::from_millis(400);
+        let dripping = std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n");
+            while stream.write_all(b" ").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let start = std::time::Instant::now();
+        let failure = client.listing(&ModelId::parse("org/name").unwrap()).unwrap_err();
+        assert_eq!(failure.retry, Retry::Never);
+        assert!(failure.error.to_string().contains("it takes too long"), "{}", failure.error);
+        assert!(start.elapsed() < Duration::from_secs(5));
+        drop(client);
+        dripping.join().unwrap();
     }
 
     #[test]

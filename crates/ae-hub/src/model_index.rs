@@ -1,5 +1,3 @@
-use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -16,10 +14,7 @@ const FOREIGN: [&str; 3] = ["text_encoder_2", "text_encoder_3", "transformer"];
 /// The class is not compared: `StableDiffusionPipeline`, `StableDiffusionAttendAndExcitePipeline` and others share the
 /// parts, and they are what matters.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
-    let mut text = String::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
-        .map_err(|error| format!("cannot be read ({error})"))?;
+    let text = ae_files::read_text(path, MAX_BYTES).map_err(|error| format!("cannot be read ({error})"))?;
     let index: Value = serde_json::from_str(&text).map_err(|error| format!("is no JSON ({error})"))?;
     let class = index.get("_class_name").and_then(Value::as_str).unwrap_or("no class");
     if let Some(component) = COMPONENTS.iter().find(|name| !has_component(&index, name)) {
@@ -42,7 +37,7 @@ mod tests {
 
     fn check_text(text: &str) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
+        std::fs::write(file.path(), text).unwrap();
         check(file.path())
     }
 

@@ -1,7 +1,6 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::HubError;
@@ -57,7 +56,7 @@ impl HubSettings {
         let cache_dir = folder(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]).or_else(|| in_hf_home("hub"));
         let token = text(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).and_then(|token| clean(&token)).or_else(|| {
             let file = folder(&["HF_TOKEN_PATH"]).or_else(|| in_hf_home("token"))?;
-            clean(&fs::read_to_string(file).ok()?)
+            clean(&ae_files::read_text(&file, 1 << 16).ok()?)
         });
         let endpoint = text(&["HF_ENDPOINT"]).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
         let offline = text(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
@@ -70,11 +69,21 @@ impl fmt::Debug for HubSettings {
     /// Without the token itself, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubSettings")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &without_userinfo(&self.endpoint))
             .field("cache_dir", &self.cache_dir)
             .field("token", &self.token.as_ref().map(|_| "..."))
             .field("offline", &self.offline)
             .finish()
+    }
+}
+
+/// An address without the name and password that may stand before its host: it is shown in errors.
+pub(crate) fn without_userinfo(url: &str) -> String {
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |place| place + 3));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(place) => format!("{scheme}{}", &rest[place + 1..]),
+        None => url.to_owned(),
     }
 }
 
@@ -92,7 +101,24 @@ fn clean(token: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn who_asks_is_not_shown() {
+        for (url, shown) in [
+            ("http://user:pass@host", "http://host"),
+            ("https://user@host:80/a@b", "https://host:80/a@b"),
+            ("http://u:p@ss@host/x", "http://host/x"),
+            ("user:pass@host", "host"),
+            ("https://host/a@b", "https://host/a@b"),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+        }
+        let settings = HubSettings { endpoint: "http://user:pass@host".to_owned(), ..HubSettings::new("/x") };
+        assert!(!format!("{settings:?}").contains("pass"));
+    }
 
     fn resolve(variables: &[(&str, &str)]) -> HubSettings {
         let lookup = |name: &str| {

@@ -23,6 +23,7 @@ mod pool;
 mod product;
 mod profile;
 mod scratch;
+mod softmax;
 mod sum;
 #[cfg(test)]
 mod testing;
@@ -41,4 +42,5 @@ pub use linear::{WeightOrder, linear};
 pub use pictures::Pictures;
 pub use pool::in_pool;
 pub use profile::{Kernel, Profile, Work};
+pub use softmax::{softmax, softmax_gradient};
 pub use sum::add;

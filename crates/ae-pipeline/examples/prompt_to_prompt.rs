@@ -86,8 +86,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // One text without and one with a prompt for each of the two pictures.
     let text = unet.read_text(&pipeline.encode(&[&empty, &empty, &source, &target])?);
+    let [rows, cols] = config.sample_size;
     let latents = NoiseSource::new(NoiseKind::TorchCpu, seed)
-        .tensor([1, config.in_channels, config.sample_size, config.sample_size], &device)
+        .tensor([1, config.in_channels, rows, cols], &device)
         .repeat_dim(0, 2);
 
     let draw =

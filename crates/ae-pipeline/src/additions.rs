@@ -1,15 +1,18 @@
 //! LoRAs and textual inversions.
 
+use std::collections::BTreeSet;
+
 use ae_checkpoint::{Embedding, Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer};
 use ae_settings::{EmbeddingRef, LoraRef};
-use ae_tensor::apply_lora;
+use ae_tensor::{apply_lora, lora_places};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::LoadError;
 
 /// LoRAs with their strengths.
+#[derive(Debug)]
 pub(crate) struct Loras(Vec<(Lora, f64)>);
 
 impl Loras {
@@ -26,26 +29,55 @@ impl Loras {
             apply_lora(module, layers, *strength).map_err(mismatch)
         })
     }
+
+    /// The parameters of one of the networks that they change.
+    pub(crate) fn places(&self, network: LoraNetwork, module: &impl Module) -> BTreeSet<String> {
+        let layers = self.0.iter().flat_map(|(lora, _)| &lora.layers);
+        lora_places(module, layers.filter(|layer| layer.network == network))
+    }
+
+    /// What in their files has no effect.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|(lora, _)| lora.notes.clone())
+    }
 }
 
 /// The tokens of a textual inversion, which the tokenizer has already.
 pub(crate) struct EmbeddedTokens {
     file: String,
+    token: String,
     first_id: u32,
     vectors: Vec<Vec<f32>>,
 }
 
 impl EmbeddedTokens {
-    /// Reads textual inversions, and adds their tokens to a tokenizer.
-    pub(crate) fn add(embeddings: &[EmbeddingRef], tokenizer: &mut ClipTokenizer) -> Result<Vec<Self>, LoadError> {
-        let add = |chosen: &EmbeddingRef| {
-            let (file, Embedding { token, vectors }) = (chosen.name.clone(), Embedding::open(&chosen.name)?);
-            match tokenizer.add_embedding_tokens(chosen.token.as_ref().unwrap_or(&token), vectors.len()) {
-                Ok(ids) => Ok(Self { file, first_id: ids.start, vectors }),
-                Err(source) => Err(LoadError::Embedding { file, source: Box::new(source) }),
-            }
+    /// Reads textual inversions, and adds their tokens to a tokenizer: first those of the files, then those that came with LoRAs.
+    pub(crate) fn add(
+        embeddings: &[EmbeddingRef],
+        loras: &Loras,
+        tokenizer: &mut ClipTokenizer,
+    ) -> Result<Vec<Self>, LoadError> {
+        let mut found: Vec<(String, Embedding)> = Vec::new();
+        for chosen in embeddings {
+            let embeddings = Embedding::open(&chosen.name, chosen.token.as_deref())?;
+            found.extend(embeddings.into_iter().map(|embedding| (chosen.name.clone(), embedding)));
+        }
+        for (lora, _) in &loras.0 {
+            found.extend(lora.embeddings.iter().map(|embedding| (lora.name.clone(), embedding.clone())));
+        }
+        let add = |(file, Embedding { token, vectors }): (String, Embedding)| match tokenizer
+            .add_embedding_tokens(&token, vectors.len())
+        {
+            Ok(ids) => Ok(Self { file, token, first_id: ids.start, vectors }),
+            Err(source) => Err(LoadError::Embedding { file, source: Box::new(source) }),
         };
-        embeddings.iter().map(add).collect()
+        found.into_iter().map(add).collect()
+    }
+
+    /// The token that one gets, in words.
+    pub(crate) fn note(&self) -> String {
+        let (count, s) = (self.vectors.len(), if self.vectors.len() == 1 { "" } else { "s" });
+        format!("'{}' is the token '{}' of a prompt ({count} vector{s})", self.file, self.token)
     }
 
     /// Adds the vectors to the text encoder.
@@ -54,5 +86,47 @@ impl EmbeddedTokens {
         let vectors = Tensor::from_data(TensorData::new(self.vectors.concat(), shape), &text_encoder.device());
         let added = text_encoder.add_token_embeddings(self.first_id, vectors);
         added.map_err(|source| LoadError::Embedding { file: self.file.clone(), source: Box::new(source) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::Dtype;
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    /// Tokens of the two kinds of files, in the order of their ids; and what is said of them.
+    #[test]
+    fn tokens_come_from_embeddings_and_from_loras() {
+        let folder = tempfile::tempdir().unwrap();
+        let zeros = [0u8; 64];
+        let write = |file: &str, tensors: &[(&str, [usize; 2])]| {
+            let views = tensors.iter().map(|(key, shape)| {
+                let size = shape.iter().product::<usize>() * 4;
+                (*key, TensorView::new(Dtype::F32, shape.to_vec(), &zeros[..size]).unwrap())
+            });
+            let path = folder.path().join(file);
+            std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let lora =
+            write("ink.safetensors", &[("bundle_emb.<ink>.string_to_param.*", [3, 2]), ("lora_unet_a.diff", [2, 2])]);
+        let two = write("two.safetensors", &[("<a>", [1, 2]), ("<b>", [2, 2])]);
+        let loras = Loras::open(&[LoraRef::new(lora.clone(), 1.0)]).unwrap();
+        let mut tokenizer = ClipTokenizer::stable_diffusion_1();
+        let added = EmbeddedTokens::add(&[EmbeddingRef::new(two.clone(), None)], &loras, &mut tokenizer).unwrap();
+        let found: Vec<_> = added.iter().map(|tokens| (tokens.token.as_str(), tokens.first_id)).collect();
+        assert_eq!(found, [("<a>", 49_408), ("<b>", 49_409), ("<ink>", 49_411)]);
+        let notes: Vec<_> = added.iter().map(EmbeddedTokens::note).collect();
+        assert_eq!(notes[0], format!("'{two}' is the token '<a>' of a prompt (1 vector)"));
+        assert_eq!(notes[2], format!("'{lora}' is the token '<ink>' of a prompt (3 vectors)"));
+        let ids = tokenizer.tokenize("a <ink> cat").unwrap().ids();
+        assert_eq!(ids[1..6], [320, 49_411, 49_412, 49_413, 2368]);
+
+        let mut tokenizer = ClipTokenizer::stable_diffusion_1();
+        let chosen = [EmbeddingRef::new(two, Some("<b>".to_owned()))];
+        let added = EmbeddedTokens::add(&chosen, &Loras(Vec::new()), &mut tokenizer).unwrap();
+        assert_eq!((added.len(), added[0].token.as_str()), (1, "<b>"));
     }
 }

@@ -79,7 +79,8 @@ impl PromptTexts {
             let texts: Vec<_> =
                 std::iter::once(&self.negative).chain(texts.iter().copied()).map(Encodable::of).collect();
             let keys = pipeline.encode_texts(&texts, settings)?;
-            Ok(Conditioning { values: keys.clone(), keys, weights })
+            let takes_scale = pipeline.unet_config.time_cond_proj_dim.is_some();
+            Ok(Conditioning { values: keys.clone(), keys, weights, takes_scale })
         };
         match &self.kind {
             Kind::Prompt => guided(&[&self.prompt], vec![1.0]),
@@ -165,35 +166,140 @@ pub(crate) struct Conditioning {
     values: Tensor<3>,
     /// How much each text after the first counts, in units of the guidance scale.
     weights: Vec<f64>,
+    /// Whether the model was distilled with guidance: it takes the scale as a condition, and predicts what guidance would
+    /// make of two predictions.
+    takes_scale: bool,
 }
 
 impl Conditioning {
     /// As the U-Net reads it at every step: keys and values of every layer.
-    pub(crate) fn read(&self, unet: &UNet2DConditionModel) -> ConditioningText {
-        unet.read_text_with_values(&self.keys, &self.values)
+    pub(crate) fn read(&self, unet: &UNet2DConditionModel, scale: f64) -> ConditioningText {
+        unet.read_text_with_values(&self.keys, &self.values).with_guidance_scale(scale)
     }
 
     /// Whether the prediction for the only guiding text is all there is at a guidance scale.
     pub(crate) fn is_single(&self, scale: f64) -> bool {
-        scale <= 1.0 && self.weights == [1.0]
+        (scale <= 1.0 || self.takes_scale) && self.weights == [1.0]
     }
 
     /// Classifier-free guidance (Ho and Salimans 2022) by one text, and its sum over several (Liu et al. 2022, equation 11):
-    /// e_0 + sum of w_i (e_i - e_0), where w_i is the weight times the guidance scale.
+    /// e_0 + sum of w_i (e_i - e_0), where w_i is the weight times the guidance scale. Then [`rescale_noise_cfg`] by what the same
+    /// texts say at a scale of 1.
     ///
     /// # Shapes
     /// - predicted: `[texts * pictures, channels, rows, cols]`, text by text
     /// - output: `[pictures, channels, rows, cols]`
-    pub(crate) fn combine(&self, predicted: Tensor<4>, pictures: usize, scale: f64) -> Tensor<4> {
+    pub(crate) fn combine(&self, predicted: Tensor<4>, pictures: usize, scale: f64, rescale: f64) -> Tensor<4> {
         if self.is_single(scale) {
             return predicted;
         }
+        let scale = if self.takes_scale { 1.0 } else { scale };
         let text = |index: usize| predicted.clone().narrow(0, index * pictures, pictures);
         let unconditional = text(0);
-        let guided = self.weights.iter().enumerate().map(|(index, weight)| {
-            let difference = text(index + 1) - unconditional.clone();
-            difference * (weight * scale)
-        });
-        guided.fold(unconditional.clone(), |sum, part| sum + part)
+        let at = |scale: f64| {
+            let guided = self.weights.iter().enumerate().map(|(index, weight)| {
+                let difference = text(index + 1) - unconditional.clone();
+                difference * (weight * scale)
+            });
+            guided.fold(unconditional.clone(), |sum, part| sum + part)
+        };
+        if rescale > 0.0 { rescale_noise_cfg(at(scale), at(1.0), rescale) } else { at(scale) }
+    }
+}
+
+/// Takes back the contrast that guidance adds, by the share `rescale`: diffusers' function of this name (Lin et al. 2023, section
+/// 3.4), picture by picture.
+fn rescale_noise_cfg(guided: Tensor<4>, text: Tensor<4>, rescale: f64) -> Tensor<4> {
+    let deviation = |prediction: Tensor<4>| -> Tensor<4> {
+        let [pictures, ..] = prediction.dims();
+        prediction.flatten::<2>(1, 3).var(1).sqrt().reshape([pictures, 1, 1, 1])
+    };
+    let factor = deviation(text) / deviation(guided.clone());
+    guided * (factor * rescale + (1.0 - rescale))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    fn tensor<const N: usize>(values: [f32; N]) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [N / 4, 1, 2, 2]), &Device::flex())
+    }
+
+    fn conditioning() -> Conditioning {
+        let nothing = Tensor::zeros([2, 1, 1], &Device::flex());
+        Conditioning { values: nothing.clone(), keys: nothing, weights: vec![1.0] }
+    }
+
+    // u = torch.tensor([0.5, -1, 2, 0.25, 1, 0, -0.5, 3]).reshape(2, 1, 2, 2)
+    // t = torch.tensor([1, -0.5, 1, 0.75, 0, 2, -1, 1]).reshape(2, 1, 2, 2)
+    // rescale_noise_cfg(u + 7.5 * (t - u), t, guidance_rescale)
+    #[test]
+    fn guidance_is_rescaled_as_by_diffusers() {
+        let predicted = tensor([0.5, -1.0, 2.0, 0.25, 1.0, 0.0, -0.5, 3.0, 1.0, -0.5, 1.0, 0.75, 0.0, 2.0, -1.0, 1.0]);
+        for (rescale, expected) in [
+            (0.0, [4.25, 2.75, -5.5, 4.0, -6.5, 15.0, -4.25, -12.0]),
+            (
+                0.7,
+                [
+                    1.736_388_7,
+                    1.123_545_6,
+                    -2.247_091_3,
+                    1.634_248_1,
+                    -2.449_851,
+                    5.653_502_5,
+                    -1.601_825_7,
+                    -4.522_802,
+                ],
+            ),
+        ] {
+            let guided = conditioning().combine(predicted.clone(), 2, 7.5, rescale);
+            let guided: Vec<f32> = guided.to_data().try_into_vec_as().unwrap();
+            for (guided, expected) in guided.iter().zip(expected) {
+                assert!((guided - expected).abs() < 1e-5, "{rescale}: {guided} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_guidance_nothing_is_rescaled() {
+        let predicted = tensor([1.0, 2.0, 3.0, 4.0]);
+        let combined = conditioning().combine(predicted.clone(), 1, 1.0, 0.7);
+        assert_eq!(combined.to_data(), predicted.to_data());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn conditioning(weights: &[f64], takes_scale: bool) -> Conditioning {
+        let texts = Tensor::zeros([weights.len() + 1, 1, 1], &Device::flex());
+        Conditioning { keys: texts.clone(), values: texts, weights: weights.to_vec(), takes_scale }
+    }
+
+    /// `do_classifier_free_guidance` of diffusers' pipelines: `guidance_scale > 1 and unet.config.time_cond_proj_dim is None`.
+    #[test]
+    fn a_model_distilled_with_guidance_is_not_guided_again() {
+        for (scale, takes_scale, single) in
+            [(7.5, false, false), (1.0, false, true), (7.5, true, true), (1.0, true, true)]
+        {
+            assert_eq!(conditioning(&[1.0], takes_scale).is_single(scale), single, "{scale} {takes_scale}");
+        }
+        let predicted =
+            |values: &[f32]| Tensor::<1>::from_floats(values, &Device::flex()).reshape([values.len(), 1, 1, 1]);
+        let combined = |conditioning: &Conditioning, values: &[f32]| {
+            let combined = conditioning.combine(predicted(values), 1, 3.0);
+            combined.into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        assert_eq!(combined(&conditioning(&[1.0], true), &[5.0]), [5.0]);
+        assert_eq!(combined(&conditioning(&[1.0], false), &[1.0, 2.0]), [4.0]);
+        // Parts add up as they are predicted: the scale is in each prediction.
+        assert_eq!(combined(&conditioning(&[1.0, 0.5], true), &[1.0, 2.0, 5.0]), [4.0]);
+        assert_eq!(combined(&conditioning(&[1.0, 0.5], false), &[1.0, 2.0, 5.0]), [10.0]);
     }
 }

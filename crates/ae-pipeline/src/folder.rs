@@ -14,6 +14,8 @@ use crate::model_files::ModelFiles;
 use crate::model_index::other_kind;
 use crate::{EmbeddedModel, LoadError, ModelDefaults};
 
+/// The file that names the parts of a model.
+const INDEX: &str = "model_index.json";
 /// The file of a model's own settings.
 const DEFAULTS: &str = "attend_and_excite.json";
 
@@ -34,8 +36,11 @@ pub(crate) enum Files<'a> {
 impl<'a> Folder<'a> {
     /// Opens a folder; `variant` are the weights to take of each part that has them, in either precision as `prefer_half` says.
     pub(crate) fn open(files: Files<'a>, prefer_half: bool, variant: Option<&str>) -> Result<Self, LoadError> {
-        if let Some(found) = files.text("model_index.json")?.as_deref().and_then(other_kind) {
-            return Err(LoadError::Kind { model: files.describe(""), found });
+        if let Some(text) = files.text(INDEX)? {
+            let index = Fields::read(files.describe(INDEX), &text)?;
+            if let Some(found) = other_kind(&index) {
+                return Err(LoadError::Kind { model: files.describe(""), found });
+            }
         }
         let notice = variant.map(|variant| files.check_variant(variant)).transpose()?.flatten();
         Ok(Self { files, variants: Variants::from(prefer_half).with_first(variant), notice })
@@ -43,7 +48,11 @@ impl<'a> Folder<'a> {
 
     /// A config that every model has.
     fn config<C: TryFrom<Fields, Error = ConfigError>>(&self, path: &str) -> Result<C, LoadError> {
-        Ok(Fields::read(self.files.describe(path), &self.files.needed_text(path)?)?.try_into()?)
+        Ok(self.fields(path)?.try_into()?)
+    }
+
+    fn fields(&self, path: &str) -> Result<Fields, LoadError> {
+        Ok(Fields::read(self.files.describe(path), &self.files.needed_text(path)?)?)
     }
 
     /// The network in a folder of its own; `usual` is its file in a model with nothing but float32 safetensors.
@@ -79,9 +88,11 @@ impl ModelFiles for Folder<'_> {
         let text = |file: &str| self.files.text(&format!("tokenizer/{file}"));
         let tokenizer_config = text("tokenizer_config.json")?;
         let special_tokens_map = text("special_tokens_map.json")?;
+        let added_tokens = text("added_tokens.json")?;
         let settings = TokenizerSettings {
             tokenizer_config: tokenizer_config.as_deref(),
             special_tokens_map: special_tokens_map.as_deref(),
+            added_tokens: added_tokens.as_deref(),
         };
         // The order of transformers 5: tokenizer.json, else vocabulary and merges.
         let (file, tokenizer) = if let Some(json) = text("tokenizer.json")? {
@@ -110,15 +121,25 @@ impl ModelFiles for Folder<'_> {
         self.config("scheduler/scheduler_config.json")
     }
 
+    /// Parts without the variant, and fields that diffusers ignores, as this does.
+    fn notice(&self) -> Option<String> {
+        let configs: [(&str, fn(&Fields) -> Vec<String>); 2] =
+            [("unet/config.json", UNetConfig::ignored), ("vae/config.json", VaeConfig::ignored)];
+        let notices = configs.iter().filter_map(|(path, ignored)| {
+            let names = ignored(&self.fields(path).ok()?);
+            let file = self.files.describe(path);
+            (!names.is_empty())
+                .then(|| format!("'{file}' has {}, which no such network knows and is ignored", names.join(", ")))
+        });
+        let notices: Vec<String> = self.notice.iter().cloned().chain(notices).collect();
+        (!notices.is_empty()).then(|| notices.join(". "))
+    }
+
     fn defaults(&self) -> Result<ModelDefaults, LoadError> {
         match self.files.text(DEFAULTS)? {
             Some(text) => Ok(Fields::read(self.files.describe(DEFAULTS), &text)?.try_into()?),
             None => Ok(ModelDefaults::default()),
         }
-    }
-
-    fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
     }
 }
 
@@ -192,13 +213,9 @@ impl Files<'_> {
 fn read_text(file: &Path) -> io::Result<Option<String>> {
     /// Far above any config or vocabulary; a larger file is something else.
     const LARGEST: u64 = 64 << 20;
-    match std::fs::metadata(file) {
+    match ae_files::read_text(file, LARGEST) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
-        Ok(metadata) if metadata.len() > LARGEST => {
-            Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is no text of a model"))
-        }
-        Ok(_) => String::from_utf8(std::fs::read(file)?).map(Some).map_err(|_| not_text()),
+        text => text.map(Some),
     }
 }
 
@@ -244,5 +261,40 @@ mod tests {
         let source = crate::ModelSource::File("x.safetensors".into());
         let error = crate::open_model(&source, false, Some("fp16"), None).err().unwrap().to_string();
         assert!(error.starts_with("'x.safetensors' has no weights of the variant 'fp16'"), "{error}");
+    }
+
+    /// What is said of a folder with such a file.
+    fn said_of(name: &str, text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let opened = Folder::open(Files::Disk(folder.path()), false, None);
+        let read = opened.and_then(|folder| folder.defaults().map(|_| ()));
+        read.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_file_that_is_no_object_is_not_passed_over() {
+        for name in [INDEX, DEFAULTS] {
+            for text in ["[]", "{", "", "null", "3", "\"x\""] {
+                let said = said_of(name, text);
+                assert!(said.contains(name) && said.contains("is malformed ("), "{name} {text}: {said}");
+            }
+            assert_eq!(said_of(name, "{}"), "");
+        }
+        // A class that is no text says as little as one that is not known.
+        assert_eq!(said_of(INDEX, r#"{"_class_name": ["x"]}"#), "");
+        assert!(said_of(INDEX, r#"{"_class_name": "FluxPipeline"}"#).contains("a Flux model"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_endless_file_is_refused_at_once() {
+        for name in [INDEX, DEFAULTS] {
+            let folder = tempfile::tempdir().unwrap();
+            std::os::unix::fs::symlink("/dev/zero", folder.path().join(name)).unwrap();
+            let opened = Folder::open(Files::Disk(folder.path()), false, None);
+            let error = opened.and_then(|folder| folder.defaults().map(|_| ())).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("it is a device; expected a file"), "{error}");
+        }
     }
 }

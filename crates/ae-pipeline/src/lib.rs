@@ -27,6 +27,7 @@ mod model_files;
 mod model_index;
 mod objective;
 mod options;
+mod original_config;
 mod output;
 mod phrases;
 mod pipeline;

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ae_checkpoint::{Checkpoint, LoraNetwork};
+use ae_checkpoint::LoraNetwork;
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
-use ae_settings::EmbeddingRef;
-use ae_tensor::{BurnFloat, CheckpointError, Component, FloatType};
+use ae_settings::{EmbeddingRef, LoraRef};
+use ae_tensor::{BurnFloat, Component, FloatType};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::Device;
@@ -39,21 +39,20 @@ impl Pipeline {
         let mut weight_files = unet.weights.files().to_vec();
         weight_files.extend(text_encoders.iter().flat_map(|encoder| encoder.weights.files().to_vec()));
         let vae_files = vae.weights.files().to_vec();
-        let (loras, to) = (Arc::new(Loras::open(&loras)?), Target { dtype, low_memory, device });
-        let (unet_config, vae_config) = (unet.config.clone(), vae.config.clone());
-        let encoders = files.tokenizers()?.into_iter().zip(text_encoders).map(|(mut tokenizer, encoder)| {
-            let (tokens, loras) = (EmbeddedTokens::add(&embeddings, &mut tokenizer)?, Arc::clone(&loras));
-            let model = to.load(encoder, ClipTextModel::load, move |model| {
-                loras.add_to(LoraNetwork::TextEncoder, model)?;
-                tokens.iter().try_for_each(|tokens| tokens.add_to(model))
-            });
-            Ok(TextEncoder { tokenizer, model: model? })
+        let distilled = unet.config.time_cond_proj_dim.map(|_| {
+            "the U-Net takes the guidance scale as a condition, as models distilled by LCM do: a negative prompt has no effect"
         });
+        let notices: Vec<String> = files.notice().into_iter().chain(distilled.map(str::to_owned)).collect();
+        let (loras, vae_config) = (Arc::new(Loras::open(&loras)?), vae.config.clone());
+        let base = Base { dtype, low_memory, tokenizers: files.tokenizers()?, text_encoders, unet };
+        let (text_encoders, notes) = base.text_encoders(&embeddings, &loras, device, None)?;
         Ok(Self {
-            text_encoders: encoders.collect::<Result<_, LoadError>>()?,
-            unet: to.load(unet, UNet2DConditionModel::load, move |unet| loras.add_to(LoraNetwork::UNet, unet))?,
-            unet_config,
-            vae: to.load(vae, AutoencoderKL::load, |_| Ok(()))?,
+            text_encoders,
+            unet: base.unet(&loras, device, None)?,
+            unet_config: base.unet.config.clone(),
+            vae: load(low_memory, device, move |device| {
+                Ok(AutoencoderKL::load(&vae.config, &vae.weights, dtype, device)?)
+            })?,
             vae_config,
             weight_files,
             vae_files,
@@ -61,45 +60,142 @@ impl Pipeline {
             device: device.clone(),
             dtype,
             family: files.family()?,
-            notice: files.notice().map(str::to_owned),
+            notice: (!notices.is_empty()).then(|| notices.join(". ")),
+            notes,
+            base: Arc::new(base),
+            loras,
             name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
         })
     }
-}
 
-/// How networks are loaded, and where they go.
-struct Target<'a> {
-    dtype: FloatType,
-    low_memory: bool,
-    device: &'a Device,
-}
-
-impl Target<'_> {
-    /// Loads a network, now or at each use, and then finishes it.
-    fn load<C: Send + Sync + 'static, T: 'static>(
-        &self,
-        Component { config, weights }: Component<C>,
-        load: fn(&C, &Checkpoint, FloatType, &Device) -> Result<T, CheckpointError>,
-        finish: impl Fn(&mut T) -> Result<(), LoadError> + Send + Sync + 'static,
-    ) -> Result<Residency<T>, LoadError> {
-        let (dtype, device) = (self.dtype, self.device.clone());
-        Residency::new(self.low_memory, self.device, move || {
-            let mut network = load(&config, &weights, dtype, &device)?;
-            finish(&mut network)?;
-            Ok(network)
+    /// The model with other LoRAs and textual inversions in place of its own, bit by bit as if it had been loaded with them.
+    ///
+    /// What neither these nor its own change is shared with this one; the rest is read again where it lies in the files.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::load`], of the added files.
+    pub fn with_additions(&self, loras: &[LoraRef], embeddings: &[EmbeddingRef]) -> Result<Self, LoadError> {
+        let loras = Arc::new(Loras::open(loras)?);
+        let (text_encoders, notes) = self.base.text_encoders(embeddings, &loras, &self.device, Some(self))?;
+        Ok(Self {
+            text_encoders,
+            unet: self.base.unet(&loras, &self.device, Some(self))?,
+            unet_config: self.unet_config.clone(),
+            vae: self.vae.clone(),
+            vae_config: self.vae_config.clone(),
+            weight_files: self.weight_files.clone(),
+            vae_files: self.vae_files.clone(),
+            scheduler: self.scheduler.clone(),
+            device: self.device.clone(),
+            dtype: self.dtype,
+            family: self.family,
+            notice: self.notice.clone(),
+            notes,
+            base: Arc::clone(&self.base),
+            loras,
+            name: self.name.clone(),
+            defaults: self.defaults.clone(),
         })
     }
 }
 
-/// Loads a model's tokenizer alone, with the tokens of textual inversions.
+/// A model without additions, before it is loaded: names, shapes, and where the weights lie.
+#[derive(Debug)]
+pub(crate) struct Base {
+    dtype: FloatType,
+    low_memory: bool,
+    tokenizers: Vec<ClipTokenizer>,
+    text_encoders: Vec<Component<ClipTextModelConfig>>,
+    unet: Component<UNetConfig>,
+}
+
+impl Base {
+    /// The text encoders with additions, made of those of `before` where they are on the device; and what is to be said of them.
+    fn text_encoders(
+        &self,
+        embeddings: &[EmbeddingRef],
+        loras: &Arc<Loras>,
+        device: &Device,
+        before: Option<&Pipeline>,
+    ) -> Result<(Vec<TextEncoder>, Vec<String>), LoadError> {
+        let mut notes: Vec<String> = loras.notes().collect();
+        let mut encoders = Vec::new();
+        for (index, (tokenizer, component)) in self.tokenizers.iter().zip(&self.text_encoders).enumerate() {
+            let mut tokenizer = tokenizer.clone();
+            let tokens = EmbeddedTokens::add(embeddings, loras, &mut tokenizer)?;
+            notes.extend(tokens.iter().map(EmbeddedTokens::note));
+            let loras = Arc::clone(loras);
+            let add = move |model: &mut ClipTextModel| {
+                loras.add_to(LoraNetwork::TextEncoder, model)?;
+                tokens.iter().try_for_each(|tokens| tokens.add_to(model))
+            };
+            let resident = before.and_then(|before| Some((before, before.text_encoders[index].model.resident()?)));
+            let model = if let Some((before, model)) = resident {
+                let mut model = model.clone();
+                let names = before.loras.places(LoraNetwork::TextEncoder, &model);
+                model.restore(&component.weights, self.dtype, names)?;
+                add(&mut model)?;
+                Residency::Resident(model)
+            } else {
+                let (Component { config, weights }, dtype) = (component.clone(), self.dtype);
+                load(self.low_memory, device, move |device| {
+                    let mut model = ClipTextModel::load(&config, &weights, dtype, device)?;
+                    add(&mut model)?;
+                    Ok(model)
+                })?
+            };
+            encoders.push(TextEncoder { tokenizer, model });
+        }
+        Ok((encoders, notes))
+    }
+
+    /// The U-Net with additions, made of that of `before` where it is on the device.
+    fn unet(
+        &self,
+        loras: &Arc<Loras>,
+        device: &Device,
+        before: Option<&Pipeline>,
+    ) -> Result<Residency<UNet2DConditionModel>, LoadError> {
+        if let Some((before, unet)) = before.and_then(|before| Some((before, before.unet.resident()?))) {
+            let mut unet = unet.clone();
+            let names = before.loras.places(LoraNetwork::UNet, &unet);
+            unet.restore(&self.unet.weights, self.dtype, &names)?;
+            loras.add_to(LoraNetwork::UNet, &mut unet)?;
+            return Ok(Residency::Resident(unet));
+        }
+        let (Component { config, weights }, dtype, loras) = (self.unet.clone(), self.dtype, Arc::clone(loras));
+        load(self.low_memory, device, move |device| {
+            let mut unet = UNet2DConditionModel::load(&config, &weights, dtype, device)?;
+            loras.add_to(LoraNetwork::UNet, &mut unet)?;
+            Ok(unet)
+        })
+    }
+}
+
+/// Loads a network, now or at each use.
+fn load<T>(
+    low_memory: bool,
+    device: &Device,
+    load: impl Fn(&Device) -> Result<T, LoadError> + Send + Sync + 'static,
+) -> Result<Residency<T>, LoadError> {
+    let on = device.clone();
+    Residency::new(low_memory, device, move || load(&on))
+}
+
+/// Loads a model's tokenizer alone, with the tokens of textual inversions, also of those in the files of LoRAs.
 ///
 /// # Errors
 ///
 /// When its files are missing or damaged.
-pub fn load_tokenizer(source: &ModelSource, embeddings: &[EmbeddingRef]) -> Result<ClipTokenizer, LoadError> {
+pub fn load_tokenizer(
+    source: &ModelSource,
+    loras: &[LoraRef],
+    embeddings: &[EmbeddingRef],
+) -> Result<ClipTokenizer, LoadError> {
     let mut tokenizer = open_model(source, false, None, None)?.tokenizers()?.swap_remove(0);
-    EmbeddedTokens::add(embeddings, &mut tokenizer)?;
+    EmbeddedTokens::add(embeddings, &Loras::open(loras)?, &mut tokenizer)?;
     Ok(tokenizer)
 }
 

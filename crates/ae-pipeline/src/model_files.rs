@@ -65,8 +65,8 @@ pub trait ModelFiles {
         Ok(ModelDefaults::default())
     }
 
-    /// A guess that had to be made, which the user should know.
-    fn notice(&self) -> Option<&str> {
+    /// What the user should know: a guess that had to be made, or what the files say and is not used.
+    fn notice(&self) -> Option<String> {
         None
     }
 }

@@ -1,12 +1,12 @@
 //! The `model_index.json` of a diffusers folder.
 
+use ae_config::Fields;
 use serde_json::Value;
 
 /// What a folder is, where that is no model for this pipeline. A class that is not known says nothing: fine-tunes
 /// come with pipelines of their own, and the configs decide.
-pub(crate) fn other_kind(text: &str) -> Option<String> {
-    let index: Value = serde_json::from_str(text).ok()?;
-    let class_name = index["_class_name"].as_str()?;
+pub(crate) fn other_kind(index: &Fields) -> Option<String> {
+    let class_name = index.get("_class_name").and_then(Value::as_str)?;
     let other = [
         ("XL", "a Stable Diffusion XL model"),
         ("StableDiffusion3", "a Stable Diffusion 3 model"),
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn only_other_families_are_refused() {
-        let kind = |class: &str| other_kind(&format!(r#"{{"_class_name": "{class}", "unet": []}}"#));
+        let kind = |class: &str| other_kind(&Fields::new("x", [("_class_name", Value::from(class))]));
         assert_eq!(
             kind("StableDiffusionXLPipeline").unwrap(),
             "a Stable Diffusion XL model (StableDiffusionXLPipeline)"
@@ -35,6 +35,6 @@ mod tests {
         for own in ["StableDiffusionPipeline", "StableDiffusionAttendAndExcitePipeline", "MyPipeline"] {
             assert_eq!(kind(own), None);
         }
-        assert_eq!(other_kind("{"), None);
+        assert_eq!(other_kind(&Fields::default()), None);
     }
 }

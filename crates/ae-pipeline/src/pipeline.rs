@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
@@ -9,7 +10,9 @@ use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
+use crate::additions::Loras;
 use crate::conditioning::Encodable;
+use crate::load::Base;
 use crate::output::to_image;
 use crate::residency::Residency;
 use crate::{ModelDefaults, PipelineError};
@@ -30,6 +33,10 @@ pub struct Pipeline {
     pub(crate) dtype: FloatType,
     pub(crate) family: Family,
     pub(crate) notice: Option<String>,
+    pub(crate) notes: Vec<String>,
+    /// What it was loaded from, to change what is added.
+    pub(crate) base: Arc<Base>,
+    pub(crate) loras: Arc<Loras>,
     pub(crate) defaults: ModelDefaults,
     pub(crate) name: String,
 }
@@ -72,6 +79,12 @@ impl Pipeline {
         self.notice.as_deref()
     }
 
+    /// What is to be said of the LoRAs and textual inversions that were added: the tokens that one has by them, and what in their
+    /// files has no effect.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The settings that suit the model.
     pub fn defaults(&self) -> &ModelDefaults {
         &self.defaults
@@ -79,7 +92,7 @@ impl Pipeline {
 
     /// Height and width of a picture in pixels where a request names none.
     pub fn default_size(&self) -> [usize; 2] {
-        [self.unet_config.sample_size * self.vae_config.scale(); 2]
+        self.unet_config.sample_size.map(|side| side * self.vae_config.scale())
     }
 
     /// What the sides of a picture are multiples of, in pixels.
@@ -110,7 +123,7 @@ impl Pipeline {
         if let Some(sigmas) = settings.sigmas {
             config = config.with_sigmas(sigmas);
         }
-        Ok(config.build_from(kind, settings.steps, first_step)?)
+        Ok(config.with_eta(settings.eta).build_from(kind, settings.steps, first_step)?)
     }
 
     /// The tokens of a prompt.

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 
@@ -7,10 +8,11 @@ use crate::LoadError;
 
 type Load<T> = dyn Fn() -> Result<T, LoadError> + Send + Sync;
 
-/// A network that stays on its device, or is there only while it works.
+/// A network that stays on its device, or is there only while it works. Clones share its weights.
+#[derive(Clone)]
 pub(crate) enum Residency<T> {
     Resident(T),
-    WhileNeeded { load: Box<Load<T>>, device: Device },
+    WhileNeeded { load: Arc<Load<T>>, device: Device },
 }
 
 impl<T> Residency<T> {
@@ -21,9 +23,17 @@ impl<T> Residency<T> {
         load: impl Fn() -> Result<T, LoadError> + Send + Sync + 'static,
     ) -> Result<Self, LoadError> {
         if low_memory {
-            return Ok(Self::WhileNeeded { load: Box::new(load), device: device.clone() });
+            return Ok(Self::WhileNeeded { load: Arc::new(load), device: device.clone() });
         }
         load().map(Self::Resident)
+    }
+
+    /// The network, if it stays on its device.
+    pub(crate) fn resident(&self) -> Option<&T> {
+        match self {
+            Self::Resident(network) => Some(network),
+            Self::WhileNeeded { .. } => None,
+        }
     }
 
     /// The network, on its device until the value is dropped.
@@ -76,7 +86,6 @@ impl Drop for Cleanup<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;

@@ -84,7 +84,11 @@ impl<'a> Run<'a> {
             }
             let gradient = guided.as_ref().and_then(Guided::gradient);
             let mut collector = self.prepared.shown.as_ref().map(AttentionLayers::collector);
-            let prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
+            let mut prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
+            if let Some(second) = self.scheduler.second_evaluation(&prediction, step, &self.latents) {
+                // What is shown of the step is what its first evaluation saw.
+                prediction = self.predict_at(&unet, &texts, second.input, second.timestep, processor);
+            }
             let shape = {
                 let [_, channels, rows, cols] = self.latents.dims();
                 [1, channels, rows, cols]
@@ -124,10 +128,11 @@ impl<'a> Run<'a> {
 
     /// What the U-Net needs of the texts at every step.
     pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
-        let every = self.conditioning.read(unet);
+        let scale = self.prepared.settings().guidance_scale;
+        let every = self.conditioning.read(unet, scale);
         let prompt = every.narrow(1, 1);
         // First the pictures without the prompt, then those with it.
-        let texts = if self.conditioning.is_single(self.prepared.settings().guidance_scale) { &prompt } else { &every };
+        let texts = if self.conditioning.is_single(scale) { &prompt } else { &every };
         let all = texts.repeat_each(self.prepared.seeds.len());
         Texts { prompt, all }
     }
@@ -162,6 +167,9 @@ impl<'a> Run<'a> {
     /// Carries what guidance did to the U-Net's input back to the latents.
     fn go_on_with(&mut self, guided: &Guided, step: usize) {
         self.latents = self.scheduler.unscale_model_input(guided.latents(), step);
+        if !self.prepared.settings().correct_altered_steps {
+            self.scheduler.sample_was_shifted();
+        }
     }
 
     /// The prediction with classifier-free guidance; without it up to a scale of 1.
@@ -173,10 +181,22 @@ impl<'a> Run<'a> {
         processor: &mut Processor<'_>,
     ) -> Tensor<4> {
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
-        let (timestep, scale) = (self.scheduler.timesteps()[step], self.prepared.settings().guidance_scale);
+        self.predict_at(unet, texts, input, self.scheduler.timesteps()[step], processor)
+    }
+
+    /// The same of an input and a timestep.
+    fn predict_at(
+        &self,
+        unet: &UNet2DConditionModel,
+        texts: &Texts,
+        input: Tensor<4>,
+        timestep: f64,
+        processor: &mut Processor<'_>,
+    ) -> Tensor<4> {
+        let settings = self.prepared.settings();
         let pictures = input.dims()[0];
         let predicted = unet.forward_with(input, timestep, &texts.all, processor);
-        self.conditioning.combine(predicted, pictures, scale)
+        self.conditioning.combine(predicted, pictures, settings.guidance_scale, settings.guidance_rescale)
     }
 }
 

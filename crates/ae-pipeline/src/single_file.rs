@@ -11,27 +11,36 @@ use ae_vae::VaeConfig;
 
 use crate::LoadError;
 use crate::model_files::ModelFiles;
+use crate::original_config::OriginalConfig;
 
 /// One file in the original layout (CompVis, Stability AI).
 pub(crate) struct SingleFileModel {
     name: String,
     networks: SingleFile,
+    /// The YAML beside the file.
+    original: Option<OriginalConfig>,
     prediction: PredictionType,
-    /// What had to be guessed.
+    /// What had to be guessed, and what is not used.
     notice: Option<String>,
 }
 
 impl SingleFileModel {
-    /// Opens a file; only the names and shapes are read.
+    /// Opens a file; only the names and shapes are read. What the U-Net predicts is what was `chosen`, else what the YAML
+    /// beside the file says, as in AUTOMATIC1111's program.
     pub(crate) fn open(path: &Path, chosen: Option<PredictionType>) -> Result<Self, LoadError> {
         let checkpoint = Checkpoint::open(path)?;
         let networks = SingleFile::split(&checkpoint)?;
-        let (prediction, notice) = match (networks.family, chosen) {
-            (_, Some(chosen)) => (chosen, None),
-            (Family::StableDiffusion2, None) => stable_diffusion_2(path, &checkpoint),
+        let original = OriginalConfig::beside(path)?;
+        let unused = original.as_ref().and_then(|original| original.notice(networks.family));
+        let (prediction, guess) = match (chosen, &original, networks.family) {
+            (Some(chosen), ..) => (chosen, None),
+            (None, Some(original), _) => (original.prediction()?, None),
+            (None, None, Family::StableDiffusion2) => stable_diffusion_2(path, &checkpoint),
             _ => (PredictionType::Epsilon, None),
         };
-        Ok(Self { name: path.display().to_string(), networks, prediction, notice })
+        let notices: Vec<String> = guess.into_iter().chain(unused).collect();
+        let notice = (!notices.is_empty()).then(|| notices.join(". "));
+        Ok(Self { name: path.display().to_string(), networks, original, prediction, notice })
     }
 }
 
@@ -60,12 +69,19 @@ impl ModelFiles for SingleFileModel {
         if (self.networks.family, self.prediction) == (Family::StableDiffusion2, PredictionType::VPrediction) {
             config.sample_size = UNetConfig::stable_diffusion_2().sample_size;
         }
+        if let Some(original) = &self.original {
+            config = original.apply_to_unet(config)?;
+        }
         Ok(Component { config, weights })
     }
 
     fn vae(&self) -> Result<Component<VaeConfig>, LoadError> {
         let weights = self.networks.vae.clone().ok_or_else(|| LoadError::NoVae { model: self.name.clone() })?;
-        Ok(Component { config: VaeConfig::from_weights(&weights)?, weights })
+        let mut config = VaeConfig::from_weights(&weights)?;
+        if let Some(original) = &self.original {
+            original.apply_to_vae(&mut config)?;
+        }
+        Ok(Component { config, weights })
     }
 
     /// Sampler and noise schedule of the folder that the generation has on the hub.
@@ -74,11 +90,15 @@ impl ModelFiles for SingleFileModel {
             Family::StableDiffusion1 => SchedulerConfig::stable_diffusion_1(),
             _ => SchedulerConfig::stable_diffusion_2(),
         };
+        let scheduler = match &self.original {
+            Some(original) => original.schedule(&scheduler)?,
+            None => scheduler,
+        };
         Ok(scheduler.with_prediction_type(self.prediction))
     }
 
-    fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
+    fn notice(&self) -> Option<String> {
+        self.notice.clone()
     }
 }
 
@@ -86,14 +106,6 @@ impl ModelFiles for SingleFileModel {
 fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, Option<String>) {
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.
     const BASE_STEPS: &str = "875000";
-    // The original repository's config, under the name of the checkpoint as AUTOMATIC1111's program has it.
-    if let Ok(yaml) = std::fs::read_to_string(path.with_extension("yaml")) {
-        let says_velocity = yaml.lines().any(|line| {
-            let line: String = line.chars().filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\'')).collect();
-            line == "parameterization:v"
-        });
-        return (if says_velocity { PredictionType::VPrediction } else { PredictionType::Epsilon }, None);
-    }
     if checkpoint.metadata().get("global_step").is_some_and(|steps| steps == BASE_STEPS) {
         return (PredictionType::Epsilon, None);
     }
@@ -103,4 +115,67 @@ fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, 
         path.display()
     );
     (PredictionType::VPrediction, Some(notice))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
+
+    const SD1: &str = "cond_stage_model.transformer.text_model.final_layer_norm.bias";
+    const SD2: &str = "cond_stage_model.model.ln_final.bias";
+    const SD2_SGM: &str = "conditioner.embedders.0.model.ln_final.bias";
+
+    /// Opens a file whose text encoder has a tensor of this name, with these files beside it.
+    fn open(text: &str, beside: &[(&str, &str)], chosen: Option<PredictionType>) -> Result<SingleFileModel, LoadError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let names = ["model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight", text];
+        let tensors = names.map(|name| (name, TensorView::new(Dtype::F8_E4M3, vec![1], &[0]).unwrap()));
+        fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        for (name, content) in beside {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        SingleFileModel::open(&path, chosen)
+    }
+
+    fn prediction(text: &str, beside: &[(&str, &str)]) -> (PredictionType, bool) {
+        let model = open(text, beside, None).unwrap();
+        let prediction = model.scheduler().unwrap();
+        let same = format!("{prediction:?}").contains(&format!("prediction_type: {:?}", model.prediction));
+        assert!(same, "the scheduler has another prediction");
+        (model.prediction, model.notice().is_some())
+    }
+
+    #[test]
+    fn the_yaml_beside_a_file_tells_what_it_predicts_whatever_its_family() {
+        use PredictionType::{Epsilon, VPrediction};
+        const V: &str = "model:\n  params:\n    parameterization: \"v\"\n";
+        const EPS: &str = "model: {params: {linear_start: 0.00085}}";
+        for text in [SD1, SD2, SD2_SGM] {
+            assert_eq!(prediction(text, &[("model.yaml", V)]), (VPrediction, false));
+            assert_eq!(prediction(text, &[("model.yml", V)]), (VPrediction, false));
+            assert_eq!(prediction(text, &[("model.yaml", EPS), ("model.yml", V)]), (Epsilon, false));
+            let chosen = open(text, &[("model.yaml", V)], Some(Epsilon)).unwrap();
+            assert_eq!(chosen.prediction, Epsilon);
+        }
+        // The YAML of another file tells nothing of this one.
+        assert_eq!(prediction(SD1, &[("other.yaml", V)]), (Epsilon, false));
+        assert_eq!(prediction(SD2, &[("other.yaml", V)]), (VPrediction, true));
+        assert_eq!(prediction(SD2_SGM, &[]), (VPrediction, true));
+    }
+
+    #[test]
+    fn what_the_yaml_says_and_is_not_used_is_noted_and_what_is_no_yaml_is_refused() {
+        let zsnr = "model: {params: {parameterization: v, zero_terminal_snr: true, use_ema: false}}";
+        let notice = open(SD1, &[("model.yaml", zsnr)], None).unwrap().notice().unwrap();
+        assert!(notice.contains("model.yaml' also sets zero_terminal_snr of the model, which is not used"), "{notice}");
+        for (yaml, named) in [("model: [", "malformed"), ("pretrained_model: x\n", "model.params")] {
+            let error = open(SD1, &[("model.yaml", yaml)], None).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("model.yaml"), "{error}");
+        }
+    }
 }

@@ -35,10 +35,10 @@ impl EmbeddedModel {
 }
 
 impl ModelSource {
-    /// A path on disk: a single file where it is a file, else a folder.
+    /// A path on disk: a single file where there is something else than a folder, else a folder.
     pub fn path(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_owned();
-        if path.is_file() { Self::File(path) } else { Self::Folder(path) }
+        if path.exists() && !path.is_dir() { Self::File(path) } else { Self::Folder(path) }
     }
 
     /// A folder on disk.

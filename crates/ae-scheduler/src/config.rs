@@ -4,12 +4,18 @@ use ae_config::{ConfigError, Fields};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ddim::Ddim;
+use crate::ddim::ddim;
+use crate::ddpm::ddpm;
 use crate::dpm_solver::DpmSolverMultistep;
 use crate::euler::Euler;
+use crate::lcm::lcm;
+use crate::lms::Lms;
 use crate::pndm::Pndm;
 use crate::schedule::BetaSchedule;
+use crate::second_order::SecondOrder;
 use crate::sigmas::FinalSigmas;
+use crate::tcd::tcd;
+use crate::unipc::UniPc;
 use crate::{PredictionType, Scheduler, SchedulerError, SchedulerKind, unsupported};
 use ae_settings::{SigmaSpacing, TimestepSpacing as Spacing};
 
@@ -30,10 +36,14 @@ pub struct SchedulerConfig {
     class_name: Option<String>,
     /// Set by [`with_sigmas`](Self::with_sigmas): unlike the file's fields it must not be ignored.
     sigmas_requested: bool,
+    /// The same of [`with_timestep_spacing`](Self::with_timestep_spacing).
+    spacing_requested: bool,
+    /// Set by [`with_eta`](Self::with_eta): it stands in no file.
+    pub(crate) eta: f64,
     /// Every field of the file, for the check of options that are not supported.
     pub(crate) fields: Fields,
 
-    // Fields with the same default in every class.
+    // Fields with the same default in every class, but for some of those below (`as_read_by`).
     pub(crate) num_train_timesteps: usize,
     pub(crate) beta_start: f64,
     pub(crate) beta_end: f64,
@@ -46,7 +56,7 @@ pub struct SchedulerConfig {
     pub(crate) timestep_spacing: Option<Spacing>,
     pub(crate) set_alpha_to_one: Option<bool>,
 
-    // Fields of DDIM.
+    // Fields of DDIM and its like.
     pub(crate) clip_sample: bool,
     pub(crate) clip_sample_range: f64,
 
@@ -56,7 +66,17 @@ pub struct SchedulerConfig {
     pub(crate) sigma_max: Option<f64>,
     pub(crate) final_sigmas_type: FinalSigmas,
 
-    // Fields of DPM-Solver++.
+    /// Of DDPM: `variance_type` is `fixed_large`.
+    pub(crate) fixed_large: bool,
+
+    // Fields of LCM and TCD.
+    pub(crate) original_inference_steps: usize,
+    pub(crate) timestep_scaling: f64,
+
+    /// Of UniPC: `solver_type` is `bh1`.
+    pub(crate) bh1: bool,
+
+    // Fields of DPM-Solver++, the first one of UniPC too.
     pub(crate) lower_order_final: bool,
     pub(crate) euler_at_final: bool,
     pub(crate) lambda_min_clipped: f64,
@@ -111,6 +131,15 @@ impl SchedulerConfig {
     #[must_use]
     pub fn with_timestep_spacing(mut self, spacing: Spacing) -> Self {
         self.timestep_spacing = Some(spacing);
+        self.spacing_requested = true;
+        self
+    }
+
+    /// Sets how much of the noise is drawn afresh in every step, from 0, the default, to 1: an argument of the steps of DDIM and
+    /// TCD in diffusers. Above 0 [`build`](Self::build) refuses the samplers that have none.
+    #[must_use]
+    pub fn with_eta(mut self, eta: f64) -> Self {
+        self.eta = eta;
         self
     }
 
@@ -120,6 +149,22 @@ impl SchedulerConfig {
         self.prediction_type = prediction_type;
         self.fields.set("prediction_type", prediction_type.name());
         self
+    }
+
+    /// Sets fields of the file, whatever it says; `source` is what errors call where they are from.
+    ///
+    /// # Errors
+    ///
+    /// When a field has the wrong type or a value outside its range.
+    pub fn with_fields<'a>(
+        mut self,
+        source: &str,
+        fields: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Result<Self, ConfigError> {
+        for (field, value) in fields {
+            self.fields.set(field, value);
+        }
+        self.fields.from_file(source).try_into()
     }
 
     /// The config as diffusers' `StableDiffusionPipeline` uses it: latents are never clipped, and the
@@ -144,10 +189,22 @@ impl SchedulerConfig {
     /// used with a sampler of the caller's choice.
     pub fn kind(&self) -> Result<SchedulerKind, SchedulerError> {
         let class_name = self.class_name.as_ref().ok_or(SchedulerError::MissingClass)?;
-        let mut kinds = SchedulerKind::ALL.iter().copied();
-        kinds
-            .find(|kind| kind.class_name() == class_name)
-            .ok_or_else(|| SchedulerError::UnknownClass { class_name: class_name.clone() })
+        let kinds = SchedulerKind::ALL.iter().copied();
+        let mut kinds = kinds.filter(|kind| kind.class_name() == class_name && self.has_algorithm_of(*kind));
+        kinds.next().ok_or_else(|| {
+            let reason = class_name.parse::<SchedulerKind>().err().and_then(|error| error.reason);
+            SchedulerError::UnknownClass { class_name: class_name.clone(), reason }
+        })
+    }
+
+    /// Whether the file's `algorithm_type`, by which one class is two samplers, is that of `kind`.
+    fn has_algorithm_of(&self, kind: SchedulerKind) -> bool {
+        let is_stochastic = self.fields.get("algorithm_type").is_some_and(|value| value == "sde-dpmsolver++");
+        match kind {
+            SchedulerKind::DpmSolverMultistep => !is_stochastic,
+            SchedulerKind::DpmSolverMultistepSde => is_stochastic,
+            _ => true,
+        }
     }
 
     /// Builds a sampler for `num_inference_steps` steps, diffusers' `set_timesteps`.
@@ -155,7 +212,7 @@ impl SchedulerConfig {
     /// # Errors
     ///
     /// [`SchedulerError::ZeroSteps`], [`SchedulerError::TooManySteps`] and
-    /// [`SchedulerError::TimestepOutOfRange`] for the number of steps; [`SchedulerError::Unsupported`]
+    /// [`SchedulerError::TimestepOutOfRange`] and [`SchedulerError::TooManyDistilledSteps`] for the number of steps; [`SchedulerError::Unsupported`]
     /// for an option that this sampler's class knows and that is not implemented;
     /// [`SchedulerError::Degenerate`] where diffusers would compute infinities.
     pub fn build(&self, kind: SchedulerKind, num_inference_steps: usize) -> Result<Box<dyn Scheduler>, SchedulerError> {
@@ -186,17 +243,81 @@ impl SchedulerConfig {
             return Err(SchedulerError::NoStepsLeft { steps: num_inference_steps, first });
         }
         unsupported::check(&self.fields, kind)?;
-        if self.sigmas_requested && !has_sigmas(kind, self.sigmas) {
-            let (value, supported) = (format!("\"{}\"", self.sigmas), "nothing");
-            return Err(SchedulerError::Unsupported { kind, option: "sigmas", value, supported });
-        }
+        let config = &self.as_read_by(kind);
+        config.check_requested(self, kind)?;
         Ok(match kind {
-            SchedulerKind::Pndm => Box::new(Pndm::new(self, num_inference_steps, first)?),
-            SchedulerKind::Ddim => Box::new(Ddim::new(self, num_inference_steps, first)?),
-            SchedulerKind::Euler => Box::new(Euler::new(self, num_inference_steps, first)?),
-            SchedulerKind::EulerAncestral => Box::new(Euler::ancestral(self, num_inference_steps, first)?),
-            SchedulerKind::DpmSolverMultistep => Box::new(DpmSolverMultistep::new(self, num_inference_steps, first)?),
+            SchedulerKind::Pndm => Box::new(Pndm::new(config, num_inference_steps, first)?),
+            SchedulerKind::Ddim => Box::new(ddim(config, num_inference_steps, first)?),
+            SchedulerKind::Ddpm => Box::new(ddpm(config, num_inference_steps, first)?),
+            SchedulerKind::Lcm => Box::new(lcm(config, num_inference_steps, first)?),
+            SchedulerKind::Tcd => Box::new(tcd(config, num_inference_steps, first)?),
+            SchedulerKind::Euler | SchedulerKind::EulerAncestral => {
+                Box::new(Euler::new(config, kind, num_inference_steps, first)?)
+            }
+            SchedulerKind::Heun | SchedulerKind::Kdpm2 | SchedulerKind::Kdpm2Ancestral => {
+                Box::new(SecondOrder::new(config, kind, num_inference_steps, first)?)
+            }
+            SchedulerKind::Lms => Box::new(Lms::new(config, num_inference_steps, first)?),
+            SchedulerKind::DpmSolverMultistep | SchedulerKind::DpmSolverMultistepSde => {
+                Box::new(DpmSolverMultistep::new(config, kind, num_inference_steps, first)?)
+            }
+            SchedulerKind::UniPc => Box::new(UniPc::new(config, num_inference_steps, first)?),
         })
+    }
+
+    /// The config with the defaults of a sampler's class, and without the fields that the class does not know.
+    fn as_read_by(&self, kind: SchedulerKind) -> Self {
+        use SchedulerKind::{Ddim, Ddpm, EulerAncestral, Heun, Kdpm2, Kdpm2Ancestral, Lcm, Lms, Pndm, Tcd};
+        let mut config = self.clone();
+        let is_absent = |field| self.fields.get(field).is_none();
+        if matches!(kind, Heun | Kdpm2 | Kdpm2Ancestral | Lcm | Tcd) {
+            config.beta_start = if is_absent("beta_start") { 0.00085 } else { config.beta_start };
+            config.beta_end = if is_absent("beta_end") { 0.012 } else { config.beta_end };
+        }
+        if matches!(kind, Lcm | Tcd) && is_absent("beta_schedule") {
+            config.beta_schedule = BetaSchedule::ScaledLinear;
+        }
+        let clips = match kind {
+            Ddim | Ddpm => true,
+            Heun | Lcm => !is_absent("clip_sample"),
+            _ => false,
+        };
+        config.clip_sample &= clips;
+        if !kind.has_sigmas(config.sigmas) {
+            config.sigmas = SigmaSpacing::Normal;
+        }
+        if matches!(kind, EulerAncestral | Heun | Lms | Kdpm2 | Kdpm2Ancestral) {
+            config.final_sigmas_type = FinalSigmas::Zero;
+        }
+        if matches!(kind, Pndm | Heun | Lms | Kdpm2 | Kdpm2Ancestral) {
+            config.rescale_betas_zero_snr = false;
+        }
+        if kind == Lms && config.sigmas == SigmaSpacing::Karras {
+            (config.sigma_min, config.sigma_max) = (None, None);
+        }
+        config
+    }
+
+    /// Refuses what was asked for, by the caller of `given` or by clipping, and what `kind` lacks.
+    fn check_requested(&self, given: &Self, kind: SchedulerKind) -> Result<(), SchedulerError> {
+        let refuse = |option, value, supported| Err(SchedulerError::Unsupported { kind, option, value, supported });
+        if given.sigmas_requested && !kind.has_sigmas(given.sigmas) {
+            return refuse("sigmas", format!("\"{}\"", given.sigmas), "nothing");
+        }
+        if given.spacing_requested && !kind.has_timestep_spacing() {
+            let spacing = given.timestep_spacing.map(Spacing::name).unwrap_or_default();
+            return refuse("timestep_spacing", format!("\"{spacing}\""), "nothing");
+        }
+        if !(0.0..=1.0).contains(&given.eta) {
+            return refuse("eta", given.eta.to_string(), "a number from 0 to 1");
+        }
+        if given.eta > 0.0 && !matches!(kind, SchedulerKind::Ddim | SchedulerKind::Tcd) {
+            return refuse("eta", given.eta.to_string(), "0");
+        }
+        if self.clip_sample && kind == SchedulerKind::Heun {
+            return refuse("clip_sample", "true".to_owned(), "false");
+        }
+        Ok(())
     }
 }
 
@@ -211,6 +332,8 @@ impl TryFrom<Fields> for SchedulerConfig {
         Ok(Self {
             class_name: fields.or("_class_name", None)?,
             sigmas_requested: false,
+            spacing_requested: false,
+            eta: 0.0,
             num_train_timesteps: fields.checked(
                 "num_train_timesteps",
                 1000,
@@ -229,11 +352,25 @@ impl TryFrom<Fields> for SchedulerConfig {
             clip_sample: fields.or("clip_sample", true)?,
             clip_sample_range: fields.checked("clip_sample_range", 1.0, "a positive number", |&range| range > 0.0)?,
             // diffusers looks at the fields in this order.
-            sigmas: match (fields.or("use_karras_sigmas", false)?, fields.or("use_exponential_sigmas", false)?) {
-                (true, _) => SigmaSpacing::Karras,
-                (false, true) => SigmaSpacing::Exponential,
-                (false, false) => SigmaSpacing::Normal,
+            sigmas: match (
+                fields.or("use_karras_sigmas", false)?,
+                fields.or("use_exponential_sigmas", false)?,
+                fields.or("use_beta_sigmas", false)?,
+            ) {
+                (true, _, _) => SigmaSpacing::Karras,
+                (false, true, _) => SigmaSpacing::Exponential,
+                (false, false, true) => SigmaSpacing::Beta,
+                (false, false, false) => SigmaSpacing::Normal,
             },
+            fixed_large: fields.get("variance_type").is_some_and(|value| value == "fixed_large"),
+            original_inference_steps: fields.checked(
+                "original_inference_steps",
+                50,
+                "a number of at least 1",
+                |&steps| steps > 0,
+            )?,
+            timestep_scaling: fields.checked("timestep_scaling", 10.0, "a positive number", |&scale| scale > 0.0)?,
+            bh1: fields.get("solver_type").is_some_and(|value| value == "bh1"),
             sigma_min: sigma("sigma_min")?,
             sigma_max: sigma("sigma_max")?,
             final_sigmas_type: fields.or("final_sigmas_type", FinalSigmas::Zero)?,
@@ -245,15 +382,6 @@ impl TryFrom<Fields> for SchedulerConfig {
             },
             fields,
         })
-    }
-}
-
-/// Whether a sampler's diffusers class has noise levels that can be spread like this.
-fn has_sigmas(kind: SchedulerKind, sigmas: SigmaSpacing) -> bool {
-    match kind {
-        SchedulerKind::Pndm | SchedulerKind::Ddim => false,
-        SchedulerKind::EulerAncestral => sigmas == SigmaSpacing::Normal,
-        SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep => true,
     }
 }
 
@@ -273,19 +401,24 @@ mod tests {
     #[test]
     fn the_class_name_chooses_the_sampler() {
         for &kind in SchedulerKind::ALL {
-            let json = format!(r#"{{"_class_name": "{}"}}"#, kind.class_name());
+            let is_sde = kind == SchedulerKind::DpmSolverMultistepSde;
+            let algorithm = if is_sde { r#", "algorithm_type": "sde-dpmsolver++""# } else { "" };
+            let json = format!(r#"{{"_class_name": "{}"{algorithm}}}"#, kind.class_name());
             assert_eq!(SchedulerConfig::from_json(&json).unwrap().kind(), Ok(kind));
         }
     }
 
     #[test]
     fn an_unknown_class_can_be_replaced() {
-        let config = SchedulerConfig::from_json(r#"{"_class_name": "UniPCMultistepScheduler"}"#).unwrap();
+        let config = SchedulerConfig::from_json(r#"{"_class_name": "KarrasVeScheduler"}"#).unwrap();
         assert_eq!(
             config.kind().unwrap_err().to_string(),
-            "`UniPCMultistepScheduler` is not supported: choose another scheduler for this model \
-             (pndm, ddim, euler, euler-a, dpmpp-2m)"
+            "`KarrasVeScheduler` is not supported: choose another scheduler for this model (pndm, ddim, ddpm, euler, euler-a, \
+             heun, lms, dpm2, dpm2-a, dpmpp-2m, dpmpp-2m-sde, unipc, lcm, tcd)"
         );
+        let sde =
+            SchedulerConfig::from_json(r#"{"_class_name": "DPMSolverSDEScheduler"}"#).unwrap().kind().unwrap_err();
+        assert!(sde.to_string().contains("is not supported (its noise comes from a Brownian tree"), "{sde}");
         assert_eq!(config.build(SchedulerKind::Ddim, 4).unwrap().timesteps(), [750., 500., 250., 0.]);
         let config = SchedulerConfig::from_json("{}").unwrap();
         assert_eq!(config.kind(), Err(SchedulerError::MissingClass));
@@ -359,7 +492,11 @@ mod tests {
             let json = format!(r#"{{"skip_prk_steps": true, "timestep_spacing": "{spacing}"}}"#);
             let config = SchedulerConfig::from_json(&json).unwrap();
             for (kind, steps) in SchedulerKind::ALL.iter().flat_map(|&kind| (1..=150).map(move |n| (kind, n))) {
-                let scheduler = config.build(kind, steps).unwrap();
+                let scheduler = match config.build(kind, steps) {
+                    Ok(scheduler) => scheduler,
+                    Err(SchedulerError::TooManyDistilledSteps { .. }) if steps > 50 => continue,
+                    Err(error) => panic!("{kind}, {spacing}, {steps}: {error}"),
+                };
                 let timesteps = scheduler.timesteps();
                 assert_eq!(timesteps.len(), steps + usize::from(kind == SchedulerKind::Pndm && steps > 1));
                 assert!(timesteps.is_sorted_by(|a, b| a >= b), "{kind}, {spacing}, {steps}: {timesteps:?}");
@@ -422,7 +559,13 @@ mod tests {
             let json = format!(r#"{{"skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "{spacing}"}}"#);
             let of_file = SchedulerConfig::from_json(&json).unwrap();
             let on_request = SchedulerConfig::from_json(r#"{"skip_prk_steps": true, "steps_offset": 1}"#).unwrap();
-            let on_request = on_request.with_timestep_spacing(*spacing).build(kind, 7).unwrap();
+            let on_request = on_request.with_timestep_spacing(*spacing).build(kind, 7);
+            if !kind.has_timestep_spacing() {
+                assert!(matches!(on_request, Err(SchedulerError::Unsupported { option: "timestep_spacing", .. })));
+                assert_eq!(of_file.build(kind, 7).unwrap().timesteps()[0], 999.0, "ignored as by diffusers");
+                continue;
+            }
+            let on_request = on_request.unwrap();
             assert_eq!(on_request.timesteps(), of_file.build(kind, 7).unwrap().timesteps(), "{kind}, {spacing}");
         }
     }
@@ -436,6 +579,12 @@ mod tests {
             (SchedulerKind::EulerAncestral, SigmaSpacing::Normal, true),
             (SchedulerKind::Euler, SigmaSpacing::Exponential, true),
             (SchedulerKind::DpmSolverMultistep, SigmaSpacing::Karras, true),
+            (SchedulerKind::Euler, SigmaSpacing::Beta, true),
+            (SchedulerKind::Lms, SigmaSpacing::Karras, true),
+            (SchedulerKind::UniPc, SigmaSpacing::Exponential, true),
+            (SchedulerKind::Heun, SigmaSpacing::Beta, true),
+            (SchedulerKind::Ddpm, SigmaSpacing::Karras, false),
+            (SchedulerKind::Lcm, SigmaSpacing::Normal, false),
         ] {
             let config = SchedulerConfig::from_json(r#"{"skip_prk_steps": true}"#).unwrap().with_sigmas(sigmas);
             assert_eq!(config.build(kind, 10).is_ok(), has, "{kind}, {sigmas}");
@@ -448,5 +597,28 @@ mod tests {
         // diffusers' classes without the option ignore the field of a file.
         let file = SchedulerConfig::from_json(r#"{"use_karras_sigmas": true}"#).unwrap();
         assert!(file.build(SchedulerKind::Ddim, 10).is_ok());
+    }
+
+    #[test]
+    fn eta_needs_a_sampler_that_has_it() {
+        let config = SchedulerConfig::from_json(r#"{"skip_prk_steps": true, "clip_sample": false}"#).unwrap();
+        for &kind in SchedulerKind::ALL {
+            let built = config.clone().with_eta(0.5).build(kind, 10);
+            assert_eq!(built.is_ok(), matches!(kind, SchedulerKind::Ddim | SchedulerKind::Tcd), "{kind}");
+            assert!(config.clone().with_eta(0.0).build(kind, 10).is_ok(), "{kind}");
+        }
+        for eta in [-0.1, 1.5, f64::NAN] {
+            assert!(config.clone().with_eta(eta).build(SchedulerKind::Ddim, 10).is_err(), "{eta}");
+        }
+    }
+
+    #[test]
+    fn distilled_models_take_no_more_steps_than_they_know() {
+        let config = SchedulerConfig::from_json(r#"{"original_inference_steps": 40}"#).unwrap();
+        assert_eq!(config.build(SchedulerKind::Lcm, 4).unwrap().timesteps(), [999., 749., 499., 249.]);
+        assert_eq!(
+            config.build(SchedulerKind::Tcd, 41).unwrap_err().to_string(),
+            "tcd takes at most the 40 steps of `original_inference_steps`: use fewer than 41, or another scheduler"
+        );
     }
 }

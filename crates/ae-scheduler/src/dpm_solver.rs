@@ -1,14 +1,12 @@
-//! DPM-Solver++ 2M (Lu et al. 2022b, algorithm 2): diffusers' `scheduling_dpmsolver_multistep.py`
-//! with `solver_order` 2, `dpmsolver++` and `midpoint`.
+//! DPM-Solver++ 2M (Lu et al. 2022b, algorithm 2), of the probability flow and of the stochastic equation: diffusers'
+//! `scheduling_dpmsolver_multistep.py` with `solver_order` 2, `midpoint`, and `dpmsolver++` or `sde-dpmsolver++`.
 
 use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
-use crate::schedule::{BetaSchedule, training_sigmas};
-use crate::sigmas::{FinalSigmas, interpolate, spread, variance_preserving, with_final};
-use crate::timesteps::solver_timesteps;
+use crate::schedule::training_sigmas;
+use crate::sigmas::{FinalSigmas, solver_levels, variance_preserving};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
-use ae_settings::TimestepSpacing as Spacing;
 
 /// Below this number of steps `lower_order_final` makes the last one first-order.
 const FEW_STEPS: usize = 15;
@@ -32,26 +30,25 @@ struct Step {
     update: Mix,
     /// ... and of the clean sample before, in a second-order step.
     last_clean: Option<f64>,
+    /// Standard deviation of the added noise, of the stochastic equation alone.
+    noise: Option<f64>,
 }
 
 impl DpmSolverMultistep {
-    pub(crate) fn new(config: &SchedulerConfig, steps: usize, first: usize) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(
+        config: &SchedulerConfig,
+        kind: SchedulerKind,
+        steps: usize,
+        first: usize,
+    ) -> Result<Self, SchedulerError> {
         let training_sigmas = training_sigmas(config);
-        let range = (f64::from(training_sigmas[0]), f64::from(training_sigmas[training_sigmas.len() - 1]));
-        let (timesteps, sigmas) = if let Some(spread) = spread(config, &training_sigmas, range, steps) {
-            let (mut timesteps, sigmas) = spread;
-            for timestep in &mut timesteps {
-                *timestep = match config.beta_schedule {
-                    // Not rounded, but cast to an integer all the same.
-                    BetaSchedule::SquaredcosCapV2 => timestep.trunc(),
-                    BetaSchedule::Linear | BetaSchedule::ScaledLinear => timestep.round_ties_even(),
-                };
-            }
-            (timesteps, sigmas)
-        } else {
-            spaced(config, &training_sigmas, steps)?
-        };
-        let sigmas = with_final(&training_sigmas, sigmas, config.final_sigmas_type);
+        // lambda = ln(alpha / sigma) falls over the timesteps: the noisiest are left out.
+        let end = training_sigmas.partition_point(|sigma| -f64::from(*sigma).ln() >= config.lambda_min_clipped);
+        if end == 0 {
+            let expected = "a value that leaves a timestep, such as -5.1";
+            return Err(config.fields.error("lambda_min_clipped", expected).into());
+        }
+        let (timesteps, sigmas) = solver_levels(config, &training_sigmas, end, steps)?;
 
         let count = timesteps.len();
         let first_order_end = config.euler_at_final
@@ -60,11 +57,11 @@ impl DpmSolverMultistep {
         let steps: Vec<Step> = (first..count)
             .map(|step| {
                 let earlier = (step > first && !(step == count - 1 && first_order_end)).then(|| sigmas[step - 1]);
-                Step::new(config, earlier, sigmas[step], sigmas[step + 1])
+                Step::new(config, kind, earlier, sigmas[step], sigmas[step + 1])
             })
             .collect();
         if let Some(step) = steps.iter().position(|step| !step.is_finite()) {
-            return Err(SchedulerError::Degenerate { kind: SchedulerKind::DpmSolverMultistep, step, steps: count });
+            return Err(SchedulerError::Degenerate { kind, step, steps: count });
         }
         let timesteps = timesteps.into_iter().skip(first).collect();
         let (alpha, sigma) = variance_preserving(sigmas[first]);
@@ -72,43 +69,31 @@ impl DpmSolverMultistep {
     }
 }
 
-/// The timesteps of the config's spacing, and their noise levels.
-fn spaced(
-    config: &SchedulerConfig,
-    training_sigmas: &[f32],
-    steps: usize,
-) -> Result<(Vec<f64>, Vec<f64>), SchedulerError> {
-    // lambda = ln(alpha / sigma) falls over the timesteps: the noisiest are left out.
-    let end = training_sigmas.partition_point(|sigma| -f64::from(*sigma).ln() >= config.lambda_min_clipped);
-    if end == 0 {
-        let expected = "a value that leaves a timestep, such as -5.1";
-        return Err(config.fields.error("lambda_min_clipped", expected).into());
-    }
-    let spacing = config.timestep_spacing.unwrap_or(Spacing::Linspace);
-    let timesteps = solver_timesteps(config, spacing, end, steps)?;
-    let sigmas = timesteps.iter().map(|&t| interpolate(training_sigmas, t)).collect();
-    Ok((timesteps, sigmas))
-}
-
 impl Step {
     /// From noise level `now` to `next`: of second order if there is an `earlier` one, else first.
-    fn new(config: &SchedulerConfig, earlier: Option<f64>, now: f64, next: f64) -> Self {
+    fn new(config: &SchedulerConfig, kind: SchedulerKind, earlier: Option<f64>, now: f64, next: f64) -> Self {
         let (alpha, sigma) = variance_preserving(now);
         let (alpha_next, sigma_next) = variance_preserving(next);
         // lambda = ln(alpha / sigma) = -ln(noise level)
         let h = now.ln() - next.ln();
-        let clean = -alpha_next * (-h).exp_m1();
+        // The stochastic equation walks twice as far towards the clean sample, and noise makes up for it.
+        let is_stochastic = kind == SchedulerKind::DpmSolverMultistepSde;
+        let (walked, kept) = if is_stochastic { (2.0 * h, (-h).exp()) } else { (h, 1.0) };
+        let clean = -alpha_next * (-walked).exp_m1();
         // Half of D1 = (h / h_before) * (clean - last_clean)
         let slope = earlier.map(|earlier| 0.5 * clean * h / (earlier.ln() - now.ln()));
         Self {
             clean: config.prediction_type.clean_sample(alpha, sigma),
-            update: Mix { sample: sigma_next / sigma, output: clean + slope.unwrap_or_default() },
+            update: Mix { sample: sigma_next / sigma * kept, output: clean + slope.unwrap_or_default() },
             last_clean: slope.map(|slope| -slope),
+            noise: is_stochastic.then(|| sigma_next * (-(-walked).exp_m1()).sqrt()),
         }
     }
 
     fn is_finite(&self) -> bool {
-        self.clean.is_finite() && self.update.is_finite() && self.last_clean.is_none_or(f64::is_finite)
+        self.clean.is_finite()
+            && self.update.is_finite()
+            && [self.last_clean, self.noise].into_iter().flatten().all(f64::is_finite)
     }
 }
 
@@ -126,18 +111,19 @@ impl Scheduler for DpmSolverMultistep {
         model_output: Tensor<4>,
         step: usize,
         sample: Tensor<4>,
-        _noise: &mut dyn FnMut() -> Tensor<4>,
+        noise: &mut dyn FnMut() -> Tensor<4>,
     ) -> Tensor<4> {
-        let Step { clean, update, last_clean } = self.steps[step];
+        let Step { clean, update, last_clean, noise: deviation } = self.steps[step];
         let clean = clean.apply(sample.clone(), model_output);
-        let previous = update.apply(sample, clean.clone());
+        let mut next = update.apply(sample, clean.clone());
         let last = self.last_clean.replace(clean);
-        match last_clean {
-            None => previous,
-            Some(weight) => {
-                let last = last.expect("a second-order step follows another step");
-                previous + last.mul_scalar(weight)
-            }
+        if let Some(weight) = last_clean {
+            next = next + last.expect("a second-order step follows another step").mul_scalar(weight);
+        }
+        match deviation {
+            // Drawn in the last step too, where it is 0, as diffusers does.
+            Some(deviation) => next + noise().mul_scalar(deviation),
+            None => next,
         }
     }
 }

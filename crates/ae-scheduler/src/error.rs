@@ -17,10 +17,16 @@ pub enum SchedulerError {
     MissingClass,
 
     /// The config belongs to a diffusers class that has no counterpart here.
-    #[error("`{class_name}` is not supported: choose another scheduler for this model ({})", scheduler_names())]
+    #[error(
+        "`{class_name}` is not supported{}: choose another scheduler for this model ({})",
+        reason.map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        scheduler_names()
+    )]
     UnknownClass {
         /// The config's `_class_name`.
         class_name: String,
+        /// Why not, where it is known.
+        reason: Option<&'static str>,
     },
 
     /// An option would change the result and is not implemented.
@@ -62,6 +68,20 @@ pub enum SchedulerError {
         steps: usize,
         /// The config's `num_train_timesteps`.
         num_train_timesteps: usize,
+    },
+
+    /// More denoising steps than the model was distilled with.
+    #[error(
+        "{kind} takes at most the {original_inference_steps} steps of `original_inference_steps`: use fewer than {steps}, or \
+         another scheduler"
+    )]
+    TooManyDistilledSteps {
+        /// The sampler that was asked for.
+        kind: SchedulerKind,
+        /// Steps that were asked for.
+        steps: usize,
+        /// The config's `original_inference_steps`.
+        original_inference_steps: usize,
     },
 
     /// The timestep spacing leaves the range the model was trained on.

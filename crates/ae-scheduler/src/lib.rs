@@ -12,19 +12,27 @@
 
 mod config;
 mod ddim;
+mod ddpm;
 mod dpm_solver;
 mod error;
 mod euler;
+mod lcm;
+mod lms;
+mod noise_levels;
+mod one_step;
 mod pndm;
 mod prediction;
 mod schedule;
 mod scheduler;
+mod second_order;
 mod sigmas;
+mod tcd;
 mod timesteps;
+mod unipc;
 mod unsupported;
 
 pub use ae_config::ConfigError;
 pub use ae_settings::{PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing};
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
-pub use scheduler::Scheduler;
+pub use scheduler::{Scheduler, SecondEvaluation};

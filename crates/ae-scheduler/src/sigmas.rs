@@ -1,10 +1,16 @@
-//! The noise levels of the sigma-based samplers: Euler, ancestral Euler and DPM-Solver++.
+//! The noise levels of the sigma-based samplers.
 
 use ae_settings::SigmaSpacing;
 use serde::Deserialize;
+use statrs::function::beta::inv_beta_reg;
 
-use crate::SchedulerConfig;
-use crate::timesteps::{index, linspace};
+use crate::schedule::BetaSchedule;
+use crate::timesteps::{index, linspace, solver_timesteps};
+use crate::{SchedulerConfig, SchedulerError};
+use ae_settings::TimestepSpacing as Spacing;
+
+/// Both shape parameters of the beta distribution, as in diffusers' `_convert_to_beta`.
+const BETA_SHAPE: f64 = 0.6;
 
 /// The noise level after the last step (`final_sigmas_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -24,8 +30,9 @@ pub(crate) fn interpolate(sigmas: &[f32], timestep: f64) -> f64 {
 }
 
 /// Noise levels from `range.1` down to `range.0`, spread as the config says, and the timesteps that have them: evenly in their
-/// seventh root (Karras et al. 2022, equation 5) or in their logarithm (`_convert_to_exponential`); none where the timesteps
-/// give them. The config's `sigma_min` and `sigma_max` come before `range`.
+/// seventh root (Karras et al. 2022, equation 5), in their logarithm (`_convert_to_exponential`), or by the quantiles of a beta
+/// distribution (Lee et al. 2024, `_convert_to_beta`); none where the timesteps give them. The config's `sigma_min` and
+/// `sigma_max` come before `range`.
 pub(crate) fn spread(
     config: &SchedulerConfig,
     training_sigmas: &[f32],
@@ -34,22 +41,69 @@ pub(crate) fn spread(
 ) -> Option<(Vec<f64>, Vec<f64>)> {
     const RHO: f64 = 7.0;
     type Map = fn(f64) -> f64;
-    let (there, back): (Map, Map) = match config.sigmas {
-        SigmaSpacing::Normal => return None,
-        SigmaSpacing::Karras => (|sigma| sigma.powf(1.0 / RHO), |root| root.powf(RHO)),
-        SigmaSpacing::Exponential => (f64::ln, f64::exp),
+    let (min, max) = (config.sigma_min.unwrap_or(range.0), config.sigma_max.unwrap_or(range.1));
+    let even = |there: Map, back: Map| {
+        let (min, max) = (there(min), there(max));
+        linspace(1.0, steps).map(|ramp| back(max + ramp * (min - max))).collect()
     };
-    let min = there(config.sigma_min.unwrap_or(range.0));
-    let max = there(config.sigma_max.unwrap_or(range.1));
+    let sigmas: Vec<f64> = match config.sigmas {
+        SigmaSpacing::Normal => return None,
+        SigmaSpacing::Karras => even(|sigma| sigma.powf(1.0 / RHO), |root| root.powf(RHO)),
+        SigmaSpacing::Exponential => even(f64::ln, f64::exp),
+        SigmaSpacing::Beta => linspace(1.0, steps).map(|ramp| min + quantile(1.0 - ramp) * (max - min)).collect(),
+    };
     let log_sigmas: Vec<f32> = training_sigmas.iter().map(|sigma| sigma.ln()).collect();
-    let sigmas: Vec<f64> = linspace(1.0, steps).map(|ramp| back(max + ramp * (min - max))).collect();
     let timesteps = sigmas.iter().map(|&sigma| timestep_of(sigma, &log_sigmas)).collect();
     Some((timesteps, sigmas))
 }
 
+/// `scipy.stats.beta.ppf(probability, 0.6, 0.6)`
+fn quantile(probability: f64) -> f64 {
+    // The library's ends are not quite 0 and 1.
+    if probability <= 0.0 || probability >= 1.0 {
+        probability
+    } else {
+        inv_beta_reg(BETA_SHAPE, BETA_SHAPE, probability)
+    }
+}
+
+/// The timesteps of DPM-Solver++ and UniPC, which look at the first `end` training timesteps, and their noise levels with the final
+/// one appended.
+pub(crate) fn solver_levels(
+    config: &SchedulerConfig,
+    training_sigmas: &[f32],
+    end: usize,
+    steps: usize,
+) -> Result<(Vec<f64>, Vec<f64>), SchedulerError> {
+    let range = (f64::from(training_sigmas[0]), f64::from(training_sigmas[training_sigmas.len() - 1]));
+    let (timesteps, sigmas) = if let Some((mut timesteps, sigmas)) = spread(config, training_sigmas, range, steps) {
+        for timestep in &mut timesteps {
+            *timestep = match (config.sigmas, config.beta_schedule) {
+                (SigmaSpacing::Karras, BetaSchedule::Linear | BetaSchedule::ScaledLinear) => timestep.round_ties_even(),
+                // Not rounded, but cast to an integer all the same.
+                _ => timestep.trunc(),
+            };
+        }
+        (timesteps, sigmas)
+    } else {
+        let timesteps = solver_timesteps(config, config.timestep_spacing.unwrap_or(Spacing::Linspace), end, steps)?;
+        let sigmas = timesteps.iter().map(|&t| interpolate(training_sigmas, t)).collect();
+        (timesteps, sigmas)
+    };
+    Ok((timesteps, with_final(training_sigmas, sigmas, config.final_sigmas_type)))
+}
+
+/// The noise level that an ancestral step from `sigma` to `next` walks to, and the deviation of the noise that it adds then:
+/// `get_ancestral_step` of k-diffusion.
+pub(crate) fn ancestral(sigma: f64, next: f64) -> (f64, Option<f64>) {
+    let (from, to) = (sigma.powi(2), next.powi(2));
+    let up = to * (from - to) / from;
+    ((to - up).sqrt(), Some(up.sqrt()))
+}
+
 /// The fractional timestep with noise level `sigma`: `_sigma_to_t` of
 /// `scheduling_euler_discrete.py`, a linear interpolation of log sigma.
-fn timestep_of(sigma: f64, log_sigmas: &[f32]) -> f64 {
+pub(crate) fn timestep_of(sigma: f64, log_sigmas: &[f32]) -> f64 {
     let log_sigma = sigma.max(1e-10).ln();
     let low =
         log_sigmas.partition_point(|&value| f64::from(value) <= log_sigma).saturating_sub(1).min(log_sigmas.len() - 2);
@@ -104,7 +158,7 @@ mod tests {
 
     #[test]
     fn levels_span_the_range() {
-        for sigmas in [SigmaSpacing::Karras, SigmaSpacing::Exponential] {
+        for sigmas in [SigmaSpacing::Karras, SigmaSpacing::Exponential, SigmaSpacing::Beta] {
             let config =
                 SchedulerConfig::from_json(r#"{"sigma_max": 20.0}"#).expect("a valid config").with_sigmas(sigmas);
             let (timesteps, sigmas) = spread(&config, &training_sigmas(&config), (0.1, 10.0), 5).expect("levels");
@@ -121,6 +175,22 @@ mod tests {
         let (_, sigmas) = spread(&config, &training_sigmas(&config), (0.1, 10.0), 3).expect("levels");
         for (sigma, expected) in sigmas.iter().zip([10.0, 1.0, 0.1]) {
             assert!((sigma - expected).abs() < 1e-12, "{sigmas:?}");
+        }
+    }
+
+    // scipy.stats.beta.ppf([0, 0.02, 0.25, 0.5, 0.9, 0.999, 1], 0.6, 0.6)
+    #[test]
+    fn quantiles_equal_scipys() {
+        for (probability, expected) in [
+            (0.0, 0.0),
+            (0.02, 0.002_732_982_024_577_027),
+            (0.25, 0.175_680_378_652_694_98),
+            (0.5, 0.5),
+            (0.9, 0.960_415_594_411_219_2),
+            (0.999, 0.999_981_441_261_482_6),
+            (1.0, 1.0),
+        ] {
+            assert!((quantile(probability) - expected).abs() < 1e-9, "{probability}: {}", quantile(probability));
         }
     }
 }

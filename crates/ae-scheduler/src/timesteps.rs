@@ -3,7 +3,7 @@
 
 use ae_settings::TimestepSpacing as Spacing;
 
-use crate::{SchedulerConfig, SchedulerError};
+use crate::{SchedulerConfig, SchedulerError, SchedulerKind};
 
 /// One timestep per step, falling. Only `Linspace` gives fractions: PNDM and DDIM round them.
 pub(crate) fn timesteps(config: &SchedulerConfig, spacing: Spacing, steps: usize) -> Result<Vec<f64>, SchedulerError> {
@@ -16,7 +16,7 @@ pub(crate) fn timesteps(config: &SchedulerConfig, spacing: Spacing, steps: usize
     check_range(config, timesteps, steps)
 }
 
-/// The timesteps of DPM-Solver++, falling integers: one more than `steps` is spread over the first
+/// The timesteps of DPM-Solver++ and UniPC, falling integers: one more than `steps` is spread over the first
 /// `end` training timesteps, and the one at the clean end left out.
 pub(crate) fn solver_timesteps(
     config: &SchedulerConfig,
@@ -32,6 +32,22 @@ pub(crate) fn solver_timesteps(
         Spacing::Trailing => trailing(end, config.num_train_timesteps as f64 / steps as f64),
     };
     check_range(config, timesteps, steps)
+}
+
+/// The timesteps of LCM and TCD: out of the `original_inference_steps` with which the model was distilled.
+pub(crate) fn distilled_timesteps(
+    config: &SchedulerConfig,
+    kind: SchedulerKind,
+    steps: usize,
+) -> Result<Vec<f64>, SchedulerError> {
+    let original_inference_steps = config.original_inference_steps.min(config.num_train_timesteps);
+    if steps > original_inference_steps {
+        return Err(SchedulerError::TooManyDistilledSteps { kind, steps, original_inference_steps });
+    }
+    let stride = config.num_train_timesteps / original_inference_steps;
+    // Those of the distillation from the last to the first, at `np.floor(np.linspace(0, count, steps, endpoint=False))`.
+    let at = |step: usize| original_inference_steps * step / steps;
+    Ok((0..steps).map(|step| ((original_inference_steps - at(step)) * stride - 1) as f64).collect())
 }
 
 /// `np.linspace(0, stop, count)`

@@ -7,7 +7,10 @@ use ae_config::Fields;
 use serde_json::Value;
 
 use crate::SchedulerError;
-use crate::SchedulerKind::{self, Ddim, DpmSolverMultistep, Euler, EulerAncestral, Pndm};
+use crate::SchedulerKind::{
+    self, Ddim, Ddpm, DpmSolverMultistep, DpmSolverMultistepSde, Euler, EulerAncestral, Kdpm2, Kdpm2Ancestral, Lcm,
+    Pndm, UniPc,
+};
 
 /// An option of diffusers, the samplers whose diffusers class takes it, and the supported values as JSON texts: the first one,
 /// which is recommended, is also the class's default.
@@ -17,29 +20,39 @@ type Rule = (&'static str, &'static [SchedulerKind], &'static [&'static str]);
 /// file that says nothing asks for it. The files of other classes never mention it, and mean none.
 const SKIP_PRK_STEPS: &str = "skip_prk_steps";
 
-const RULES: [Rule; 13] = [
+/// Those of `DPMSolverMultistepScheduler`.
+const DPM_SOLVERS: &[SchedulerKind] = &[DpmSolverMultistep, DpmSolverMultistepSde];
+const SOLVERS: &[SchedulerKind] = &[DpmSolverMultistep, DpmSolverMultistepSde, UniPc];
+
+const RULES: &[Rule] = &[
     ("trained_betas", SchedulerKind::ALL, &["null"]),
     (SKIP_PRK_STEPS, &[Pndm], &["true"]),
     // Only `epsilon` and `v_prediction` exist for these classes.
-    ("prediction_type", &[Pndm, EulerAncestral], &[r#""epsilon""#, r#""v_prediction""#]),
-    ("thresholding", &[Ddim, DpmSolverMultistep], &["false"]),
-    ("use_beta_sigmas", &[Euler, DpmSolverMultistep], &["false"]),
+    ("prediction_type", &[Pndm, EulerAncestral, Kdpm2, Kdpm2Ancestral], &[r#""epsilon""#, r#""v_prediction""#]),
+    ("thresholding", &[Ddim, Ddpm, Lcm, DpmSolverMultistep, DpmSolverMultistepSde, UniPc], &["false"]),
     ("interpolation_type", &[Euler], &[r#""linear""#]),
     ("timestep_type", &[Euler], &[r#""discrete""#]),
-    ("use_lu_lambdas", &[DpmSolverMultistep], &["false"]),
-    ("use_flow_sigmas", &[DpmSolverMultistep], &["false"]),
-    ("variance_type", &[DpmSolverMultistep], &["null"]),
-    ("solver_order", &[DpmSolverMultistep], &["2"]),
+    ("use_lu_lambdas", DPM_SOLVERS, &["false"]),
+    ("use_flow_sigmas", SOLVERS, &["false"]),
+    ("use_dynamic_shifting", SOLVERS, &["false"]),
+    ("solver_order", SOLVERS, &["2"]),
+    // The fixed variances of a DDPM file are nothing to the others; of a learned one they split off the model's output.
+    ("variance_type", DPM_SOLVERS, &["null", r#""fixed_small""#, r#""fixed_small_log""#, r#""fixed_large""#]),
+    ("variance_type", &[Ddpm], &[r#""fixed_small""#, r#""fixed_small_log""#, r#""fixed_large""#]),
     // diffusers reads other solvers' values as its own default: DEIS, UniPC.
-    ("algorithm_type", &[DpmSolverMultistep], &[r#""dpmsolver++""#, r#""deis""#]),
-    ("solver_type", &[DpmSolverMultistep], &[r#""midpoint""#, r#""logrho""#, r#""bh1""#, r#""bh2""#]),
+    ("algorithm_type", DPM_SOLVERS, &[r#""dpmsolver++""#, r#""sde-dpmsolver++""#, r#""deis""#]),
+    ("solver_type", DPM_SOLVERS, &[r#""midpoint""#, r#""logrho""#, r#""bh1""#, r#""bh2""#]),
+    ("solver_type", &[UniPc], &[r#""bh2""#, r#""bh1""#, r#""midpoint""#, r#""heun""#, r#""logrho""#]),
+    ("predict_x0", &[UniPc], &["true"]),
+    ("disable_corrector", &[UniPc], &["[]"]),
+    ("solver_p", &[UniPc], &["null"]),
 ];
 
 /// Refuses a config with an option that `kind` cannot honour.
 pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), SchedulerError> {
     let is_own = fields.get("_class_name").is_none_or(|class| class.as_str() == Some(kind.class_name()));
-    for (option, _, supported) in RULES.into_iter().filter(|(_, kinds, _)| kinds.contains(&kind)) {
-        let default = if option == SKIP_PRK_STEPS && is_own { "false" } else { supported[0] };
+    for (option, _, supported) in RULES.iter().filter(|(_, kinds, _)| kinds.contains(&kind)) {
+        let default = if *option == SKIP_PRK_STEPS && is_own { "false" } else { supported[0] };
         let value = fields.get(option).map_or(default.to_owned(), Value::to_string);
         if !supported.contains(&value.as_str()) {
             return Err(SchedulerError::Unsupported { kind, option, value, supported: supported[0] });
@@ -52,6 +65,7 @@ pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), Schedule
 mod tests {
     use super::*;
     use crate::SchedulerConfig;
+    use crate::SchedulerKind::Heun;
 
     fn build(json: &str, kind: SchedulerKind) -> Result<(), SchedulerError> {
         SchedulerConfig::from_json(json).expect("a valid config").build(kind, 10).map(|_| ())
@@ -80,17 +94,21 @@ mod tests {
     fn every_option_is_refused_only_by_the_samplers_that_act_on_it() {
         for (field, kinds) in [
             (r#""trained_betas": [0.1, 0.2]"#, SchedulerKind::ALL),
-            (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral]),
-            (r#""thresholding": true"#, &[Ddim, DpmSolverMultistep]),
-            (r#""use_beta_sigmas": true"#, &[Euler, DpmSolverMultistep]),
+            (r#""prediction_type": "sample""#, &[Pndm, EulerAncestral, Kdpm2, Kdpm2Ancestral]),
+            (r#""thresholding": true"#, &[Ddim, Ddpm, Lcm, DpmSolverMultistep, DpmSolverMultistepSde, UniPc]),
             (r#""interpolation_type": "log_linear""#, &[Euler]),
             (r#""timestep_type": "continuous""#, &[Euler]),
-            (r#""use_lu_lambdas": true"#, &[DpmSolverMultistep]),
-            (r#""use_flow_sigmas": true"#, &[DpmSolverMultistep]),
-            (r#""variance_type": "learned""#, &[DpmSolverMultistep]),
-            (r#""solver_order": 3"#, &[DpmSolverMultistep]),
-            (r#""algorithm_type": "sde-dpmsolver++""#, &[DpmSolverMultistep]),
-            (r#""solver_type": "heun""#, &[DpmSolverMultistep]),
+            (r#""use_lu_lambdas": true"#, DPM_SOLVERS),
+            (r#""use_flow_sigmas": true"#, SOLVERS),
+            (r#""use_dynamic_shifting": true"#, SOLVERS),
+            (r#""variance_type": "learned""#, &[Ddpm, DpmSolverMultistep, DpmSolverMultistepSde]),
+            (r#""solver_order": 3"#, SOLVERS),
+            (r#""algorithm_type": "dpmsolver""#, DPM_SOLVERS),
+            (r#""solver_type": "heun""#, DPM_SOLVERS),
+            (r#""predict_x0": false"#, &[UniPc]),
+            (r#""disable_corrector": [0]"#, &[UniPc]),
+            (r#""solver_p": "DPMSolverMultistepScheduler""#, &[UniPc]),
+            (r#""clip_sample": true"#, &[Heun]),
         ] {
             let json = format!(r#"{{"skip_prk_steps": true, {field}}}"#);
             let name = field.split('"').nth(1).expect("a quoted name");

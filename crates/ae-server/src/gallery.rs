@@ -7,7 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use ae_files::{remove_folder, remove_unfinished, write_folder};
+use ae_files::{open_file, read_file, remove_folder, remove_unfinished, write_folder};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,6 +19,8 @@ use crate::{Drawn, PICTURE_NAMES, ServerError};
 const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
 const TRACE: &str = "trace.json";
+/// Bytes of a file of an entry, far above any picture or record that is made here.
+const LARGEST: u64 = 256 << 20;
 
 /// A picture of the gallery.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -57,7 +59,8 @@ impl Gallery {
             Err(TryLockError::WouldBlock) => return Err(ServerError::GalleryInUse { path: folder.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        remove_unfinished(folder).map_err(failed)?;
+        // Tidying up is no reason not to start.
+        let _ = remove_unfinished(folder);
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
@@ -84,7 +87,7 @@ impl Gallery {
     /// An entry; none when there is no such name, or somebody removed its picture.
     pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
         let folder = self.entry_folder(id)?;
-        let picture = BufReader::new(File::open(folder.join(PICTURE_NAMES[0])).ok()?);
+        let picture = BufReader::new(open_file(&folder.join(PICTURE_NAMES[0])).ok()?);
         let info = read_settings(picture).ok()?;
         Some(Entry {
             id: id.to_owned(),
@@ -98,7 +101,7 @@ impl Gallery {
 
     /// One of the pictures of an entry, as its file.
     pub(crate) fn picture(&self, id: &str, name: &'static str) -> Option<Vec<u8>> {
-        fs::read(self.entry_folder(id)?.join(name)).ok()
+        read_file(&self.entry_folder(id)?.join(name), LARGEST).ok()
     }
 
     /// The run of an entry as JSON.
@@ -112,7 +115,7 @@ impl Gallery {
     }
 
     fn json(&self, id: &str, name: &str) -> Option<Value> {
-        serde_json::from_slice(&fs::read(self.entry_folder(id)?.join(name)).ok()?).ok()
+        serde_json::from_slice(&read_file(&self.entry_folder(id)?.join(name), LARGEST).ok()?).ok()
     }
 
     /// Removes an entry; false when there is none.
@@ -165,11 +168,13 @@ mod tests {
     #[test]
     fn what_was_not_finished_is_removed() {
         let place = tempfile::tempdir().unwrap();
-        fs::create_dir(place.path().join(".ae-half")).unwrap();
-        fs::write(place.path().join(".ae-half/picture.png"), "").unwrap();
+        let half = place.path().join(".ae-unfinished-halfhalfhalf");
+        fs::create_dir(&half).unwrap();
+        fs::write(half.join("picture.png"), "").unwrap();
+        fs::write(place.path().join(".ae-foreign"), "mine").unwrap();
         fs::write(place.path().join("notes.txt"), "mine").unwrap();
         let gallery = Gallery::open(place.path()).unwrap();
-        assert!(!place.path().join(".ae-half").exists() && place.path().join("notes.txt").exists());
+        assert!(!half.exists() && place.path().join(".ae-foreign").exists() && place.path().join("notes.txt").exists());
         assert!(gallery.ids().unwrap().is_empty());
     }
 

@@ -168,19 +168,7 @@ fn expect_script(name: &str) -> Result<(), ApiError> {
 
 /// A sampler, and the spread of its noise levels where that is in its name, as in `DPM++ 2M Karras`.
 fn translate_sampler(name: &str) -> Result<(SchedulerKind, Option<SigmaSpacing>), ApiError> {
-    let find = |name: &str| {
-        let is_named = |kind: &&SchedulerKind| kind.a1111_name().eq_ignore_ascii_case(name) || kind.name() == name;
-        SchedulerKind::ALL.iter().find(is_named).copied()
-    };
-    let spread = || {
-        let (sampler, sigmas) = name.rsplit_once(' ')?;
-        Some((find(sampler)?, Some(sigmas.to_lowercase().parse().ok()?)))
-    };
-    find(name).map(|kind| (kind, None)).or_else(spread).ok_or_else(|| {
-        let names: Vec<_> = SchedulerKind::ALL.iter().map(|kind| kind.a1111_name()).collect();
-        let message = format!("there is no sampler '{name}'; choose one of {}", names.join(", "));
-        ApiError::of_field("sampler_name", message)
-    })
+    SchedulerKind::read_with_spread(name).map_err(|error| ApiError::of_field("sampler_name", error.to_string()))
 }
 
 /// What that program calls a scheduler; none is the model's own.
@@ -189,8 +177,10 @@ fn translate_sigmas(name: &str) -> Result<Option<SigmaSpacing>, ApiError> {
     if name.is_empty() || name == "automatic" {
         return Ok(None);
     }
-    name.parse().map(Some).map_err(|_| {
-        let names: Vec<_> = SigmaSpacing::ALL.iter().map(|spacing| spacing.name()).collect();
+    // That program's beta spreads the timesteps, ours the noise levels.
+    let known = || SigmaSpacing::ALL.iter().filter(|spacing| **spacing != SigmaSpacing::Beta);
+    known().find(|spacing| spacing.name() == name).map(|spacing| Some(*spacing)).ok_or_else(|| {
+        let names: Vec<_> = known().map(|spacing| spacing.name()).collect();
         let message = format!("there is no scheduler '{name}'; choose automatic or one of {}", names.join(", "));
         ApiError::of_field("scheduler", message)
     })
@@ -315,6 +305,9 @@ mod tests {
     #[test]
     fn a_sampler_may_bring_the_spread_of_its_noise_levels() {
         assert_eq!(translate_sampler("PLMS").unwrap(), (SchedulerKind::Pndm, None));
+        assert_eq!(translate_sampler("dpmpp_2m_sde").unwrap(), (SchedulerKind::DpmSolverMultistepSde, None));
+        assert_eq!(translate_sampler("HeunDiscreteScheduler").unwrap(), (SchedulerKind::Heun, None));
+        assert!(translate_sampler("DPM++ SDE Karras").unwrap_err().to_string().contains("Brownian tree"));
         let karras = (SchedulerKind::DpmSolverMultistep, Some(SigmaSpacing::Karras));
         assert_eq!(translate_sampler("DPM++ 2M Karras").unwrap(), karras);
         assert_eq!(translate_sigmas("Exponential").unwrap(), Some(SigmaSpacing::Exponential));

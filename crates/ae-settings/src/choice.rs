@@ -11,7 +11,7 @@ pub struct Choice {
 
 /// A name that an enumeration does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} `{name}`: expected one of {expected}")]
+#[error("{} {what} `{name}`: {}expected one of {expected}", reason.map_or("unknown", |_| "there is no"), and(*reason))]
 pub struct UnknownName {
     /// The kind of thing, such as "scheduler".
     pub what: &'static str,
@@ -19,23 +19,31 @@ pub struct UnknownName {
     pub name: String,
     /// The known names.
     pub expected: String,
+    /// Why a name that others use is not among them.
+    pub reason: Option<&'static str>,
 }
 
 impl UnknownName {
     /// The error of a name that is not among `known`.
     pub fn new<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let expected = known.into_iter().collect::<Vec<_>>().join(", ");
-        Self { what, name: name.chars().take(60).collect(), expected }
+        Self { what, name: name.chars().take(60).collect(), expected, reason: None }
     }
 }
 
+fn and(reason: Option<&str>) -> String {
+    reason.map(|reason| format!("{reason}; ")).unwrap_or_default()
+}
+
 /// Defines an enumeration that displays as, parses from and serialises as its names.
+///
+/// `also by FUNCTION` names a function that reads the names that other programs have for the values, or says why there is none.
 ///
 /// The enumerations can be matched exhaustively: the crates that do the work must not forget a value.
 macro_rules! choices {
     (
         $(#[$outer:meta])*
-        $what:literal $type:ident {
+        $what:literal $type:ident $(also by $read:path)? {
             $(#[doc = $help:literal] $(#[$inner:meta])* $variant:ident = $name:literal,)+
         }
     ) => {
@@ -69,8 +77,16 @@ macro_rules! choices {
             type Err = $crate::UnknownName;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
-                let unknown = || $crate::UnknownName::new($what, name, Self::ALL.iter().map(|value| value.name()));
-                Self::ALL.iter().copied().find(|value| value.name() == name).ok_or_else(unknown)
+                if let Some(value) = Self::ALL.iter().copied().find(|value| value.name() == name) {
+                    return Ok(value);
+                }
+                let reason: Option<&'static str> = None;
+                $(let reason = match $read(name) {
+                    Ok(value) => return Ok(value),
+                    Err(why) => why.or(reason),
+                };)?
+                let unknown = $crate::UnknownName::new($what, name, Self::ALL.iter().map(|value| value.name()));
+                Err($crate::UnknownName { reason, ..unknown })
             }
         }
 

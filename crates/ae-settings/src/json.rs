@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(refused(&json!({ "steps": 0 })), "steps is 0: expected a number from 1 to 1000000");
         assert_eq!(refused(&json!({ "strength": 0 })), "strength is 0: expected a number above 0, up to 1");
         assert!(
-            refused(&json!({ "scheduler": "heun" })).starts_with("scheduler is \"heun\": unknown scheduler `heun`")
+            refused(&json!({ "scheduler": "runge" })).starts_with("scheduler is \"runge\": unknown scheduler `runge`")
         );
         assert_eq!(refused(&json!({ "attend_and_excite": 3 })), "attend_and_excite is 3: expected an object");
         assert_eq!(refused(&json!([1])), "the settings are not a JSON object: found [1]");

@@ -1,6 +1,7 @@
 //! The enumerations of the settings.
 
 use crate::choice::choices;
+use crate::{UnknownName, sampler_names};
 
 choices! {
     /// How the latents are led.
@@ -38,42 +39,97 @@ impl Method {
 }
 
 choices! {
-    /// A sampler.
-    "scheduler" SchedulerKind {
+    /// A sampler. It is read by the names of AUTOMATIC1111's program, of ComfyUI and of diffusers' classes too.
+    "scheduler" SchedulerKind also by sampler_names::kind {
         /// PLMS, pseudo linear multistep (diffusers' `PNDMScheduler` with `skip_prk_steps`).
         Pndm = "pndm",
-        /// Deterministic DDIM, eta 0 (`DDIMScheduler`).
+        /// DDIM, deterministic unless `eta` says otherwise (`DDIMScheduler`).
         Ddim = "ddim",
+        /// DDPM, draws noise at every step (`DDPMScheduler`).
+        Ddpm = "ddpm",
         /// Euler's method on the probability flow ODE (`EulerDiscreteScheduler`).
         Euler = "euler",
         /// Ancestral Euler, draws noise at every step (`EulerAncestralDiscreteScheduler`).
         EulerAncestral = "euler-a",
+        /// Heun's method, two evaluations of the model a step (`HeunDiscreteScheduler`).
+        Heun = "heun",
+        /// Linear multistep of order 4 (`LMSDiscreteScheduler`).
+        Lms = "lms",
+        /// DPM-Solver-2, two evaluations of the model a step (`KDPM2DiscreteScheduler`).
+        Kdpm2 = "dpm2",
+        /// Ancestral DPM-Solver-2, draws noise at every step (`KDPM2AncestralDiscreteScheduler`).
+        Kdpm2Ancestral = "dpm2-a",
         /// Second-order multistep DPM-Solver++ (`DPMSolverMultistepScheduler`).
         DpmSolverMultistep = "dpmpp-2m",
+        /// The same of the stochastic equation, draws noise at every step (with `algorithm_type` `sde-dpmsolver++`).
+        DpmSolverMultistepSde = "dpmpp-2m-sde",
+        /// UniPC of order 2 (`UniPCMultistepScheduler`).
+        UniPc = "unipc",
+        /// Latent consistency models, draws noise at every step (`LCMScheduler`).
+        Lcm = "lcm",
+        /// Trajectory consistency distillation, draws noise if `eta` says so (`TCDScheduler`).
+        Tcd = "tcd",
     }
 }
 
 impl SchedulerKind {
-    /// The name of the diffusers class, as in `_class_name` of `scheduler_config.json`.
-    pub const fn class_name(self) -> &'static str {
+    /// The name of the diffusers class, as in `_class_name` of `scheduler_config.json`. Both multistep DPM-Solvers have one.
+    pub fn class_name(self) -> &'static str {
+        sampler_names::of(self).class
+    }
+
+    /// Its name in AUTOMATIC1111's program and its descendants.
+    pub fn a1111_name(self) -> &'static str {
+        sampler_names::of(self).a1111
+    }
+
+    /// The sampler of a name of any program, and the spread of its noise levels where the name has that at its end, as in
+    /// `DPM++ 2M Karras`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such sampler; the reason is given for names that others use.
+    pub fn read_with_spread(name: &str) -> Result<(Self, Option<SigmaSpacing>), UnknownName> {
+        sampler_names::with_spread(name).map_err(|reason| {
+            let known = Self::ALL.iter().map(|kind| kind.a1111_name());
+            UnknownName { reason, ..UnknownName::new("sampler", name, known) }
+        })
+    }
+
+    /// Whether its steps draw noise; with `eta` above 0 DDIM and TCD do.
+    pub fn draws_noise(self, eta: f64) -> bool {
         match self {
-            Self::Pndm => "PNDMScheduler",
-            Self::Ddim => "DDIMScheduler",
-            Self::Euler => "EulerDiscreteScheduler",
-            Self::EulerAncestral => "EulerAncestralDiscreteScheduler",
-            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
+            Self::Ddim | Self::Tcd => eta > 0.0,
+            Self::Ddpm | Self::EulerAncestral | Self::Kdpm2Ancestral | Self::DpmSolverMultistepSde | Self::Lcm => true,
+            Self::Pndm
+            | Self::Euler
+            | Self::Heun
+            | Self::Lms
+            | Self::Kdpm2
+            | Self::DpmSolverMultistep
+            | Self::UniPc => false,
         }
     }
 
-    /// Its name in AUTOMATIC1111's program.
-    pub const fn a1111_name(self) -> &'static str {
+    /// Whether its noise levels can be spread like this; most samplers that go by timesteps have no such option.
+    pub fn has_sigmas(self, sigmas: SigmaSpacing) -> bool {
         match self {
-            Self::Pndm => "PLMS",
-            Self::Ddim => "DDIM",
-            Self::Euler => "Euler",
-            Self::EulerAncestral => "Euler a",
-            Self::DpmSolverMultistep => "DPM++ 2M",
+            Self::Pndm | Self::Ddim | Self::Ddpm | Self::Lcm | Self::Tcd => false,
+            Self::EulerAncestral => sigmas == SigmaSpacing::Normal,
+            Self::Euler
+            | Self::Heun
+            | Self::Lms
+            | Self::Kdpm2
+            | Self::Kdpm2Ancestral
+            | Self::DpmSolverMultistep
+            | Self::DpmSolverMultistepSde
+            | Self::UniPc => true,
         }
+    }
+
+    /// Whether its timesteps can be spread by a [`TimestepSpacing`]; those of distilled models are the distillation's.
+    pub fn has_timestep_spacing(self) -> bool {
+        !matches!(self, Self::Lcm | Self::Tcd)
     }
 }
 
@@ -98,6 +154,8 @@ choices! {
         Karras = "karras",
         /// Evenly in their logarithm.
         Exponential = "exponential",
+        /// By the quantiles of a beta distribution (Lee et al. 2024), as diffusers spreads the noise levels themselves.
+        Beta = "beta",
     }
 }
 
@@ -182,8 +240,9 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
-            "heun".parse::<SchedulerKind>().unwrap_err().to_string(),
-            "unknown scheduler `heun`: expected one of pndm, ddim, euler, euler-a, dpmpp-2m"
+            "runge".parse::<SchedulerKind>().unwrap_err().to_string(),
+            "unknown scheduler `runge`: expected one of pndm, ddim, ddpm, euler, euler-a, heun, lms, dpm2, dpm2-a, dpmpp-2m, \
+             dpmpp-2m-sde, unipc, lcm, tcd"
         );
         let error = serde_json::from_str::<FloatType>("\"f8\"").unwrap_err().to_string();
         assert!(error.starts_with("unknown float type `f8`: expected one of f32, f16, bf16"), "{error}");

@@ -9,6 +9,7 @@ mod files;
 mod json;
 mod kinds;
 mod option;
+mod sampler_names;
 mod schema;
 mod settings;
 mod steps;

@@ -136,7 +136,7 @@ mod tests {
         let strength = &schema["properties"]["strength"];
         assert_eq!((&strength["exclusiveMinimum"], &strength["minimum"]), (&json!(0), &Value::Null));
         let scheduler = &schema["properties"]["scheduler"];
-        assert_eq!(scheduler["enum"][3], "euler-a");
+        assert_eq!(scheduler["enum"][4], "euler-a");
         assert_eq!(
             scheduler["enum"].as_array().map(Vec::len),
             scheduler["x-enum-descriptions"].as_array().map(Vec::len)

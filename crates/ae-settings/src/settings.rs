@@ -82,6 +82,10 @@ options! {
             default_text: Some("the model's, or 7.5")]
         guidance_scale: f64 = 7.5;
 
+        /// How far the contrast that classifier-free guidance adds is taken back (Lin et al. 2023, section 3.4).
+        [label: "Guidance rescale", group: Group::Sampling, value_name: "X", range: Some([0.0, 1.0])]
+        guidance_rescale: f64 = 0.0;
+
         /// Height in pixels.
         [label: "Height", group: Group::Sampling, value_name: "PIXELS", range: Some([1.0, LARGEST_SIDE]),
             default_text: Some("the model's, or the initial image's")]
@@ -92,7 +96,8 @@ options! {
             default_text: Some("the model's, or the initial image's")]
         width: Option<usize> = None;
 
-        /// Sampler: pndm, ddim, euler, euler-a or dpmpp-2m.
+        /// Sampler: pndm, ddim, ddpm, euler, euler-a, heun, lms, dpm2, dpm2-a, dpmpp-2m, dpmpp-2m-sde, unipc, lcm or tcd, or what
+        /// AUTOMATIC1111's program, ComfyUI or diffusers calls it.
         [label: "Sampler", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
         scheduler: Option<SchedulerKind> = None;
 
@@ -100,9 +105,17 @@ options! {
         [label: "Timestep spacing", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
         timestep_spacing: Option<TimestepSpacing> = None;
 
-        /// How the noise levels are spread, for samplers that have them: karras, exponential or normal.
+        /// How the noise levels are spread, for samplers that have them: karras, exponential, beta or normal.
         [label: "Sigmas", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
         sigmas: Option<SigmaSpacing> = None;
+
+        /// How much of the noise ddim and tcd draw afresh in every step.
+        [label: "Eta", group: Group::Sampling, value_name: "X", range: Some([0.0, 1.0])]
+        eta: f64 = 0.0;
+
+        /// Let unipc correct the steps that guidance altered too, as diffusers does; that undoes the most of what guidance did.
+        [label: "Correct altered steps", group: Group::Sampling]
+        correct_altered_steps: bool = false;
 
         /// Decode large images in overlapping tiles: less memory, slightly different images.
         [label: "VAE tiling", group: Group::Sampling]

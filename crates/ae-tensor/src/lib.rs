@@ -4,7 +4,7 @@
 //!
 //! - [`DeviceSpec`] parses `cpu`, `cuda:1`, `vulkan` ... and opens the burn device behind it.
 //! - [`load_weights`] fills a module from a [`Checkpoint`], strictly; a [`Component`] is a network's config and weights, from its
-//!   folder. [`apply_lora`] adds a LoRA.
+//!   folder. [`apply_lora`] adds a LoRA; [`restore_weights`] takes it out again.
 //! - [`NoiseSource`] draws the standard normal numbers of `torch.Generator("cpu")` and
 //!   `torch.Generator("cuda")`, so that a seed gives the same picture as in torch.
 //! - [`nn`] holds the layers that the networks share.
@@ -29,8 +29,8 @@ pub use ae_checkpoint::Checkpoint;
 pub use ae_settings::{FloatType, NoiseKind};
 pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
 pub use dtype::BurnFloat;
-pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights};
-pub use lora::{LoraMismatch, apply_lora};
+pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights, restore_weights};
+pub use lora::{LoraMismatch, apply_lora, lora_places};
 pub use noise::NoiseSource;
 pub use operations::{Difference, OperationCheck, check_operations};
 pub use read::{ComputeError, read};

@@ -8,7 +8,7 @@ mod component;
 mod convert;
 mod error;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use ae_checkpoint::{Checkpoint, StoredTensor};
@@ -19,6 +19,7 @@ pub use component::Component;
 pub(crate) use error::some_of;
 pub use error::{CheckpointError, MismatchReport};
 
+use crate::lora::place;
 use crate::module_path::ModulePath;
 use crate::{BurnFloat, FloatType};
 
@@ -63,10 +64,39 @@ pub fn load_weights<M: Module>(
     rules: &KeyRules,
     dtype: FloatType,
 ) -> Result<(), CheckpointError> {
+    fill(module, checkpoint, rules, dtype, None)
+}
+
+/// Reads some parameters of a module again that [`load_weights`] had filled from the same checkpoint: those of `names`, as
+/// [`lora_places`](crate::lora_places) gives them. Parameters that have other shapes since then get their own again.
+///
+/// # Errors
+///
+/// When a tensor cannot be read, or is not there any more. The module is not to be used after an error.
+pub fn restore_weights<M: Module>(
+    module: &mut M,
+    checkpoint: &Checkpoint,
+    rules: &KeyRules,
+    dtype: FloatType,
+    names: &BTreeSet<String>,
+) -> Result<(), CheckpointError> {
+    fill(module, checkpoint, rules, dtype, Some(names))
+}
+
+/// Fills the parameters of a module, or those of some names.
+fn fill<M: Module>(
+    module: &mut M,
+    checkpoint: &Checkpoint,
+    rules: &KeyRules,
+    dtype: FloatType,
+    only: Option<&BTreeSet<String>>,
+) -> Result<(), CheckpointError> {
+    checkpoint.check_unscaled()?;
     let tensors = checkpoint.tensors().iter().map(|(key, tensor)| (rules.path(key), tensor)).collect();
     let mut loader = Loader {
         tensors,
         dtype,
+        only,
         path: ModulePath::default(),
         report: MismatchReport::default(),
         not_finite: Vec::new(),
@@ -75,7 +105,9 @@ pub fn load_weights<M: Module>(
     *module = module.clone().map(&mut loader);
 
     let Loader { tensors: unused, mut report, not_finite, failed, .. } = loader;
-    report.unexpected = unused.into_keys().filter(|path| !rules.ignores(path)).collect();
+    if only.is_none() {
+        report.unexpected = unused.into_keys().filter(|path| !rules.ignores(path)).collect();
+    }
     let name = checkpoint.name().to_owned();
     if let Some((tensor, source)) = failed {
         return Err(CheckpointError::Read { name, tensor, source });
@@ -94,6 +126,8 @@ struct Loader<'a> {
     /// Those that no parameter has taken yet.
     tensors: BTreeMap<String, &'a StoredTensor>,
     dtype: FloatType,
+    /// Those to be filled, all by default.
+    only: Option<&'a BTreeSet<String>>,
     path: ModulePath,
     report: MismatchReport,
     not_finite: Vec<String>,
@@ -112,6 +146,9 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let key = self.path.key();
+        if self.only.is_some_and(|only| !only.contains(&place(&key))) {
+            return param;
+        }
         let Some(stored) = self.tensors.remove(&key) else {
             self.report.missing.push(key);
             return param;
@@ -121,7 +158,7 @@ impl ModuleMapper for Loader<'_> {
         if is_transposed {
             expected.reverse();
         }
-        if stored.shape() != expected {
+        if stored.shape() != expected && self.only.is_none() {
             self.report.misshapen.push(format!("{key} (expected {expected:?}, found {:?})", stored.shape()));
             return param;
         }

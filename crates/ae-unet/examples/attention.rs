@@ -46,13 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let weights = Checkpoint::open(folder.join("diffusion_pytorch_model.safetensors"))?;
     let unet = UNet2DConditionModel::load(&config, &weights, FloatType::F32, &device)?;
 
-    let side = config.sample_size;
-    for site in config.attention_sites([side, side]) {
+    let [rows, cols] = config.sample_size;
+    for site in config.attention_sites([rows, cols]) {
         println!("{site}");
     }
 
     let mut noise = NoiseSource::new(NoiseKind::TorchCpu, 0);
-    let latents = noise.tensor([1, config.in_channels, side, side], &device);
+    let latents = noise.tensor([1, config.in_channels, rows, cols], &device);
     let text = unet.read_text(&noise.tensor([1, TOKENS, config.cross_attention_dim], &device));
     let timestep = 500.0;
 

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D, join_channels, repeated};
+use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D, join_channels, repeated, shared};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -58,12 +58,11 @@ impl Block2D {
                 hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
             }
             if place == Place::Down {
-                skips.push(hidden_states.clone());
+                hidden_states = skipping(hidden_states, skips);
             }
         }
         for downsampler in &self.downsamplers {
-            hidden_states = downsampler.forward(hidden_states);
-            skips.push(hidden_states.clone());
+            hidden_states = skipping(downsampler.forward(hidden_states), skips);
         }
         for upsampler in &self.upsamplers {
             let [_, rows, columns, _] = skips.last().expect("an upsampling block is followed by another").dims();
@@ -71,4 +70,11 @@ impl Block2D {
         }
         ControlFlow::Continue(hidden_states)
     }
+}
+
+/// Keeps a layer's output for the way up, and returns it for the next layer.
+pub(crate) fn skipping(hidden_states: Tensor<4>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
+    let [skip, hidden_states] = shared(hidden_states);
+    skips.push(skip);
+    hidden_states
 }

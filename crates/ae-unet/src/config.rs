@@ -13,8 +13,8 @@ const LARGEST: usize = 1 << 16;
 #[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct UNetConfig {
-    /// Side of the latents the model was trained on.
-    pub sample_size: usize,
+    /// Rows and columns of the latents the model was trained on.
+    pub sample_size: [usize; 2],
     /// Channels of the latents.
     pub in_channels: usize,
     /// Channels of the prediction.
@@ -23,12 +23,12 @@ pub struct UNetConfig {
     pub block_out_channels: Vec<usize>,
     /// The block of each level on the way down, from the finest to the coarsest.
     pub down_block_types: Vec<DownBlockType>,
-    /// The block between the way down and the way up.
-    pub mid_block_type: MidBlockType,
+    /// The block between the way down and the way up; distilled models have none.
+    pub mid_block_type: Option<MidBlockType>,
     /// The block of each level on the way up, from the coarsest to the finest.
     pub up_block_types: Vec<UpBlockType>,
-    /// Resnets of a down block; an up block has one more.
-    pub layers_per_block: usize,
+    /// Resnets of a level's down block; its up block has one more.
+    pub layers_per_block: PerLevel,
     /// Number of attention heads: one for all levels (SD 1) or one per level (SD 2). The name is a slip
     /// of diffusers that the checkpoints froze.
     pub attention_head_dim: PerLevel,
@@ -46,6 +46,8 @@ pub struct UNetConfig {
     pub flip_sin_to_cos: bool,
     /// Shift of the time embedding's frequencies.
     pub freq_shift: f64,
+    /// Width of the embedding of the guidance scale, for models that were distilled with guidance (LCM; Luo et al. 2023).
+    pub time_cond_proj_dim: Option<usize>,
 }
 
 /// A block on the way down.
@@ -65,6 +67,8 @@ pub enum MidBlockType {
     /// A transformer between two resnets.
     #[default]
     UNetMidBlock2DCrossAttn,
+    /// One resnet.
+    UNetMidBlock2D,
 }
 
 /// A block on the way up.
@@ -100,6 +104,14 @@ impl PerLevel {
         }
     }
 
+    /// The numbers of all levels, written once where they are the same.
+    fn of(values: Vec<usize>) -> Self {
+        match values.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|value| value == first) => Self::Same(*first),
+            _ => Self::Each(values),
+        }
+    }
+
     /// Whether there is a number from 1 to `max` for each of so many levels.
     fn is_valid(&self, levels: usize, max: usize) -> bool {
         !matches!(self, Self::Each(values) if values.len() != levels)
@@ -123,7 +135,6 @@ const FIXED: &[(&str, &str)] = &[
     ("dual_cross_attention", "false"),
     ("encoder_hid_dim", "null"),
     ("encoder_hid_dim_type", "null"),
-    ("mid_block_only_cross_attention", "null"),
     ("mid_block_scale_factor", "1"),
     ("num_attention_heads", "null"),
     ("num_class_embeds", "null"),
@@ -132,14 +143,33 @@ const FIXED: &[(&str, &str)] = &[
     ("resnet_skip_time_act", "false"),
     ("resnet_time_scale_shift", r#""default""#),
     ("reverse_transformer_layers_per_block", "null"),
-    ("time_cond_proj_dim", "null"),
     ("time_embedding_act_fn", "null"),
     ("time_embedding_dim", "null"),
     ("time_embedding_type", r#""positional""#),
     ("timestep_post_act", "null"),
 ];
 
+/// Arguments of diffusers' class that matter only together with options that are [`FIXED`], or in training.
+const WITHOUT_EFFECT: [&str; 6] = [
+    "addition_embed_type_num_heads",
+    "addition_time_embed_dim",
+    "dropout",
+    "mid_block_only_cross_attention",
+    "projection_class_embeddings_input_dim",
+    "upcast_attention",
+];
+
 impl UNetConfig {
+    /// The fields of a `config.json` that diffusers' class does not know. It ignores them with a warning.
+    pub fn ignored(fields: &Fields) -> Vec<String> {
+        let known = serde_json::to_value(Self::stable_diffusion_1()).unwrap_or_default();
+        let is_known = |name: &str| {
+            let is_option = FIXED.iter().any(|(option, _)| *option == name);
+            name.starts_with('_') || is_option || WITHOUT_EFFECT.contains(&name) || known.get(name).is_some()
+        };
+        fields.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+    }
+
     /// Reads a diffusers `config.json`; absent fields take diffusers' defaults.
     ///
     /// # Errors
@@ -168,15 +198,29 @@ impl UNetConfig {
             let kind = |level| format!("{}{direction}Block2D", if attends(level) { "CrossAttn" } else { "" });
             (0..channels.len()).map(kind).collect()
         };
-        let projection = weights.get("mid_block.attentions.0.proj_in.weight").map(|tensor| tensor.shape().len());
-        let context = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight";
+        let layers = |level| weights.count_from(0, &format!("down_blocks.{level}.resnets."));
+        // The first transformer, wherever it is: distilled models have none in the middle.
+        let first = |ending: &str| {
+            let key = weights.tensors().keys().find(|key| key.ends_with(ending));
+            key.cloned().unwrap_or_else(|| format!("mid_block.attentions.0{ending}"))
+        };
+        let projection = weights.get(&first(".proj_in.weight")).map(|tensor| tensor.shape().len());
+        let context = first(".transformer_blocks.0.attn2.to_k.weight");
+        let mid = match (weights.has_prefix("mid_block.attentions."), weights.has_prefix("mid_block.")) {
+            (true, _) => Some(MidBlockType::UNetMidBlock2DCrossAttn),
+            (false, true) => Some(MidBlockType::UNetMidBlock2D),
+            (false, false) => None,
+        };
+        let guidance = weights.get("time_embedding.cond_proj.weight").and_then(|tensor| tensor.shape().get(1).copied());
         let fields = [
             ("in_channels", json!(weights.extent("conv_in.weight", 1)?)),
             ("out_channels", json!(weights.extent("conv_out.weight", 0)?)),
             ("down_block_types", types("down_blocks", "Down")),
             ("up_block_types", types("up_blocks", "Up")),
-            ("layers_per_block", json!(weights.count_from(0, "down_blocks.0.resnets."))),
-            ("cross_attention_dim", json!(weights.extent(context, 1)?)),
+            ("layers_per_block", json!(PerLevel::of((0..channels.len()).map(layers).collect()))),
+            ("mid_block_type", json!(mid)),
+            ("time_cond_proj_dim", json!(guidance)),
+            ("cross_attention_dim", json!(weights.extent(&context, 1)?)),
             ("attention_head_dim", heads),
             ("use_linear_projection", json!(projection == Some(2))),
             ("block_out_channels", json!(channels)),
@@ -214,7 +258,6 @@ impl TryFrom<Fields> for UNetConfig {
 
     fn try_from(fields: Fields) -> Result<Self, ConfigError> {
         use {DownBlockType as Down, UpBlockType as Up};
-        fields.fixed(FIXED)?;
         let block_out_channels: Vec<usize> = fields.checked(
             "block_out_channels",
             vec![320, 640, 1280, 1280],
@@ -224,9 +267,11 @@ impl TryFrom<Fields> for UNetConfig {
             },
         )?;
         let levels = block_out_channels.len();
+        let fields = fields.with_scalars(levels, &["cross_attention_dim", "only_cross_attention"]);
+        fields.fixed(FIXED)?;
         let each = |what, max| format!("{what} of 1..={max}, or {levels} of them for the levels of block_out_channels");
         let config = Self {
-            sample_size: fields.size("sample_size", 64, LARGEST)?,
+            sample_size: sample_size(&fields)?,
             in_channels: fields.size("in_channels", 4, LARGEST)?,
             out_channels: fields.size("out_channels", 4, LARGEST)?,
             down_block_types: fields.or("down_block_types", {
@@ -237,13 +282,16 @@ impl TryFrom<Fields> for UNetConfig {
                     Down::DownBlock2D,
                 ]
             })?,
-            mid_block_type: fields
-                .or("mid_block_type", Some(MidBlockType::default()))?
-                .ok_or_else(|| fields.error("mid_block_type", "UNetMidBlock2DCrossAttn"))?,
+            mid_block_type: fields.or("mid_block_type", Some(MidBlockType::default()))?,
             up_block_types: fields.or("up_block_types", {
                 vec![Up::UpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D, Up::CrossAttnUpBlock2D]
             })?,
-            layers_per_block: fields.size("layers_per_block", 2, 64)?,
+            layers_per_block: fields.checked(
+                "layers_per_block",
+                PerLevel::Same(2),
+                each("a number of resnets", 64),
+                |layers| layers.is_valid(levels, 64),
+            )?,
             attention_head_dim: fields.checked(
                 "attention_head_dim",
                 PerLevel::Same(8),
@@ -262,6 +310,12 @@ impl TryFrom<Fields> for UNetConfig {
             use_linear_projection: fields.or("use_linear_projection", false)?,
             flip_sin_to_cos: fields.or("flip_sin_to_cos", true)?,
             freq_shift: fields.checked("freq_shift", 0.0, "a finite number", |shift: &f64| shift.is_finite())?,
+            time_cond_proj_dim: fields.checked(
+                "time_cond_proj_dim",
+                None,
+                format_args!("null or 4..={LARGEST}"),
+                |width: &Option<usize>| width.is_none_or(|width| (4..=LARGEST).contains(&width)),
+            )?,
             block_out_channels,
         };
         let types =
@@ -276,8 +330,29 @@ impl TryFrom<Fields> for UNetConfig {
                 fields.check(field, divides, format_args!("a divisor of block_out_channels, {channels}"))?;
             }
         }
+        let (parameters, layers) = config.cost();
+        fields.check_network(parameters, layers)?;
         Ok(config)
     }
+}
+
+/// A side, or rows and columns, or null where a model was trained on many sizes: then that of Stable Diffusion 1.
+fn sample_size(fields: &Fields) -> Result<[usize; 2], ConfigError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum SampleSize {
+        Side(usize),
+        Sides([usize; 2]),
+    }
+    const USUAL: [usize; 2] = [64; 2];
+    let sides = |size: &Option<SampleSize>| match size {
+        None => USUAL,
+        Some(SampleSize::Side(side)) => [*side; 2],
+        Some(SampleSize::Sides(sides)) => *sides,
+    };
+    let is_valid = |size: &Option<SampleSize>| sides(size).iter().all(|side| (1..=LARGEST).contains(side));
+    let expected = format!("1..={LARGEST}, two of them (rows, columns) or null");
+    Ok(sides(&fields.checked("sample_size", None, expected, is_valid)?))
 }
 
 #[cfg(test)]
@@ -315,8 +390,22 @@ mod tests {
             (r#"{"in_channels": "four"}"#, "four"),
             ("[]", "malformed"),
             ("", "malformed"),
-            (r#"{"mid_block_type": null}"#, "UNetMidBlock2DCrossAttn"),
-            (r#"{"mid_block_type": "UNetMidBlock2D"}"#, "mid_block_type is \"UNetMidBlock2D\""),
+            (
+                r#"{"mid_block_type": "UNetMidBlock2DSimpleCrossAttn"}"#,
+                "mid_block_type is \"UNetMidBlock2DSimpleCrossAttn\"",
+            ),
+            (r#"{"sample_size": [64, 64, 64]}"#, "sample_size is [64,64,64]"),
+            (r#"{"sample_size": [64, 0]}"#, "sample_size is [64,0]"),
+            (r#"{"layers_per_block": [2, 2, 2]}"#, "layers_per_block is [2,2,2]"),
+            (r#"{"layers_per_block": [2, 2, 2, 0]}"#, "layers_per_block is [2,2,2,0]"),
+            (r#"{"cross_attention_dim": [768, 768, 768]}"#, "cross_attention_dim is [768,768,768]"),
+            (r#"{"cross_attention_dim": [768, 768, 768, 1024]}"#, "cross_attention_dim is [768,768,768,1024]"),
+            (r#"{"cross_attention_dim": null}"#, "cross_attention_dim is null"),
+            (r#"{"only_cross_attention": [false, true, false, false]}"#, "only_cross_attention is [false,true,"),
+            (r#"{"only_cross_attention": true}"#, "only_cross_attention is true"),
+            (r#"{"only_cross_attention": [true, true, true, true]}"#, "only_cross_attention is true"),
+            (r#"{"num_attention_heads": [8, 8, 8, 8]}"#, "num_attention_heads is [8,8,8,8]"),
+            (r#"{"time_cond_proj_dim": 0}"#, "time_cond_proj_dim is 0"),
             (r#"{"transformer_layers_per_block": [1, 2]}"#, "transformer_layers_per_block is [1,2]"),
             (r#"{"transformer_layers_per_block": [1, 2, 10, 0]}"#, "transformer_layers_per_block is [1,2,10,0]"),
             (r#"{"transformer_layers_per_block": [[1], 1, 1, 1]}"#, "transformer_layers_per_block is [[1],1,1,1]"),
@@ -326,6 +415,106 @@ mod tests {
             let error = UNetConfig::from_json(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");
         }
+    }
+
+    /// `UNet2DConditionModel.from_config` takes each of these.
+    #[test]
+    fn values_are_scalars_pairs_lists_or_null_as_diffusers_has_them() {
+        let usual = UNetConfig::stable_diffusion_1();
+        let read =
+            |fields: &str| UNetConfig::from_json(&format!(r#"{{"cross_attention_dim": 768, {fields}}}"#)).unwrap();
+        for same in [
+            r#""sample_size": 64"#,
+            r#""sample_size": [64, 64]"#,
+            r#""sample_size": null"#,
+            r#""cross_attention_dim": [768, 768, 768, 768]"#,
+            r#""only_cross_attention": [false, false, false, false]"#,
+            r#""mid_block_only_cross_attention": false"#,
+            r#""time_cond_proj_dim": null"#,
+        ] {
+            assert_eq!(read(same), usual, "{same}");
+        }
+        assert_eq!(read(r#""sample_size": [32, 48]"#).sample_size, [32, 48]);
+        for lists in [
+            r#""layers_per_block": [2, 2, 2, 2], "transformer_layers_per_block": [1, 1, 1, 1], "attention_head_dim": [8, 8, 8, 8]"#,
+            r#""layers_per_block": 2, "transformer_layers_per_block": 1, "attention_head_dim": 8"#,
+        ] {
+            let config = read(lists);
+            assert_eq!(config.attention_sites([64, 64]), usual.attention_sites([64, 64]), "{lists}");
+            assert_eq!(config.up_shapes().len(), usual.up_shapes().len());
+        }
+    }
+
+    /// The config.json of nota-ai/bk-sdm-small (as segmind/small-sd) and of nota-ai/bk-sdm-tiny (as segmind/tiny-sd), and
+    /// lists that differ. diffusers: `[m.in_channels for b in unet.up_blocks for m in b.resnets]`.
+    #[test]
+    fn distilled_models_have_fewer_blocks() {
+        let inputs = |json: &str| {
+            let config = UNetConfig::from_json(json).unwrap();
+            assert!(config.mid_shape().resnets.is_empty() && config.mid_block_type.is_none(), "{json}");
+            let sites = config.attention_sites([64, 64]);
+            assert!(sites.iter().all(|site| site.place != crate::Place::Mid));
+            let up = config.up_shapes();
+            up.iter()
+                .map(|shape| shape.resnets.iter().map(|resnet| resnet.in_channels).collect())
+                .collect::<Vec<Vec<_>>>()
+        };
+        let small = r#"{"cross_attention_dim": 768, "layers_per_block": 1, "mid_block_type": null}"#;
+        assert_eq!(inputs(small), [[2560, 2560], [2560, 1920], [1920, 960], [960, 640]]);
+        let tiny = r#"{"cross_attention_dim": 768, "layers_per_block": 1, "mid_block_type": null,
+            "block_out_channels": [320, 640, 1280],
+            "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]}"#;
+        assert_eq!(inputs(tiny), [[2560, 1920], [1920, 960], [960, 640]]);
+        let uneven = r#"{"cross_attention_dim": 768, "layers_per_block": [1, 2, 1, 3], "mid_block_type": null}"#;
+        assert_eq!(
+            inputs(uneven),
+            [vec![2560, 2560, 2560, 2560], vec![2560, 1920], vec![1920, 1280, 960], vec![960, 640]]
+        );
+    }
+
+    #[test]
+    fn fields_that_diffusers_does_not_know_are_told() {
+        let json = r#"{"_name_or_path": "x", "dropout": 0.0, "act_fn": "silu", "sample_size": 64, "my_note": 3}"#;
+        let fields = Fields::read("config.json", json).unwrap();
+        assert_eq!(UNetConfig::ignored(&fields), ["my_note"]);
+    }
+
+    /// diffusers: `sum(p.numel() for p in unet.parameters())` is 859 520 964, and 865 910 724.
+    #[test]
+    fn the_cost_is_about_the_number_of_parameters() {
+        for (config, parameters) in
+            [(UNetConfig::stable_diffusion_1(), 859_520_964.0), (UNetConfig::stable_diffusion_2(), 865_910_724.0)]
+        {
+            let (found, layers) = config.cost();
+            assert!((found / parameters - 1.0_f64).abs() < 0.02, "{found}");
+            assert_eq!(layers, 8 + 6 + 2 + 1 + 12 + 9);
+        }
+    }
+
+    #[test]
+    fn a_config_with_every_field_at_its_limit_builds_nothing() {
+        let of_levels = |levels: usize, channels: usize, more: &str| {
+            let types = |kind: &str| format!("[{}]", vec![format!("\"{kind}\""); levels].join(","));
+            let (down, up) = (types("CrossAttnDownBlock2D"), types("CrossAttnUpBlock2D"));
+            let channels = format!("[{}]", vec![channels.to_string(); levels].join(","));
+            let json = format!(
+                r#"{{"block_out_channels": {channels}, "down_block_types": {down}, "up_block_types": {up}, {more}}}"#
+            );
+            UNetConfig::from_json(&json)
+        };
+        let deep = r#""layers_per_block": 64, "transformer_layers_per_block": 64, "attention_head_dim": 1"#;
+        let wide = r#""cross_attention_dim": 65536, "layers_per_block": 2"#;
+        for (levels, channels, more) in [(16, 65536, deep), (16, 32, deep), (4, 65536, wide), (1, 32768, wide)] {
+            let start = std::time::Instant::now();
+            let error = of_levels(levels, channels, more).unwrap_err().to_string();
+            assert!(
+                error.contains("is of a network with ") && error.ends_with("expected at most 2e10 in 2048"),
+                "{error}"
+            );
+            assert!(start.elapsed().as_secs() < 2);
+        }
+        assert!(of_levels(4, 320, r#""transformer_layers_per_block": [1, 2, 10, 10]"#).is_ok());
     }
 
     #[test]
@@ -349,6 +538,7 @@ mod tests {
         let config = UNetConfig::stable_diffusion_2();
         let widths = config.block_out_channels.iter().enumerate();
         assert!(widths.clone().all(|(level, channels)| channels / config.attention_head_dim.at(level) == 64));
-        assert_eq!((config.cross_attention_dim, config.sample_size, config.use_linear_projection), (1024, 96, true));
+        assert_eq!((config.cross_attention_dim, config.sample_size), (1024, [96, 96]));
+        assert!(config.use_linear_projection);
     }
 }

@@ -39,25 +39,50 @@ impl TimeProjection {
     }
 }
 
+/// Sinusoidal features of a guidance scale (`get_guidance_scale_embedding` of diffusers' pipelines, for the scale less one).
+///
+/// # Shapes
+/// - output: `[1, width]`
+pub(crate) fn guidance_features(scale: f64, width: usize, device: &Device) -> Tensor<2> {
+    let half = width / 2;
+    let scale = (scale - 1.0) as f32 * 1000.0;
+    // Single precision, as in the reference: angles of thousands of radians show it.
+    let step = MAX_PERIOD.ln() / (half as f32 - 1.0);
+    let angles = (0..half).map(|i| f64::from(scale * (i as f32 * -step).exp()));
+    let sines = angles.clone().map(|angle| angle.sin() as f32);
+    let mut values: Vec<f32> = sines.chain(angles.map(|angle| angle.cos() as f32)).collect();
+    values.resize(width, 0.0);
+    Tensor::from_data(TensorData::new(values, [1, width]), device)
+}
+
 /// The two-layer network behind the sinusoids (diffusers' `TimestepEmbedding`).
 #[derive(Module, Debug)]
 pub(crate) struct TimestepEmbedding {
     linear_1: Linear,
     linear_2: Linear,
+    /// What adds the guidance scale to the features, in models that were distilled with it.
+    cond_proj: Option<Linear>,
 }
 
 impl TimestepEmbedding {
-    pub(crate) fn new(in_channels: usize, channels: usize, device: &Device) -> Self {
+    pub(crate) fn new(in_channels: usize, channels: usize, guidance: Option<usize>, device: &Device) -> Self {
+        let cond_proj = |width| LinearConfig::new(width, in_channels).with_bias(false).init(device);
         Self {
             linear_1: LinearConfig::new(in_channels, channels).init(device),
             linear_2: LinearConfig::new(channels, channels).init(device),
+            cond_proj: guidance.map(cond_proj),
         }
     }
 
     /// # Shapes
-    /// - input: `[batch, in_channels]`
+    /// - features: `[batch, in_channels]`
+    /// - guidance: `[1, width]`, without effect on a model that takes none
     /// - output: `[batch, channels]`
-    pub(crate) fn forward(&self, features: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, features: Tensor<2>, guidance: Option<Tensor<2>>) -> Tensor<2> {
+        let features = match (&self.cond_proj, guidance) {
+            (Some(projection), Some(guidance)) => features + projection.forward(guidance),
+            _ => features,
+        };
         self.linear_2.forward(silu(self.linear_1.forward(features)))
     }
 }
@@ -86,6 +111,32 @@ mod tests {
         actual
             .into_data()
             .assert_approx_eq::<f32>(&TensorData::new(expected.to_vec(), [1, 8]), Tolerance::absolute(1e-6));
+    }
+
+    /// `StableDiffusionPipeline.get_guidance_scale_embedding(None, torch.tensor([6.5]), 8)`, and of 7.5 with a width of 5.
+    #[test]
+    fn equals_the_reference_embedding_of_a_guidance_scale() {
+        let cases: [(f64, &[f32]); 2] = [
+            (
+                7.5,
+                &[
+                    -0.044_784_7,
+                    0.110_189_2,
+                    0.991_123_3,
+                    0.605_186_3,
+                    -0.998_996_7,
+                    0.993_910_6,
+                    0.132_946,
+                    0.796_083_9,
+                ],
+            ),
+            (8.5, &[-0.851_235_87, 0.681_638_7, -0.524_783_25, 0.731_688_9, 0.0]),
+        ];
+        for (scale, expected) in cases {
+            let actual = guidance_features(scale, expected.len(), &Device::flex());
+            let expected = TensorData::new(expected.to_vec(), [1, expected.len()]);
+            actual.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(2e-4));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ae_tensor::nn::ResnetBlock2DConfig;
 use burn::tensor::Device;
 
-use crate::config::{DownBlockType, UpBlockType};
+use crate::config::{DownBlockType, MidBlockType, UpBlockType};
 use crate::transformer::{Transformer2DModel, TransformerConfig};
 use crate::{AttentionKind, AttentionSite, Place, UNetConfig};
 
@@ -89,15 +89,15 @@ impl UNetConfig {
         let level_shape = |(level, &kind): (usize, &DownBlockType)| {
             let channels = self.block_out_channels[level];
             let before = self.block_out_channels[level.saturating_sub(1)];
-            let resnets = (0..self.layers_per_block)
-                .map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels))
-                .collect();
+            let layers = self.layers_per_block.at(level);
+            let resnets =
+                (0..layers).map(|layer| self.resnet(if layer == 0 { before } else { channels }, channels)).collect();
             BlockShape {
                 place: Place::Down,
                 channels,
                 resnets,
                 transformer: (kind == DownBlockType::CrossAttnDownBlock2D).then(|| self.transformer(level)),
-                transformers: self.layers_per_block,
+                transformers: layers,
                 resample: level != last,
             }
         };
@@ -107,21 +107,27 @@ impl UNetConfig {
     pub(crate) fn mid_shape(&self) -> BlockShape {
         let last = self.reductions();
         let channels = self.block_out_channels[last];
+        // Without resnets and transformers the block hands on what it is given.
+        let (resnets, transformers) = match self.mid_block_type {
+            Some(MidBlockType::UNetMidBlock2DCrossAttn) => (2, 1),
+            Some(MidBlockType::UNetMidBlock2D) => (1, 0),
+            None => (0, 0),
+        };
         BlockShape {
             place: Place::Mid,
             channels,
-            resnets: vec![self.resnet(channels, channels); 2],
-            transformer: Some(self.transformer(last)),
-            transformers: 1,
+            resnets: vec![self.resnet(channels, channels); resnets],
+            transformer: (transformers > 0).then(|| self.transformer(last)),
+            transformers,
             resample: false,
         }
     }
 
     pub(crate) fn up_shapes(&self) -> Vec<BlockShape> {
         let last = self.reductions();
-        let layers = self.layers_per_block + 1;
         let block_shape = |(block, &kind): (usize, &UpBlockType)| {
             let level = last - block;
+            let layers = self.layers_per_block.at(level) + 1;
             let channels = self.block_out_channels[level];
             let coming = self.block_out_channels[(level + 1).min(last)];
             // The last layer of a level meets the skip connection of the level above.
@@ -143,5 +149,34 @@ impl UNetConfig {
             }
         };
         self.up_block_types.iter().enumerate().map(block_shape).collect()
+    }
+}
+
+impl BlockShape {
+    /// Its parameters and layers, without norms and biases.
+    fn cost(&self) -> (f64, usize) {
+        let channels = self.channels as f64;
+        let resnets = self.resnets.iter().map(|resnet| {
+            let (from, to) = (resnet.in_channels as f64, resnet.out_channels as f64);
+            // Two convolutions of 3x3, the skip connection, the time.
+            9.0 * from * to + 9.0 * to * to + from * to + resnet.temb_channels.unwrap_or(0) as f64 * to
+        });
+        let depth = self.transformer.as_ref().map_or(0, |transformer| transformer.layers);
+        let context = self.transformer.as_ref().map_or(0.0, |transformer| transformer.cross_attention_dim as f64);
+        // Self-attention, cross-attention, the feed-forward block of four times the width, which is gated.
+        let attention = depth as f64 * (18.0 * channels * channels + 2.0 * channels * context);
+        let transformers =
+            if depth > 0 { self.transformers as f64 * (attention + 2.0 * channels * channels) } else { 0.0 };
+        let resample = if self.resample { 9.0 * channels * channels } else { 0.0 };
+        let parameters = resnets.sum::<f64>() + transformers + resample;
+        (parameters, self.resnets.len() + self.transformers * depth)
+    }
+}
+
+impl UNetConfig {
+    /// About how many parameters and layers the network has: nothing is built for it.
+    pub(crate) fn cost(&self) -> (f64, usize) {
+        let blocks = self.down_shapes().into_iter().chain([self.mid_shape()]).chain(self.up_shapes());
+        blocks.map(|block| block.cost()).fold((0.0, 0), |(all, count), (more, layers)| (all + more, count + layers))
     }
 }

@@ -9,11 +9,23 @@ use crate::attention::Attended;
 pub struct ConditioningText {
     /// In the order of the pass.
     layers: Vec<Attended>,
+    guidance_scale: Option<f64>,
 }
 
 impl ConditioningText {
     pub(crate) fn new(layers: Vec<Attended>) -> Self {
-        Self { layers }
+        Self { layers, guidance_scale: None }
+    }
+
+    /// The same for a model that takes the guidance scale as a condition beside the text
+    /// ([`UNetConfig::time_cond_proj_dim`](crate::UNetConfig::time_cond_proj_dim)); others do not look at it.
+    #[must_use]
+    pub fn with_guidance_scale(self, scale: f64) -> Self {
+        Self { guidance_scale: Some(scale), ..self }
+    }
+
+    pub(crate) fn guidance_scale(&self) -> Option<f64> {
+        self.guidance_scale
     }
 
     /// Number of texts.
@@ -50,7 +62,7 @@ impl ConditioningText {
 
     fn map(&self, change: impl Fn(Tensor<3>) -> Tensor<3>) -> Self {
         let layer = |layer: &Attended| Attended { key: change(layer.key.clone()), value: change(layer.value.clone()) };
-        Self { layers: self.layers.iter().map(layer).collect() }
+        Self { layers: self.layers.iter().map(layer).collect(), guidance_scale: self.guidance_scale }
     }
 
     pub(crate) fn layers(&self) -> TextLayers<'_> {

@@ -1,16 +1,17 @@
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights, restore_weights};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::block::Block2D;
-use crate::embedding::{TimeProjection, TimestepEmbedding};
+use crate::block::{Block2D, skipping};
+use crate::embedding::{TimeProjection, TimestepEmbedding, guidance_features};
 use crate::{AttentionProcessor, ConditioningText, Place, UNetConfig};
 
 /// The noise predictor of Stable Diffusion 1 and 2
@@ -26,6 +27,8 @@ pub struct UNet2DConditionModel {
     conv_out: Conv2d,
     #[module(skip)]
     time_proj: TimeProjection,
+    #[module(skip)]
+    time_cond_proj_dim: Option<usize>,
 }
 
 impl UNet2DConditionModel {
@@ -36,7 +39,12 @@ impl UNet2DConditionModel {
             TimeProjection { channels, flip_sin_to_cos: config.flip_sin_to_cos, freq_shift: config.freq_shift };
         Self {
             conv_in: Conv2d::new_3x3(config.in_channels, channels, device),
-            time_embedding: TimestepEmbedding::new(channels, config.time_embed_dim(), device),
+            time_embedding: TimestepEmbedding::new(
+                channels,
+                config.time_embed_dim(),
+                config.time_cond_proj_dim,
+                device,
+            ),
             down_blocks: config.down_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
             mid_block: Block2D::new(&config.mid_shape(), device),
             up_blocks: config.up_shapes().iter().map(|shape| Block2D::new(shape, device)).collect(),
@@ -45,6 +53,7 @@ impl UNet2DConditionModel {
                 .init(device),
             conv_out: Conv2d::new_3x3(channels, config.out_channels, device),
             time_proj,
+            time_cond_proj_dim: config.time_cond_proj_dim,
         }
     }
 
@@ -63,6 +72,20 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
+    }
+
+    /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`].
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read.
+    pub fn restore(
+        &mut self,
+        checkpoint: &Checkpoint,
+        dtype: FloatType,
+        names: &BTreeSet<String>,
+    ) -> Result<(), CheckpointError> {
+        restore_weights(self, checkpoint, &KeyRules::default(), dtype, names)
     }
 
     /// Loads a folder in diffusers' layout (`unet`): `config.json`, and the weights in any of their formats.
@@ -144,12 +167,15 @@ impl UNet2DConditionModel {
         // rather than in every resnet.
         let device = self.conv_in.device();
         let dtype = self.conv_in.dtype();
-        let temb = silu(self.time_embedding.forward(self.time_proj.forward(timestep, &device).cast(dtype)));
+        let features = self.time_proj.forward(timestep, &device).cast(dtype);
+        let scale = self.time_cond_proj_dim.zip(text.guidance_scale());
+        let guidance = scale.map(|(width, scale)| guidance_features(scale, width, &device).cast(dtype));
+        let temb = silu(self.time_embedding.forward(features, guidance));
         let text_batch = text.batch();
         let text = &mut text.layers();
 
-        let mut hidden_states = self.conv_in.forward(channels_last(latents.cast(dtype)));
-        let mut skips = vec![hidden_states.clone()];
+        let mut skips = Vec::new();
+        let mut hidden_states = skipping(self.conv_in.forward(channels_last(latents.cast(dtype))), &mut skips);
         for (index, block) in self.down_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, &temb, text, (Place::Down, index), processor, &mut skips)?;
         }

@@ -18,10 +18,11 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn open() -> Self {
+    fn open(name: &str) -> Self {
+        let folder = Path::new(FOLDER).join(name);
         let device = DeviceSpec::CPU.open().unwrap();
-        let unet = UNet2DConditionModel::from_folder(FOLDER, FloatType::F32, &device).unwrap();
-        Self { unet, expected: Checkpoint::open(Path::new(FOLDER).join("expected.safetensors")).unwrap(), device }
+        let unet = UNet2DConditionModel::from_folder(&folder, FloatType::F32, &device).unwrap();
+        Self { unet, expected: Checkpoint::open(folder.join("expected.safetensors")).unwrap(), device }
     }
 
     fn data(&self, name: &str) -> TensorData {
@@ -54,7 +55,7 @@ fn the_depth_of_transformers_is_that_of_their_level() {
 
 #[test]
 fn noise_and_attention_are_those_of_diffusers() {
-    let fixture = Fixture::open();
+    let fixture = Fixture::open("");
     let text = fixture.unet.read_text(&fixture.tensor("text"));
     fixture.assert_close("noise", fixture.unet.forward(fixture.tensor("latents"), 481.0, &text));
 
@@ -68,6 +69,20 @@ fn noise_and_attention_are_those_of_diffusers() {
     fixture.assert_close("noise", noise);
     assert_eq!(seen.len(), 1);
     fixture.assert_close("probs", seen.remove(0));
+}
+
+/// Distilled networks: other middles, other numbers of resnets by level, and the guidance scale as a condition.
+#[test]
+fn distilled_networks_predict_what_diffusers_predicts() {
+    for name in ["distilled", "resnet-mid"] {
+        let fixture = Fixture::open(name);
+        let text = fixture.unet.read_text(&fixture.tensor("text"));
+        for scale in ["7.5", "1.0"] {
+            let text = text.clone().with_guidance_scale(scale.parse().unwrap()).repeat_each(1);
+            let noise = fixture.unet.forward(fixture.tensor("latents"), 759.0, &text);
+            fixture.assert_close(&format!("noise_{scale}"), noise);
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,18 @@ const LARGEST: usize = 1 << 16;
 /// Options that change the model and have one value in Stable Diffusion 1 and 2, as JSON.
 const FIXED: &[(&str, &str)] = &[("_class_name", r#""AutoencoderKL""#), ("act_fn", r#""silu""#)];
 
+/// Arguments of diffusers' class that are checked against the weights, that matter only with Stable Diffusion XL and later
+/// ones, or not at all.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "down_block_types",
+    "force_upcast",
+    "latents_mean",
+    "latents_std",
+    "sample_size",
+    "shift_factor",
+    "up_block_types",
+];
+
 /// The part of a diffusers `vae/config.json` that decides the shape of the model.
 ///
 /// Deserialising checks it, as [`from_json`](Self::from_json) does.
@@ -43,6 +55,16 @@ pub struct VaeConfig {
 }
 
 impl VaeConfig {
+    /// The fields of a `config.json` that diffusers' class does not know. It ignores them with a warning.
+    pub fn ignored(fields: &Fields) -> Vec<String> {
+        let known = serde_json::to_value(Self::stable_diffusion()).unwrap_or_default();
+        let is_known = |name: &str| {
+            let is_option = FIXED.iter().any(|(option, _)| *option == name);
+            name.starts_with('_') || is_option || WITHOUT_EFFECT.contains(&name) || known.get(name).is_some()
+        };
+        fields.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+    }
+
     /// Reads a diffusers `config.json`; absent fields take the values of Stable Diffusion 1.
     ///
     /// # Errors
@@ -122,7 +144,7 @@ impl TryFrom<Fields> for VaeConfig {
         }
         // The pipeline makes an image of three channels.
         let colours = |field| fields.checked(field, 3, "3", |&channels| channels == 3);
-        Ok(Self {
+        let config = Self {
             in_channels: colours("in_channels")?,
             out_channels: colours("out_channels")?,
             layers_per_block: fields.size("layers_per_block", 2, 64)?,
@@ -135,13 +157,39 @@ impl TryFrom<Fields> for VaeConfig {
             use_quant_conv: fields.or("use_quant_conv", true)?,
             use_post_quant_conv: fields.or("use_post_quant_conv", true)?,
             block_out_channels,
-        })
+        };
+        // On the way down and, with one more in each level, on the way up; two in the middle of both ways.
+        let layers = (2 * config.layers_per_block + 1) * levels + 4;
+        // Two convolutions of 3x3 in each.
+        let widest = config.block_out_channels.iter().map(|&channels| 18.0 * (channels as f64).powi(2));
+        let of_a_layer = widest.fold(0.0, f64::max);
+        fields.check_network(layers as f64 * of_a_layer, layers)?;
+        Ok(config)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_that_diffusers_does_not_know_are_told() {
+        let json = r#"{"_class_name": "AutoencoderKL", "sample_size": 512, "act_fn": "silu", "my_note": 3}"#;
+        let fields = Fields::read("config.json", json).unwrap();
+        assert_eq!(VaeConfig::ignored(&fields), ["my_note"]);
+    }
+
+    fn every_field_at_its_limit_builds_nothing() {
+        let deep = format!(r#"{{"block_out_channels": [{}32], "layers_per_block": 64}}"#, "32,".repeat(15));
+        let wide = r#"{"block_out_channels": [65536, 65536, 65536, 65536]}"#;
+        for json in [deep.as_str(), wide] {
+            let error = VaeConfig::from_json(json).unwrap_err().to_string();
+            assert!(error.contains("is of a network with "), "{error}");
+        }
+        assert!(
+            VaeConfig::from_json(r#"{"block_out_channels": [256, 512, 1024, 2048], "layers_per_block": 4}"#).is_ok()
+        );
+    }
 
     #[test]
     fn an_empty_object_is_stable_diffusion() {

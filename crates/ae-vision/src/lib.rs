@@ -8,6 +8,9 @@
 //! - [`ImageProcessor`] brings pictures to a model's size bit by bit as Pillow does.
 //! - [`SubjectDetector`] finds the embedded model's subjects in a picture.
 
+/// Bytes of a config, far above that of any model.
+const LARGEST_CONFIG: u64 = 4 << 20;
+
 mod blip;
 mod clip;
 mod detector;

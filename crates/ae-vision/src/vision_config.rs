@@ -46,6 +46,11 @@ impl VisionConfig {
             layer_norm_eps: fields.epsilon("layer_norm_eps", 1e-5)?,
         };
         check_heads(fields, config.hidden_size, config.num_attention_heads)?;
+        check_size(
+            fields,
+            config.positions(),
+            [config.hidden_size, config.intermediate_size, config.num_hidden_layers],
+        )?;
         let few = config.positions() <= MOST_PATCHES;
         let expected = format_args!("a size of at most {MOST_PATCHES} patches in {image_size} pixels squared");
         fields.check("patch_size", few, expected)?;
@@ -56,6 +61,18 @@ impl VisionConfig {
     pub fn positions(&self) -> usize {
         (self.image_size / self.patch_size).pow(2) + 1
     }
+}
+
+/// A transformer with embeddings of so many tokens or patches must be of a size that a machine holds.
+pub(crate) fn check_size(
+    fields: &Fields,
+    embeddings: usize,
+    [hidden_size, intermediate_size, layers]: [usize; 3],
+) -> Result<(), ConfigError> {
+    let [width, inner] = [hidden_size, intermediate_size].map(|size| size as f64);
+    // Attention to the picture too, as BLIP's text model has it.
+    let parameters = embeddings as f64 * width + layers as f64 * (8.0 * width * width + 2.0 * width * inner);
+    fields.check_network(parameters, layers)
 }
 
 /// Heads must share the hidden size.

@@ -56,6 +56,19 @@ pub enum Error {
         /// What is wrong with it.
         source: image::ImageError,
     },
+    /// An initial image of more pixels than can be held.
+    #[error(
+        "the image '{path}' has {width} x {height} pixels, which would take more than 256 MB of memory: make it smaller",
+        path = path.display()
+    )]
+    LargeImage {
+        /// The file.
+        path: PathBuf,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+    },
     /// A picture whose settings cannot be read.
     #[error(transparent)]
     PictureSettings(#[from] crate::PictureSettingsError),

@@ -1,11 +1,11 @@
 //! One seed as figures and reports show it.
 
-use ae_figures::{Explanation, Run, Step, Term};
+use ae_figures::{Explanation, Run, Step};
 use ae_pipeline::{Picture, Prepared};
 use ae_settings::{Method, Settings};
 use serde_json::Value;
 
-use crate::recorder::{figure_subjects, figure_tokens};
+use crate::recorder::{figure_subjects, figure_terms, figure_tokens};
 
 /// What there is to show of an image and its steps, and of the plain one beside it.
 pub fn explanation(
@@ -30,7 +30,7 @@ pub fn explanation(
         settings: Value::Object(settings.to_json()),
         trace: serde_json::to_value(&picture.trace).unwrap_or_default(),
         tokens: figure_tokens(prepared.prompt(), subjects),
-        terms: Term::per_subject(&figure_subjects),
+        terms: figure_terms(&picture.trace, &figure_subjects),
         subjects: figure_subjects,
         runs,
     }

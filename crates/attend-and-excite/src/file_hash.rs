@@ -1,6 +1,6 @@
 //! SHA-256 of files, computed once.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -102,7 +102,7 @@ impl FileHashes {
     }
 
     fn kept(&self, path: &Path, part: Part) -> io::Result<String> {
-        let file = File::open(path)?;
+        let file = ae_files::open_file(path)?;
         let entry = |sha256| {
             let metadata = file.metadata()?;
             let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -197,7 +197,9 @@ fn place(path: &Path, part: Part) -> String {
 }
 
 fn read_entry(place: &Path) -> Option<Entry> {
-    serde_json::from_slice(&fs::read(place).ok()?).ok().filter(|entry: &Entry| is_sha256(&entry.sha256))
+    serde_json::from_slice(&ae_files::read_file(place, 1 << 16).ok()?)
+        .ok()
+        .filter(|entry: &Entry| is_sha256(&entry.sha256))
 }
 
 fn write_entry(place: &Path, entry: &Entry) -> io::Result<()> {
@@ -212,7 +214,7 @@ fn hash(file: impl Read) -> io::Result<String> {
 
 /// The hash of a file in the first versions of AUTOMATIC1111's program.
 fn old_hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = ae_files::open_file(path)?;
     file.seek(SeekFrom::Start(1 << 20))?;
     let mut sha256 = hash(file.take(1 << 16))?;
     sha256.truncate(8);
@@ -232,6 +234,8 @@ fn safetensors_header(mut file: &File) -> io::Result<u64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A file that has not changed for an hour.

@@ -1,6 +1,5 @@
 //! The settings that a picture carries.
 
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +70,7 @@ pub enum PictureSettingsError {
 /// [`PictureSettingsError`] says what is wrong with the file, or that it has neither.
 pub fn read_settings(path: &Path) -> Result<FoundSettings, PictureSettingsError> {
     let path = || path.to_owned();
-    let file = File::open(path()).map_err(|error| PictureSettingsError::Open { path: path(), error })?;
+    let file = ae_files::open_file(&path()).map_err(|error| PictureSettingsError::Open { path: path(), error })?;
     let png = |error| PictureSettingsError::Png { path: path(), error };
     let mut chunks = TextChunks::open(BufReader::new(file)).map_err(png)?;
     if let Some(settings) = chunks.get(SETTINGS).map_err(png)? {

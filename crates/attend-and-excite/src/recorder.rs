@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use ae_figures::{Step, StepGuidance, Subject, Token, TokenMaps};
+use ae_figures::{Step, StepGuidance, Subject, Term, Token, TokenMaps};
 use ae_pipeline::{
     AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, Processor, StepTrace, TokenKind,
-    TokenizedPrompt,
+    TokenizedPrompt, Trace,
 };
 use image::RgbImage;
 
@@ -165,4 +165,39 @@ pub fn figure_subjects(subjects: &[ae_pipeline::Subject]) -> Vec<Subject> {
     let subject =
         |subject: &ae_pipeline::Subject| Subject { text: subject.text.clone(), positions: subject.positions.clone() };
     subjects.iter().map(subject).collect()
+}
+
+/// The terms of the loss of a run as figures show them: as its first evaluation names them. A term with the name of a subject
+/// belongs to that. A run without an evaluation has one term per subject.
+pub(crate) fn figure_terms(trace: &Trace, subjects: &[Subject]) -> Vec<Term> {
+    let guided = trace.steps.iter().find_map(|step| step.guidance.as_ref()?.evaluations.first());
+    let names = guided.map(|losses| losses.terms.iter().map(|term| term.name.as_str()));
+    names.map_or_else(|| Term::per_subject(subjects), |names| named_terms(names, subjects))
+}
+
+fn named_terms<'a>(names: impl Iterator<Item = &'a str>, subjects: &[Subject]) -> Vec<Term> {
+    let is_named = |index: &usize, name: &str| subjects.get(*index).is_some_and(|subject| subject.text == name);
+    let term = |(index, name): (usize, &str)| {
+        // Two subjects may have the same name: the one in the term's place comes first.
+        let subject = std::iter::once(index).chain(0..subjects.len()).find(|index| is_named(index, name));
+        Term { name: name.to_owned(), subject }
+    };
+    names.enumerate().map(term).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_those_of_the_objective() {
+        let subjects = ["cat", "dog", "cat"].map(|text| Subject { text: text.to_owned(), positions: vec![2] });
+        let of = |names: &[&'static str]| {
+            let terms = named_terms(names.iter().copied(), &subjects);
+            terms.iter().map(|term| term.subject).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["cat", "dog", "cat"]), [Some(0), Some(1), Some(2)]);
+        assert_eq!(of(&["overlap", "dog", "size", "cat"]), [None, Some(1), None, Some(0)]);
+        assert_eq!(figure_terms(&Trace::default(), &subjects), Term::per_subject(&subjects));
+    }
 }

@@ -17,7 +17,7 @@ impl FromStr for Seeds {
                 .parse::<u64>()
                 .map_err(|_| format!("'{part}' is not a seed: expected numbers like 0,1,2 or 0-63"))
         };
-        let mut seeds = Vec::new();
+        let (mut seeds, mut asked) = (Vec::new(), 0_u64);
         let mut seen = std::collections::HashSet::new();
         for part in text.split(',') {
             let (first, last) = match part.split_once('-') {
@@ -27,8 +27,9 @@ impl FromStr for Seeds {
             if last < first {
                 return Err(format!("the range {part} runs backwards"));
             }
-            if last - first >= MOST {
-                return Err(format!("the range {part} has more than {MOST} seeds"));
+            asked = asked.saturating_add(last - first).saturating_add(1);
+            if asked > MOST {
+                return Err(format!("these are more than {MOST} seeds, which is the most of one run"));
             }
             seeds.extend((first..=last).filter(|seed| seen.insert(*seed)));
         }
@@ -39,6 +40,21 @@ impl FromStr for Seeds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A hundred ranges, each within the limit.
+    #[test]
+    fn all_seeds_together_have_a_limit() {
+        let ranges = |count: u64, size: u64| {
+            let range = |index: u64| format!("{}-{}", index * size, (index + 1) * size - 1);
+            (0..count).map(range).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(ranges(4, 25_000).parse::<Seeds>().map(|seeds| seeds.0.len()), Ok(100_000));
+        let again = vec!["0-99999"; 100].join(",");
+        for wrong in [&ranges(100, 100_000), &ranges(5, 25_000), &again, "0-100000", "0-18446744073709551615"] {
+            let error = wrong.parse::<Seeds>().unwrap_err();
+            assert_eq!(error, "these are more than 100000 seeds, which is the most of one run");
+        }
+    }
 
     #[test]
     fn seeds_are_lists_and_ranges_without_repeats() {

@@ -54,7 +54,7 @@ fn a_malicious_pickle_is_data() {
     assert!(error.contains("malicious.ckpt' holds an object that cannot be read as data: posix.system"), "{error}");
     assert!(marks.iter().all(|mark| !mark.exists()), "the pickle was executed");
     assert!(Lora::open(foreign("malicious.ckpt")).is_err());
-    assert!(Embedding::open(foreign("malicious.ckpt")).is_err());
+    assert!(Embedding::open(foreign("malicious.ckpt"), None).is_err());
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use ae_checkpoint::{Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer, apply_weights, parse_weighted_prompt};
 use ae_pipeline::{
-    EmbeddingRef, LoadOptions, Method, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds, load_tokenizer,
+    EmbeddingRef, LoadOptions, LoraRef, Method, ModelSource, Pipeline, SchedulerKind, StepIndex, Thresholds,
+    load_tokenizer,
 };
 use ae_tensor::{FloatType, apply_lora};
 use ae_tests::{Tensors, assert_close, fixtures, largest_difference, model};
@@ -106,7 +107,7 @@ fn textual_inversions_are_tokens_as_in_diffusers() {
     let mut options = LoadOptions::default();
     options.embeddings = files.iter().map(choice).collect();
     let source = ModelSource::folder(model(&name));
-    let tokenizer = load_tokenizer(&source, &options.embeddings).unwrap();
+    let tokenizer = load_tokenizer(&source, &[], &options.embeddings).unwrap();
     let pipeline = Pipeline::load(&source, options, &Device::flex()).unwrap();
     let ids = tensors.ids("input_ids");
     assert_eq!(prompts.len(), ids.len());
@@ -125,6 +126,45 @@ fn textual_inversions_are_tokens_as_in_diffusers() {
     assert!(compared >= 5);
 }
 
+/// Adapters and embeddings of a loaded pipeline, changed forth and back, are bit by bit those of a fresh one, in both ways of
+/// keeping networks.
+#[test]
+fn changed_additions_are_as_after_a_fresh_load() {
+    let file = |group: &str, file: &str| folder(group).join(file).to_string_lossy().into_owned();
+    let lora = |name: &str, strength| LoraRef::new(file("lora", name), strength);
+    let toy = EmbeddingRef::new(file("inversion", "learned_embeds.safetensors"), None);
+    let shape = EmbeddingRef::new(file("inversion", "shape.safetensors"), None);
+    let choices = [
+        (vec![lora("kohya.safetensors", 0.6)], vec![toy.clone()]),
+        (vec![lora("kohya-mid.safetensors", 1.0), lora("old.safetensors", -0.5)], vec![shape, toy]),
+        (vec![], vec![]),
+        (vec![lora("peft.safetensors", 1.0)], vec![]),
+    ];
+    let source = ModelSource::folder(model("sd1"));
+    for low_memory in [false, true] {
+        let load = |(loras, embeddings): &(Vec<LoraRef>, Vec<EmbeddingRef>)| {
+            let mut options = LoadOptions::default();
+            (options.loras, options.embeddings, options.low_memory) = (loras.clone(), embeddings.clone(), low_memory);
+            Pipeline::load(&source, options, &Device::flex()).unwrap()
+        };
+        let picture = |pipeline: &Pipeline| {
+            let mut request = pipeline.request("a <toy> and a dog");
+            request.settings.method = Method::StableDiffusion;
+            request.settings.steps = 2;
+            request.seeds = vec![3];
+            let output = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+            output.pictures[0].image.clone().into_raw()
+        };
+        let mut changing = load(&choices[0]);
+        for choice in choices.iter().skip(1).chain(&choices[..1]) {
+            changing = changing.with_additions(&choice.0, &choice.1).unwrap();
+            let fresh = load(choice);
+            assert_eq!(picture(&changing), picture(&fresh), "{choice:?}");
+            assert_eq!(changing.notes(), fresh.notes());
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct ClipSkipCases {
     prompts: Vec<String>,
@@ -135,7 +175,7 @@ fn clip_skip_leaves_out_the_last_layers_as_in_diffusers() {
     let tensors = expected("clip_skip");
     let ClipSkipCases { prompts } = cases("clip_skip");
     for name in ["sd1", "sd2"] {
-        let tokenizer = load_tokenizer(&ModelSource::folder(model(name)), &[]).unwrap();
+        let tokenizer = load_tokenizer(&ModelSource::folder(model(name)), &[], &[]).unwrap();
         let ids: Vec<Vec<u32>> = prompts.iter().map(|prompt| tokenizer.tokenize(prompt).unwrap().ids()).collect();
         assert_eq!(ids, tensors.ids(&format!("{name}/input_ids")));
         let model = text_encoder(name);

@@ -14,6 +14,7 @@ mod noise;
 mod objective;
 mod precision;
 mod runs;
+mod sampler_runs;
 mod samplers;
 mod scheduler;
 mod stages;

@@ -14,5 +14,5 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(checkpoint) = Checkpoint::open(file.path()) {
         uses::use_everything(&checkpoint);
     }
-    let _ = Embedding::open(file.path());
+    let _ = Embedding::open(file.path(), Some("token"));
 });

@@ -1,5 +1,7 @@
 //! Tensors as a pickle describes them: a view of a storage.
 
+use std::sync::Arc;
+
 use super::pickle::{Heap, Value};
 use crate::ElementType;
 
@@ -7,7 +9,7 @@ use crate::ElementType;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Storage {
     /// Its name in the file.
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) element: ElementType,
     /// Bytes of an element.
     pub(super) size: usize,
@@ -33,10 +35,10 @@ impl Storage {
             return Err("a storage has an unknown id".to_owned());
         }
         let key = match key {
-            Value::Int(key) => key.to_string(),
-            key => heap.text(key).ok_or("a storage has no name")?.to_owned(),
+            Value::Int(key) => key.to_string().into(),
+            key => heap.shared_text(key).ok_or("a storage has no name")?,
         };
-        let class = heap.texts[class].as_str();
+        let class = &*heap.texts[class];
         let (element, size) = match class.strip_prefix("torch.").unwrap_or(class) {
             "DoubleStorage" => (ElementType::F64, 8),
             "FloatStorage" => (ElementType::F32, 4),
@@ -57,8 +59,11 @@ impl Storage {
 }
 
 impl Tensor {
-    /// Reads the arguments of `torch._utils._rebuild_tensor_v2`: storage, offset, shape, strides.
+    /// Reads the arguments of `torch._utils._rebuild_tensor_v2`: storage, offset, shape, strides; those of `_rebuild_tensor_v3`,
+    /// for types that have no storage of their own, go on with requires_grad, hooks and the type.
     pub(super) fn rebuild(arguments: &[Value], heap: &Heap) -> Result<Self, String> {
+        /// Above that of any weight.
+        const MOST_SIDES: usize = 8;
         let &[Value::Storage(storage), Value::Int(offset), shape, strides, ..] = arguments else {
             return Err("a tensor is not described by storage, offset, shape and strides".to_owned());
         };
@@ -69,14 +74,27 @@ impl Tensor {
             };
             heap.sequence(value)?.iter().map(number).collect()
         };
+        let sides = heap.sequence(shape).unwrap_or_default().len();
+        if sides > MOST_SIDES || heap.sequence(strides).unwrap_or_default().len() != sides {
+            return Err(format!("a tensor has other strides than sides, or more than {MOST_SIDES} sides"));
+        }
         let (Ok(offset), Some(shape), Some(strides)) = (usize::try_from(offset), numbers(shape), numbers(strides))
         else {
             return Err("a tensor has sizes that are no counts".to_owned());
         };
-        if shape.len() != strides.len() || shape.len() > 8 {
-            return Err(format!("a tensor has the shape {shape:?} and the strides {strides:?}"));
+        let mut storage = heap.storages[storage].clone();
+        if let Some(Value::Global(dtype)) = arguments.get(6) {
+            let dtype = &*heap.texts[*dtype];
+            (storage.element, storage.size) = match dtype.strip_prefix("torch.").unwrap_or(dtype) {
+                "float8_e4m3fn" => (ElementType::F8_E4M3, 1),
+                "float8_e5m2" => (ElementType::F8_E5M2, 1),
+                "uint16" => (ElementType::U16, 2),
+                "uint32" => (ElementType::U32, 4),
+                "uint64" => (ElementType::U64, 8),
+                _ => return Err(format!("a tensor has the type {dtype}, which is not supported")),
+            };
         }
-        Ok(Self { storage: heap.storages[storage].clone(), offset, shape, strides })
+        Ok(Self { storage, offset, shape, strides })
     }
 
     /// The number of elements, and the first and the past-the-last element of the storage that they lie in.
@@ -128,7 +146,7 @@ mod tests {
     use super::*;
 
     fn tensor(offset: usize, shape: &[usize], strides: &[usize]) -> Tensor {
-        let storage = Storage { key: "0".to_owned(), element: ElementType::U8, size: 1 };
+        let storage = Storage { key: "0".into(), element: ElementType::U8, size: 1 };
         Tensor { storage, offset, shape: shape.to_vec(), strides: strides.to_vec() }
     }
 

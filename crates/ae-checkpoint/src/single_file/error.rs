@@ -1,12 +1,15 @@
-use crate::ForeignError;
+use crate::{ForeignError, OpenError};
 
 /// A file that holds no Stable Diffusion model in the original layout.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SingleFileError {
     /// The file holds something else.
     #[error(transparent)]
     Foreign(#[from] ForeignError),
+    /// The weights are of a kind that is not read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// One of the networks is not in the file.
     #[error("'{name}' holds no {network}: only a part of a Stable Diffusion checkpoint was saved{advice}")]
     Incomplete {

@@ -21,7 +21,7 @@ const RESNET: [(&str, &str); 6] = [
 /// `convert_ldm_unet_checkpoint` in diffusers' `loaders/single_file_utils.py`.
 ///
 /// A level has `layers` residual blocks on the way down and one more on the way up.
-pub(super) fn key(key: &str, layers: usize) -> Option<String> {
+pub(crate) fn key(key: &str, layers: usize) -> Option<String> {
     if let Some(key) = rename(key, &TOP) {
         return Some(key);
     }

@@ -10,13 +10,23 @@ const HALF: [(&str, &str); 5] = [
     ("mid.block_2", "mid_block.resnets.1"),
 ];
 
-const ATTENTION: [(&str, &str); 5] = [
-    ("mid.attn_1.norm", "mid_block.attentions.0.group_norm"),
-    ("mid.attn_1.q", "mid_block.attentions.0.to_q"),
-    ("mid.attn_1.k", "mid_block.attentions.0.to_k"),
-    ("mid.attn_1.v", "mid_block.attentions.0.to_v"),
-    ("mid.attn_1.proj_out", "mid_block.attentions.0.to_out.0"),
+/// The parts of the attention: diffusers' names of now and before 0.18, which converters have left in files of the original
+/// layout, and the original's own.
+const ATTENTION: [(&str, [&str; 3]); 5] = [
+    ("group_norm", ["group_norm", "group_norm", "norm"]),
+    ("to_q", ["to_q", "query", "q"]),
+    ("to_k", ["to_k", "key", "k"]),
+    ("to_v", ["to_v", "value", "v"]),
+    ("to_out.0", ["to_out.0", "proj_attn", "proj_out"]),
 ];
+
+fn attention(key: &str) -> Option<String> {
+    let rest = key.strip_prefix("mid.attn_1.")?;
+    ATTENTION.iter().find_map(|(name, spellings)| {
+        let place = format!("mid_block.attentions.0.{name}");
+        spellings.iter().find_map(|spelling| rename(rest, &[(spelling, &place)]))
+    })
+}
 
 /// The diffusers name of an autoencoder parameter (below `first_stage_model.`), after
 /// `convert_ldm_vae_checkpoint` in diffusers' `loaders/single_file_utils.py`.
@@ -28,7 +38,7 @@ pub(super) fn key(key: &str, levels: usize) -> Option<String> {
     }
     let (half, rest) = key.split_once('.')?;
     let rest = rest.replace("nin_shortcut.", "conv_shortcut.");
-    let place = rename(&rest, &HALF).or_else(|| rename(&rest, &ATTENTION));
+    let place = rename(&rest, &HALF).or_else(|| attention(&rest));
     let place = match half {
         "encoder" => place.or_else(|| {
             let (level, rest) = number(rest.strip_prefix("down.")?)?;
@@ -72,10 +82,17 @@ mod tests {
             ("decoder.mid.block_2.conv1.weight", "decoder.mid_block.resnets.1.conv1.weight"),
             ("encoder.mid.attn_1.norm.weight", "encoder.mid_block.attentions.0.group_norm.weight"),
             ("encoder.mid.attn_1.proj_out.weight", "encoder.mid_block.attentions.0.to_out.0.weight"),
+            ("decoder.mid.attn_1.q.bias", "decoder.mid_block.attentions.0.to_q.bias"),
+            ("decoder.mid.attn_1.to_k.weight", "decoder.mid_block.attentions.0.to_k.weight"),
+            ("decoder.mid.attn_1.to_out.0.bias", "decoder.mid_block.attentions.0.to_out.0.bias"),
+            ("decoder.mid.attn_1.value.weight", "decoder.mid_block.attentions.0.to_v.weight"),
+            ("encoder.mid.attn_1.proj_attn.weight", "encoder.mid_block.attentions.0.to_out.0.weight"),
+            ("encoder.mid.attn_1.group_norm.weight", "encoder.mid_block.attentions.0.group_norm.weight"),
         ] {
             assert_eq!(super::key(ldm, 4).as_deref(), Some(diffusers), "{ldm}");
         }
         assert_eq!(super::key("decoder.up.4.block.0.norm1.bias", 4), None);
         assert_eq!(super::key("loss.logvar", 4), None);
+        assert_eq!(super::key("decoder.mid.attn_1.to_out.1.weight", 4), None);
     }
 }

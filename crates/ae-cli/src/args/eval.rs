@@ -129,3 +129,18 @@ pub(crate) fn of_folder<T: Args>(folder: &Path) -> T {
     let matches = command.try_get_matches_from([OsStr::new("--"), folder.as_os_str()]);
     matches.and_then(|matches| T::from_arg_matches(&matches)).expect("nothing else is required")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_enough() {
+        // A name that begins as an option does is none.
+        let folder = Path::new("--device");
+        let score: EvalScoreArgs = of_folder(folder);
+        assert_eq!((score.folder.as_path(), score.device, score.no_detector), (folder, DeviceSpec::CPU, false));
+        let report: EvalReportArgs = of_folder(folder);
+        assert_eq!((report.folder.as_path(), report.examples, report.rows), (folder, 6, 6));
+    }
+}

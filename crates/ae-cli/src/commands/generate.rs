@@ -1,12 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, stdout};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_figures::{FigureError, Step};
+use ae_files::folder_name;
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
@@ -22,7 +23,7 @@ use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Files, Progress, print_path, say, trace_json, write_figures};
+use crate::output::{Files, Progress, keep_failure, print_path, say, trace_json, try_places, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -74,6 +75,11 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         file.name = file.base_name().to_owned();
     }
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
+    let pictures = prompts.iter().filter(|_| !args.is_piped());
+    let names: BTreeSet<_> = pictures.map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
+    let folders: Vec<_> = names.iter().map(|prompt| args.output.join(folder_name(prompt))).collect();
+    try_places("--output", folders.iter().map(PathBuf::as_path))?;
+    try_places("--save-tensors", args.save_tensors.as_deref().and_then(Path::parent))?;
     let interrupted = Interrupts::listen()?.flag();
     let models = models::load(&given, &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;
@@ -249,8 +255,7 @@ fn write(
     let Drawn { settings, picture, steps, plain, .. } = drawn;
     let seed = picture.seed;
     if args.is_piped() {
-        let written = write_png(&mut stdout().lock(), &picture.image, &settings, &picture.trace.subjects);
-        written.map_err(|source| CliError::Write { path: "-".into(), source })?;
+        keep_failure(write_png(&mut stdout().lock(), &picture.image, &settings, &picture.trace.subjects));
     } else {
         print_path(&files.write_picture(&seed.to_string(), &picture.image, &settings, &picture)?);
     }

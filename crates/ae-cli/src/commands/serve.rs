@@ -10,10 +10,11 @@ use crate::Verbosity;
 use crate::args::ServeArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
-use crate::output::{Download, print, say};
+use crate::output::{Download, print, say, try_places};
 
 /// Serves the studio until Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    try_places("--gallery", [args.gallery.as_path()])?;
     let interrupts = Interrupts::listen()?;
     let mut download = Download::new(verbosity.quiet).interrupted_by(interrupts.flag());
     let given = &args.settings.given;

@@ -14,7 +14,7 @@ pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliE
     let mut shared = Settings::default();
     shared.apply(&args.settings.given);
     let found = models::find(&shared, &mut Download::new(verbosity.quiet))?;
-    let tokenizer = load_tokenizer(&found.source, &shared.embeddings)?;
+    let tokenizer = load_tokenizer(&found.source, &shared.loras, &shared.embeddings)?;
     for own in prompts {
         let mut settings = shared.clone();
         settings.apply(&own);

@@ -7,7 +7,7 @@ use ae_hub::Waiting;
 use attend_and_excite::size;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::say;
+use super::{say, shown};
 
 /// Shows a download: a bar per file on a terminal, a line per file elsewhere.
 pub(crate) struct Download {
@@ -33,7 +33,7 @@ impl Download {
     fn line(&self, line: &str) {
         match &self.bar {
             _ if self.quiet => {}
-            Some(bar) => bar.println(line),
+            Some(bar) => bar.println(shown(line)),
             None => say(line),
         }
     }
@@ -55,7 +55,7 @@ impl ae_hub::Progress for Download {
                 .progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr()).with_style(style);
         bar.set_position(present);
-        self.bar = Some(bar.with_prefix(file.to_owned()));
+        self.bar = Some(bar.with_prefix(shown(file)));
     }
 
     fn advanced(&mut self, bytes: u64) -> ControlFlow<()> {

@@ -55,6 +55,17 @@ impl Files {
     }
 }
 
+/// Finds out before hours of work whether what an option names can be written to: the folders, or where they will be made.
+pub(crate) fn try_places<'a>(
+    option: &'static str,
+    folders: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), CliError> {
+    folders.into_iter().try_for_each(|folder| {
+        let place = |source| CliError::Place { path: folder.to_owned(), option, source };
+        ae_files::try_folder(folder).map_err(place)
+    })
+}
+
 /// Writes a file that appears whole or not at all.
 pub(crate) fn write_whole(path: PathBuf, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf, CliError> {
     match ae_files::write_file(&path, write) {
@@ -71,4 +82,22 @@ pub(crate) fn encode_plain_png(file: &mut impl Write, image: &RgbImage) -> io::R
 /// Settings and trace, for a file of their own.
 pub(crate) fn trace_json(settings: &Settings, trace: &Trace) -> String {
     format!("{:#}\n", json!({ "settings": settings.to_json(), "trace": trace }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named_with_its_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        try_places("--output", [folder.path(), &folder.path().join("new")]).unwrap();
+        for place in [file.clone(), file.join("below")] {
+            let error = try_places("--output", [place.as_path()]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("cannot write to '{}': ", place.display())), "{error}");
+            assert!(error.ends_with("; give --output another place"), "{error}");
+        }
+    }
 }

@@ -5,17 +5,34 @@ mod figures;
 mod files;
 mod progress;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Mutex;
 
+use ae_files::show_foreign;
 pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
-pub(crate) use files::{Files, encode_plain_png, trace_json, write_whole};
+pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
 pub(crate) use progress::Progress;
 
-/// A line for the person at the terminal. A closed stream is no reason to stop drawing.
+/// The first failure of the standard output: pictures are drawn nevertheless, and the command fails at its end.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// A line for the person at the terminal, in which names from files and servers may stand. A closed stream is no reason to stop drawing.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", shown(line));
+}
+
+/// Says why a command fails; a name of any length in it is cut.
+pub(crate) fn say_error(error: &dyn std::fmt::Display) {
+    /// Characters, two pages of a terminal.
+    const LONGEST: usize = 4000;
+    say(&show_foreign(&format!("error: {error}"), LONGEST, true));
+}
+
+/// A text of any length with nothing that a terminal obeys but line breaks.
+pub(crate) fn shown(text: &str) -> String {
+    show_foreign(text, usize::MAX, true)
 }
 
 /// A file that was written, for the person or the next program.
@@ -25,5 +42,21 @@ pub(crate) fn print_path(path: &Path) {
 
 /// A result, for the person or the next program.
 pub(crate) fn print(text: &str) {
-    let _ = write!(std::io::stdout(), "{text}");
+    keep_failure(write!(io::stdout(), "{text}"));
+}
+
+/// The failure of anything that was printed. A reader that has gone, such as `head`, is none.
+pub(crate) fn finish_printing() -> io::Result<()> {
+    keep_failure(io::stdout().flush());
+    let failed = FAILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    failed.map_or(Ok(()), Err)
+}
+
+/// Remembers why nothing could be printed.
+pub(crate) fn keep_failure(printed: io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        FAILED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+    }
 }

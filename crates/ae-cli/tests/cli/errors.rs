@@ -26,7 +26,7 @@ fn usage() {
     fails("seeds", 2, &["--seeds", "1-x"]);
     fails("seeds_absurd", 2, &["--seeds", "0-18446744073709551615"]);
     fails("thresholds", 2, &["--thresholds", "0=0.5"]);
-    fails("scheduler", 2, &["--scheduler", "heun"]);
+    fails("scheduler", 2, &["--scheduler", "DPM++ SDE"]);
     fails("method", 2, &["--method", "magic"]);
     fails("device_unknown", 2, &["--device", "tpu"]);
     fails("dtype", 2, &["--dtype", "f64"]);

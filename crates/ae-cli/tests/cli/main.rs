@@ -13,6 +13,8 @@ mod crowd;
 mod devices;
 mod errors;
 mod eval;
+#[cfg(unix)]
+mod faults;
 mod figures;
 mod files;
 mod interrupt;

@@ -147,7 +147,7 @@ fn what_cannot_be_drawn_is_refused_before_it_waits() {
         (json!({ "prompt": "the red" }), "the prompt 'the red' has no word"),
         (json!({ "prompt": "a cat", "model": "../../etc" }), "there is no model '../../etc'"),
         (json!({ "prompt": "a cat", "device": "tpu" }), "there is no device 'tpu'"),
-        (json!({ "prompt": "a cat", "scheduler": "heun" }), "scheduler is \"heun\""),
+        (json!({ "prompt": "a cat", "scheduler": "runge" }), "scheduler is \"runge\""),
         (json!({ "prompt": "a cat", "method": "magic" }), "method is \"magic\""),
         (json!({ "prompt": "a cat", "attend_and_excite": { "sigma": 0.0 } }), "attend_and_excite.sigma is 0"),
         (json!({ "prompt": "a cat", "width": 101 }), "width is 101"),

@@ -1,4 +1,4 @@
-use ae_tensor::nn::{merge_heads, split_heads};
+use ae_tensor::nn::{linear, merge_heads, split_heads};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::module::attention;
@@ -38,14 +38,15 @@ impl ClipAttention {
         let dtype = hidden_states.dtype();
         // In single precision whatever the type of the weights, like every softmax.
         let heads = |states: Tensor<3>| split_heads(states, self.heads).cast(DType::F32);
-        let query = heads(self.q_proj.forward(hidden_states.clone()));
-        let key = heads(self.k_proj.forward(hidden_states.clone()));
-        let value = heads(self.v_proj.forward(hidden_states));
+        let query = heads(linear(&self.q_proj, hidden_states.clone(), None));
+        let key = heads(linear(&self.k_proj, hidden_states.clone(), None));
+        let value = heads(linear(&self.v_proj, hidden_states, None));
         // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a pass
         // over some 77 tokens or 200 patches is no place to trade exactness for speed.
         let scale = (query.dims()[3] as f64).sqrt().recip();
         let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: self.is_causal };
-        self.out_proj.forward(merge_heads(attention(query, key, value, None, None, options)).cast(dtype))
+        let attended = merge_heads(attention(query, key, value, None, None, options)).cast(dtype);
+        linear(&self.out_proj, attended, None)
     }
 }
 

@@ -1,3 +1,4 @@
+use ae_tensor::nn::linear;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -26,7 +27,7 @@ impl ClipMlp {
     /// # Shapes
     /// - input, output: `[batch, sequence, hidden_size]`
     pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let hidden_states = self.fc1.forward(hidden_states);
-        self.fc2.forward(self.activation.apply(hidden_states))
+        let hidden_states = linear(&self.fc1, hidden_states, None);
+        linear(&self.fc2, self.activation.apply(hidden_states), None)
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::files::{Vocabulary, parse_merges};
@@ -43,7 +45,7 @@ fn vocabulary() -> Result<Vocabulary, TokenizerError> {
     let merges = parse_merges(MERGES)?;
     let merged = merges.iter().map(|(left, right)| format!("{left}{right}")).collect();
     let tokens = [bytes, ends, merged, vec![START.to_owned(), END.to_owned()]].into_iter().flatten();
-    Ok(Vocabulary { ids: tokens.zip(0..).collect(), merges, added: Vec::new() })
+    Ok(Vocabulary { ids: tokens.zip(0..).collect(), merges, added: BTreeMap::new() })
 }
 
 #[cfg(test)]
@@ -55,6 +57,64 @@ mod tests {
     fn text_ids(tokenizer: &ClipTokenizer, prompt: &str) -> Vec<u32> {
         let prompt = tokenizer.tokenize(prompt).unwrap();
         prompt.tokens()[1..prompt.end()].iter().map(|token| token.id).collect()
+    }
+
+    /// `CLIPTokenizer.from_pretrained(folder)(prompt)["input_ids"]` in transformers 5.24, of a folder with `vocab.json`,
+    /// `merges.txt` and these files; "<CAT-toy>" is not the special `<cat-toy>`.
+    #[test]
+    fn tokens_beyond_the_vocabulary_have_the_ids_of_transformers() {
+        const PROMPTS: [&str; 2] = ["a <cat-toy> and a dog", "a <CAT-toy>, dog"];
+        const TOY: Option<&str> = Some(r#"{"<cat-toy>": 49408}"#);
+        const SPECIAL: Option<&str> = Some(r#"{"additional_special_tokens": ["<cat-toy>"]}"#);
+        let file = |added_tokens| TokenizerSettings { added_tokens, ..TokenizerSettings::default() };
+        let split: &[u32] = &[320, 283, 2368, 268, 5988, 29, 267, 1929];
+        let cases: [(TokenizerSettings<'_>, &[&str], &[&[u32]]); 8] = [
+            (file(TOY), &PROMPTS, &[&[320, 49408, 537, 320, 1929], &[320, 49408, 267, 1929]]),
+            (
+                file(Some(r#"{"<cat-toy>_1": 49409, "<cat-toy>": 49408, "<|endoftext|>": 49407}"#)),
+                &["a <cat-toy> <cat-toy>_1 dog"],
+                &[&[320, 49408, 49409, 49409, 1929]],
+            ),
+            // The next free ids in the order of those of the file.
+            (file(Some(r#"{"<b>": 49410, "<a>": 49408}"#)), &["<a> <b> a"], &[&[49408, 49409, 320]]),
+            (file(Some(r#"{"zwx": 49408}"#)), &["a zwx dog", "a zwxdog"], &[&[320, 49408, 1929], &[320, 49408, 1929]]),
+            (
+                TokenizerSettings { special_tokens_map: SPECIAL, ..file(TOY) },
+                &PROMPTS,
+                &[&[320, 49408, 537, 320, 1929], &[320, 49408, 267, 1929]],
+            ),
+            (
+                TokenizerSettings {
+                    tokenizer_config: Some(
+                        r#"{"added_tokens_decoder": {"49407": {"content": "<|endoftext|>", "special": true}}}"#,
+                    ),
+                    ..file(TOY)
+                },
+                &PROMPTS,
+                &[&[320, 283, 2368, 268, 5988, 285, 537, 320, 1929], split],
+            ),
+            (
+                TokenizerSettings { tokenizer_config: SPECIAL, ..file(None) },
+                &PROMPTS,
+                &[&[320, 49408, 537, 320, 1929], split],
+            ),
+            (
+                TokenizerSettings {
+                    special_tokens_map: Some(r#"{"additional_special_tokens": ["<x>", "<cat-toy>"]}"#),
+                    ..file(None)
+                },
+                &PROMPTS,
+                &[&[320, 49409, 537, 320, 1929], split],
+            ),
+        ];
+        for (settings, prompts, expected) in cases {
+            let tokenizer = ClipTokenizer::built_in(settings).unwrap();
+            for (prompt, expected) in prompts.iter().zip(expected) {
+                assert_eq!(text_ids(&tokenizer, prompt), *expected, "{settings:?}: {prompt}");
+            }
+        }
+        let error = ClipTokenizer::built_in(file(Some("[]"))).unwrap_err().to_string();
+        assert!(error.starts_with("added_tokens.json is malformed"), "{error}");
     }
 
     #[test]

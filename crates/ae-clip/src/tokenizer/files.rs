@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use tokenizers::models::bpe::{Merges, Vocab};
@@ -11,15 +11,15 @@ use super::token_entry::TokenEntry;
 pub(super) struct Vocabulary {
     pub(super) ids: Vocab,
     pub(super) merges: Merges,
-    /// Tokens that `tokenizer.json` lists beside its model; none when the files are `vocab.json` and `merges.txt`.
-    pub(super) added: Vec<TokenEntry>,
+    /// Tokens that `tokenizer.json` lists beside its model, by id; none when the files are `vocab.json` and `merges.txt`.
+    pub(super) added: BTreeMap<u32, TokenEntry>,
 }
 
 impl Vocabulary {
     pub(super) fn from_vocab_and_merges(vocab_json: &str, merges_txt: &str) -> Result<Self, TokenizerError> {
         let ids =
             serde_json::from_str(vocab_json).map_err(|source| TokenizerError::Json { file: "vocab.json", source })?;
-        Self { ids, merges: parse_merges(merges_txt)?, added: Vec::new() }.checked()
+        Self { ids, merges: parse_merges(merges_txt)?, added: BTreeMap::new() }.checked()
     }
 
     /// Takes vocabulary and merges only: transformers, too, builds the rest of a `CLIPTokenizer` itself
@@ -36,9 +36,7 @@ impl Vocabulary {
             Merge::Text(text) => parse_merge(index + 1, &text),
         });
         let merges = merges.collect::<Result<_, _>>()?;
-        let mut added = file.added_tokens;
-        added.sort_by_key(|token| token.id);
-        let added = added.into_iter().map(|token| token.entry).collect();
+        let added = file.added_tokens.into_iter().map(|token| (token.id, token.entry)).collect();
         Self { ids: file.model.vocab, merges, added }.checked()
     }
 

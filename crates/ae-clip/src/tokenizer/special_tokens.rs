@@ -31,18 +31,28 @@ pub(super) struct SpecialTokens {
 impl SpecialTokens {
     /// Follows `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__` of transformers 5:
     /// `special_tokens_map.json` overrides `tokenizer_config.json`, unless the latter has an
-    /// `added_tokens_decoder`; only without one do the tokens of `tokenizer.json` count.
+    /// `added_tokens_decoder`; only without one do the tokens of `added_tokens.json` and `tokenizer.json` count, those of the
+    /// latter before the others. They are added in the order of their ids, and get the next free ones.
     ///
     /// Stricter in one point: a special token that no file gives an id is an error, not a new token.
     pub(super) fn resolve(settings: TokenizerSettings<'_>, vocabulary: &Vocabulary) -> Result<Self, TokenizerError> {
         let config: ConfigFile = parse("tokenizer_config.json", settings.tokenizer_config)?;
         let map: RoleTokens = parse("special_tokens_map.json", settings.special_tokens_map)?;
-        let (roles, declared) = match config.added_tokens_decoder {
-            Some(declared) => (config.roles, declared.into_values().collect()),
-            None => (config.roles.overridden_by(map), vocabulary.added.clone()),
+        let legacy: BTreeMap<String, u32> = parse("added_tokens.json", settings.added_tokens)?;
+        let (roles, declared) = if let Some(declared) = config.added_tokens_decoder {
+            (config.roles, declared)
+        } else {
+            let roles = config.roles.overridden_by(map);
+            let special = roles.contents();
+            let legacy = legacy.into_iter().map(|(content, id)| {
+                let is_special = special.contains(&content);
+                (id, TokenEntry::of_legacy(content, is_special))
+            });
+            let declared: BTreeMap<_, _> = legacy.chain(vocabulary.added.clone()).collect();
+            (roles, declared)
         };
 
-        let is_declared = |content: &str| declared.iter().any(|entry| entry.content == content);
+        let is_declared = |content: &str| declared.values().any(|entry| entry.content == content);
         let mut undeclared = Vec::new();
         let mut named = |role, token: Option<RoleToken>, default: &str| {
             let entry = token.map_or_else(|| TokenEntry::special(default), RoleToken::into_entry);
@@ -59,7 +69,10 @@ impl SpecialTokens {
         let eos = named("eos_token", roles.eos_token, END)?;
         let unk = named("unk_token", roles.unk_token, END)?;
         let pad = named("pad_token", roles.pad_token, END)?;
-        let added = declared.into_iter().map(TokenEntry::into_added_token).chain(undeclared).collect();
+        let extra = roles.extra_special_tokens.or(roles.additional_special_tokens).map(Extra::into_entries);
+        let extra = extra.unwrap_or_default().into_iter().filter(|entry| !is_declared(&entry.content));
+        undeclared.extend(extra.map(TokenEntry::into_added_token));
+        let added = declared.into_values().map(TokenEntry::into_added_token).chain(undeclared).collect();
         Ok(Self { bos, eos, unk, pad, added, max_length: max_length(config.model_max_length)? })
     }
 }
@@ -90,21 +103,53 @@ struct ConfigFile {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_field_names, reason = "the keys of the file")]
 struct RoleTokens {
     bos_token: Option<RoleToken>,
     eos_token: Option<RoleToken>,
     unk_token: Option<RoleToken>,
     pad_token: Option<RoleToken>,
+    /// Further tokens that are cut out as a whole, and their name before transformers 5.
+    extra_special_tokens: Option<Extra>,
+    additional_special_tokens: Option<Extra>,
+}
+
+/// Tokens as a list, or each under a name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Extra {
+    List(Vec<RoleToken>),
+    Named(BTreeMap<String, RoleToken>),
+}
+
+impl Extra {
+    fn into_entries(self) -> Vec<TokenEntry> {
+        match self {
+            Self::List(tokens) => tokens.into_iter().map(RoleToken::into_entry).collect(),
+            Self::Named(tokens) => tokens.into_values().map(RoleToken::into_entry).collect(),
+        }
+    }
 }
 
 impl RoleTokens {
+    /// The texts of those that make a line of `added_tokens.json` special, which are not all in transformers 5.
+    fn contents(&self) -> Vec<String> {
+        let named = [&self.bos_token, &self.eos_token, &self.unk_token, &self.pad_token].into_iter().flatten();
+        let extra: Vec<&RoleToken> = match &self.extra_special_tokens {
+            None => Vec::new(),
+            Some(Extra::List(tokens)) => tokens.iter().collect(),
+            Some(Extra::Named(tokens)) => tokens.values().collect(),
+        };
+        named.chain(extra).map(|token| token.content().to_owned()).collect()
+    }
+
     fn overridden_by(self, other: Self) -> Self {
         Self {
             bos_token: other.bos_token.or(self.bos_token),
             eos_token: other.eos_token.or(self.eos_token),
             unk_token: other.unk_token.or(self.unk_token),
             pad_token: other.pad_token.or(self.pad_token),
+            extra_special_tokens: other.extra_special_tokens.or(self.extra_special_tokens),
+            additional_special_tokens: other.additional_special_tokens.or(self.additional_special_tokens),
         }
     }
 }
@@ -117,6 +162,13 @@ enum RoleToken {
 }
 
 impl RoleToken {
+    fn content(&self) -> &str {
+        match self {
+            Self::Text(content) => content,
+            Self::Entry(entry) => &entry.content,
+        }
+    }
+
     fn into_entry(self) -> TokenEntry {
         match self {
             Self::Text(content) => TokenEntry::special(&content),
@@ -132,7 +184,9 @@ mod tests {
     fn try_resolve(config: Option<&str>, map: Option<&str>) -> Result<SpecialTokens, TokenizerError> {
         let vocab = r#"{"!": 0, "<unk>": 1, "<|endoftext|>": 2, "<|startoftext|>": 3, "</s>": 4}"#;
         let vocabulary = Vocabulary::from_vocab_and_merges(vocab, "").unwrap();
-        SpecialTokens::resolve(TokenizerSettings { tokenizer_config: config, special_tokens_map: map }, &vocabulary)
+        let settings =
+            TokenizerSettings { tokenizer_config: config, special_tokens_map: map, ..TokenizerSettings::default() };
+        SpecialTokens::resolve(settings, &vocabulary)
     }
 
     fn resolve(config: Option<&str>, map: Option<&str>) -> SpecialTokens {

@@ -23,6 +23,11 @@ impl TokenEntry {
         Self { content, single_word: false, lstrip: false, rstrip: false, normalized: None, special: true }
     }
 
+    /// As transformers makes one of a line of `added_tokens.json`.
+    pub(super) fn of_legacy(content: String, special: bool) -> Self {
+        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: Some(!special), special }
+    }
+
     /// Keeps its flags.
     pub(super) fn into_special(self) -> Self {
         Self { special: true, ..self }

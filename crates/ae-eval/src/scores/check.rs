@@ -40,6 +40,12 @@ pub enum ScoresError {
         /// The name of the scorer.
         scorer: String,
     },
+    /// A name that would be a way to another folder.
+    #[error("the name of a scorer is {name}: expected one that a folder can have on every system")]
+    Name {
+        /// The name, quoted and cut.
+        name: String,
+    },
     /// A metric that is listed twice.
     #[error("the scorer '{scorer}' lists the metric {metric} twice: each needs a key of its own")]
     RepeatedMetric {
@@ -78,6 +84,9 @@ impl Scores {
     ///
     /// At the first value that is not, or is of no metric, and where a metric or a picture stands twice.
     pub fn check(&self) -> Result<(), ScoresError> {
+        if !ae_files::is_plain_name(&self.scorer.name) {
+            return Err(ScoresError::Name { name: crate::plan::quoted(&self.scorer.name) });
+        }
         let scorer = || self.scorer.name.clone();
         let mut keys = BTreeSet::new();
         if let Some(metric) = self.scorer.metrics.iter().find(|metric| !keys.insert(&metric.key)) {

@@ -1,4 +1,6 @@
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ae_scheduler::{SchedulerKind, SigmaSpacing};
 use ae_tensor::{DeviceSpec, FloatType, NoiseKind};
@@ -26,11 +28,19 @@ fn values(tensor: &Tensor<4>) -> Vec<f32> {
 
 /// DDIM as far as guidance sees it, at the timesteps of another sampler: what the U-Net sees are the latents.
 #[derive(Debug)]
-struct Unscaled(Vec<f64>);
+struct Unscaled {
+    timesteps: Vec<f64>,
+    /// How often it was told of a shift.
+    shifts: Arc<AtomicUsize>,
+}
 
 impl Scheduler for Unscaled {
     fn timesteps(&self) -> &[f64] {
-        &self.0
+        &self.timesteps
+    }
+
+    fn sample_was_shifted(&mut self) {
+        self.shifts.fetch_add(1, Ordering::Relaxed);
     }
 
     fn add_noise(&self, _: Tensor<4>, _: Tensor<4>) -> Tensor<4> {
@@ -77,7 +87,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
                 let shifted = shift(&mut run, &input, step);
                 let timesteps = run.scheduler.timesteps().to_vec();
                 let mut as_ddim = Run::set_up(&pipeline, &prepared).unwrap();
-                as_ddim.scheduler = Box::new(Unscaled(timesteps));
+                as_ddim.scheduler = Box::new(Unscaled { timesteps, shifts: Arc::default() });
                 let expected = shift(&mut as_ddim, &input, step);
                 let largest = expected.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
                 let errors = shifted.iter().zip(&expected).map(|(shifted, expected)| (shifted - expected).abs());
@@ -111,5 +121,22 @@ fn euler_shifts_the_models_input_as_ddim() {
         for (shifted, expected) in shifted.iter().zip(&ddim) {
             assert!((shifted - expected).abs() <= 1e-4 * largest + ROUNDING, "{shifted} {expected}");
         }
+    }
+}
+
+#[test]
+fn a_sampler_is_told_of_a_shift_unless_it_is_to_correct_it() {
+    let pipeline = pipeline();
+    for (correct_altered_steps, expected) in [(false, 1), (true, 0)] {
+        let mut request = request(&pipeline, SchedulerKind::UniPc);
+        request.settings.correct_altered_steps = correct_altered_steps;
+        let prepared = pipeline.prepare(&request).unwrap();
+        let mut run = Run::set_up(&pipeline, &prepared).unwrap();
+        let shifts = Arc::new(AtomicUsize::new(0));
+        let timesteps = run.scheduler.timesteps().to_vec();
+        run.scheduler = Box::new(Unscaled { timesteps, shifts: shifts.clone() });
+        let input = NoiseSource::new(NoiseKind::TorchCpu, 3).tensor(run.latents.dims(), &pipeline.device);
+        shift(&mut run, &input, 0);
+        assert_eq!(shifts.load(Ordering::Relaxed), expected);
     }
 }

@@ -95,10 +95,10 @@ fn the_gallery_outlives_the_server() {
     let before = place.client.gallery();
     place.stop();
     let gallery = place.gallery();
-    std::fs::create_dir(gallery.join(".ae-half")).unwrap();
+    std::fs::create_dir(gallery.join(".ae-unfinished-halfhalfhalf")).unwrap();
     let again = Place::with(|config| config.gallery.clone_from(&gallery));
     assert_eq!(again.client.gallery(), before);
-    assert!(!gallery.join(".ae-half").exists());
+    assert!(!gallery.join(".ae-unfinished-halfhalfhalf").exists());
 }
 
 /// What a request asks for is in the picture, comes back from it as a request, and asks for the same again.

@@ -39,7 +39,10 @@ fn what_cannot_be_done_is_refused() {
     let place = Place::new();
     for (request, expected) in [
         (json!({ "prompt": "paint", "enable_hr": true }), "enable_hr is not available"),
-        (json!({ "prompt": "paint", "sampler_name": "Heun" }), "there is no sampler 'Heun'"),
+        (
+            json!({ "prompt": "paint", "sampler_name": "DPM++ SDE" }),
+            "there is no sampler `DPM++ SDE`: its noise comes from a Brownian tree",
+        ),
         (json!({ "prompt": "paint", "scheduler": "Beta" }), "there is no scheduler 'beta'"),
         (
             json!({ "prompt": "paint", "script_name": "attend_and_excite", "script_args": [{ "sigmma": 1 }] }),

@@ -24,13 +24,12 @@ const RECORDS: [&str; 17] = [
 ];
 
 /// Fields with the values at which they change nothing.
-const NEUTRAL: [(&str, &[&str]); 29] = [
+const NEUTRAL: [(&str, &[&str]); 28] = [
     ("Conditional mask weight", &["1"]),
     ("Discard penultimate sigma", &["False"]),
     ("Downcast alphas_cumprod", &["False"]),
     ("ENSD", &["0"]),
     ("Eta", &["1"]),
-    ("Eta DDIM", &["0"]),
     ("Extra noise", &["0"]),
     ("FP8 weight", &["Disable"]),
     ("Face restoration", &["False", "None"]),

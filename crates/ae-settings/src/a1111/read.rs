@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::fields::Parts;
 use super::prompt::{Networks, syntax};
-use super::sampler::{Sampler, timestep_spacing};
+use super::sampler::{Sampler, differences, timestep_spacing};
 use super::unsupported::{Unsupported, UnsupportedValues};
 use super::{OWN_KEY, OWN_VERSION, keys};
 use crate::{EmbeddingRef, FileRef, LoraRef, Method, NoiseKind, Overrides, SchedulerKind};
@@ -87,10 +87,14 @@ impl Fields {
         let sampler = self.get("Sampler").map(|name| Sampler::of(name, self.get("Schedule type"))).unwrap_or_default();
         read.scheduler = sampler.scheduler;
         read.sigmas = sampler.sigmas.filter(|sigmas| !is_ours || *sigmas != crate::SigmaSpacing::Normal);
-        read.timestep_spacing = sampler.scheduler.filter(|_| !is_ours).map(timestep_spacing);
+        if !is_ours {
+            read.timestep_spacing = sampler.scheduler.and_then(timestep_spacing);
+            unsupported.extend(differences(sampler.scheduler, sampler.sigmas));
+        }
         unsupported.extend(sampler.unsupported);
 
-        let draws_noise = sampler.scheduler.is_none_or(|scheduler| scheduler == SchedulerKind::EulerAncestral);
+        let eta = self.get("Eta DDIM").and_then(|eta| eta.parse().ok()).unwrap_or_default();
+        let draws_noise = sampler.scheduler.is_none_or(|scheduler| scheduler.draws_noise(eta));
         let varies = self.get("Variation seed strength").is_none_or(|strength| strength.parse() != Ok(0.0));
         let mut own = Overrides::default();
         for (name, value) in &self.0 {
@@ -169,6 +173,7 @@ fn take(read: &mut Overrides, name: &str, value: &str) -> Option<Result<(), &'st
         "Seed" => number(value, &mut read.seed),
         "CFG scale" => number(value, &mut read.guidance_scale),
         "Denoising strength" => number(value, &mut read.strength),
+        "Eta DDIM" => number(value, &mut read.eta),
         "Size" => match value.split_once('x') {
             Some((width, height)) => number(width, &mut read.width).and(number(height, &mut read.height)),
             None => Err("expected width x height"),
@@ -322,6 +327,32 @@ mod tests {
     }
 
     #[test]
+    fn samplers_that_are_others_there_are_named_until_one_is_chosen() {
+        for (sampler, more, expected) in [
+            ("DPM++ 2M SDE", "Schedule type: Karras", &["Sampler=DPM++ 2M SDE"][..]),
+            ("UniPC", "", &["Sampler=UniPC"]),
+            ("LCM", "", &["Sampler=LCM"]),
+            ("DPM2 Karras", "", &["Sampler=DPM2"]),
+            ("DPM2 a", "", &["Sampler=DPM2 a"]),
+            ("Euler", "Schedule type: Beta", &["Schedule type=Beta"]),
+            ("Heun", "", &[]),
+            ("LMS Karras", "", &[]),
+            ("DPM++ 2M", "Schedule type: Exponential", &[]),
+        ] {
+            let text = with(more).replace("Euler a", sampler);
+            assert_eq!(refused(&text), expected, "{sampler}");
+            let chosen = Overrides {
+                scheduler: Some(SchedulerKind::Euler),
+                sigmas: Some(crate::SigmaSpacing::Beta),
+                ..Overrides::default()
+            };
+            assert!(read(&text).unsupported.iter().all(|value| value.is_settled(&chosen)), "{sampler}");
+        }
+        let options = options(&with("Eta DDIM: 0.5").replace("Euler a", "DDIM"));
+        assert_eq!((&options["scheduler"], &options["eta"]), (&json!("ddim"), &json!(0.5)));
+    }
+
+    #[test]
     fn missing_fields_are_named_and_options_replace_them() {
         assert_eq!(refused("a cat"), ["Steps=", "Seed=", "Sampler=", "CFG scale=", "Size=", "Model="]);
         assert_eq!(refused(""), refused("a cat"));
@@ -330,7 +361,8 @@ mod tests {
         assert_eq!(refused(&with("").replace("Seed: 3", "Seed: -1")), ["Seed=-1"]);
         assert_eq!(refused(&with("").replace("512x512", "512")), ["Size=512"]);
 
-        let reading = read(&with("Tiling: True, Hires upscale: 2").replace("Seed: 3, ", "").replace("Euler a", "Heun"));
+        let reading =
+            read(&with("Tiling: True, Hires upscale: 2").replace("Seed: 3, ", "").replace("Euler a", "Restart"));
         let given = Overrides { seed: Some(1), scheduler: Some(SchedulerKind::Ddim), ..Overrides::default() };
         let error = reading.clone().settle(&given, &["hires"]).unwrap_err();
         assert_eq!(error.values.len(), 1);

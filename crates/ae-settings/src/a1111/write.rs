@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::fields::{NEGATIVE, quote};
 use super::sampler::schedule_name;
 use super::{OWN_KEY, OWN_VERSION, SHORT_HASH, read, stem};
-use crate::{FileRef, Group, NoiseKind, OptionInfo, Settings};
+use crate::{FileRef, Group, NoiseKind, OptionInfo, SchedulerKind, Settings};
 
 /// The characters of a prompt that are not text.
 const SYNTAX: [char; 5] = ['(', ')', '[', ']', '\\'];
@@ -66,6 +66,7 @@ fn text(settings: &Settings, own_options: &Map<String, Value>) -> String {
     if let Some(scheduler) = settings.scheduler {
         fields.add("Sampler", scheduler.a1111_name());
         fields.maybe("Schedule type", schedule_name(scheduler, settings.sigmas));
+        fields.maybe("Eta DDIM", (scheduler == SchedulerKind::Ddim && settings.eta > 0.0).then_some(settings.eta));
     }
     fields.add("CFG scale", settings.guidance_scale);
     fields.add("Seed", settings.seed);
@@ -130,8 +131,7 @@ fn short(sha256: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        EmbeddingRef, FloatType, LoraRef, Method, PredictionType, SchedulerKind, SigmaSpacing, StepIndex, Thresholds,
-        TimestepSpacing,
+        EmbeddingRef, FloatType, LoraRef, Method, PredictionType, SigmaSpacing, StepIndex, Thresholds, TimestepSpacing,
     };
 
     /// A small generator of numbers.
@@ -196,6 +196,9 @@ mod tests {
                 scheduler: self.maybe(SchedulerKind::ALL),
                 timestep_spacing: self.maybe(TimestepSpacing::ALL),
                 sigmas: self.maybe(SigmaSpacing::ALL),
+                eta: self.one(&[0.0, 1.0, 0.1 + 0.2]),
+                correct_altered_steps: self.one(&[true, false]),
+                guidance_rescale: self.one(&[0.0, 0.7]),
                 vae_tiling: self.one(&[true, false]),
                 clip_skip: self.below(3),
                 prompt_weighting: self.one(&[true, false]),

@@ -11,6 +11,7 @@ use crate::{BurnFloat, FloatType};
 ///
 /// Single precision that stays as it is stays where it is: the tensor uses the mapped file.
 pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: bool) -> io::Result<TensorData> {
+    stored.check_file()?;
     if let ([_, _], true) = (stored.shape(), transposed) {
         return Ok(match dtype {
             FloatType::F32 => transpose(&stored.to_f32()?, stored.shape()),
@@ -93,6 +94,9 @@ mod tests {
             (Dtype::F32, 1.5f32.to_le_bytes().to_vec()),
             (Dtype::F16, f16::from_f32(1.5).to_le_bytes().to_vec()),
             (Dtype::BF16, bf16::from_f32(1.5).to_le_bytes().to_vec()),
+            (Dtype::F8_E4M3, vec![0x3c]),
+            (Dtype::F8_E5M2, vec![0x3e]),
+            (Dtype::F64, 1.5f64.to_le_bytes().to_vec()),
         ];
         for (stored_as, bytes) in cases {
             for &dtype in FloatType::ALL {

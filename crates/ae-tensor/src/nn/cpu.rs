@@ -12,6 +12,7 @@ mod norms;
 mod operation;
 mod prepared;
 mod shared;
+mod softmax;
 mod upsample_nearest;
 
 pub(super) use attention::{attention, attention_probs};
@@ -23,6 +24,7 @@ pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
 pub(super) use prepared::Prepared;
 pub(super) use shared::shared;
+pub(super) use softmax::softmax;
 pub(super) use upsample_nearest::upsample_nearest;
 
 use ae_kernels::Pictures;

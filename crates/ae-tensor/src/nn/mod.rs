@@ -14,6 +14,7 @@ mod precision;
 mod resample;
 mod resnet;
 mod shared;
+mod softmax;
 
 pub use conv::Conv2d;
 pub use geglu::geglu;
@@ -26,3 +27,4 @@ pub use precision::{attention, attention_probs};
 pub use resample::{Downsample2D, DownsamplePadding, Upsample2D};
 pub use resnet::{ResnetBlock2D, ResnetBlock2DConfig};
 pub use shared::shared;
+pub use softmax::softmax;

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::conv::Conv2d;
 use super::group_norm::{Activation, group_norm};
 use super::linear::linear;
+use super::shared::shared;
 
 /// The sizes of a [`ResnetBlock2D`].
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +59,10 @@ impl ResnetBlock2D {
     /// - temb: `[1, temb_channels]`
     /// - output: `[batch, rows, columns, out_channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
+        let [residual, hidden_states] = shared(hidden_states);
         let residual = match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(hidden_states.clone()),
-            None => hidden_states.clone(),
+            Some(shortcut) => shortcut.forward(residual),
+            None => residual,
         };
         let shift = match (&self.time_emb_proj, temb) {
             (Some(projection), Some(temb)) => Some(linear(projection, temb.clone(), None).squeeze_dim(0)),

@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::Path;
 
 use ae_checkpoint::Checkpoint;
@@ -41,7 +40,8 @@ impl Captioner {
         }
         let path = folder.join("config.json");
         let name = path.display().to_string();
-        let config = fs::read_to_string(&path).map_err(|source| CaptionerError::Io { path, source })?;
+        let config =
+            ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|source| CaptionerError::Io { path, source })?;
         let config: BlipConfig = Fields::read(name, &config)?.try_into()?;
         let tokenizer = BertTokenizer::from_dir(folder)?;
         let (largest, vocab_size) = (tokenizer.largest_id(), config.text.vocab_size);

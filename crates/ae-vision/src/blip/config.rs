@@ -3,7 +3,7 @@ use ae_config::{ConfigError, Fields};
 use serde::Deserialize;
 
 use crate::VisionConfig;
-use crate::vision_config::check_heads;
+use crate::vision_config::{check_heads, check_size};
 
 /// The architecture of a [`Blip`](crate::Blip), as in the `config.json` of transformers'
 /// `BlipForConditionalGeneration`.
@@ -99,6 +99,11 @@ impl BlipTextConfig {
             sep_token_id: token("sep_token_id", 102)?,
         };
         check_heads(fields, config.hidden_size, config.num_attention_heads)?;
+        check_size(
+            fields,
+            config.vocab_size,
+            [config.hidden_size, config.intermediate_size, config.num_hidden_layers],
+        )?;
         Ok(config)
     }
 }

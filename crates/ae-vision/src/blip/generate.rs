@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use super::error::CaptionError;
 use super::model::Blip;
 use super::options::GenerationOptions;
-use super::search::{Progress, Search};
+use super::search::{BeamSearch, Progress};
 
 impl Blip {
     /// Searches for a caption of each picture: `BlipForConditionalGeneration.generate` of transformers 5 without sampling,
@@ -37,8 +37,8 @@ impl Blip {
         }
         let mut cache = decoder.cache(image_embeds);
         let mut logits = decoder.forward_last(&vec![prompt; pictures], &mut cache);
-        let mut searches: Vec<(usize, Search)> =
-            (0..pictures).map(|place| (place, Search::new(prompt.len(), config.sep_token_id, options))).collect();
+        let mut searches: Vec<(usize, BeamSearch)> =
+            (0..pictures).map(|place| (place, BeamSearch::new(prompt.len(), config.sep_token_id, options))).collect();
         loop {
             let values = read(logits)?;
             let (mut rows, mut tokens, mut going_on, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);

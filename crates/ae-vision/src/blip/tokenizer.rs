@@ -1,7 +1,6 @@
 mod error;
 mod files;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -64,7 +63,8 @@ impl BertTokenizer {
             return Self::from_tokenizer_json(&json, config.as_deref());
         }
         let path = folder.join("vocab.txt");
-        let vocab = fs::read_to_string(&path).map_err(|source| BertTokenizerError::Io { path, source })?;
+        let vocab =
+            ae_files::read_text(&path, LARGEST_FILE).map_err(|source| BertTokenizerError::Io { path, source })?;
         Self::from_vocab(&vocab, config.as_deref())
     }
 
@@ -140,23 +140,15 @@ impl BertTokenizer {
 
 /// transformers' `clean_up_tokenization`.
 fn clean_up(text: &str) -> String {
-    const REPLACED: [(&str, &str); 10] = [
-        (" .", "."),
-        (" ?", "?"),
-        (" !", "!"),
-        (" ,", ","),
-        (" ' ", "'"),
-        (" n't", "n't"),
-        (" 'm", "'m"),
-        (" 's", "'s"),
-        (" 've", "'ve"),
-        (" 're", "'re"),
-    ];
-    REPLACED.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    const SPACED: [&str; 10] = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];
+    SPACED.iter().fold(text.to_owned(), |text, spaced| text.replace(spaced, spaced.trim()))
 }
 
+/// Bytes of a file, far above any vocabulary.
+const LARGEST_FILE: u64 = 64 << 20;
+
 fn read_optional(path: &Path) -> Result<Option<String>, BertTokenizerError> {
-    match fs::read_to_string(path) {
+    match ae_files::read_text(path, LARGEST_FILE) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(BertTokenizerError::Io { path: path.to_owned(), source }),

@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::Path;
 
 use ae_checkpoint::Checkpoint;
@@ -28,7 +27,7 @@ impl ClipModel {
             return Err(ClipError::Dtype { dtype });
         }
         let path = folder.join("config.json");
-        let json = fs::read_to_string(&path).map_err(|source| ClipError::Io {
+        let json = ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|source| ClipError::Io {
             path: path.clone(),
             source,
             holds: "config.json, preprocessor_config.json, tokenizer and weights",

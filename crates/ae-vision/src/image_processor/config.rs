@@ -1,6 +1,5 @@
 //! Reading `preprocessor_config.json`, in the forms it has had over the versions of transformers.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -22,9 +21,9 @@ impl ImageProcessor {
     /// Neither file is there or can be read, and the errors of [`Self::from_json`].
     pub fn from_folder(folder: &Path) -> Result<Self, ImageProcessorError> {
         let path = folder.join("preprocessor_config.json");
-        let read = match fs::read_to_string(&path) {
+        let read = match ae_files::read_text(&path, crate::LARGEST_CONFIG) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::read_to_string(folder.join("processor_config.json")).map_err(|_| error)
+                ae_files::read_text(&folder.join("processor_config.json"), crate::LARGEST_CONFIG).map_err(|_| error)
             }
             read => read,
         };

@@ -1,4 +1,4 @@
-use std::fs;
+use std::path::Path;
 
 use ae_eval::{Prompt, PromptSet, read_prompts};
 
@@ -10,6 +10,8 @@ use crate::Error;
 ///
 /// When it is neither a set nor a file with prompts.
 pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
+    /// Bytes of a file, a million prompts.
+    const LARGEST: u64 = 64 << 20;
     let sets: &[PromptSet] = match name {
         "paper" => &PromptSet::PAPER,
         "animals" => &[PromptSet::Animals],
@@ -19,7 +21,8 @@ pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
         _ => &[],
     };
     let all = if sets.is_empty() {
-        let file = fs::read_to_string(name).map_err(|source| Error::Prompts { name: name.to_owned(), source })?;
+        let file = ae_files::read_text(Path::new(name), LARGEST)
+            .map_err(|source| Error::Prompts { name: name.to_owned(), source })?;
         read_prompts(&file).map_err(|source| Error::PromptFile { name: name.to_owned(), source })?
     } else {
         sets.iter().flat_map(|set| set.prompts()).collect()
@@ -70,7 +73,7 @@ mod tests {
         let file = folder.path().join("prompts.json");
         let entry = |text: &str, set: &str| format!(r#"{{"prompt": "{text}", "set": "{set}"}}"#);
         let entries = [entry("1", "a"), entry("2", "b"), entry("3", "a"), entry("4", "b")];
-        fs::write(&file, format!("[{}]", entries.join(","))).unwrap();
+        std::fs::write(&file, format!("[{}]", entries.join(","))).unwrap();
         let chosen = prompts(file.to_str().unwrap(), Some(1)).unwrap();
         assert_eq!(chosen.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     }

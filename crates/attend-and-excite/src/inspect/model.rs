@@ -60,7 +60,7 @@ fn describe(files: &dyn ModelFiles, inspection: &mut Inspection) {
         default("steps", defaults.settings.steps.map(Value::from));
         default("guidance_scale", defaults.settings.guidance_scale.map(Value::from));
     }
-    inspection.notes.extend(files.notice().map(str::to_owned));
+    inspection.notes.extend(files.notice());
 }
 
 fn network(name: &str, weights: &Checkpoint) -> Part {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use ae_files::show_foreign;
 use serde_json::Value;
 
 use super::{Inspection, Part};
@@ -16,7 +17,7 @@ impl fmt::Display for Inspection {
         let mut text = String::new();
         self.write(&mut text)?;
         // Errors name what is in a file too.
-        text.lines().try_for_each(|line| writeln!(f, "{}", escaped(line.chars())))
+        text.lines().try_for_each(|line| writeln!(f, "{}", show_foreign(line, usize::MAX, false)))
     }
 }
 
@@ -65,21 +66,11 @@ fn line(f: &mut String, name: &str, items: &[String]) -> fmt::Result {
     writeln!(f, "  {name}: {}{more}", items[..items.len().min(MOST)].join(", "))
 }
 
-/// The beginning of a foreign text, in one line.
+/// A foreign text in one line; of a long one both ends.
 fn shown(text: &str) -> String {
     /// Characters to show.
     const LONGEST: usize = 200;
-    let more = if text.chars().nth(LONGEST).is_some() { "…" } else { "" };
-    escaped(text.chars().take(LONGEST)) + more
-}
-
-/// A text without control characters.
-fn escaped(text: impl Iterator<Item = char>) -> String {
-    let mut escaped = String::new();
-    for symbol in text {
-        if symbol.is_control() { escaped.extend(symbol.escape_default()) } else { escaped.push(symbol) }
-    }
-    escaped
+    show_foreign(text, LONGEST, false)
 }
 
 fn plain(value: &Value) -> String {

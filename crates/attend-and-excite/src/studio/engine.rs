@@ -131,7 +131,8 @@ impl StudioEngine {
         }
         let mut settings = Settings::default();
         settings.apply(&self.shared);
-        let tokenizer = load_tokenizer(&listed.found.source, &settings.embeddings).map_err(|error| failed(&error))?;
+        let tokenizer = load_tokenizer(&listed.found.source, &settings.loras, &settings.embeddings);
+        let tokenizer = tokenizer.map_err(|error| failed(&error))?;
         let tokenizer = Arc::new(tokenizer);
         lock(&self.tokenizers).insert(listed.id.clone(), Arc::clone(&tokenizer));
         Ok(tokenizer)

@@ -71,7 +71,7 @@ fn side_by_side(folder: &Folder, plan: &Plan, rows: usize) -> Option<RgbImage> {
 
 /// A picture, if it is there and whole: a report shows what it can.
 fn picture(file: &Path) -> Option<RgbImage> {
-    image::open(file).ok().map(image::DynamicImage::into_rgb8)
+    attend_and_excite::read_image(file).ok()
 }
 
 /// The way from a folder to a file, if both are below one that has a name.

@@ -15,7 +15,7 @@ use crate::args::EvalRunArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{print_path, say};
+use crate::output::{print_path, say, try_places};
 
 /// Time between two lines that say how far it is.
 const PACE: Duration = Duration::from_secs(30);
@@ -29,6 +29,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let prompts = prompts(&args.prompts, args.limit)?;
     let interrupted = interrupts.flag();
     let given = &args.settings.given;
+    try_places("--output", [args.output.as_path()])?;
     let models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
     let arms = match args.ablation {
         Some(ablation) => ablation.arms(&models[0].pipeline, given)?,

@@ -13,7 +13,7 @@ use crate::Verbosity;
 use crate::args::EvalScoreArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
-use crate::output::say;
+use crate::output::{say, try_places};
 
 /// Pictures between two lines that say how far it is.
 const STRIDE: usize = 500;
@@ -22,6 +22,7 @@ const STRIDE: usize = 500;
 pub(super) fn score(args: &EvalScoreArgs, verbosity: Verbosity, interrupts: &Interrupts) -> Result<(), CliError> {
     let (folder, plan) = opened(&args.folder, args.results.as_deref())?;
     let names = arms(&args.methods, &plan)?;
+    try_places("--results", [folder.results()])?;
     let interrupted = interrupts.flag();
     for mut scorer in scorers(args, &plan)? {
         let who = scorer.scorer().name.clone();

@@ -1,9 +1,9 @@
 use super::candidates::{Candidate, best_candidates};
 use super::{Limits, NotFinite, Progress};
-use crate::blip::options::BeamScoring;
+use crate::blip::options::{BeamScoring, GenerationOptions};
 
 /// Beam search with a length penalty of 1 and `early_stopping=False`: transformers' `_beam_search`, or the `beam_search` and
-/// `BeamSearchScorer` that were before it.
+/// `BeamSearchScorer` that were before it. With one beam it is greedy search: the likeliest token, each time.
 ///
 /// There the captions of a batch wait for each other; what is found for one does not depend on the others.
 #[derive(Debug)]
@@ -13,11 +13,11 @@ pub(in crate::blip) struct BeamSearch {
     scoring: BeamScoring,
     /// At first the prompt alone, later `num_beams`; the best first.
     running: Vec<Beam>,
-    /// At most `num_beams`, the best first.
-    finished: Vec<Finished>,
+    /// Those that are over, with their score by the length: at most `num_beams`, the best first.
+    finished: Vec<Beam>,
 }
 
-/// A caption that may go on.
+/// A caption.
 #[derive(Clone, Debug)]
 struct Beam {
     /// Without the prompt.
@@ -26,25 +26,32 @@ struct Beam {
     score: f32,
 }
 
-/// A caption that is over.
-#[derive(Clone, Debug)]
-struct Finished {
-    ids: Vec<u32>,
-    /// The sum of the logarithms of the tokens' probabilities by the length.
-    score: f32,
-}
-
 impl BeamSearch {
-    pub(super) fn new(limits: Limits, num_beams: usize, scoring: BeamScoring) -> Self {
+    /// Behind a prompt of so many ids; `end` is the token a caption ends with.
+    pub(in crate::blip) fn new(prompt: usize, end: u32, options: &GenerationOptions) -> Self {
+        let GenerationOptions { num_beams, max_length, min_length, scoring } = *options;
+        Self::with_limits(Limits { prompt, max_length, min_length, end: end as usize }, num_beams, scoring)
+    }
+
+    fn with_limits(limits: Limits, num_beams: usize, scoring: BeamScoring) -> Self {
         let running = vec![Beam { ids: Vec::new(), score: 0.0 }];
         Self { limits, num_beams, scoring, running, finished: Vec::new() }
     }
 
-    pub(super) fn rows(&self) -> usize {
+    /// The number of rows that [`Self::advance`] expects.
+    pub(in crate::blip) fn rows(&self) -> usize {
         self.running.len()
     }
 
-    pub(super) fn advance(&mut self, logits: &[f32]) -> Result<Progress, NotFinite> {
+    /// Goes one token further.
+    ///
+    /// # Shapes
+    /// - logits: `[rows, vocab_size]`, of the row of the prompt and then of those that [`Progress::Continue`] named
+    ///
+    /// # Errors
+    ///
+    /// When the logits are no numbers.
+    pub(in crate::blip) fn advance(&mut self, logits: &[f32]) -> Result<Progress, NotFinite> {
         let Self { limits, num_beams, .. } = *self;
         let generated = self.running[0].ids.len() + 1;
         let length = limits.prompt + generated;
@@ -87,7 +94,7 @@ impl BeamSearch {
         let Beam { ids, score } = self.continued(candidate);
         let score = score / length as f32;
         let place = self.finished.partition_point(|other| other.score >= score);
-        self.finished.insert(place, Finished { ids, score });
+        self.finished.insert(place, Beam { ids, score });
         self.finished.truncate(self.num_beams);
     }
 
@@ -114,7 +121,7 @@ mod tests {
     use super::*;
 
     fn search(scoring: BeamScoring) -> BeamSearch {
-        BeamSearch::new(Limits { prompt: 4, max_length: 9, min_length: 0, end: 0 }, 2, scoring)
+        BeamSearch::with_limits(Limits { prompt: 4, max_length: 9, min_length: 0, end: 0 }, 2, scoring)
     }
 
     fn logits(rows: &[[f32; 5]]) -> Vec<f32> {
@@ -164,5 +171,29 @@ mod tests {
             }
             assert_eq!(search.advance(&logits(&[row; 2])), Ok(Progress::Done(vec![1; 5])), "{scoring:?}");
         }
+    }
+
+    fn greedy() -> BeamSearch {
+        let limits = Limits { prompt: 2, max_length: 5, min_length: 4, end: 0 };
+        BeamSearch::with_limits(limits, 1, BeamScoring::Generated)
+    }
+
+    #[test]
+    fn the_end_waits_for_the_shortest_length() {
+        let mut search = greedy();
+        let logits = [9.0, 1.0, 2.0, 2.0];
+        assert_eq!(search.advance(&logits), Ok(Progress::Continue(vec![(0, 2)])));
+        assert_eq!(search.advance(&logits), Ok(Progress::Continue(vec![(0, 2)])));
+        assert_eq!(search.advance(&logits), Ok(Progress::Done(vec![2, 2, 0])));
+    }
+
+    #[test]
+    fn one_beam_ends_at_the_longest_length() {
+        let mut search = greedy();
+        assert_eq!(search.advance(&[f32::NAN, 0.0]), Err(NotFinite));
+        for _ in 0..2 {
+            assert!(matches!(search.advance(&[0.0, 1.0]), Ok(Progress::Continue(_))));
+        }
+        assert_eq!(search.advance(&[0.0, 1.0]), Ok(Progress::Done(vec![1, 1, 1])));
     }
 }
