@@ -89,10 +89,8 @@ fn open_zip(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Storages), Failure>
                 let end = start.checked_add(size)?;
                 (end <= bytes.len()).then_some(start..end)
             });
-            storages.insert(
-                key.into(),
-                range.ok_or_else(|| Failure::Truncated(format!("'{name}' goes beyond the file")))?,
-            );
+            storages
+                .insert(key.into(), range.ok_or_else(|| Failure::Truncated(format!("'{name}' goes beyond the file")))?);
             continue;
         }
         let mut content = Vec::new();

@@ -1,7 +1,7 @@
 //! What can be removed from the cache.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::HubError;
@@ -169,7 +169,7 @@ mod tests {
         for (name, bytes) in [("a.incomplete", 10), ("b", 100), ("c.1234.incomplete", 1000)] {
             fs::write(folder.blob(name), vec![0; bytes]).unwrap();
         }
-        let lock = File::create(folder.lock("c")).unwrap();
+        let lock = fs::File::create(folder.lock("c")).unwrap();
         lock.lock().unwrap();
         let hub = offline_hub("http://localhost", cache.path());
         let leftovers = hub.leftovers().unwrap();

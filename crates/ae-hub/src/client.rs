@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE};
+use ureq::http::uri::Authority;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body, RequestBuilder};
 
@@ -102,7 +103,11 @@ impl Client {
         let shown = || endpoint.rsplit_once('@').map_or(endpoint.as_str(), |(_, host)| host).to_owned();
         let request_error = |reason: String| HubError::Request { url: shown(), reason };
         let uri: Uri = endpoint.parse().map_err(|error| request_error(format!("{error}")))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        // Behind a host stands nothing but the number of a port; what else follows a colon may be a password.
+        let is_host = |authority: &Authority| {
+            authority.port().is_some() || authority.as_str().rsplit('@').next() == Some(authority.host())
+        };
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || !uri.authority().is_some_and(is_host) {
             return Err(request_error("expected an address such as https://huggingface.co".to_owned()));
         }
         let agent = Agent::config_builder()

@@ -228,9 +228,9 @@ mod tests {
         Tensor::from_data(TensorData::new(values.to_vec(), [N / 4, 1, 2, 2]), &Device::flex())
     }
 
-    fn conditioning() -> Conditioning {
-        let nothing = Tensor::zeros([2, 1, 1], &Device::flex());
-        Conditioning { values: nothing.clone(), keys: nothing, weights: vec![1.0] }
+    fn conditioning(weights: &[f64], takes_scale: bool) -> Conditioning {
+        let texts = Tensor::zeros([weights.len() + 1, 1, 1], &Device::flex());
+        Conditioning { keys: texts.clone(), values: texts, weights: weights.to_vec(), takes_scale }
     }
 
     // u = torch.tensor([0.5, -1, 2, 0.25, 1, 0, -0.5, 3]).reshape(2, 1, 2, 2)
@@ -255,7 +255,7 @@ mod tests {
                 ],
             ),
         ] {
-            let guided = conditioning().combine(predicted.clone(), 2, 7.5, rescale);
+            let guided = conditioning(&[1.0], false).combine(predicted.clone(), 2, 7.5, rescale);
             let guided: Vec<f32> = guided.to_data().try_into_vec_as().unwrap();
             for (guided, expected) in guided.iter().zip(expected) {
                 assert!((guided - expected).abs() < 1e-5, "{rescale}: {guided} {expected}");
@@ -266,20 +266,8 @@ mod tests {
     #[test]
     fn without_guidance_nothing_is_rescaled() {
         let predicted = tensor([1.0, 2.0, 3.0, 4.0]);
-        let combined = conditioning().combine(predicted.clone(), 1, 1.0, 0.7);
+        let combined = conditioning(&[1.0], false).combine(predicted.clone(), 1, 1.0, 0.7);
         assert_eq!(combined.to_data(), predicted.to_data());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::Device;
-
-    use super::*;
-
-    fn conditioning(weights: &[f64], takes_scale: bool) -> Conditioning {
-        let texts = Tensor::zeros([weights.len() + 1, 1, 1], &Device::flex());
-        Conditioning { keys: texts.clone(), values: texts, weights: weights.to_vec(), takes_scale }
     }
 
     /// `do_classifier_free_guidance` of diffusers' pipelines: `guidance_scale > 1 and unet.config.time_cond_proj_dim is None`.
@@ -293,7 +281,7 @@ mod tests {
         let predicted =
             |values: &[f32]| Tensor::<1>::from_floats(values, &Device::flex()).reshape([values.len(), 1, 1, 1]);
         let combined = |conditioning: &Conditioning, values: &[f32]| {
-            let combined = conditioning.combine(predicted(values), 1, 3.0);
+            let combined = conditioning.combine(predicted(values), 1, 3.0, 0.0);
             combined.into_data().iter::<f32>().collect::<Vec<_>>()
         };
         assert_eq!(combined(&conditioning(&[1.0], true), &[5.0]), [5.0]);

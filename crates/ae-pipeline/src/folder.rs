@@ -123,15 +123,15 @@ impl ModelFiles for Folder<'_> {
 
     /// Parts without the variant, and fields that diffusers ignores, as this does.
     fn notice(&self) -> Option<String> {
-        let configs: [(&str, fn(&Fields) -> Vec<String>); 2] =
-            [("unet/config.json", UNetConfig::ignored), ("vae/config.json", VaeConfig::ignored)];
-        let notices = configs.iter().filter_map(|(path, ignored)| {
-            let names = ignored(&self.fields(path).ok()?);
+        let ignored = |path: &str, of: fn(&Fields) -> Vec<String>| {
+            let names = of(&self.fields(path).ok()?);
             let file = self.files.describe(path);
             (!names.is_empty())
                 .then(|| format!("'{file}' has {}, which no such network knows and is ignored", names.join(", ")))
-        });
-        let notices: Vec<String> = self.notice.iter().cloned().chain(notices).collect();
+        };
+        let of_unet = ignored("unet/config.json", UNetConfig::ignored);
+        let of_vae = ignored("vae/config.json", VaeConfig::ignored);
+        let notices: Vec<String> = self.notice.iter().cloned().chain(of_unet).chain(of_vae).collect();
         (!notices.is_empty()).then(|| notices.join(". "))
     }
 

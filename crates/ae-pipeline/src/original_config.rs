@@ -1,7 +1,5 @@
 //! The YAML of the original repositories (CompVis, Stability AI), which lies beside a single file under its name.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use ae_checkpoint::Family;
@@ -86,10 +84,13 @@ impl OriginalConfig {
     ///
     /// When it cannot be read, is no YAML, or does not describe a model.
     pub(crate) fn beside(checkpoint: &Path) -> Result<Option<Self>, LoadError> {
+        /// Bytes, far above any config of a model.
+        const LARGEST: u64 = 1 << 20;
         let mut paths = ["yaml", "yml"].into_iter().map(|ending| checkpoint.with_extension(ending));
         let Some(path) = paths.find(|path| path != checkpoint && path.is_file()) else { return Ok(None) };
         let name = path.display().to_string();
-        let text = read(&path).map_err(|source| LoadError::Read { file: name.clone(), source })?;
+        let text =
+            ae_files::read_file(&path, LARGEST).map_err(|source| LoadError::Read { file: name.clone(), source })?;
         Ok(Some(Self::parse(name, &text)?))
     }
 
@@ -210,17 +211,6 @@ impl OriginalConfig {
 
 fn borrowed(values: &Map<String, Value>) -> impl Iterator<Item = (&str, Value)> {
     values.iter().map(|(key, value)| (key.as_str(), value.clone()))
-}
-
-/// The bytes of a file that is no larger than a config can be.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    const LARGEST: u64 = 1 << 20;
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is no config of a model"));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -179,6 +179,7 @@ mod tests {
         assert_eq!(VaeConfig::ignored(&fields), ["my_note"]);
     }
 
+    #[test]
     fn every_field_at_its_limit_builds_nothing() {
         let deep = format!(r#"{{"block_out_channels": [{}32], "layers_per_block": 64}}"#, "32,".repeat(15));
         let wide = r#"{"block_out_channels": [65536, 65536, 65536, 65536]}"#;

@@ -1,7 +1,6 @@
 //! Embeddings in the text of a picture, as AUTOMATIC1111's program shares them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
@@ -41,9 +40,10 @@ enum Rows {
 pub(super) fn open(path: &Path) -> Result<Option<Checkpoint>, EmbeddingError> {
     let name = path.display().to_string();
     let failed = |source| OpenError::Io { name: name.clone(), source };
-    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    // Why a file cannot be opened is said by what opens it as a checkpoint.
+    let Ok(file) = ae_files::open_file(path) else { return Ok(None) };
+    let mut file = BufReader::new(file);
     let mut start = Vec::new();
-    // A folder cannot be read; what says so opens it as a checkpoint.
     if file.by_ref().take(SIGNATURE.len() as u64).read_to_end(&mut start).is_err() || start != SIGNATURE {
         return Ok(None);
     }

@@ -1,7 +1,5 @@
 //! PEFT's config of an adapter: in the header of diffusers' files, or beside the file in PEFT's folders.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::Value;
@@ -39,14 +37,12 @@ impl AdapterConfigs {
         if !is_peft || !path.is_file() {
             return Ok(None);
         }
-        let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
-        let read = read.and_then(|size| match size as u64 {
-            0..=LARGEST => Ok(()),
-            _ => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than any config")),
-        });
         let name = file.display().to_string();
-        read.map_err(|source| LoraError::Read { name: name.clone(), key: BESIDE.to_owned(), source })?;
+        let text = ae_files::read_text(&path, LARGEST).map_err(|source| LoraError::Read {
+            name: name.clone(),
+            key: BESIDE.to_owned(),
+            source,
+        })?;
         Self::parse(&name, BESIDE, &text, false).map(Some)
     }
 

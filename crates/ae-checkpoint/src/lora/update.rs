@@ -17,6 +17,7 @@ pub enum LoraUpdate {
 
 /// A matrix, whole or as a product of low rank.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "some hundreds at a time, of tensors that are not in memory")]
 pub enum LoraFactor {
     /// `[output]`, `[output, input]` or `[output, input, rows, cols]`
     Whole(StoredTensor),

@@ -474,7 +474,8 @@ mod tests {
         match read(bytes, &mut heap) {
             Ok((value, _)) => Ok((value, heap)),
             Err(Failure::Costly) => Err("costly".to_owned()),
-            Err(Failure::Malformed(reason) | Failure::Object(reason)) => Err(reason),
+            Err(Failure::Malformed(reason) | Failure::Truncated(reason) | Failure::Object(reason)) => Err(reason),
+            Err(Failure::Foreign(found, _)) => Err(found.to_owned()),
         }
     }
 

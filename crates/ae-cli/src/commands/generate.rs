@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -255,7 +255,9 @@ fn write(
     let Drawn { settings, picture, steps, plain, .. } = drawn;
     let seed = picture.seed;
     if args.is_piped() {
-        keep_failure(write_png(&mut stdout().lock(), &picture.image, &settings, &picture.trace.subjects));
+        let mut file = Vec::new();
+        let written = write_png(&mut file, &picture.image, &settings, &picture.trace.subjects);
+        keep_failure(written.and_then(|()| stdout().write_all(&file)));
     } else {
         print_path(&files.write_picture(&seed.to_string(), &picture.image, &settings, &picture)?);
     }

@@ -63,12 +63,13 @@ mod tests {
     /// `merges.txt` and these files; "<CAT-toy>" is not the special `<cat-toy>`.
     #[test]
     fn tokens_beyond_the_vocabulary_have_the_ids_of_transformers() {
+        type Case<'a> = (TokenizerSettings<'a>, &'a [&'a str], &'a [&'a [u32]]);
         const PROMPTS: [&str; 2] = ["a <cat-toy> and a dog", "a <CAT-toy>, dog"];
         const TOY: Option<&str> = Some(r#"{"<cat-toy>": 49408}"#);
         const SPECIAL: Option<&str> = Some(r#"{"additional_special_tokens": ["<cat-toy>"]}"#);
         let file = |added_tokens| TokenizerSettings { added_tokens, ..TokenizerSettings::default() };
         let split: &[u32] = &[320, 283, 2368, 268, 5988, 29, 267, 1929];
-        let cases: [(TokenizerSettings<'_>, &[&str], &[&[u32]]); 8] = [
+        let cases: [Case<'_>; 8] = [
             (file(TOY), &PROMPTS, &[&[320, 49408, 537, 320, 1929], &[320, 49408, 267, 1929]]),
             (
                 file(Some(r#"{"<cat-toy>_1": 49409, "<cat-toy>": 49408, "<|endoftext|>": 49407}"#)),

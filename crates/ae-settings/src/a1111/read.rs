@@ -7,7 +7,7 @@ use super::prompt::{Networks, syntax};
 use super::sampler::{Sampler, differences, timestep_spacing};
 use super::unsupported::{Unsupported, UnsupportedValues};
 use super::{OWN_KEY, OWN_VERSION, keys};
-use crate::{EmbeddingRef, FileRef, LoraRef, Method, NoiseKind, Overrides, SchedulerKind};
+use crate::{EmbeddingRef, FileRef, LoraRef, Method, NoiseKind, Overrides};
 
 /// The fields without which a text says too little, and the option that replaces each.
 const NEEDED: [(&str, &[&str]); 6] = [
@@ -224,6 +224,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::SchedulerKind;
 
     /// As version 1.10 writes it.
     const MODERN: &str = "a (cute:1.2) cat, [sketch], <lora:Ink v2:0.8>\nand a dog\nNegative prompt: easynegative, blurry\nSteps: 20, \

@@ -52,9 +52,9 @@ fn describe(files: &dyn ModelFiles, inspection: &mut Inspection) {
         default("prediction_type", json(&scheduler.prediction_type()));
     }
     if let (Ok(unet), Ok(vae)) = (files.unet(), files.vae()) {
-        let side = unet.config.sample_size.saturating_mul(vae.config.scale());
-        default("width", Some(side.into()));
-        default("height", Some(side.into()));
+        let [height, width] = unet.config.sample_size.map(|side| side.saturating_mul(vae.config.scale()));
+        default("width", Some(width.into()));
+        default("height", Some(height.into()));
     }
     if let Ok(defaults) = files.defaults() {
         default("steps", defaults.settings.steps.map(Value::from));

@@ -1,24 +1,30 @@
 //! A picture and the settings in it.
 
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
 use ae_files::png_chunks::TextChunks;
-use image::ImageReader;
+use image::ImageDecoder as _;
 use serde_json::Value;
 
 use super::Inspection;
+use crate::image_file::{LARGEST, open_image};
 use crate::{FoundSettings, PictureSettingsError, read_settings};
 
 /// Whether the file is a picture.
 pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<bool> {
-    let reader = ImageReader::open(path)?.with_guessed_format()?;
+    let reader = open_image(path)?;
     let Some(format) = reader.format() else { return Ok(false) };
     inspection.kind = format!("a picture ({})", format.extensions_str().first().unwrap_or(&"unknown").to_uppercase());
-    match reader.into_dimensions() {
-        Ok((width, height)) => {
-            inspection.verdict = format!("{width}x{height} pixels; `--init-image` starts from it");
+    match reader.into_decoder() {
+        Ok(decoder) => {
+            let (width, height) = decoder.dimensions();
+            let usable = if decoder.total_bytes() > LARGEST {
+                "too many for `--init-image`"
+            } else {
+                "`--init-image` starts from it"
+            };
+            inspection.verdict = format!("{width}x{height} pixels; {usable}");
         }
         Err(error) => {
             inspection.verdict = format!("cannot be used: {error}");
@@ -51,7 +57,7 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<bool>
 
 /// The texts of other programs, by their keywords.
 fn texts(path: &Path, inspection: &mut Inspection) {
-    let Ok(file) = File::open(path) else { return };
+    let Ok(file) = ae_files::open_file(path) else { return };
     let Ok(mut chunks) = TextChunks::open(BufReader::new(file)) else { return };
     for keyword in chunks.keywords().unwrap_or_default() {
         if keyword != "settings"

@@ -32,14 +32,21 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) {
     match kind {
         CheckpointKind::StableDiffusion => return whole_model(path, &checkpoint, inspection),
         CheckpointKind::Lora | CheckpointKind::OtherAdapter => {
-            let read = Lora::open(path).map(|_| "a LoRA: `--lora FILE` adds it to a model".to_owned());
+            let read = Lora::open(path).map(|lora| {
+                inspection.notes.extend(lora.notes);
+                let tokens: Vec<_> = lora.embeddings.iter().map(|bundled| format!("'{}'", bundled.token)).collect();
+                let with = if tokens.is_empty() { String::new() } else { format!(", with {}", tokens.join(", ")) };
+                format!("a LoRA: `--lora FILE` adds it to a model{with}")
+            });
             inspection.verdict = read.unwrap_or_else(|error| unusable(&error));
         }
         CheckpointKind::Embedding => {
-            let read = Embedding::open(path).map(|embedding| {
-                let (count, width) = (embedding.vectors.len(), embedding.vectors.first().map_or(0, Vec::len));
-                let token = embedding.token;
-                format!("a textual inversion of {count} vector(s) of {width} numbers: `--embedding FILE` adds the token '{token}'")
+            let read = Embedding::open(path, None).map(|embeddings| {
+                let said = embeddings.iter().map(|Embedding { token, vectors }| {
+                    let (count, width) = (vectors.len(), vectors.first().map_or(0, Vec::len));
+                    format!("the token '{token}' ({count} vector(s) of {width} numbers)")
+                });
+                format!("a textual inversion: `--embedding FILE` adds {}", said.collect::<Vec<_>>().join(", "))
             });
             inspection.verdict = read.unwrap_or_else(|error| unusable(&error));
         }
