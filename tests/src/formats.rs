@@ -70,7 +70,7 @@ impl Formats {
         let expected = Tensors::read(&folder.join(expected));
         let check = Check { name, family, expected: &expected, device: Device::flex() };
         assert!(!components.is_empty(), "{name}: nothing to check");
-        let model = open_model(&source, variant.suffix.is_some(), None);
+        let model = open_model(&source, variant.suffix.is_some(), None, None);
         let model = model.unwrap_or_else(|error| panic!("{name}: {error}"));
         for component in components {
             check.component(component, &*model).unwrap_or_else(|error| panic!("{name}: {error}"));

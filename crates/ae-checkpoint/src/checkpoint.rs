@@ -67,6 +67,13 @@ impl Checkpoint {
         first.is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
+    /// The same without the tensors whose names begin with `prefix`.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        self.tensors.retain(|name, _| !name.starts_with(prefix));
+        self
+    }
+
     /// Refuses weights that mean something only together with scales beside them: `scaled_fp8` and its like of ComfyUI, GPTQ,
     /// bitsandbytes.
     ///
@@ -134,6 +141,12 @@ mod tests {
     fn checkpoint(names: Named<'_>) -> Checkpoint {
         let tensor = |byte: u8| StoredTensor::new(ElementType::U8, vec![1], Source::Memory(Bytes::from(vec![byte])));
         Checkpoint::new("test", names.iter().map(|(name, byte)| ((*name).to_owned(), tensor(*byte))).collect())
+    }
+
+    #[test]
+    fn tensors_of_a_prefix_are_left_out() {
+        let left = checkpoint(&[("a", 1), ("b.a", 2), ("b.c", 3), ("bc", 4)]).without("b.");
+        assert_eq!(left.tensors().keys().collect::<Vec<_>>(), ["a", "bc"]);
     }
 
     #[test]

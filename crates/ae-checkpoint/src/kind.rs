@@ -78,6 +78,11 @@ impl CheckpointKind {
         }
     }
 
+    /// What it is, in words: "a LoRA".
+    pub fn description(self) -> &'static str {
+        self.describe().0
+    }
+
     /// A checkpoint with a U-Net in the original layout.
     fn of_original(checkpoint: &Checkpoint) -> Option<Self> {
         let has = |prefix: &str| checkpoint.has_prefix(prefix);

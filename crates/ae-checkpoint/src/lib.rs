@@ -31,6 +31,7 @@ mod tensor;
 pub use checkpoint::Checkpoint;
 pub use embedding::{Embedding, EmbeddingError};
 pub use error::{ForeignError, OpenError};
+pub use folder::Variants;
 pub use kind::CheckpointKind;
 pub use lora::{Lora, LoraError, LoraFactor, LoraLayer, LoraMagnitude, LoraNetwork, LoraParameter, LoraUpdate};
 /// The type of the numbers of a stored tensor.

@@ -4,24 +4,33 @@ mod devices;
 mod eval;
 mod folders;
 mod generate;
+mod models;
 mod serve;
 mod settings;
 mod values;
 
+use std::io::Read as _;
+
 use ae_settings::{FloatType, Overrides};
 use ae_tensor::DeviceSpec;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::ArgValueCandidates;
 
 pub(crate) use devices::DeviceArgs;
 pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs, of_folder};
 pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
+pub(crate) use models::{ModelsCommand, RemovalArgs};
 pub(crate) use serve::ServeArgs;
-pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, SettingsArgs, help_of};
+pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, help_of};
+
+/// How a shell completes commands, options, methods, samplers and names of models.
+const COMPLETION: &str =
+    "Completion: put `source <(COMPLETE=bash ae)` into ~/.bashrc; zsh, fish, elvish and powershell likewise";
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
-#[command(name = "ae", version, propagate_version = true)]
+#[command(name = "ae", version, propagate_version = true, after_help = COMPLETION)]
 pub(crate) struct Cli {
     /// Say nothing but errors and results.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -52,8 +61,21 @@ pub(crate) enum Command {
     },
     /// Show the tokens of a prompt and which of them are subjects.
     Tokens(Box<TokensArgs>),
-    /// List the models that are compiled in, cached, and known by a short name.
-    Models,
+    /// List the models that are compiled in, cached, and known by a short name; download and remove them.
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
+    /// Say what a file, a folder or a model is, what is inside and what would be used, without loading it.
+    Inspect {
+        /// A file, a folder, or a name as in `ae generate`. Nothing is downloaded.
+        #[arg(value_name = "PATH|NAME", add = ArgValueCandidates::new(values::model_names))]
+        name: String,
+
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the devices of this build and this machine.
     Devices,
     /// Compare a device with the CPU: whether its results can be trusted.
@@ -66,9 +88,13 @@ pub(crate) enum Command {
 /// Prompts, and what belongs to each.
 #[derive(Debug, Args)]
 pub(crate) struct PromptArgs {
+    /// What to draw; `-` reads prompts from standard input, one a line.
+    #[arg(value_name = "PROMPT", conflicts_with = "prompt")]
+    text: Option<String>,
+
     /// What to draw; may be given several times.
     #[arg(long, value_name = "TEXT")]
-    pub(crate) prompt: Vec<String>,
+    prompt: Vec<String>,
 
     #[arg(long, value_name = "WORDS", conflicts_with = "token_indices", help = once_per_prompt("subjects"))]
     pub(crate) subjects: Vec<String>,
@@ -87,10 +113,15 @@ impl PromptArgs {
     ///
     /// # Errors
     ///
-    /// Names the option that is given another number of times, or the value that cannot be read.
+    /// Names the option that is given another number of times, or the value that cannot be read; standard input that cannot be read, or
+    /// has no prompt.
     pub(crate) fn settings(&self, phrases: &[String]) -> Result<Vec<Overrides>, String> {
         use ae_settings::OptionValue;
-        let count = self.prompt.len();
+        let prompts = match &self.text {
+            Some(text) if text == "-" => prompts_of_stdin()?,
+            text => text.iter().chain(&self.prompt).cloned().collect(),
+        };
+        let count = prompts.len();
         let per_prompt = |option: &str, values: &[String]| match values.len() {
             0 => Ok(vec![None; count]),
             given if given == count => Ok(values.iter().cloned().map(Some).collect()),
@@ -100,7 +131,7 @@ impl PromptArgs {
         let subjects = per_prompt("subjects", &self.subjects)?;
         let indices = per_prompt("token-indices", &self.token_indices)?;
         let phrases = per_prompt("phrases", phrases)?;
-        let all = self.prompt.iter().zip(subjects).zip(indices).zip(phrases);
+        let all = prompts.iter().zip(subjects).zip(indices).zip(phrases);
         let settings = all.map(|(((prompt, subjects), indices), phrases)| {
             let mut own = Overrides::default();
             own.prompt = Some(prompt.clone());
@@ -115,6 +146,21 @@ impl PromptArgs {
         });
         settings.collect()
     }
+}
+
+/// The lines of standard input that are not empty.
+fn prompts_of_stdin() -> Result<Vec<String>, String> {
+    /// Beyond this it is something else.
+    const LARGEST: u64 = 1 << 20;
+    let mut text = String::new();
+    let read = std::io::stdin().take(LARGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("standard input is no prompt: {error}"))?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("standard input is no prompt: it has more than {LARGEST} bytes"));
+    }
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let prompts: Vec<String> = lines.map(str::to_owned).collect();
+    if prompts.is_empty() { Err("standard input has no prompt".to_owned()) } else { Ok(prompts) }
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Cli, Command};
 use crate::error::CliError;
@@ -24,6 +24,7 @@ pub(crate) struct Verbosity {
 }
 
 fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     let Cli { command, quiet, verbose } = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are results too.
@@ -42,7 +43,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve(&args, verbosity),
         Command::Eval { command } => commands::eval(command, verbosity),
         Command::Tokens(args) => commands::tokens(&args, verbosity),
-        Command::Models => commands::models(),
+        Command::Models { command } => commands::models(command, verbosity),
+        Command::Inspect { name, json } => commands::inspect(&name, json),
         Command::Devices => commands::devices(),
         Command::SelfTest(args) => commands::self_test(&args, verbosity),
         #[cfg(feature = "embedded")]

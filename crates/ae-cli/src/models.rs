@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ae_settings::{FloatType, Overrides, Settings};
-use attend_and_excite::{FoundModel, LoadedModel};
+use ae_settings::{Overrides, Settings};
+use attend_and_excite::{FoundModel, LoadedModel, weights_choice};
 
 use crate::args::DeviceArgs;
 use crate::error::CliError;
 use crate::output::{Download, say};
 
-/// The model of `--model`, or the embedded one.
-pub(crate) fn find(name: Option<&str>, prefer_half: bool, download: &mut Download) -> Result<FoundModel, CliError> {
-    let Some(name) = name else { return Ok(FoundModel::embedded()?) };
-    let found = FoundModel::find(name, prefer_half, download)?;
+/// The model of the settings, or the embedded one.
+pub(crate) fn find(settings: &Settings, download: &mut Download) -> Result<FoundModel, CliError> {
+    let Some(name) = &settings.model else { return Ok(FoundModel::embedded()?) };
+    let found = FoundModel::find(name, &weights_choice(settings), download)?;
     if let Some(warning) = &found.warning {
         say(&format!("warning: {warning}"));
     }
@@ -30,7 +30,7 @@ pub(crate) fn load(
     let mut settings = Settings::default();
     settings.apply(given);
     let mut download = Download::new(quiet).interrupted_by(Arc::clone(interrupted));
-    let found = find(settings.model.as_deref(), settings.dtype != FloatType::F32, &mut download)?;
+    let found = find(&settings, &mut download)?;
     let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &devices.device)?;
     let pipeline = &models[0].pipeline;
     for note in pipeline.notice().into_iter().chain(pipeline.notes().iter().map(String::as_str)) {

@@ -67,6 +67,26 @@ impl<R: BufRead + Seek> TextChunks<R> {
         self.reader.info().size().into()
     }
 
+    /// The keywords of all texts, before the pixels and behind them, each once.
+    ///
+    /// # Errors
+    ///
+    /// A damaged file.
+    pub fn keywords(&mut self) -> Result<Vec<String>, DecodingError> {
+        if !self.is_at_end {
+            self.reader.finish()?;
+            self.is_at_end = true;
+        }
+        let info = self.reader.info();
+        let plain = info.uncompressed_latin1_text.iter().map(|chunk| &chunk.keyword);
+        let compressed = info.compressed_latin1_text.iter().map(|chunk| &chunk.keyword);
+        let all = plain.chain(compressed).chain(info.utf8_text.iter().map(|chunk| &chunk.keyword));
+        let mut keywords: Vec<String> = all.cloned().collect();
+        keywords.sort();
+        keywords.dedup();
+        Ok(keywords)
+    }
+
     /// The first text with a keyword, whatever the type of its chunk. Texts behind the pixels are read only where there is none
     /// before.
     ///

@@ -28,6 +28,10 @@ impl RepoFolder {
         Self { path: cache_dir.join(&name), locks: cache_dir.join(".locks").join(name) }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {
         self.path.join("blobs").join(etag)
     }
@@ -50,6 +54,15 @@ impl RepoFolder {
             return Some(id.revision().to_owned());
         }
         read_ref(&self.refs().join(id.revision()))
+    }
+
+    /// The commits that have a snapshot.
+    pub(crate) fn commits(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path.join("snapshots")) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut commits: Vec<_> = names.filter(|name| is_commit(name)).collect();
+        commits.sort();
+        commits
     }
 
     /// Remembers the commit of a revision. Nothing is written when it is known already.

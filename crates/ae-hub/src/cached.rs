@@ -84,7 +84,7 @@ fn snapshots(repo_folder: &Path, repo: &str) -> Vec<CachedModel> {
                 revisions: revisions.collect(),
                 bytes: bytes_on_disk(&folder),
                 stable_diffusion: model_index::check(&folder.join(MODEL_INDEX)).is_ok(),
-                complete: select(&snapshot_files(&folder), FileChoice::default()).is_ok(),
+                complete: select(&snapshot_files(&folder), &FileChoice::default()).is_ok(),
                 known: KnownModel::by_repo(repo),
                 commit,
                 folder,
@@ -99,7 +99,7 @@ fn bytes_on_disk(folder: &Path) -> u64 {
 }
 
 /// The files and links below a folder, in the order of their names. Linked folders are not entered.
-fn walk(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {

@@ -1,9 +1,10 @@
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Read};
 use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE};
+use ureq::http::uri::Authority;
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body, RequestBuilder};
 
@@ -20,6 +21,8 @@ const LISTING_TIMEOUT: Duration = Duration::from_mins(2);
 /// Beyond this a listing is none: a name has about fifty bytes.
 const MAX_LISTING: u64 = 32 << 20;
 const MAX_REDIRECTS: usize = 5;
+/// The hub itself, to which mirrors redirect: huggingface_hub's `HF_URL_HOSTS`.
+const HUBS: [&str; 2] = ["https://huggingface.co", "https://hf.co"];
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 const ERROR_CODE: &str = "x-error-code";
@@ -35,6 +38,8 @@ const LINKED_SIZE: &str = "x-linked-size";
 pub(crate) struct Client {
     agent: Agent,
     endpoint: String,
+    /// The origins whose answers are a hub's: what a mirror does not have, it lets others answer for.
+    pub(crate) hubs: Vec<String>,
     authorization: Option<String>,
     listing_timeout: Duration,
 }
@@ -98,7 +103,11 @@ impl Client {
         let shown = || endpoint.rsplit_once('@').map_or(endpoint.as_str(), |(_, host)| host).to_owned();
         let request_error = |reason: String| HubError::Request { url: shown(), reason };
         let uri: Uri = endpoint.parse().map_err(|error| request_error(format!("{error}")))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        // Behind a host stands nothing but the number of a port; what else follows a colon may be a password.
+        let is_host = |authority: &Authority| {
+            authority.port().is_some() || authority.as_str().rsplit('@').next() == Some(authority.host())
+        };
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || !uri.authority().is_some_and(is_host) {
             return Err(request_error("expected an address such as https://huggingface.co".to_owned()));
         }
         let agent = Agent::config_builder()
@@ -115,7 +124,8 @@ impl Client {
         if !settings.token.iter().flat_map(|token| token.bytes()).all(|byte| byte.is_ascii_graphic()) {
             return Err(HubError::InvalidToken);
         }
-        Ok(Self { agent, endpoint, authorization, listing_timeout: LISTING_TIMEOUT })
+        let hubs = HUBS.into_iter().chain([origin(&endpoint)]).map(str::to_owned).collect();
+        Ok(Self { agent, endpoint, hubs, authorization, listing_timeout: LISTING_TIMEOUT })
     }
 
     /// Asks for the commit of a revision and the names of its files.
@@ -150,6 +160,9 @@ impl Client {
     }
 
     /// Asks for the size and the hash of a file.
+    ///
+    /// As huggingface_hub does (`_httpx_follow_relative_redirects_with_backoff`), a redirect is followed within a host and to a hub,
+    /// and no farther: where the hub sends us to the server that holds the content, its own answer tells the hash.
     pub(crate) fn metadata(&self, id: &ModelId, commit: &str, path: &str) -> Result<RemoteFile, Failure> {
         let mut url = self.file_url(id, commit, path);
         for _ in 0..=MAX_REDIRECTS {
@@ -173,8 +186,9 @@ impl Client {
                 return Err(bad_answer(&url, &format!("it tells neither ETag nor size of {path}")).into());
             }
             let next = redirect_target(&url, headers)?;
-            if origin(&next) != origin(&url) {
-                return Err(bad_answer(&url, &format!("it redirects {path} elsewhere without its hash")).into());
+            if origin(&next) != origin(&url) && !self.is_hub(&next) {
+                let reason = format!("it redirects {path} to {} without the header {LINKED_ETAG}", host(&next));
+                return Err(bad_answer(&url, &reason).into());
             }
             url = next;
         }
@@ -208,7 +222,11 @@ impl Client {
     }
 
     fn file_url(&self, id: &ModelId, commit: &str, path: &str) -> String {
-        format!("{}/{}/resolve/{commit}/{path}", self.endpoint, id.repo())
+        format!("{}/{}/resolve/{commit}/{}", self.endpoint, id.repo(), encoded(path))
+    }
+
+    fn is_hub(&self, url: &str) -> bool {
+        self.hubs.iter().any(|hub| hub == origin(url))
     }
 
     /// Adds the token, which is for the hub alone, not for the server where it keeps its files.
@@ -229,7 +247,7 @@ impl Client {
         }
         let server = HubError::Server { host: host(url), status: status.as_u16() };
         // Another server's refusal says nothing of the model; its signed addresses expire, for one.
-        if status.is_server_error() || origin(url) != origin(&self.endpoint) {
+        if status.is_server_error() || !self.is_hub(url) {
             return Failure::new(server, Retry::Soon);
         }
         let repo = id.repo().to_owned();
@@ -277,10 +295,13 @@ fn range_start(headers: &HeaderMap) -> Option<u64> {
 fn redirect_target(url: &str, headers: &HeaderMap) -> Result<String, HubError> {
     let location =
         header(headers, LOCATION.as_str()).ok_or_else(|| bad_answer(url, "a redirect without an address"))?;
+    let origin = origin(url);
     let target = if location.starts_with("http://") || location.starts_with("https://") {
         location.to_owned()
-    } else if location.starts_with('/') && !location.starts_with("//") {
-        format!("{}{location}", origin(url))
+    } else if location.starts_with("//") {
+        format!("{}:{location}", origin.split(':').next().unwrap_or_default())
+    } else if location.starts_with('/') {
+        format!("{origin}{location}")
     } else {
         return Err(bad_answer(url, &format!("a redirect to {location:?}")));
     };
@@ -288,6 +309,19 @@ fn redirect_target(url: &str, headers: &HeaderMap) -> Result<String, HubError> {
         return Err(bad_answer(url, "a redirect from https to http"));
     }
     Ok(target)
+}
+
+/// A path as a part of an address.
+fn encoded(path: &str) -> String {
+    let mut encoded = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// Scheme, host and port of an address.
@@ -369,9 +403,16 @@ mod tests {
         };
         assert_eq!(target("/c?d").unwrap(), "https://hub/c?d");
         assert_eq!(target("https://cdn/c").unwrap(), "https://cdn/c");
-        for location in ["http://cdn/c", "//cdn/c", "c", "file:///etc/passwd", ""] {
+        assert_eq!(target("//cdn/c?d").unwrap(), "https://cdn/c?d");
+        for location in ["http://cdn/c", "c", "file:///etc/passwd", ""] {
             assert!(target(location).is_err(), "{location}");
         }
+    }
+
+    #[test]
+    fn a_path_is_written_as_addresses_have_it() {
+        assert_eq!(encoded("a/b_c-d.e~1"), "a/b_c-d.e~1");
+        assert_eq!(encoded("a b#c?d%e/ö"), "a%20b%23c%3Fd%25e/%C3%B6");
     }
 
     #[test]

@@ -210,7 +210,7 @@ mod tests {
         let mut listener = Listener::default();
         let fetched = fetch_with(&hub(&server.url, cache.path()), &mut listener).unwrap();
         assert_eq!(ranges(&server), [None, Some(1000), Some(201_000), Some(201_000)]);
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
         assert!(listener.waits.iter().any(|wait| wait.contains("Interrupted")), "{:?}", listener.waits);
         assert!(!incomplete(&repo, cache.path()).exists());
     }
@@ -223,7 +223,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
         assert_eq!(ranges(&cdn), [None, Some(1000)]);
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(ranges(&server), [None, Some(present as usize)]);
         assert_eq!(listener.started, [(UNET.to_owned(), UNET_BYTES as u64, present)]);
         assert_eq!(listener.advanced, UNET_BYTES as u64 - present);
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         fs::write(&part, &repo.files[UNET]).unwrap();
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
         assert_eq!(ranges(&server), []);
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         fs::write(&part, vec![0; UNET_BYTES + 1]).unwrap();
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
         assert_eq!(ranges(&server), [None]);
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let mut listener = Listener::default();
         let fetched = fetch_with(&hub(&server.url, cache.path()), &mut listener).unwrap();
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
         let unets = listener.started.iter().filter(|(file, ..)| file == UNET);
         assert_eq!(unets.map(|(_, _, present)| *present).collect::<Vec<_>>(), [0, 0]);
     }
@@ -330,7 +330,7 @@ mod tests {
         assert!(!incomplete(&repo, cache.path()).exists());
         assert!(!incomplete(&repo, cache.path()).with_extension("").exists());
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
         let server = serve(&repo, [status(503), status(429), status(500)]);
         let cache = tempfile::tempdir().unwrap();
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
-        assert_eq!(unet(&fetched.folder), repo.files[UNET]);
+        assert_eq!(unet(&fetched.path), repo.files[UNET]);
     }
 
     #[test]
@@ -389,7 +389,7 @@ mod tests {
         });
         let cache = tempfile::tempdir().unwrap();
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
-        assert_eq!(unet(&fetched.folder).len(), UNET_BYTES);
+        assert_eq!(unet(&fetched.path).len(), UNET_BYTES);
     }
 
     #[test]

@@ -10,12 +10,21 @@ const LISTED: usize = 8;
 pub enum ModelIdError {
     /// Neither an alias nor `org/name`.
     #[error(
-        "'{text}' names no model: expected one of {}, or a repository of the Hugging Face hub as org/name[@revision]",
+        "'{text}' names no model: expected one of {}, or a repository of the Hugging Face hub: org/name, a folder of it \
+         (org/name:folder) or a file (org/name/file.safetensors), with @revision behind it",
         aliases()
     )]
     Name {
         /// The text.
         text: String,
+    },
+    /// An address on the web, or a name of another site.
+    #[error("'{text}' is an address, from which nothing is fetched: {advice}")]
+    Address {
+        /// The text.
+        text: String,
+        /// How to have what it means.
+        advice: String,
     },
     /// What follows the `@` is no name of a branch, tag or commit.
     #[error("'{revision}' in '{text}' is no revision: expected a branch, a tag or a commit, such as main")]
@@ -59,6 +68,16 @@ pub enum HubError {
         model: String,
         /// The cache.
         cache_dir: PathBuf,
+    },
+    /// The hub cannot be asked which commit a revision is, and the cache does not know it.
+    #[error("{cause}, and the cache does not say which commit '{model}' is; it has {}: name it so", names.join(" and "))]
+    UnknownCommit {
+        /// The model and its revision.
+        model: String,
+        /// Why the hub is not asked.
+        cause: String,
+        /// The model at the commits that the cache has all of.
+        names: Vec<String>,
     },
     /// Downloads are switched off and the cache has only a part of the model.
     #[error(
@@ -193,7 +212,7 @@ pub enum HubError {
     /// The repository is no folder of diffusers.
     #[error(
         "'{repo}' is not in diffusers' folder layout: it has no model_index.json. {}",
-        describe_checkpoints(checkpoints)
+        describe_checkpoints(repo, checkpoints)
     )]
     NoModelIndex {
         /// The repository.
@@ -208,6 +227,26 @@ pub enum HubError {
         repo: String,
         /// What its model_index.json says.
         reason: String,
+    },
+    /// The repository has no such folder, or no such file.
+    #[error("the model '{repo}' has no {place}{}", listed(found, "; it has "))]
+    NoPlace {
+        /// The repository.
+        repo: String,
+        /// The folder or file.
+        place: String,
+        /// What it has of the kind.
+        found: Vec<String>,
+    },
+    /// No part of the model has weights of this variant.
+    #[error("the model '{repo}' has no weights of the variant '{variant}'{}", listed(found, "; it has the files "))]
+    NoVariant {
+        /// The repository.
+        repo: String,
+        /// The variant.
+        variant: String,
+        /// The files with weights.
+        found: Vec<String>,
     },
     /// The repository lacks a part of a Stable Diffusion model.
     #[error("the model '{repo}' has no {file}, which a Stable Diffusion model in diffusers' layout needs")]
@@ -233,11 +272,22 @@ fn retry_after(seconds: Option<u64>) -> String {
     seconds.map_or_else(|| "status 429".to_owned(), |seconds| format!("status 429, for {seconds} s more"))
 }
 
-fn describe_checkpoints(checkpoints: &[String]) -> String {
-    if checkpoints.is_empty() {
-        return "It has no single-file checkpoint either: choose another repository".to_owned();
+fn describe_checkpoints(repo: &str, checkpoints: &[String]) -> String {
+    match checkpoints.first() {
+        None => "It has no single-file checkpoint either: choose another repository".to_owned(),
+        Some(first) => {
+            let listed = listed(checkpoints, "It has the single-file checkpoints ");
+            format!("{listed}: name one of them, as '{repo}/{first}'")
+        }
     }
-    let more = if checkpoints.len() > LISTED { ", ..." } else { "" };
-    let listed = checkpoints.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("It has the single-file checkpoints {listed}{more}: download one and pass its path")
+}
+
+/// Some names behind an introduction; nothing where there are none.
+fn listed(names: &[String], introduction: &str) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = if names.len() > LISTED { ", ..." } else { "" };
+    let listed = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("{introduction}{listed}{more}")
 }

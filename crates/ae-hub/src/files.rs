@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use crate::model_id::{Place, is_single_file};
 use crate::{HubError, ModelId};
 
 /// The file that makes a folder a pipeline of diffusers.
@@ -24,22 +25,32 @@ const COMPONENTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Which of several sets of weights to take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileChoice {
     /// Weights saved as float16 (`*.fp16.safetensors`), which are half as large, before those of full precision. When
     /// false they are taken only where there are no others. Within a precision, safetensors come before `.bin`.
     pub prefer_half: bool,
+    /// Before both: weights that carry this name before their ending, as diffusers' `variant` (`*.non_ema.safetensors`). A part
+    /// without any has its others, but at least one part must have them.
+    pub variant: Option<String>,
 }
 
 impl FileChoice {
     /// The variants and endings under which weights are saved, the wanted ones first.
-    fn formats(self) -> [(&'static str, &'static str); 4] {
-        let (full, half) = ("", ".fp16");
-        if self.prefer_half {
-            [(half, "safetensors"), (full, "safetensors"), (half, "bin"), (full, "bin")]
-        } else {
-            [(full, "safetensors"), (full, "bin"), (half, "safetensors"), (half, "bin")]
-        }
+    fn formats(&self) -> Vec<(String, &'static str)> {
+        let both = |variant: &str| [(variant.to_owned(), "safetensors"), (variant.to_owned(), "bin")];
+        let ([full, full_bin], [half, half_bin]) = (both(""), both(".fp16"));
+        let usual = if self.prefer_half { [half, full, half_bin, full_bin] } else { [full, full_bin, half, half_bin] };
+        let named = self.variant.iter().flat_map(|variant| both(&format!(".{variant}")));
+        named.chain(usual).collect()
+    }
+
+    /// Whether some of the files are of the wanted variant, or none is wanted.
+    pub(crate) fn is_met_by(&self, files: &[String]) -> bool {
+        self.variant.as_ref().is_none_or(|variant| {
+            let (before, behind) = (format!(".{variant}."), format!(".{variant}-"));
+            files.iter().any(|file| file.contains(&before) || file.contains(&behind))
+        })
     }
 }
 
@@ -49,7 +60,7 @@ impl FileChoice {
 /// # Errors
 ///
 /// The name of the first file that is missing.
-pub(crate) fn select(listing: &BTreeSet<String>, choice: FileChoice) -> Result<Vec<String>, String> {
+pub(crate) fn select(listing: &BTreeSet<String>, choice: &FileChoice) -> Result<Vec<String>, String> {
     let mut files = Vec::new();
     for config in CONFIGS {
         files.push(listing.get(config).cloned().ok_or(config)?);
@@ -77,7 +88,7 @@ fn is_tokenizer_file(name: &str) -> bool {
 fn select_weights(
     listing: &BTreeSet<String>,
     (folder, safetensors, bin): (&str, &str, &str),
-    choice: FileChoice,
+    choice: &FileChoice,
 ) -> Result<Vec<String>, String> {
     let mut missing = None;
     for (variant, ending) in choice.formats() {
@@ -86,9 +97,13 @@ fn select_weights(
         if listing.contains(&single) {
             return Ok(vec![single]);
         }
-        // diffusers' `_add_variant` puts the variant before the last ending.
-        let index = format!("{name}.{ending}.index{variant}.json");
-        if listing.contains(&index) {
+        // Its place in the name has changed over the versions of diffusers.
+        let indices = [
+            format!("{name}.{ending}.index{variant}.json"),
+            format!("{name}{variant}.{ending}.index.json"),
+            format!("{name}.{ending}{variant}.index.json"),
+        ];
+        if let Some(index) = indices.into_iter().find(|index| listing.contains(index)) {
             match shards(listing, &format!("{name}{variant}"), ending) {
                 Ok(shards) => return Ok([vec![index], shards].concat()),
                 Err(file) => missing = missing.or(Some(file)),
@@ -118,26 +133,65 @@ fn shards(listing: &BTreeSet<String>, name: &str, ending: &str) -> Result<Vec<St
 /// # Errors
 ///
 /// A name that would leave the cache, a repository that is no pipeline of diffusers, a file that is missing.
-pub(crate) fn select_remote(id: &ModelId, names: Vec<String>, choice: FileChoice) -> Result<Vec<String>, HubError> {
+pub(crate) fn select_remote(id: &ModelId, names: Vec<String>, choice: &FileChoice) -> Result<Vec<String>, HubError> {
     let repo = || id.repo().to_owned();
     if let Some(file) = names.iter().find(|name| !is_safe(name)) {
         return Err(HubError::UnsafeFileName { repo: repo(), file: file.clone() });
     }
     let listing: BTreeSet<String> = names.into_iter().collect();
-    if !listing.contains(MODEL_INDEX) {
-        let checkpoint = |name: &&String| {
-            !name.contains('/') && [".safetensors", ".ckpt"].iter().any(|ending| name.ends_with(ending))
-        };
-        return Err(HubError::NoModelIndex {
-            repo: repo(),
-            checkpoints: listing.iter().filter(checkpoint).cloned().collect(),
-        });
+    let no_place = |place: String, found: Vec<String>| HubError::NoPlace { repo: repo(), place, found };
+    match &id.place {
+        Place::Root => select_pipeline(id, &listing, choice),
+        Place::Folder(folder) => {
+            let start = format!("{folder}/");
+            let inside = listing.iter().filter_map(|name| name.strip_prefix(&start)).map(str::to_owned);
+            let inside: BTreeSet<String> = inside.collect();
+            if inside.is_empty() {
+                return Err(no_place(format!("folder {folder}"), folders(&listing)));
+            }
+            Ok(select_pipeline(id, &inside, choice)?.into_iter().map(|name| start.clone() + &name).collect())
+        }
+        Place::File(file) if !listing.contains(file) => {
+            let files = listing.into_iter().filter(|name| is_single_file(name)).collect();
+            Err(no_place(format!("file {file}"), files))
+        }
+        // The config of the original repository, which programs look for beside the file.
+        Place::File(file) => {
+            Ok(yaml_of(file).into_iter().filter(|yaml| listing.contains(yaml)).chain([file.clone()]).collect())
+        }
     }
-    select(&listing, choice).map_err(|file| HubError::MissingFile { repo: repo(), file })
+}
+
+/// The files of a pipeline from the names of its folder.
+fn select_pipeline(id: &ModelId, listing: &BTreeSet<String>, choice: &FileChoice) -> Result<Vec<String>, HubError> {
+    let repo = id.repo().to_owned();
+    if !listing.contains(MODEL_INDEX) {
+        let checkpoints = listing.iter().filter(|name| !name.contains('/') && is_single_file(name));
+        return Err(HubError::NoModelIndex { repo, checkpoints: checkpoints.cloned().collect() });
+    }
+    let files = select(listing, choice).map_err(|file| HubError::MissingFile { repo: repo.clone(), file })?;
+    match &choice.variant {
+        Some(variant) if !choice.is_met_by(&files) => {
+            let found = listing.iter().filter(|name| name.contains('/') && is_single_file(name)).cloned().collect();
+            Err(HubError::NoVariant { repo, variant: variant.clone(), found })
+        }
+        _ => Ok(files),
+    }
+}
+
+/// The folders of a repository that are pipelines.
+fn folders(listing: &BTreeSet<String>) -> Vec<String> {
+    let pipelines = listing.iter().filter_map(|name| name.strip_suffix(MODEL_INDEX)?.strip_suffix('/'));
+    pipelines.map(|folder| format!("the folder {folder}")).collect()
+}
+
+/// The YAML file that belongs to a checkpoint.
+fn yaml_of(file: &str) -> Option<String> {
+    Some(format!("{}.yaml", file.rsplit_once('.')?.0))
 }
 
 /// Whether a listed name stays in the folder it is joined to, on every system.
-fn is_safe(name: &str) -> bool {
+pub(crate) fn is_safe(name: &str) -> bool {
     !name.contains(['\\', '\0', ':']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
@@ -145,8 +199,8 @@ fn is_safe(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const FULL: FileChoice = FileChoice { prefer_half: false };
-    const HALF: FileChoice = FileChoice { prefer_half: true };
+    const FULL: &FileChoice = &FileChoice { prefer_half: false, variant: None };
+    const HALF: &FileChoice = &FileChoice { prefer_half: true, variant: None };
 
     /// A listing with the configurations, the tokenizer, and these weights.
     fn listing(weights: &[&str]) -> BTreeSet<String> {
@@ -160,7 +214,7 @@ mod tests {
         "unet/diffusion_pytorch_model.safetensors",
     ];
 
-    fn weights(listing: &BTreeSet<String>, choice: FileChoice) -> Vec<String> {
+    fn weights(listing: &BTreeSet<String>, choice: &FileChoice) -> Vec<String> {
         let files = select(listing, choice).unwrap();
         files.into_iter().filter(|file| file.contains("model.") || file.contains("model-")).collect()
     }
@@ -240,6 +294,66 @@ mod tests {
         );
     }
 
+    fn variant(name: &str, prefer_half: bool) -> FileChoice {
+        FileChoice { prefer_half, variant: Some(name.to_owned()) }
+    }
+
+    #[test]
+    fn a_variant_is_taken_where_there_is_one_and_comes_before_precision() {
+        let non_ema = "unet/diffusion_pytorch_model.non_ema.safetensors";
+        let half = "vae/diffusion_pytorch_model.fp16.safetensors";
+        let names = listing(&[SINGLE[0], SINGLE[1], SINGLE[2], non_ema, half]);
+        assert_eq!(weights(&names, &variant("non_ema", false)), [SINGLE[0], SINGLE[1], non_ema]);
+        assert_eq!(weights(&names, &variant("non_ema", true)), [SINGLE[0], half, non_ema]);
+        assert_eq!(weights(&names, &variant("fp16", false)), [SINGLE[0], half, SINGLE[2]]);
+        let bin = listing(&[SINGLE[0], SINGLE[1], SINGLE[2], "unet/diffusion_pytorch_model.ema.bin"]);
+        assert_eq!(weights(&bin, &variant("ema", false))[2], "unet/diffusion_pytorch_model.ema.bin");
+    }
+
+    #[test]
+    fn a_variant_that_no_part_has_is_refused() {
+        let id = ModelId::parse("org/name").unwrap();
+        let names = || listing(&SINGLE).into_iter().collect();
+        let error = select_remote(&id, names(), &variant("bf16", false)).unwrap_err();
+        assert!(matches!(&error, HubError::NoVariant { variant, .. } if variant == "bf16"), "{error}");
+        assert!(error.to_string().contains(SINGLE[2]), "{error}");
+        // A part of the name is no variant.
+        assert!(select_remote(&id, names(), &variant("model", false)).is_err());
+    }
+
+    #[test]
+    fn the_index_of_a_variant_may_have_either_name() {
+        for index in ["safetensors.index.fp16.json", "fp16.safetensors.index.json", "safetensors.fp16.index.json"] {
+            let index = format!("unet/diffusion_pytorch_model.{index}");
+            let part = "unet/diffusion_pytorch_model.fp16-00001-of-00001.safetensors";
+            let names = listing(&[SINGLE[0], SINGLE[1], &index, part]);
+            assert_eq!(weights(&names, HALF)[2..], [index.as_str(), part]);
+        }
+    }
+
+    #[test]
+    fn a_folder_of_a_repository_is_a_pipeline_of_its_own() {
+        let names: Vec<String> = listing(&SINGLE).iter().map(|name| format!("sub/dir/{name}")).collect();
+        let select = |name: &str| select_remote(&ModelId::parse(name).unwrap(), names.clone(), FULL);
+        let files = select("org/name:sub/dir").unwrap();
+        assert_eq!(files.len(), names.len());
+        assert_eq!(files[0], "sub/dir/model_index.json");
+        let error = select("org/name:other").unwrap_err().to_string();
+        assert_eq!(error, "the model 'org/name' has no folder other; it has the folder sub/dir");
+        assert!(matches!(select("org/name:sub"), Err(HubError::NoModelIndex { .. })));
+        assert!(matches!(select("org/name"), Err(HubError::NoModelIndex { .. })));
+    }
+
+    #[test]
+    fn a_file_of_a_repository_comes_with_its_yaml() {
+        let names = ["a/x.ckpt", "a/x.yaml", "a/x.safetensors.yaml", "y.safetensors", "README.md"].map(str::to_owned);
+        let select = |name: &str| select_remote(&ModelId::parse(name).unwrap(), names.to_vec(), FULL);
+        assert_eq!(select("org/name/a/x.ckpt").unwrap(), ["a/x.yaml", "a/x.ckpt"]);
+        assert_eq!(select("org/name/y.safetensors").unwrap(), ["y.safetensors"]);
+        let error = select("org/name/x.ckpt").unwrap_err().to_string();
+        assert_eq!(error, "the model 'org/name' has no file x.ckpt; it has a/x.ckpt, y.safetensors");
+    }
+
     #[test]
     fn what_is_missing_is_named() {
         for missing in CONFIGS.into_iter().chain(SLOW_TOKENIZER).chain(SINGLE) {
@@ -272,7 +386,7 @@ mod tests {
         let id = ModelId::parse("org/name").unwrap();
         let names = ["README.md", "model.ckpt", "model.safetensors", "vae/x.safetensors"].map(str::to_owned).to_vec();
         let error = select_remote(&id, names, FULL).unwrap_err().to_string();
-        assert!(error.contains("model.ckpt, model.safetensors: download one"), "{error}");
+        assert!(error.contains("model.ckpt, model.safetensors: name one of them, as 'org/name/model.ckpt'"), "{error}");
         let error = select_remote(&id, vec!["README.md".to_owned()], FULL).unwrap_err().to_string();
         assert!(error.contains("choose another repository"), "{error}");
     }

@@ -2,9 +2,11 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{RepoFolder, snapshot_files};
 use crate::cached::{self, CachedModel};
+use crate::cleaning::{self, Removal};
 use crate::client::{Client, Listing};
 use crate::download::Downloader;
 use crate::files::{MODEL_INDEX, select, select_remote};
+use crate::model_id::{Place, is_commit};
 use crate::retry::{Failure, Patience, Retry, with_retries};
 use crate::{FileChoice, HubError, HubSettings, ModelId, Progress, model_index};
 
@@ -12,7 +14,7 @@ use crate::{FileChoice, HubError, HubSettings, ModelId, Progress, model_index};
 #[derive(Debug)]
 pub struct Hub {
     settings: HubSettings,
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) patience: Patience,
 }
 
@@ -20,8 +22,8 @@ pub struct Hub {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetched {
-    /// The folder, in diffusers' layout: `model_index.json`, `unet/config.json` and so on.
-    pub folder: PathBuf,
+    /// The folder, in diffusers' layout: `model_index.json`, `unet/config.json` and so on. Of a model in one file, the file.
+    pub path: PathBuf,
     /// The commit it is of.
     pub commit: String,
     /// What the user should know: that the hub could not be asked for a newer commit, or that the cache could not be
@@ -57,8 +59,24 @@ impl Hub {
         cached::list(&self.settings.cache_dir)
     }
 
+    /// What of the cache holds a model that is in it, and nothing else: the folder of its commit, the revisions that mean it, and the
+    /// contents that no other commit has.
+    pub fn removal_of(&self, model: &CachedModel) -> Removal {
+        cleaning::of_model(&self.settings.cache_dir, model)
+    }
+
+    /// What of the cache is of no use: downloads that broke off, and contents that no commit has.
+    ///
+    /// # Errors
+    ///
+    /// The cache's folder cannot be read.
+    pub fn leftovers(&self) -> Result<Removal, HubError> {
+        cleaning::leftovers(&self.settings.cache_dir)
+    }
+
     /// Brings a model's files into the cache: the configurations, the tokenizer and one set of weights for text
-    /// encoder, U-Net and autoencoder. Safety checkers and the formats of other frameworks are left out.
+    /// encoder, U-Net and autoencoder, or the one file that is named. Safety checkers and the formats of other frameworks are left
+    /// out.
     ///
     /// The hub is asked for the commit of the revision and its files; only those that the cache lacks are downloaded.
     /// Nothing is asked when the settings are offline. When the hub cannot be reached, the commit that the revision had
@@ -68,7 +86,7 @@ impl Hub {
     ///
     /// The model does not exist or may not be read, is no Stable Diffusion model in diffusers' layout, or neither hub
     /// nor cache has all of it.
-    pub fn fetch(&self, id: &ModelId, choice: FileChoice, progress: &mut dyn Progress) -> Result<Fetched, HubError> {
+    pub fn fetch(&self, id: &ModelId, choice: &FileChoice, progress: &mut dyn Progress) -> Result<Fetched, HubError> {
         let folder = RepoFolder::new(&self.settings.cache_dir, id.repo());
         if self.settings.offline {
             return self.cached_snapshot(&folder, id, choice);
@@ -77,6 +95,9 @@ impl Hub {
             Ok(listing) => self.complete(&folder, id, listing, choice, progress),
             Err(error) if error.is_temporary() => match self.cached_snapshot(&folder, id, choice) {
                 Ok(fetched) => Ok(Fetched { warning: Some(not_asked(id, &fetched.commit, &error)), ..fetched }),
+                Err(HubError::UnknownCommit { model, names, .. }) => {
+                    Err(HubError::UnknownCommit { model, names, cause: cause(&error) })
+                }
                 Err(_) => Err(error),
             },
             Err(error) => Err(error),
@@ -94,19 +115,18 @@ impl Hub {
     }
 
     /// The snapshot of the revision in the cache, if everything is there.
-    fn cached_snapshot(&self, folder: &RepoFolder, id: &ModelId, choice: FileChoice) -> Result<Fetched, HubError> {
-        let snapshot = folder.commit(id).map(|commit| (folder.snapshot(&commit), commit));
-        let Some((snapshot, commit)) = snapshot.filter(|(snapshot, _)| snapshot.is_dir()) else {
-            let cache_dir = self.settings.cache_dir.clone();
-            return Err(HubError::NotCached { model: id.to_string(), cache_dir });
-        };
-        select(&snapshot_files(&snapshot), choice).map_err(|file| HubError::Incomplete {
-            model: id.to_string(),
-            file,
-            folder: snapshot.clone(),
-        })?;
-        check_family(&snapshot, id)?;
-        Ok(Fetched { folder: snapshot, commit, warning: None })
+    fn cached_snapshot(&self, folder: &RepoFolder, id: &ModelId, choice: &FileChoice) -> Result<Fetched, HubError> {
+        if let Some(commit) = folder.commit(id).filter(|commit| folder.snapshot(commit).is_dir()) {
+            return snapshot_at(folder, id, choice, &commit);
+        }
+        let model = id.to_string();
+        let commits = folder.commits().into_iter().filter(|_| !is_commit(id.revision()));
+        let whole = commits.filter(|commit| snapshot_at(folder, id, choice, commit).is_ok());
+        let names: Vec<String> = whole.map(|commit| format!("'{}'", id.at(&commit))).collect();
+        if names.is_empty() {
+            return Err(HubError::NotCached { model, cache_dir: self.settings.cache_dir.clone() });
+        }
+        Err(HubError::UnknownCommit { model, cause: "HF_HUB_OFFLINE forbids to ask the hub".to_owned(), names })
     }
 
     /// Downloads what a snapshot lacks.
@@ -115,7 +135,7 @@ impl Hub {
         folder: &RepoFolder,
         id: &ModelId,
         listing: Listing,
-        choice: FileChoice,
+        choice: &FileChoice,
         progress: &mut dyn Progress,
     ) -> Result<Fetched, HubError> {
         let Listing { commit, files } = listing;
@@ -131,13 +151,14 @@ impl Hub {
         }
 
         // Gigabytes of another family of models would be of no use.
-        let is_index = missing.first().is_some_and(|file| file.path == MODEL_INDEX);
+        let is_index = missing.first().is_some_and(|file| Path::new(&file.path).ends_with(MODEL_INDEX));
         let (index, others) = missing.split_at(usize::from(is_index));
         let downloader = Downloader { client: &self.client, folder, id, commit: &commit, patience: self.patience };
         for file in index {
             downloader.download(file, progress)?;
         }
-        check_family(&snapshot, id)?;
+        let path = path_in(&snapshot, id);
+        check_family(&path, id)?;
 
         // A first download that is cut short is found by an offline run, which names what is missing. An update that is
         // cut short leaves the older, complete commit in use.
@@ -149,20 +170,53 @@ impl Hub {
         }
         // The cache may be complete and not writable.
         let warning = folder.write_ref(id, &commit).err().map(|error| error.to_string());
-        Ok(Fetched { folder: snapshot, commit, warning })
+        Ok(Fetched { path, commit, warning })
     }
 }
 
-fn check_family(snapshot: &Path, id: &ModelId) -> Result<(), HubError> {
-    model_index::check(&snapshot.join(MODEL_INDEX))
+/// The snapshot of a commit in the cache, if everything is there.
+fn snapshot_at(folder: &RepoFolder, id: &ModelId, choice: &FileChoice, commit: &str) -> Result<Fetched, HubError> {
+    let snapshot = folder.snapshot(commit);
+    let path = path_in(&snapshot, id);
+    let incomplete = |file: String| HubError::Incomplete { model: id.to_string(), file, folder: snapshot.clone() };
+    if let Place::File(file) = &id.place {
+        let is_there = path.is_file();
+        let fetched = Fetched { path, commit: commit.to_owned(), warning: None };
+        return is_there.then_some(fetched).ok_or_else(|| incomplete(file.clone()));
+    }
+    let inside = id.folder().map_or_else(String::new, |folder| format!("{folder}/"));
+    let files = select(&snapshot_files(&path), choice).map_err(|file| incomplete(inside.clone() + &file))?;
+    if let Some(variant) = choice.variant.as_ref().filter(|_| !choice.is_met_by(&files)) {
+        return Err(incomplete(format!("{inside}unet/diffusion_pytorch_model.{variant}.safetensors")));
+    }
+    check_family(&path, id)?;
+    Ok(Fetched { path, commit: commit.to_owned(), warning: None })
+}
+
+/// Where the model lies in the snapshot of a repository.
+fn path_in(snapshot: &Path, id: &ModelId) -> PathBuf {
+    match &id.place {
+        Place::Root => snapshot.to_owned(),
+        Place::Folder(inside) | Place::File(inside) => snapshot.join(inside),
+    }
+}
+
+/// That a folder is of a family that can be drawn with. A single file tells when it is opened.
+fn check_family(path: &Path, id: &ModelId) -> Result<(), HubError> {
+    if id.file().is_some() {
+        return Ok(());
+    }
+    model_index::check(&path.join(MODEL_INDEX))
         .map_err(|reason| HubError::NotStableDiffusion { repo: id.repo().to_owned(), reason })
 }
 
 fn not_asked(id: &ModelId, commit: &str, error: &HubError) -> String {
-    // The advice behind the semicolon is for those who have no copy.
-    let text = error.to_string();
-    let cause = text.split(';').next().unwrap_or_default();
-    format!("{cause}; using the copy of '{id}' in the cache, commit {commit}")
+    format!("{}; using the copy of '{id}' in the cache, commit {commit}", cause(error))
+}
+
+/// An error without the advice behind the semicolon, which is for those who have no copy.
+fn cause(error: &HubError) -> String {
+    error.to_string().split(';').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -192,6 +246,10 @@ mod tests {
         "vae/diffusion_pytorch_model.safetensors",
     ];
 
+    fn half() -> FileChoice {
+        FileChoice { prefer_half: true, ..FileChoice::default() }
+    }
+
     fn serve(repo: FakeRepo) -> Server {
         Server::start(move |request| repo.answer(request))
     }
@@ -201,7 +259,7 @@ mod tests {
         let server = Server::start(move |_| reply.clone());
         let cache = tempfile::tempdir().unwrap();
         let id = ModelId::parse(model).unwrap();
-        let error = hub(&server.url, cache.path()).fetch(&id, FileChoice::default(), &mut ()).unwrap_err();
+        let error = hub(&server.url, cache.path()).fetch(&id, &FileChoice::default(), &mut ()).unwrap_err();
         assert!(!cache.path().join("models--org--model").exists(), "an error must leave nothing behind");
         (error, server.requests().len())
     }
@@ -221,12 +279,12 @@ mod tests {
         let fetched = fetch_with(&hub(&server.url, cache.path()), &mut listener).unwrap();
 
         assert_eq!((fetched.commit.as_str(), fetched.warning), (COMMIT, None));
-        assert_eq!(fetched.folder, cache.path().join("models--org--model/snapshots").join(COMMIT));
-        let files: Vec<String> = snapshot_files(&fetched.folder).into_iter().collect();
+        assert_eq!(fetched.path, cache.path().join("models--org--model/snapshots").join(COMMIT));
+        let files: Vec<String> = snapshot_files(&fetched.path).into_iter().collect();
         let needed: BTreeSet<&str> = NEEDED.into();
         assert_eq!(files, needed.into_iter().collect::<Vec<_>>());
         for file in NEEDED {
-            assert_eq!(fs::read(fetched.folder.join(file)).unwrap(), repo.files[file], "{file}");
+            assert_eq!(fs::read(fetched.path.join(file)).unwrap(), repo.files[file], "{file}");
         }
         let bytes: usize = NEEDED.iter().map(|file| repo.files[*file].len()).sum();
         assert_eq!(listener.planned, [(NEEDED.len(), bytes as u64)]);
@@ -243,7 +301,7 @@ mod tests {
         let fetched = fetch(&hub(&server.url, cache.path())).unwrap();
         let folder = cache.path().join("models--org--model");
         assert_eq!(fs::read_to_string(folder.join("refs/main")).unwrap(), COMMIT);
-        let link = fs::read_link(fetched.folder.join(UNET)).unwrap();
+        let link = fs::read_link(fetched.path.join(UNET)).unwrap();
         assert_eq!(link, Path::new("../../../blobs").join(repo.etag(UNET)));
         let blobs: BTreeSet<String> = fs::read_dir(folder.join("blobs"))
             .unwrap()
@@ -257,8 +315,8 @@ mod tests {
         let server = serve(FakeRepo::stable_diffusion());
         let cache = tempfile::tempdir().unwrap();
         let id = ModelId::parse("org/model").unwrap();
-        let fetched = hub(&server.url, cache.path()).fetch(&id, FileChoice { prefer_half: true }, &mut ()).unwrap();
-        let files = snapshot_files(&fetched.folder);
+        let fetched = hub(&server.url, cache.path()).fetch(&id, &half(), &mut ()).unwrap();
+        let files = snapshot_files(&fetched.path);
         assert!(files.contains("unet/diffusion_pytorch_model.fp16.safetensors"), "{files:?}");
         assert!(files.contains("vae/diffusion_pytorch_model.safetensors"), "{files:?}");
         assert!(!files.contains(UNET), "{files:?}");
@@ -270,9 +328,9 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let id = ModelId::parse(&format!("org/model@{COMMIT}")).unwrap();
         let hub = hub(&server.url, cache.path());
-        hub.fetch(&id, FileChoice { prefer_half: true }, &mut ()).unwrap();
-        let fetched = hub.fetch(&id, FileChoice { prefer_half: false }, &mut ()).unwrap();
-        assert!(snapshot_files(&fetched.folder).contains(UNET));
+        hub.fetch(&id, &half(), &mut ()).unwrap();
+        let fetched = hub.fetch(&id, &FileChoice::default(), &mut ()).unwrap();
+        assert!(snapshot_files(&fetched.path).contains(UNET));
     }
 
     #[test]
@@ -296,8 +354,164 @@ mod tests {
         assert_eq!(fetch(&offline_hub(&server.url, cache.path())).unwrap(), first);
         let pinned = ModelId::parse(&format!("org/model@{COMMIT}")).unwrap();
         let hub = offline_hub(&server.url, cache.path());
-        assert_eq!(hub.fetch(&pinned, FileChoice::default(), &mut ()).unwrap(), first);
+        assert_eq!(hub.fetch(&pinned, &FileChoice::default(), &mut ()).unwrap(), first);
         assert_eq!(server.requests().len(), requests);
+    }
+
+    /// As a program leaves the cache that was given a commit, or that copied the snapshots alone.
+    #[test]
+    fn offline_without_refs_the_commits_are_named() {
+        let repo = FakeRepo::stable_diffusion();
+        let server = serve(repo.clone());
+        let cache = tempfile::tempdir().unwrap();
+        let first = fetch(&hub(&server.url, cache.path())).unwrap();
+        fs::remove_dir_all(cache.path().join("models--org--model/refs")).unwrap();
+
+        let error = fetch(&offline_hub(&server.url, cache.path())).unwrap_err().to_string();
+        let name = format!("org/model@{COMMIT}");
+        let expected = format!(
+            "HF_HUB_OFFLINE forbids to ask the hub, and the cache does not say which commit 'org/model' is; it has '{name}': name it so"
+        );
+        assert_eq!(error, expected);
+        let pinned = ModelId::parse(&name).unwrap();
+        let offline = offline_hub(&server.url, cache.path());
+        assert_eq!(offline.fetch(&pinned, &FileChoice::default(), &mut ()).unwrap(), first);
+        // A branch that was never asked for is as unknown; another commit is not there at all.
+        let fetch_named = |hub: &Hub, name: &str| {
+            hub.fetch(&ModelId::parse(name).unwrap(), &FileChoice::default(), &mut ()).unwrap_err()
+        };
+        assert!(matches!(fetch_named(&offline, "org/model@v1"), HubError::UnknownCommit { .. }));
+        let other = format!("org/model@{}", COMMIT.replace('0', "1"));
+        assert!(matches!(fetch_named(&offline, &other), HubError::NotCached { .. }));
+        // Without a network it is the same.
+        let error = fetch(&hub(&nobody(), cache.path())).unwrap_err().to_string();
+        assert!(error.starts_with("cannot reach 127.0.0.1") && error.contains(&name), "{error}");
+        // A commit of which a part is missing is no advice.
+        fs::remove_file(cache.path().join("models--org--model/blobs").join(repo.etag(UNET))).unwrap();
+        assert!(matches!(fetch_named(&offline, "org/model"), HubError::NotCached { .. }));
+    }
+
+    /// The fake repository with all its files in a folder, and single files beside it.
+    fn nested() -> FakeRepo {
+        let mut repo = FakeRepo::stable_diffusion();
+        let inside = repo.files.iter().map(|(name, bytes)| (format!("sub/{name}"), bytes.clone()));
+        let single = ["x y.safetensors", "x y.yaml", "z.ckpt"].map(|name| (name.to_owned(), name.as_bytes().to_vec()));
+        repo.files = inside.chain(single).collect();
+        repo
+    }
+
+    #[test]
+    fn a_folder_of_a_repository_is_fetched_by_itself() {
+        let server = serve(nested());
+        let cache = tempfile::tempdir().unwrap();
+        let id = ModelId::parse("org/model:sub").unwrap();
+        let fetched = hub(&server.url, cache.path()).fetch(&id, &FileChoice::default(), &mut ()).unwrap();
+        assert_eq!(fetched.path, cache.path().join("models--org--model/snapshots").join(COMMIT).join("sub"));
+        let files: Vec<String> = snapshot_files(&fetched.path).into_iter().collect();
+        assert_eq!(files.len(), NEEDED.len());
+        let offline = offline_hub(&server.url, cache.path());
+        assert_eq!(offline.fetch(&id, &FileChoice::default(), &mut ()).unwrap(), fetched);
+        fs::remove_file(fetched.path.join("vae/config.json")).unwrap();
+        let error = offline.fetch(&id, &FileChoice::default(), &mut ()).unwrap_err();
+        assert!(matches!(&error, HubError::Incomplete { file, .. } if file == "sub/vae/config.json"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_a_repository_is_fetched_with_its_yaml_and_nothing_else() {
+        let server = Server::start(move |request: &Request| {
+            let path = request.path.replace("%20", " ");
+            nested().answer(&Request { path, ..request.clone() })
+        });
+        let cache = tempfile::tempdir().unwrap();
+        let id = ModelId::parse("org/model/x y.safetensors").unwrap();
+        let online = hub(&server.url, cache.path());
+        let fetched = online.fetch(&id, &FileChoice::default(), &mut ()).unwrap();
+        assert_eq!(fs::read(&fetched.path).unwrap(), b"x y.safetensors");
+        assert_eq!(fs::read(fetched.path.with_extension("yaml")).unwrap(), b"x y.yaml");
+        assert_eq!(server.gets("").len(), 3, "the listing and two files");
+        let offline = offline_hub(&server.url, cache.path());
+        assert_eq!(offline.fetch(&id, &FileChoice::default(), &mut ()).unwrap(), fetched);
+        let other = ModelId::parse("org/model/z.ckpt").unwrap();
+        let error = offline.fetch(&other, &FileChoice::default(), &mut ()).unwrap_err();
+        assert!(matches!(&error, HubError::Incomplete { file, .. } if file == "z.ckpt"), "{error}");
+    }
+
+    #[test]
+    fn a_variant_is_fetched_and_offline_no_other_stands_in_for_it() {
+        let mut repo = FakeRepo::stable_diffusion();
+        repo.files.insert("unet/diffusion_pytorch_model.non_ema.safetensors".to_owned(), b"non-ema".to_vec());
+        let server = serve(repo);
+        let cache = tempfile::tempdir().unwrap();
+        let id = ModelId::parse("org/model").unwrap();
+        let choice = FileChoice { prefer_half: false, variant: Some("non_ema".to_owned()) };
+        fetch(&hub(&server.url, cache.path())).unwrap();
+        let error = offline_hub(&server.url, cache.path()).fetch(&id, &choice, &mut ()).unwrap_err();
+        assert!(error.to_string().contains("diffusion_pytorch_model.non_ema.safetensors"), "{error}");
+        let fetched = hub(&server.url, cache.path()).fetch(&id, &choice, &mut ()).unwrap();
+        assert!(snapshot_files(&fetched.path).contains("unet/diffusion_pytorch_model.non_ema.safetensors"));
+        offline_hub(&server.url, cache.path()).fetch(&id, &choice, &mut ()).unwrap();
+    }
+
+    /// A mirror that lets the hub answer for all it does not have, as hf-mirror.com does for some countries.
+    fn mirror_of(hub: &str) -> Server {
+        let hub = hub.to_owned();
+        Server::start(move |request: &Request| Reply::status(308).header("location", &format!("{hub}{}", request.path)))
+    }
+
+    #[test]
+    fn a_mirror_that_redirects_to_the_hub_is_followed_and_keeps_the_token() {
+        let repo = FakeRepo::stable_diffusion();
+        let cdn = serve(repo.clone());
+        let server = serve(FakeRepo { cdn: Some(cdn.url.clone()), ..repo.clone() });
+        let mirror = mirror_of(&server.url);
+        let cache = tempfile::tempdir().unwrap();
+        let mut hub = hub(&mirror.url, cache.path());
+        hub.client.hubs.push(server.url.clone());
+        let fetched = fetch(&hub).unwrap();
+        assert_eq!(fs::read(fetched.path.join(UNET)).unwrap(), repo.files[UNET]);
+        for request in server.requests().iter().chain(&cdn.requests()) {
+            assert_eq!(request.header("authorization"), None, "{request:?}");
+        }
+        let authorization = format!("Bearer {TOKEN}");
+        assert!(
+            mirror.requests().iter().all(|request| request.header("authorization") == Some(authorization.as_str()))
+        );
+    }
+
+    #[test]
+    fn the_hub_behind_a_mirror_says_why_it_refuses() {
+        let gated = Server::start(|_| Reply::status(401).header("x-error-code", "GatedRepo"));
+        let mirror = mirror_of(&gated.url);
+        let cache = tempfile::tempdir().unwrap();
+        let mut hub = hub(&mirror.url, cache.path());
+        hub.client.hubs.push(gated.url.clone());
+        assert!(matches!(fetch(&hub), Err(HubError::AccessDenied { .. })));
+    }
+
+    #[test]
+    fn a_mirror_that_redirects_to_a_stranger_without_the_hash_is_refused_by_name() {
+        let stranger = serve(FakeRepo::stable_diffusion());
+        let mirror = mirror_of(&stranger.url);
+        let cache = tempfile::tempdir().unwrap();
+        let error = fetch(&hub(&mirror.url, cache.path())).unwrap_err();
+        assert!(matches!(error, HubError::BadAnswer { .. }), "{error}");
+        assert!(error.to_string().contains("without the header x-linked-etag"), "{error}");
+        assert!(!stranger.requests().iter().any(|request| request.method == "HEAD"));
+        assert!(stranger.requests().iter().all(|request| request.header("authorization").is_none()));
+    }
+
+    #[test]
+    fn a_redirect_keeps_what_follows_the_path() {
+        let repo = FakeRepo::stable_diffusion();
+        let server = Server::start(move |request: &Request| match request.path.split_once('?') {
+            None => Reply::status(307).header("location", &format!("{}?etag=1", request.path)),
+            Some((path, query)) => {
+                assert_eq!(query, "etag=1");
+                repo.answer(&Request { path: path.to_owned(), ..request.clone() })
+            }
+        });
+        let cache = tempfile::tempdir().unwrap();
+        fetch(&hub(&server.url, cache.path())).unwrap();
     }
 
     #[test]
@@ -333,7 +547,7 @@ mod tests {
 
         let first = fetch(&hub(&serve(FakeRepo::stable_diffusion()).url, cache.path())).unwrap();
         let second = fetch(&hub(&nobody(), cache.path())).unwrap();
-        assert_eq!(second.folder, first.folder);
+        assert_eq!(second.path, first.path);
         let warning = second.warning.unwrap();
         assert!(warning.starts_with("cannot reach 127.0.0.1") && warning.contains(COMMIT), "{warning}");
 
@@ -523,8 +737,8 @@ mod tests {
         });
         let cache = tempfile::tempdir().unwrap();
         let id = ModelId::parse("org/old@v1").unwrap();
-        let fetched = hub(&server.url, cache.path()).fetch(&id, FileChoice::default(), &mut ()).unwrap();
-        assert!(fetched.folder.join("unet/config.json").is_file());
+        let fetched = hub(&server.url, cache.path()).fetch(&id, &FileChoice::default(), &mut ()).unwrap();
+        assert!(fetched.path.join("unet/config.json").is_file());
         let requests = server.requests();
         assert_eq!(requests[1].path, "/api/models/org/model/revision/v1");
         let authorization = format!("Bearer {TOKEN}");

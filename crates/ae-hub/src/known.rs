@@ -72,6 +72,13 @@ pub const KNOWN: &[KnownModel] = &[
         description: "Stable Diffusion 2.1, 768x768, predicts v (mirror of the withdrawn original)",
         parameters: SD2_PARAMETERS,
     },
+    KnownModel {
+        alias: "sd-turbo",
+        repo: "stabilityai/sd-turbo",
+        licence: "Stability AI Community License",
+        description: "SD-Turbo, 512x512, distilled from 2.1 for 1 to 4 steps without guidance scale",
+        parameters: SD2_PARAMETERS,
+    },
 ];
 
 #[cfg(test)]

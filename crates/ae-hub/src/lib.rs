@@ -14,8 +14,10 @@
 //! - `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH` and `HF_HUB_OFFLINE` mean
 //!   what they mean to huggingface_hub, see [`HubSettings::from_env`].
 
+mod address;
 mod cache;
 mod cached;
+mod cleaning;
 mod client;
 mod download;
 mod error;
@@ -31,6 +33,7 @@ mod settings;
 mod testing;
 
 pub use cached::CachedModel;
+pub use cleaning::Removal;
 pub use error::{HubError, ModelIdError};
 pub use files::FileChoice;
 pub use hub::{Fetched, Hub};

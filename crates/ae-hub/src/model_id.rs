@@ -1,41 +1,77 @@
 use std::fmt;
 
-use crate::{KnownModel, ModelIdError};
+use crate::files::is_safe;
+use crate::{KnownModel, ModelIdError, address};
 
 /// The branch that a name without a revision means.
 const DEFAULT_REVISION: &str = "main";
 /// The hub's own limit on the parts of a repository's name.
 const MAX_PART: usize = 96;
 const MAX_REVISION: usize = 200;
+/// Endings of files that hold a model by themselves.
+const SINGLE_FILES: [&str; 6] = [".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf"];
 
-/// The name of a model on the hub: a repository and a revision of it.
+/// The name of a model on the hub: a repository, what of it is meant, and a revision of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelId {
     repo: String,
+    pub(crate) place: Place,
     revision: Option<String>,
 }
 
+/// What of a repository is a model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// The whole, in diffusers' layout.
+    Root,
+    /// A folder of it in this layout.
+    Folder(String),
+    /// A file that is a model by itself.
+    File(String),
+}
+
 impl ModelId {
-    /// Reads an alias of [`KNOWN`](crate::KNOWN) or `org/name`, either with `@revision` behind it: a branch, a tag or
-    /// a commit.
+    /// Reads an alias of [`KNOWN`](crate::KNOWN) or `org/name`. Behind either may stand `:folder`, a folder of the repository in
+    /// diffusers' layout, or `/file.safetensors`, a model in one file, and then `@revision`: a branch, a tag or a commit.
+    /// `@revision:folder` is understood too.
     ///
     /// # Errors
     ///
-    /// The text is neither. A path such as `./model` is not: whoever accepts both looks for the path first.
+    /// The text is neither; for an address on the web the error says how to have what it means. A path such as `./model` is no
+    /// name: whoever accepts both looks for the path first.
     pub fn parse(text: &str) -> Result<Self, ModelIdError> {
-        let (name, revision) = match text.split_once('@') {
-            Some((name, revision)) => (name, Some(revision)),
-            None => (text, None),
+        if let Some(advice) = address::advice(text) {
+            return Err(ModelIdError::Address { text: text.to_owned(), advice });
+        }
+        let no_name = || ModelIdError::Name { text: text.to_owned() };
+        let (text_before, folder) = split(text, ':');
+        let (name, before) = split(text_before, '@');
+        let (folder, behind) = folder.map_or((None, None), |folder| {
+            let (folder, revision) = split(folder, '@');
+            (Some(folder), revision)
+        });
+        let revision = match (before, behind) {
+            (Some(_), Some(_)) => return Err(no_name()),
+            (before, behind) => before.or(behind),
         };
-        let repo = match KnownModel::by_alias(name) {
-            Some(known) => known.repo,
-            None if is_repo(name) => name,
-            None => return Err(ModelIdError::Name { text: text.to_owned() }),
+        let (repo, file) = repo_and_file(name).ok_or_else(no_name)?;
+        let place = match (folder, file) {
+            (None, None) => Place::Root,
+            (Some(inside), None) if is_safe(inside) && !is_single_file(inside) => Place::Folder(inside.to_owned()),
+            (Some(inside), None) | (None, Some(inside)) if is_safe(inside) && is_single_file(inside) => {
+                Place::File(inside.to_owned())
+            }
+            _ => return Err(no_name()),
         };
         if let Some(revision) = revision.filter(|revision| !is_revision(revision)) {
             return Err(ModelIdError::Revision { text: text.to_owned(), revision: revision.to_owned() });
         }
-        Ok(Self { repo: repo.to_owned(), revision: revision.map(str::to_owned) })
+        Ok(Self { repo: repo.to_owned(), place, revision: revision.map(str::to_owned) })
+    }
+
+    /// The same model at a commit.
+    pub(crate) fn at(&self, commit: &str) -> Self {
+        Self { revision: Some(commit.to_owned()), ..self.clone() }
     }
 
     /// The repository, `org/name`.
@@ -48,19 +84,58 @@ impl ModelId {
         self.revision.as_deref().unwrap_or(DEFAULT_REVISION)
     }
 
+    /// The file of the repository that is meant, if it is one.
+    pub fn file(&self) -> Option<&str> {
+        match &self.place {
+            Place::File(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// The folder of the repository that is meant; none for the repository itself and for a file.
+    pub fn folder(&self) -> Option<&str> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            _ => None,
+        }
+    }
+
     /// Whether a revision was given.
-    pub(crate) fn names_revision(&self) -> bool {
+    pub fn names_revision(&self) -> bool {
         self.revision.is_some()
     }
 }
 
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.revision {
-            Some(revision) => write!(f, "{}@{revision}", self.repo),
-            None => f.write_str(&self.repo),
+        f.write_str(&self.repo)?;
+        match &self.place {
+            Place::Root => {}
+            Place::Folder(folder) => write!(f, ":{folder}")?,
+            Place::File(file) => write!(f, "/{file}")?,
         }
+        self.revision.iter().try_for_each(|revision| write!(f, "@{revision}"))
     }
+}
+
+fn split(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at).map_or((text, None), |(before, behind)| (before, Some(behind)))
+}
+
+/// The repository that a name begins with, and the file in it that follows.
+fn repo_and_file(name: &str) -> Option<(&str, Option<&str>)> {
+    let (first, rest) = split(name, '/');
+    if let Some(known) = KnownModel::by_alias(first) {
+        return Some((known.repo, rest));
+    }
+    let (second, file) = split(rest?, '/');
+    let repo = &name[..first.len() + 1 + second.len()];
+    is_repo(repo).then_some((repo, file))
+}
+
+/// Whether a file holds a model by itself, by its ending.
+pub(crate) fn is_single_file(path: &str) -> bool {
+    SINGLE_FILES.iter().any(|ending| has_ending(path, ending))
 }
 
 /// The rules of huggingface_hub's `validate_repo_id`, with the owner required: every part becomes part of a file name.
@@ -127,6 +202,42 @@ mod tests {
         assert_eq!((pinned.repo(), pinned.revision()), ("org/na_me.v1", "refs/pr/3"));
         assert_eq!(pinned.to_string(), "org/na_me.v1@refs/pr/3");
         assert_eq!(parse("sd14@fp16").to_string(), "CompVis/stable-diffusion-v1-4@fp16");
+    }
+
+    #[test]
+    fn a_folder_and_a_file_of_a_repository_have_names() {
+        for (text, repo, folder, file, revision, shown) in [
+            ("org/name:sub", "org/name", Some("sub"), None, "main", "org/name:sub"),
+            ("org/name:a/b@v1", "org/name", Some("a/b"), None, "v1", "org/name:a/b@v1"),
+            ("org/name@refs/pr/1:a/b", "org/name", Some("a/b"), None, "refs/pr/1", "org/name:a/b@refs/pr/1"),
+            ("org/name/x.safetensors", "org/name", None, Some("x.safetensors"), "main", "org/name/x.safetensors"),
+            ("org/name/a/x y.CKPT@v1", "org/name", None, Some("a/x y.CKPT"), "v1", "org/name/a/x y.CKPT@v1"),
+            ("org/name:a/x.gguf", "org/name", None, Some("a/x.gguf"), "main", "org/name/a/x.gguf"),
+            (
+                "sd14/x.ckpt",
+                "CompVis/stable-diffusion-v1-4",
+                None,
+                Some("x.ckpt"),
+                "main",
+                "CompVis/stable-diffusion-v1-4/x.ckpt",
+            ),
+        ] {
+            let id = parse(text);
+            assert_eq!((id.repo(), id.folder(), id.file(), id.revision()), (repo, folder, file, revision), "{text}");
+            assert_eq!(id.to_string(), shown);
+            assert_eq!(parse(shown), id, "what is shown is understood");
+        }
+    }
+
+    #[test]
+    fn a_place_that_would_leave_the_repository_is_refused() {
+        for text in
+            ["org/name:", "org/name:..", "org/name:a/../b", "org/name:/a", "org/name/../x.ckpt", "org/name//x.ckpt"]
+                .into_iter()
+                .chain(["org/name:a\\b", "org/name/x.ckpt:a", "org/name@v1:a@v2", "C:/x.ckpt"])
+        {
+            assert!(matches!(ModelId::parse(text), Err(ModelIdError::Name { .. })), "{text:?}");
+        }
     }
 
     #[test]

@@ -265,7 +265,7 @@ pub(crate) fn fetch(hub: &Hub) -> Result<Fetched, HubError> {
 }
 
 pub(crate) fn fetch_with(hub: &Hub, progress: &mut dyn Progress) -> Result<Fetched, HubError> {
-    hub.fetch(&ModelId::parse("org/model").unwrap(), FileChoice::default(), progress)
+    hub.fetch(&ModelId::parse("org/model").unwrap(), &FileChoice::default(), progress)
 }
 
 /// Writes down what it hears, and can end the fetch after some bytes.

@@ -12,6 +12,8 @@ use crate::{Pipeline, PipelineError};
 pub(crate) struct PromptTexts {
     /// The whole prompt.
     pub(crate) prompt: WeightedPrompt,
+    /// What the image must not show.
+    pub(crate) negative: WeightedPrompt,
     /// What the noise is predicted for.
     kind: Kind,
 }
@@ -44,7 +46,8 @@ impl PromptTexts {
             }
             _ => Kind::Prompt,
         };
-        Ok(Self { prompt, kind })
+        let negative = pipeline.tokenize_with(&settings.negative_prompt, weighting)?;
+        Ok(Self { prompt, negative, kind })
     }
 
     /// The prompt alone, as plain sampling reads it.
@@ -72,9 +75,9 @@ impl PromptTexts {
 
     /// Encodes them, with the negative prompt.
     pub(crate) fn encode(&self, pipeline: &Pipeline, settings: &Settings) -> Result<Conditioning, PipelineError> {
-        let negative = pipeline.tokenize_with(&settings.negative_prompt, settings.prompt_weighting)?;
         let guided = |texts: &[&WeightedPrompt], weights| {
-            let texts: Vec<_> = std::iter::once(&negative).chain(texts.iter().copied()).map(Encodable::of).collect();
+            let texts: Vec<_> =
+                std::iter::once(&self.negative).chain(texts.iter().copied()).map(Encodable::of).collect();
             let keys = pipeline.encode_texts(&texts, settings)?;
             let takes_scale = pipeline.unet_config.time_cond_proj_dim.is_some();
             Ok(Conditioning { values: keys.clone(), keys, weights, takes_scale })

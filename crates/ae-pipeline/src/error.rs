@@ -37,6 +37,17 @@ pub enum LoadError {
         /// The file.
         model: String,
     },
+    /// No part of the model has weights of a variant.
+    #[error(
+        "'{model}' has no weights of the variant '{variant}': variants are the files of a folder in diffusers' layout that carry this \
+         name before their ending, as unet/diffusion_pytorch_model.{variant}.safetensors"
+    )]
+    NoVariant {
+        /// The model.
+        model: String,
+        /// The variant.
+        variant: String,
+    },
     /// A folder of another family of models.
     #[error("'{model}' is {found}; expected Stable Diffusion 1 or 2")]
     Kind {
@@ -206,14 +217,24 @@ pub enum PipelineError {
     #[error(transparent)]
     Device(#[from] ComputeError),
     /// The result holds NaN or infinity.
-    #[error("the {stage} are not finite: guidance scale or scale factor may be too large, or the weights damaged")]
+    #[error("the {stage} are not finite: {}", not_finite(*.dtype))]
     NotFinite {
-        /// What holds the values.
-        stage: &'static str,
+        /// What holds the values: the first network that gave them.
+        stage: String,
+        /// The type of weights and activations.
+        dtype: FloatType,
     },
     /// The observer ended the run.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What makes numbers infinite, and what to do.
+fn not_finite(dtype: FloatType) -> &'static str {
+    match dtype {
+        FloatType::F16 => "f16 has no numbers above 65504, which this model needs; use bf16 or f32",
+        _ => "guidance scale or scale factor may be too large, or the weights damaged",
+    }
 }
 
 impl From<LoadError> for PipelineError {

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-use ae_checkpoint::{Checkpoint, Family};
+use ae_checkpoint::{Checkpoint, Family, Variants};
 use ae_clip::{ClipTextModelConfig, ClipTokenizer, TokenizerSettings};
 use ae_config::{ConfigError, Fields};
 use ae_scheduler::SchedulerConfig;
@@ -22,7 +22,9 @@ const DEFAULTS: &str = "attend_and_excite.json";
 /// A folder in diffusers' layout.
 pub(crate) struct Folder<'a> {
     files: Files<'a>,
-    prefer_half: bool,
+    variants: Variants,
+    /// The parts that have no weights of the variant asked for.
+    notice: Option<String>,
 }
 
 /// Where the files are.
@@ -32,14 +34,16 @@ pub(crate) enum Files<'a> {
 }
 
 impl<'a> Folder<'a> {
-    pub(crate) fn open(files: Files<'a>, prefer_half: bool) -> Result<Self, LoadError> {
+    /// Opens a folder; `variant` are the weights to take of each part that has them, in either precision as `prefer_half` says.
+    pub(crate) fn open(files: Files<'a>, prefer_half: bool, variant: Option<&str>) -> Result<Self, LoadError> {
         if let Some(text) = files.text(INDEX)? {
             let index = Fields::read(files.describe(INDEX), &text)?;
             if let Some(found) = other_kind(&index) {
                 return Err(LoadError::Kind { model: files.describe(""), found });
             }
         }
-        Ok(Self { files, prefer_half })
+        let notice = variant.map(|variant| files.check_variant(variant)).transpose()?.flatten();
+        Ok(Self { files, variants: Variants::from(prefer_half).with_first(variant), notice })
     }
 
     /// A config that every model has.
@@ -60,8 +64,10 @@ impl<'a> Folder<'a> {
         let config = self.config(&format!("{part}/config.json"))?;
         let usual = format!("{part}/{usual}");
         let weights = match self.files {
-            Files::Disk(folder) if Checkpoint::find_in_folder(folder.join(part), self.prefer_half).is_none() => None,
-            Files::Disk(folder) => Some(Checkpoint::open_folder(folder.join(part), self.prefer_half)?),
+            Files::Disk(folder) if Checkpoint::find_in_folder(folder.join(part), self.variants.clone()).is_none() => {
+                None
+            }
+            Files::Disk(folder) => Some(Checkpoint::open_folder(folder.join(part), self.variants.clone())?),
             Files::Embedded(model) => {
                 let open = |bytes: &'static [u8]| Checkpoint::from_bytes(self.files.describe(&usual), bytes.into());
                 model.file(&usual).map(open).transpose()?
@@ -115,7 +121,7 @@ impl ModelFiles for Folder<'_> {
         self.config("scheduler/scheduler_config.json")
     }
 
-    /// Fields that diffusers ignores, as this does.
+    /// Parts without the variant, and fields that diffusers ignores, as this does.
     fn notice(&self) -> Option<String> {
         let ignored = |path: &str, of: fn(&Fields) -> Vec<String>| {
             let names = of(&self.fields(path).ok()?);
@@ -125,7 +131,7 @@ impl ModelFiles for Folder<'_> {
         };
         let of_unet = ignored("unet/config.json", UNetConfig::ignored);
         let of_vae = ignored("vae/config.json", VaeConfig::ignored);
-        let notices: Vec<String> = of_unet.into_iter().chain(of_vae).collect();
+        let notices: Vec<String> = self.notice.iter().cloned().chain(of_unet).chain(of_vae).collect();
         (!notices.is_empty()).then(|| notices.join(". "))
     }
 
@@ -148,12 +154,41 @@ impl Files<'_> {
     }
 
     fn missing(&self, path: &str) -> LoadError {
-        let model = match self {
-            Self::Disk(folder) if !folder.exists() => return LoadError::NotFound { path: self.describe("") },
+        match self {
+            Self::Disk(folder) if !folder.exists() => LoadError::NotFound { path: self.model() },
+            _ => LoadError::MissingFile { model: self.model(), file: path.to_owned() },
+        }
+    }
+
+    /// The model, as errors name it.
+    fn model(&self) -> String {
+        match self {
             Self::Disk(_) => self.describe(""),
             Self::Embedded(model) => model.name.to_owned(),
+        }
+    }
+
+    /// Looks for the weights of a variant; returns what is to be said of parts without, as diffusers loads their usual ones.
+    fn check_variant(&self, variant: &str) -> Result<Option<String>, LoadError> {
+        const PARTS: [&str; 3] = ["text_encoder", "unet", "vae"];
+        let has = |part: &&str| match self {
+            Self::Disk(folder) => Checkpoint::has_variant(folder.join(part), variant),
+            Self::Embedded(_) => false,
         };
-        LoadError::MissingFile { model, file: path.to_owned() }
+        let (with, without): (Vec<_>, Vec<_>) = PARTS.into_iter().partition(has);
+        if matches!(self, Self::Disk(folder) if !folder.exists()) {
+            return Err(self.missing(""));
+        }
+        if with.is_empty() {
+            return Err(LoadError::NoVariant { model: self.model(), variant: variant.to_owned() });
+        }
+        let notice = || {
+            format!(
+                "the usual weights of {} are used: there are none of the variant '{variant}'",
+                without.join(" and ")
+            )
+        };
+        Ok((!without.is_empty()).then(notice))
     }
 
     /// The text of a file, or `None` when there is no such file.
@@ -192,11 +227,47 @@ fn not_text() -> io::Error {
 mod tests {
     use super::*;
 
+    fn open(path: &Path, variant: &str) -> Result<Option<String>, LoadError> {
+        Ok(Folder::open(Files::Disk(path), false, Some(variant))?.notice)
+    }
+
+    #[test]
+    fn a_part_without_the_variant_is_said_and_a_model_without_it_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        };
+        file("unet/diffusion_pytorch_model.non_ema.bin");
+        file("vae/diffusion_pytorch_model.safetensors");
+        let notice = open(folder.path(), "non_ema").unwrap().unwrap();
+        assert_eq!(
+            notice,
+            "the usual weights of text_encoder and vae are used: there are none of the variant 'non_ema'"
+        );
+        for part in ["vae/diffusion_pytorch_model.non_ema.safetensors", "text_encoder/model.non_ema.safetensors"] {
+            file(part);
+        }
+        assert_eq!(open(folder.path(), "non_ema").unwrap(), None);
+        for variant in ["ema", "fp16", "../vae/diffusion_pytorch_model"] {
+            assert!(matches!(open(folder.path(), variant), Err(LoadError::NoVariant { .. })), "{variant}");
+        }
+        assert!(matches!(open(&folder.path().join("none"), "fp16"), Err(LoadError::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_single_file_has_no_variants() {
+        let source = crate::ModelSource::File("x.safetensors".into());
+        let error = crate::open_model(&source, false, Some("fp16"), None).err().unwrap().to_string();
+        assert!(error.starts_with("'x.safetensors' has no weights of the variant 'fp16'"), "{error}");
+    }
+
     /// What is said of a folder with such a file.
     fn said_of(name: &str, text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), text).unwrap();
-        let opened = Folder::open(Files::Disk(folder.path()), false);
+        let opened = Folder::open(Files::Disk(folder.path()), false, None);
         let read = opened.and_then(|folder| folder.defaults().map(|_| ()));
         read.map_or_else(|error| error.to_string(), |()| String::new())
     }
@@ -221,7 +292,7 @@ mod tests {
         for name in [INDEX, DEFAULTS] {
             let folder = tempfile::tempdir().unwrap();
             std::os::unix::fs::symlink("/dev/zero", folder.path().join(name)).unwrap();
-            let opened = Folder::open(Files::Disk(folder.path()), false);
+            let opened = Folder::open(Files::Disk(folder.path()), false, None);
             let error = opened.and_then(|folder| folder.defaults().map(|_| ())).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("it is a device; expected a file"), "{error}");
         }

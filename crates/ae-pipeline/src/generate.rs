@@ -1,5 +1,7 @@
 use std::convert::Infallible;
 
+use ae_guidance::GuidanceError;
+use ae_settings::FloatType;
 use ae_tensor::compute_on;
 use ae_unet::AttentionProcessor;
 
@@ -63,9 +65,11 @@ impl Pipeline {
     ) -> Result<Output, PipelineError> {
         compute_on(&self.device, || {
             let mut run = Run::set_up(self, prepared)?;
-            let steps = run.denoise(processor, observe)?;
+            let steps = run.denoise(processor, observe).map_err(|error| self.overflow(error));
+            let steps = steps.map_err(|error| run.located(error))?;
+            let images = self.decode_tiled(run.latents.clone(), prepared.settings().vae_tiling);
+            let images = images.map_err(|error| run.located(error))?;
             let latents = run.latents;
-            let images = self.decode_tiled(latents.clone(), prepared.settings().vae_tiling)?;
             let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
 
             let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
@@ -75,5 +79,15 @@ impl Pipeline {
             });
             Ok(Output { pictures: pictures.collect() })
         })
+    }
+
+    /// A loss that is not finite, in a type that overflows, is no matter of the settings.
+    fn overflow(&self, error: PipelineError) -> PipelineError {
+        match error {
+            PipelineError::Guidance(GuidanceError::NotFinite { step }) if self.dtype == FloatType::F16 => {
+                PipelineError::NotFinite { stage: format!("losses of the guidance at step {step}"), dtype: self.dtype }
+            }
+            error => error,
+        }
     }
 }

@@ -49,7 +49,7 @@ pub use event::Event;
 pub use generate::Processor;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
-pub use load::load_tokenizer;
+pub use load::{check_model, load_tokenizer};
 pub use model_files::{ModelFiles, open_model};
 pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::LoadOptions;

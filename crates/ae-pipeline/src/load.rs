@@ -11,7 +11,7 @@ use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::Device;
 
 use crate::additions::{EmbeddedTokens, Loras};
-use crate::model_files::{open_model, open_vae};
+use crate::model_files::{ModelFiles, open_model, open_vae};
 use crate::pipeline::TextEncoder;
 use crate::residency::Residency;
 use crate::{LoadError, LoadOptions, ModelSource, Pipeline};
@@ -25,12 +25,12 @@ impl Pipeline {
     /// When a file is missing, damaged or of another kind, a config describes another kind of model, the parts
     /// do not fit together, or the device does not compute in the type asked for. The error names the file.
     pub fn load(source: &ModelSource, options: impl Into<LoadOptions>, device: &Device) -> Result<Self, LoadError> {
-        let LoadOptions { dtype, vae, loras, embeddings, low_memory, prediction_type } = options.into();
+        let LoadOptions { dtype, vae, loras, embeddings, low_memory, variant, prediction_type } = options.into();
         if !dtype.is_supported_by(device) {
             return Err(LoadError::Dtype { dtype });
         }
         let prefer_half = dtype != FloatType::F32;
-        let files = open_model(source, prefer_half, prediction_type)?;
+        let files = open_model(source, prefer_half, variant.as_deref(), prediction_type)?;
         let (unet, text_encoders) = (files.unet()?, files.text_encoders()?);
         let vae = vae.map_or_else(|| files.vae(), |path: PathBuf| open_vae(&path, prefer_half))?;
         check_fit(source, &unet.config, &text_encoders, &vae.config)?;
@@ -58,6 +58,7 @@ impl Pipeline {
             vae_files,
             scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
             device: device.clone(),
+            dtype,
             family: files.family()?,
             notice: (!notices.is_empty()).then(|| notices.join(". ")),
             notes,
@@ -88,6 +89,7 @@ impl Pipeline {
             vae_files: self.vae_files.clone(),
             scheduler: self.scheduler.clone(),
             device: self.device.clone(),
+            dtype: self.dtype,
             family: self.family,
             notice: self.notice.clone(),
             notes,
@@ -192,9 +194,22 @@ pub fn load_tokenizer(
     loras: &[LoraRef],
     embeddings: &[EmbeddingRef],
 ) -> Result<ClipTokenizer, LoadError> {
-    let mut tokenizer = open_model(source, false, None)?.tokenizers()?.swap_remove(0);
+    let mut tokenizer = open_model(source, false, None, None)?.tokenizers()?.swap_remove(0);
     EmbeddedTokens::add(embeddings, &Loras::open(loras)?, &mut tokenizer)?;
     Ok(tokenizer)
+}
+
+/// Checks what can be told of a model without loading it: that its files are there and describe networks that belong together.
+///
+/// # Errors
+///
+/// As [`Pipeline::load`] before it reads weights.
+pub fn check_model(source: &ModelSource, files: &dyn ModelFiles) -> Result<(), LoadError> {
+    check_fit(source, &files.unet()?.config, &files.text_encoders()?, &files.vae()?.config)?;
+    files.tokenizers()?;
+    files.scheduler()?;
+    files.defaults()?;
+    Ok(())
 }
 
 /// Whether the networks belong together.

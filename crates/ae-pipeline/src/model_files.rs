@@ -71,20 +71,24 @@ pub trait ModelFiles {
     }
 }
 
-/// Opens a model. Of half-precision and other weights in one folder, `prefer_half` chooses; `prediction` is what the U-Net
-/// predicts, where that is known better than from the files.
+/// Opens a model. Of half-precision and other weights in one folder, `prefer_half` chooses, and `variant` before it, where it is
+/// given; `prediction` is what the U-Net predicts, where that is known better than from the files.
 ///
 /// # Errors
 ///
 /// When there is no such model, or it is of another kind.
-pub fn open_model(
-    source: &ModelSource,
+pub fn open_model<'a>(
+    source: &'a ModelSource,
     prefer_half: bool,
+    variant: Option<&str>,
     prediction: Option<PredictionType>,
-) -> Result<Box<dyn ModelFiles + '_>, LoadError> {
+) -> Result<Box<dyn ModelFiles + 'a>, LoadError> {
+    if let (ModelSource::File(path), Some(variant)) = (source, variant) {
+        return Err(LoadError::NoVariant { model: path.display().to_string(), variant: variant.to_owned() });
+    }
     Ok(match source {
-        ModelSource::Folder(path) => Box::new(Folder::open(Files::Disk(path), prefer_half)?),
-        ModelSource::Embedded(model) => Box::new(Folder::open(Files::Embedded(model), prefer_half)?),
+        ModelSource::Folder(path) => Box::new(Folder::open(Files::Disk(path), prefer_half, variant)?),
+        ModelSource::Embedded(model) => Box::new(Folder::open(Files::Embedded(model), prefer_half, variant)?),
         ModelSource::File(path) => Box::new(SingleFileModel::open(path, prediction)?),
     })
 }

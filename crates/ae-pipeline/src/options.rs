@@ -19,6 +19,9 @@ pub struct LoadOptions {
     /// Keep a network on the device only while it works: text encoder, U-Net and VAE take turns, and are loaded anew
     /// for every picture.
     pub low_memory: bool,
+    /// The weights of a folder in diffusers' layout that carry this name before their ending, such as `non_ema`, for each part that
+    /// has them; otherwise those of the type's precision, if there are any.
+    pub variant: Option<String>,
     /// What the U-Net predicts, where the model does not say it or says it wrongly.
     pub prediction_type: Option<PredictionType>,
 }

@@ -77,9 +77,6 @@ const WITHOUT_EFFECT: [&str; 38] = [
     "v_posterior",
 ];
 
-/// Far above any config.
-const LARGEST: u64 = 1 << 20;
-
 impl OriginalConfig {
     /// Reads the file beside a checkpoint; `None` where there is none.
     ///
@@ -87,10 +84,13 @@ impl OriginalConfig {
     ///
     /// When it cannot be read, is no YAML, or does not describe a model.
     pub(crate) fn beside(checkpoint: &Path) -> Result<Option<Self>, LoadError> {
+        /// Bytes, far above any config of a model.
+        const LARGEST: u64 = 1 << 20;
         let mut paths = ["yaml", "yml"].into_iter().map(|ending| checkpoint.with_extension(ending));
         let Some(path) = paths.find(|path| path != checkpoint && path.is_file()) else { return Ok(None) };
         let name = path.display().to_string();
-        let text = ae_files::read_file(&path, LARGEST).map_err(|source| LoadError::Read { file: name.clone(), source })?;
+        let text =
+            ae_files::read_file(&path, LARGEST).map_err(|source| LoadError::Read { file: name.clone(), source })?;
         Ok(Some(Self::parse(name, &text)?))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
 use ae_scheduler::{Scheduler, SchedulerConfig};
-use ae_settings::{SchedulerKind, Settings};
+use ae_settings::{FloatType, SchedulerKind, Settings};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -30,6 +30,7 @@ pub struct Pipeline {
     pub(crate) vae_files: Vec<PathBuf>,
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) device: Device,
+    pub(crate) dtype: FloatType,
     pub(crate) family: Family,
     pub(crate) notice: Option<String>,
     pub(crate) notes: Vec<String>,
@@ -195,6 +196,6 @@ impl Pipeline {
         let vae = self.vae.get()?;
         let decode =
             |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
-        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents))).collect()
+        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents), self.dtype)).collect()
     }
 }

@@ -100,6 +100,11 @@ impl Prepared {
         &self.texts.prompt.prompt
     }
 
+    /// The negative prompt as the text encoder sees it.
+    pub fn negative_prompt(&self) -> &TokenizedPrompt {
+        &self.texts.negative.prompt
+    }
+
     /// The subjects: those that are guided, or whose attention can be shown. Without guidance there may be none.
     pub fn subjects(&self) -> &[Subject] {
         &self.subjects

@@ -11,6 +11,7 @@ use crate::attention::{AttentionLayers, GuidedUNet};
 use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
 use crate::init_image::{draw, image_tensor};
+use crate::output::located;
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
 /// Receives the events of a run; may stop it.
@@ -118,6 +119,11 @@ impl<'a> Run<'a> {
             }
         }
         Ok(steps)
+    }
+
+    /// An error of this run, with the network where numbers ceased to be finite.
+    pub(crate) fn located(&self, error: PipelineError) -> PipelineError {
+        located(error, &self.conditioning.keys, &self.latents)
     }
 
     /// What the U-Net needs of the texts at every step.

@@ -176,6 +176,11 @@ impl SchedulerConfig {
         self
     }
 
+    /// What the U-Net predicts.
+    pub fn prediction_type(&self) -> PredictionType {
+        self.prediction_type
+    }
+
     /// The sampler that the model's folder asks for (`_class_name`).
     ///
     /// # Errors

@@ -326,8 +326,8 @@ mod tests {
                 };
                 sample = scheduler.advance(step, sample, &mut model, &mut || tensor([0.0; 4]));
             }
-            // The middle of an ancestral step is the next noise level.
-            assert!(evaluated.is_sorted_by(|a, b| a + 1e-3 >= *b), "{kind}: {evaluated:?}");
+            // The middle of an ancestral step is about the next timestep, which is a whole number.
+            assert!(evaluated.is_sorted_by(|a, b| a + 1.0 >= *b), "{kind}: {evaluated:?}");
             let expected = if twice { 2 * STEPS - 1 } else { scheduler.timesteps().len() };
             assert_eq!(evaluated.len(), expected, "{kind}");
         }

@@ -298,7 +298,7 @@ mod tests {
         let wrong =
             script(json!({ "script_name": "attend_and_excite", "script_args": [{ "enabled": 1 }] })).unwrap_err();
         assert!(wrong.contains("expected true or false"), "{wrong}");
-        assert!(translate_sampler("Heun").unwrap_err().to_string().contains("'Heun'"));
+        assert!(translate_sampler("DPM++ SDE").unwrap_err().to_string().contains("'DPM++ SDE'"));
         assert!(translate_sigmas("Beta").unwrap_err().to_string().contains("'beta'"));
     }
 

@@ -137,8 +137,9 @@ options! {
         [label: "Strength", group: Group::InitImage, value_name: "X", range: Some([0.0, 1.0]), above: true]
         strength: f64 = 0.8;
 
-        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21 or
-        /// `ORG/NAME[@REVISION]` of the Hugging Face hub (see `ae models`).
+        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21, sd-turbo or
+        /// `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each with `@REVISION` if wanted (see
+        /// `ae models`).
         [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model")]
         model: Option<String> = None;
 
@@ -153,6 +154,10 @@ options! {
         /// Type of weights and activations: f32, f16 or bf16.
         [label: "Float type", group: Group::Loaded, value_name: "TYPE"]
         dtype: FloatType = FloatType::F32;
+
+        /// The weights of a folder or a hub's model that carry this name before their ending, such as fp16 or non_ema.
+        [label: "Variant", group: Group::Loaded, value_name: "NAME", default_text: Some("those of the float type")]
+        variant: Option<String> = None;
 
         /// LoRA and its strength [default: 1]. May be given several times.
         [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH]"]

@@ -25,6 +25,22 @@ pub enum Error {
         /// Why it is not a name either.
         reason: String,
     },
+    /// A model of the hub that is not in the cache, where nothing is downloaded.
+    #[error(
+        "'{name}' is not in the cache of the hub, of which alone it can be looked at; `ae models pull {name}` downloads it"
+    )]
+    NotPulled {
+        /// The name.
+        name: String,
+    },
+    /// A file that cannot be looked at.
+    #[error("cannot read '{path}': {source}", path = path.display())]
+    Inspect {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The hub failed.
     #[cfg(feature = "hub")]
     #[error(transparent)]

@@ -67,6 +67,25 @@ impl FileHashes {
         self.kept(&path, Part::Whole)
     }
 
+    /// The names that AUTOMATIC1111's program and its kin have for a file's content: the first ten digits of its SHA-256, the eight of
+    /// its first versions, and of a safetensors file the twelve of its tensors, by which LoRAs are known.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn short_hashes(&self, path: &Path) -> io::Result<Vec<(&'static str, String)>> {
+        let mut short = self.sha256(path)?;
+        short.truncate(10);
+        let mut hashes = vec![("a1111", short), ("a1111_old", old_hash(path)?)];
+        if is_safetensors(path)
+            && let Ok(mut tensors) = self.kept(&path.canonicalize()?, Part::Tensors)
+        {
+            tensors.truncate(12);
+            hashes.push(("a1111_tensors", tensors));
+        }
+        Ok(hashes)
+    }
+
     /// Compares a file with a hash: 64 digits, or fewer as AUTOMATIC1111's program writes them. Those are the first of the whole
     /// file's or of its tensors' SHA-256; 8 digits are those of 64 KiB in its middle, as the program's first versions had them.
     ///

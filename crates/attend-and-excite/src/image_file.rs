@@ -1,9 +1,23 @@
-use std::io::BufReader;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
 use crate::Error;
+
+/// Bytes of the pixels: 89 million of 3 bytes, four times those of a large camera.
+pub(crate) const LARGEST: u64 = 256 << 20;
+
+/// A reader of an image that is bounded.
+pub(crate) fn open_image(path: &Path) -> io::Result<ImageReader<BufReader<File>>> {
+    let mut reader = ImageReader::new(BufReader::new(ae_files::open_file(path)?));
+    // Of what the decoder keeps beside the pixels.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(2 * LARGEST);
+    reader.limits(limits);
+    reader.with_guessed_format()
+}
 
 /// Reads an image (PNG, JPEG or WebP), turned as its camera says.
 ///
@@ -11,16 +25,9 @@ use crate::Error;
 ///
 /// [`Error::Image`] names the file, [`Error::LargeImage`] also its size: a few bytes can claim any.
 pub fn read_image(path: &Path) -> Result<RgbImage, Error> {
-    /// Bytes of the pixels: 89 million of 3 bytes, four times those of a large camera.
-    const LARGEST: u64 = 256 << 20;
     let mut large = None;
     let mut read = || {
-        let mut reader = ImageReader::new(BufReader::new(ae_files::open_file(path)?));
-        // Of what the decoder keeps beside the pixels.
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(2 * LARGEST);
-        reader.limits(limits);
-        let mut decoder = reader.with_guessed_format()?.into_decoder()?;
+        let mut decoder = open_image(path)?.into_decoder()?;
         if decoder.total_bytes() > LARGEST {
             large = Some(decoder.dimensions());
             return Ok(RgbImage::default());

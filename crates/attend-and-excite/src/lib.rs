@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod announcement;
 mod compose;
 /// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
@@ -12,7 +13,10 @@ mod explanation;
 mod file_hash;
 mod file_search;
 mod image_file;
+mod inspect;
 mod loaded;
+#[cfg(feature = "hub")]
+mod models;
 mod picture_settings;
 mod pool;
 mod prompt;
@@ -20,12 +24,15 @@ mod record;
 #[cfg(feature = "figures")]
 mod recorder;
 mod redraw;
+mod seeds;
 pub mod self_test;
 mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
+mod table;
 
 pub use ae_files::png_chunks;
+pub use announcement::{announcement, truncation_warning};
 pub use compose::{grid, side_by_side};
 pub use error::Error;
 #[cfg(feature = "figures")]
@@ -33,7 +40,10 @@ pub use explanation::explanation;
 pub use file_hash::{FileHashes, HashesInBackground, sha256};
 pub use file_search::{FileSearch, FileSearchError};
 pub use image_file::read_image;
+pub use inspect::{Inspection, Part, inspect};
 pub use loaded::{LoadedModel, load_options};
+#[cfg(feature = "hub")]
+pub use models::{cached_models, model_names, model_table};
 pub use picture_settings::{FoundSettings, PictureSettingsError, read_settings};
 pub use pool::work_through;
 pub use prompt::{Model, PromptBuilder};
@@ -41,7 +51,11 @@ pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
 pub use redraw::Redraw;
+pub use seeds::Seeds;
+#[cfg(feature = "hub")]
+pub use source::weights_choice;
 pub use source::{FoundModel, embedded_model};
+pub use table::{Align, size, table};
 
 /// What the signatures of this crate mention.
 pub use ae_pipeline;

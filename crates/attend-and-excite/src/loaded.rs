@@ -104,6 +104,7 @@ impl Record {
         loaded.model = Some(found.name.clone().unwrap_or_else(|| pipeline.name().to_owned()));
         loaded.revision.clone_from(&found.revision);
         loaded.dtype = Some(settings.dtype);
+        loaded.variant.clone_from(&settings.variant);
         loaded.prediction_type = settings.prediction_type;
         loaded.model_files = Some(paths.iter().map(in_model).collect());
         loaded.loras = Some(settings.loras.clone());
@@ -147,6 +148,7 @@ pub fn load_options(settings: &Settings, low_memory: bool) -> LoadOptions {
     options.loras.clone_from(&settings.loras);
     options.embeddings.clone_from(&settings.embeddings);
     options.low_memory = low_memory;
+    options.variant.clone_from(&settings.variant);
     options.prediction_type = settings.prediction_type;
     options
 }

@@ -28,7 +28,7 @@ impl Model {
     /// When there is no such model, or it cannot be loaded.
     pub fn open(name: &str) -> Result<Self, Error> {
         #[cfg(feature = "hub")]
-        let found = FoundModel::find(name, false, &mut ())?;
+        let found = FoundModel::find(name, &ae_hub::FileChoice::default(), &mut ())?;
         #[cfg(not(feature = "hub"))]
         let found = FoundModel::find_local(name)?;
         Self::load(&found, DeviceSpec::CPU)

@@ -67,8 +67,10 @@ fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Er
         return Ok(Some(name.clone()));
     }
     if let Some(revision) = &settings.revision {
-        let name = name.split('@').next().unwrap_or(name);
-        return Ok(Some(format!("{name}@{revision}")));
+        // `NAME@REVISION:FOLDER` is `NAME:FOLDER@REVISION`.
+        let (name, behind) = name.split_once('@').unwrap_or((name.as_str(), ""));
+        let folder = behind.find(':').map_or("", |colon| &behind[colon..]);
+        return Ok(Some(format!("{name}{folder}@{revision}")));
     }
     let search = search(folders)?;
     let found = if files.is_empty() { search.find(&FileRef::new(name)) } else { search.find_model(files) };

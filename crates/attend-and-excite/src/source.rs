@@ -40,27 +40,26 @@ impl FoundModel {
     }
 
     /// The model that a text means: a path that exists, the name of the embedded model, else a name on the hub, which is
-    /// fetched. Of half-precision and other weights on the hub, `prefer_half` chooses.
+    /// fetched. Of the weights on the hub, `choice` chooses.
     ///
     /// # Errors
     ///
     /// When there is no such model, or the hub fails.
     #[cfg(feature = "hub")]
-    pub fn find(name: &str, prefer_half: bool, progress: &mut dyn ae_hub::Progress) -> Result<Self, Error> {
+    pub fn find(name: &str, choice: &ae_hub::FileChoice, progress: &mut dyn ae_hub::Progress) -> Result<Self, Error> {
         if let Some(local) = Self::local(name) {
             return Ok(local);
         }
         let id = ae_hub::ModelId::parse(name)
             .map_err(|error| Error::Model { name: name.to_owned(), reason: error.to_string() })?;
-        let fetched = ae_hub::Hub::from_env()?.fetch(&id, ae_hub::FileChoice { prefer_half }, progress)?;
-        Ok(Self { warning: fetched.warning, ..Self::cached(name.to_owned(), fetched.folder) })
+        let ae_hub::Fetched { path, commit, warning, .. } = ae_hub::Hub::from_env()?.fetch(&id, choice, progress)?;
+        Ok(Self { warning, ..Self::cached(name.to_owned(), path, commit) })
     }
 
-    /// A model in the cache of the hub, by its name there.
+    /// A model in the cache of the hub, by its name there: a folder or a file, of a commit.
     #[cfg(feature = "hub")]
-    pub fn cached(name: String, folder: std::path::PathBuf) -> Self {
-        let revision = folder.file_name().map(|commit| commit.to_string_lossy().into_owned());
-        Self { name: Some(name), revision, ..Self::of(ModelSource::folder(folder)) }
+    pub fn cached(name: String, path: std::path::PathBuf, commit: String) -> Self {
+        Self { name: Some(name), revision: Some(commit), ..Self::of(ModelSource::path(path)) }
     }
 
     /// The model that a text means, without the hub: a path that exists, or the name of the embedded model.
@@ -82,6 +81,13 @@ impl FoundModel {
         let model = embedded_model().filter(|model| name == "embedded" || model.own_name().as_deref() == Some(name))?;
         Some(Self::of(ModelSource::Embedded(model)))
     }
+}
+
+/// Which weights of a hub's model settings ask for.
+#[cfg(feature = "hub")]
+pub fn weights_choice(settings: &ae_settings::Settings) -> ae_hub::FileChoice {
+    let prefer_half = settings.dtype != ae_settings::FloatType::F32;
+    ae_hub::FileChoice { prefer_half, variant: settings.variant.clone() }
 }
 
 /// The files of the model compiled in, if there is one.

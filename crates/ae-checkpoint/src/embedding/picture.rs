@@ -40,11 +40,9 @@ enum Rows {
 pub(super) fn open(path: &Path) -> Result<Option<Checkpoint>, EmbeddingError> {
     let name = path.display().to_string();
     let failed = |source| OpenError::Io { name: name.clone(), source };
-    // What opens it as a checkpoint says that a folder is none.
-    if path.is_dir() {
-        return Ok(None);
-    }
-    let mut file = BufReader::new(ae_files::open_file(path).map_err(failed)?);
+    // Why a file cannot be opened is said by what opens it as a checkpoint.
+    let Ok(file) = ae_files::open_file(path) else { return Ok(None) };
+    let mut file = BufReader::new(file);
     let mut start = Vec::new();
     if file.by_ref().take(SIGNATURE.len() as u64).read_to_end(&mut start).is_err() || start != SIGNATURE {
         return Ok(None);

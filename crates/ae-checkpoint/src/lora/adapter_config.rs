@@ -38,8 +38,11 @@ impl AdapterConfigs {
             return Ok(None);
         }
         let name = file.display().to_string();
-        let read = ae_files::read_text(&path, LARGEST);
-        let text = read.map_err(|source| LoraError::Read { name: name.clone(), key: BESIDE.to_owned(), source })?;
+        let text = ae_files::read_text(&path, LARGEST).map_err(|source| LoraError::Read {
+            name: name.clone(),
+            key: BESIDE.to_owned(),
+            source,
+        })?;
         Self::parse(&name, BESIDE, &text, false).map(Some)
     }
 

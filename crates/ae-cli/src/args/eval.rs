@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use ae_eval::Shard;
 use ae_settings::Method;
 use ae_tensor::DeviceSpec;
+use attend_and_excite::Seeds;
 use attend_and_excite::evaluation::Ablation;
 use clap::{Args, Command, Subcommand};
 
-use super::values::Seeds;
 use super::{DeviceArgs, OfEvaluations, SettingsArgs};
 
 /// The parts of an evaluation.

@@ -2,9 +2,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ae_pipeline::LayerChoice;
+use attend_and_excite::Seeds;
 use clap::{Args, ValueEnum};
 
-use super::values::Seeds;
 use super::{DeviceArgs, FolderArgs, OfPictures, PromptArgs, SettingsArgs, once_per_prompt};
 
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) latents: Option<PathBuf>,
 
-    /// Folder for the pictures.
+    /// Folder for the pictures; `-` writes the one picture to standard output.
     #[arg(long, default_value = "outputs", value_name = "DIR")]
     pub(crate) output: PathBuf,
 
@@ -86,6 +86,11 @@ impl GenerateArgs {
     /// Whether anything is made of the steps.
     pub(crate) fn shows_steps(&self) -> bool {
         self.maps.is_some() || self.animation || self.report
+    }
+
+    /// Whether the picture goes to standard output.
+    pub(crate) fn is_piped(&self) -> bool {
+        self.output.as_os_str() == "-"
     }
 }
 

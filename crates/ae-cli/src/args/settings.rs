@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 use ae_settings::{Group, Kind, OptionInfo, Overrides, Settings, all_options};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use serde_json::{Map, Value};
+
+use super::values::model_names;
 
 /// Which options of the settings a command has.
 pub(crate) trait Chosen {
@@ -24,6 +27,16 @@ pub(crate) struct OfEvaluations;
 /// What is loaded.
 #[derive(Clone, Debug)]
 pub(crate) struct OfModels;
+
+/// Which weights of a model are downloaded.
+#[derive(Clone, Debug)]
+pub(crate) struct OfWeights;
+
+impl Chosen for OfWeights {
+    fn has(option: &OptionInfo) -> bool {
+        ["dtype", "variant"].contains(&option.name)
+    }
+}
 
 /// What decides the tokens of a prompt.
 #[derive(Clone, Debug)]
@@ -128,6 +141,14 @@ fn argument(option: &'static OptionInfo) -> Arg {
             let action = if kind.repeats() { ArgAction::Append } else { ArgAction::Set };
             argument.action(action).value_name(option.value_name).value_parser(parse).allow_hyphen_values(true)
         }
+    };
+    let argument = match option.kind {
+        Kind::Choice(choices) => {
+            let names = move || choices.iter().map(|choice| CompletionCandidate::new(choice.name)).collect::<Vec<_>>();
+            argument.add(ArgValueCandidates::new(names))
+        }
+        _ if option.name == "model" => argument.add(ArgValueCandidates::new(model_names)),
+        _ => argument,
     };
     match option.name {
         // What would change nothing is refused.

@@ -1,7 +1,8 @@
 use ae_tensor::{Backend, DeviceInfo, FloatType, devices as found};
+use attend_and_excite::{Align, size, table};
 
 use crate::error::CliError;
-use crate::output::{Align, print, say, size, table};
+use crate::output::{print, say};
 
 /// Lists what this build can compute on, on this machine.
 #[expect(clippy::unnecessary_wraps, reason = "as every command")]

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use ae_files::folder_name;
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
-    LoadedModel, Previews, Redraw, command_line, draw_and_record, explanation, grid, read_image, sha256, side_by_side,
-    work_through,
+    LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record, explanation, grid, read_image, sha256,
+    side_by_side, work_through, write_png,
 };
 use image::RgbImage;
 use indicatif::MultiProgress;
@@ -22,7 +23,7 @@ use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Files, Progress, print_path, say, trace_json, try_places, warn_of_truncation, write_figures};
+use crate::output::{Files, Progress, keep_failure, print_path, say, trace_json, try_places, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -53,11 +54,17 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         }
     }
     if prompts.is_empty() {
-        return Err(CliError::Usage(
-            "nothing to draw: name a prompt with --prompt, or a picture with --from".to_owned(),
-        ));
+        let reason = "nothing to draw: give a prompt (`ae generate \"a cat and a dog\"`), or a picture with --from";
+        return Err(CliError::Usage(reason.to_owned()));
     }
     let several_seeds = args.seeds.as_ref().is_some_and(|seeds| seeds.0.len() > 1);
+    if args.is_piped() {
+        let more = several_seeds || prompts.len() > 1 || args.compare || args.trace || args.shows_steps();
+        if more || stdout().is_terminal() {
+            let reason = "--output - writes one picture into a pipe or file: give one prompt and one seed, and no option that writes more";
+            return Err(CliError::Usage(reason.to_owned()));
+        }
+    }
     if args.save_tensors.is_some() && (several_seeds || prompts.len() > 1) {
         let reason = "--save-tensors writes one file: give one prompt and one seed";
         return Err(CliError::Usage(reason.to_owned()));
@@ -68,7 +75,8 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         file.name = file.base_name().to_owned();
     }
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
-    let names: BTreeSet<_> = prompts.iter().map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
+    let pictures = prompts.iter().filter(|_| !args.is_piped());
+    let names: BTreeSet<_> = pictures.map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
     let folders: Vec<_> = names.iter().map(|prompt| args.output.join(folder_name(prompt))).collect();
     try_places("--output", folders.iter().map(PathBuf::as_path))?;
     try_places("--save-tensors", args.save_tensors.as_deref().and_then(Path::parent))?;
@@ -87,12 +95,6 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         )?;
     }
     Ok(())
-}
-
-/// Whether a prompt looks like one with weights.
-fn has_weights(prompt: &str) -> bool {
-    let number = |text: &str| text.split(')').next().is_some_and(|number| number.trim().parse::<f32>().is_ok());
-    prompt.contains('(') && prompt.split(':').skip(1).any(number) || prompt.contains("((")
 }
 
 struct Drawing<'a> {
@@ -233,31 +235,11 @@ impl Drawing<'_> {
         if self.verbosity.quiet {
             return;
         }
-        let settings = prepared.settings();
-        warn_of_truncation(prepared.prompt());
-        if !settings.prompt_weighting && has_weights(&settings.prompt) {
-            say("note: brackets are read as text; --prompt-weighting gives their words weight");
-        }
-        let quoted = |texts: Vec<&str>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
-        if let Some(phrases) = prepared.phrases() {
-            let phrases: Vec<_> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
-            let phrases = if phrases.is_empty() { "none, as by plain sampling".to_owned() } else { quoted(phrases) };
-            say(&format!("phrases: {phrases}"));
-        }
-        if let Some(parts) = prepared.parts() {
-            say(&format!("parts: {}", quoted(parts.iter().map(|part| part.text.as_str()).collect())));
-        }
-        if settings.method == Method::AttendAndExcite {
-            let name = |subject: &ae_pipeline::Subject| {
-                let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
-                format!("{} ({})", subject.text, positions.join("+"))
-            };
-            let names: Vec<_> = prepared.subjects().iter().map(name).collect();
-            let hint = if named { "" } else { ", chosen from the prompt; --subjects names others" };
-            say(&format!("subjects: {}{hint}", names.join(", ")));
+        for line in announcement(prepared, named) {
+            say(&line);
         }
         if self.verbosity.verbose {
-            let settings = self.models[0].settings(prepared, settings.seed);
+            let settings = self.models[0].settings(prepared, prepared.settings().seed);
             say(&format!("settings: {}", Value::Object(settings.to_json())));
         }
     }
@@ -272,7 +254,13 @@ fn write(
 ) -> Result<(RgbImage, Option<RgbImage>), CliError> {
     let Drawn { settings, picture, steps, plain, .. } = drawn;
     let seed = picture.seed;
-    print_path(&files.write_picture(&seed.to_string(), &picture.image, &settings, &picture)?);
+    if args.is_piped() {
+        let mut file = Vec::new();
+        let written = write_png(&mut file, &picture.image, &settings, &picture.trace.subjects);
+        keep_failure(written.and_then(|()| stdout().write_all(&file)));
+    } else {
+        print_path(&files.write_picture(&seed.to_string(), &picture.image, &settings, &picture)?);
+    }
     if args.trace {
         print_path(&files.write(&format!("{seed}.json"), trace_json(&settings, &picture.trace).as_bytes())?);
     }

@@ -3,6 +3,7 @@
 mod devices;
 mod eval;
 mod generate;
+mod inspect;
 mod models;
 mod self_test;
 mod serve;
@@ -11,6 +12,7 @@ mod tokens;
 pub(crate) use devices::devices;
 pub(crate) use eval::eval;
 pub(crate) use generate::{explain, generate};
+pub(crate) use inspect::inspect;
 pub(crate) use models::models;
 pub(crate) use self_test::self_test;
 pub(crate) use serve::serve;

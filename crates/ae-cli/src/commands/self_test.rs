@@ -1,3 +1,4 @@
+use ae_settings::Settings;
 use ae_tensor::{Backend, DeviceSpec, devices};
 use attend_and_excite::self_test::{Reference, test_device};
 
@@ -16,7 +17,9 @@ pub(crate) fn self_test(args: &SelfTestArgs, verbosity: Verbosity) -> Result<(),
         );
         return Ok(());
     }
-    let source = models::find(args.model.as_deref(), false, &mut Download::new(verbosity.quiet))?.source;
+    let mut settings = Settings::default();
+    settings.model.clone_from(&args.model);
+    let source = models::find(&settings, &mut Download::new(verbosity.quiet))?.source;
     let reference = Reference::compute(&source)?;
     let mut failed = Vec::new();
     for spec in specs {

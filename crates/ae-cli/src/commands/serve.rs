@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
 
 use ae_server::{Config, Limits, Server};
-use ae_settings::FloatType;
+use ae_settings::Settings;
 use ae_tensor::{DeviceSpec, devices};
 use attend_and_excite::studio::{Catalogue, StudioEngine};
+use attend_and_excite::weights_choice;
 
 use crate::Verbosity;
 use crate::args::ServeArgs;
@@ -17,8 +18,9 @@ pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliErr
     let interrupts = Interrupts::listen()?;
     let mut download = Download::new(verbosity.quiet).interrupted_by(interrupts.flag());
     let given = &args.settings.given;
-    let prefer_half = given.dtype.is_some_and(|dtype| dtype != FloatType::F32);
-    let catalogue = Catalogue::new(&args.model, prefer_half, &mut download)?;
+    let mut settings = Settings::default();
+    settings.apply(given);
+    let catalogue = Catalogue::new(&args.model, &weights_choice(&settings), &mut download)?;
     let engine = StudioEngine::new(catalogue, listed_devices(&args.device)?, given.clone(), args.low_memory);
     engine.load_default()?;
 

@@ -1,18 +1,19 @@
 use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
 use ae_settings::Settings;
+use attend_and_excite::{Align, table, truncation_warning};
 
 use crate::Verbosity;
 use crate::args::TokensArgs;
 use crate::error::CliError;
 use crate::models;
-use crate::output::{Align, Download, print, table, warn_of_truncation};
+use crate::output::{Download, print, say};
 
 /// Prints index, token, word and choice of every token of the prompts.
 pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliError> {
     let prompts = args.prompts.settings(&[]).map_err(CliError::Usage)?;
     let mut shared = Settings::default();
     shared.apply(&args.settings.given);
-    let found = models::find(shared.model.as_deref(), false, &mut Download::new(verbosity.quiet))?;
+    let found = models::find(&shared, &mut Download::new(verbosity.quiet))?;
     let tokenizer = load_tokenizer(&found.source, &shared.loras, &shared.embeddings)?;
     for own in prompts {
         let mut settings = shared.clone();
@@ -27,7 +28,9 @@ pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliE
             Err(error) => return Err(error.into()),
         };
         print(&token_table(&tokens, &subjects));
-        warn_of_truncation(&tokens);
+        if let Some(warning) = truncation_warning("prompt", &tokens) {
+            say(&warning);
+        }
     }
     Ok(())
 }

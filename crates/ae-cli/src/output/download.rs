@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ae_hub::Waiting;
+use attend_and_excite::size;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{say, shown};
@@ -79,23 +80,5 @@ impl ae_hub::Progress for Download {
             _ => {}
         }
         self.go_on()
-    }
-}
-
-/// Bytes in the unit people use.
-pub(crate) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn sizes_have_the_unit_people_use() {
-        let sizes = [0, 12_300, 2_132_000, 4_264_000_000].map(super::size);
-        assert_eq!(sizes, ["0 kB", "13 kB", "3 MB", "4.3 GB"]);
     }
 }

@@ -4,20 +4,16 @@ mod download;
 mod figures;
 mod files;
 mod progress;
-mod table;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
 use ae_files::show_foreign;
-use ae_pipeline::TokenizedPrompt;
-
-pub(crate) use download::{Download, size};
+pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
 pub(crate) use progress::Progress;
-pub(crate) use table::{Align, table};
 
 /// The first failure of the standard output: pictures are drawn nevertheless, and the command fails at its end.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -37,19 +33,6 @@ pub(crate) fn say_error(error: &dyn std::fmt::Display) {
 /// A text of any length with nothing that a terminal obeys but line breaks.
 pub(crate) fn shown(text: &str) -> String {
     show_foreign(text, usize::MAX, true)
-}
-
-/// Warns of the part of a prompt that the model does not read.
-pub(crate) fn warn_of_truncation(prompt: &TokenizedPrompt) {
-    /// Characters of it to show.
-    const SHOWN: usize = 60;
-    if let Some(cut) = prompt.truncation() {
-        let mut text: String = cut.text.chars().take(SHOWN).collect();
-        if text.len() < cut.text.len() {
-            text.push('…');
-        }
-        say(&format!("warning: the prompt is too long, {} tokens were cut: '{text}'", cut.tokens));
-    }
 }
 
 /// A file that was written, for the person or the next program.

@@ -22,4 +22,5 @@ mod round_trip;
 mod run;
 mod serve;
 mod snapshot;
+mod terminal;
 mod text;

@@ -216,7 +216,7 @@ fn the_studio_says_why_it_does_not_open() {
     assert!(fails(&["--port", "0", "--gallery", "gallery"]).contains("in use by another server"));
     assert!(fails(&["--port", "0", "--token", "short", "--gallery", "other"]).contains("at least 16 characters"));
     std::fs::write(place.path().join("file"), "").unwrap();
-    assert!(fails(&["--port", "0", "--gallery", "file"]).contains("cannot use 'file' for the gallery"));
+    assert!(fails(&["--port", "0", "--gallery", "file"]).contains("cannot write to 'file': not a directory"));
     assert!(fails(&["--port", "0", "--device", "cuda:0"]).contains("cuda"));
 }
 

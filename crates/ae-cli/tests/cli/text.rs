@@ -13,6 +13,10 @@ fn help() {
     assert_snapshot("help_eval_score", &place.run(&["eval", "score", "--help"]));
     assert_snapshot("help_eval_report", &place.run(&["eval", "report", "--help"]));
     assert_snapshot("help_serve", &place.run(&["serve", "--help"]));
+    assert_snapshot("help_models", &place.run(&["models", "--help"]));
+    assert_snapshot("help_models_pull", &place.run(&["models", "pull", "--help"]));
+    assert_snapshot("help_models_rm", &place.run(&["models", "rm", "--help"]));
+    assert_snapshot("help_inspect", &place.run(&["inspect", "--help"]));
 }
 
 #[test]

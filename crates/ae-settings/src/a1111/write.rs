@@ -205,6 +205,7 @@ mod tests {
                 strength: self.one(&[0.8, 0.25]),
                 model: self.maybe(&["sd15", "org/name@main", "x/y.safetensors"].map(str::to_owned)),
                 dtype: self.one(FloatType::ALL),
+                variant: self.maybe(&["fp16", "non_ema"].map(str::to_owned)),
                 prediction_type: self.maybe(PredictionType::ALL),
                 loras: self.some(lora),
                 embeddings: self.some(embedding),

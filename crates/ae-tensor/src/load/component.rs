@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use ae_checkpoint::Checkpoint;
+use ae_checkpoint::{Checkpoint, Variants};
 use ae_config::{ConfigError, Fields};
 
 use super::CheckpointError;
@@ -21,8 +21,8 @@ impl<C: TryFrom<Fields, Error = ConfigError>> Component<C> {
     /// # Errors
     ///
     /// When a file is missing or damaged, or the config describes another kind of network. The error names the file.
-    pub fn from_folder(folder: impl AsRef<Path>, prefer_half: bool) -> Result<Self, CheckpointError> {
+    pub fn from_folder(folder: impl AsRef<Path>, variants: impl Into<Variants>) -> Result<Self, CheckpointError> {
         let config = Fields::open(folder.as_ref().join("config.json"))?.try_into()?;
-        Ok(Self { config, weights: Checkpoint::open_folder(folder, prefer_half)? })
+        Ok(Self { config, weights: Checkpoint::open_folder(folder, variants)? })
     }
 }

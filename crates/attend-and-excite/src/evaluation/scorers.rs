@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use ae_checkpoint::Checkpoint;
 use ae_eval::{Metric, MetricKind, PictureScorer, Prompt, Scored, Scorer, ScorerFailure, Thing};
 use ae_vision::{CaptionOptions, Captioner, ClipScorer, Detection, SubjectDetector};
+use burn::tensor::Device;
 use image::RgbImage;
 use serde_json::{Value, json};
+
+use crate::Error;
 
 fn metric(key: &str, title: &str, kind: MetricKind) -> Metric {
     Metric { key: key.to_owned(), title: title.to_owned(), kind }
@@ -50,6 +54,23 @@ impl DetectorScorer {
             metric(Self::NO_OTHER, "No subject that was not asked for", MetricKind::Share),
         ];
         Self { detector, scorer: Scorer { name: "detector".to_owned(), about, metrics } }
+    }
+
+    /// The detector that belongs to the embedded model, if it is compiled in.
+    ///
+    /// # Errors
+    ///
+    /// When the device fails.
+    pub fn embedded(device: &Device) -> Result<Option<Self>, Error> {
+        #[cfg(feature = "embedded")]
+        let files = Some(crate::embedded::DETECTOR);
+        #[cfg(not(feature = "embedded"))]
+        let files: Option<(&'static str, &'static [u8])> = None;
+        let Some((json, weights)) = files else { return Ok(None) };
+        let failed = |error| Error::Scorer(Box::new(error));
+        let weights = Checkpoint::from_bytes("the embedded detector", weights.into())
+            .map_err(|error| Error::Scorer(Box::new(error)))?;
+        SubjectDetector::from_files(json, &weights, device).map(|detector| Some(Self::new(detector))).map_err(failed)
     }
 
     /// Whether it knows what a prompt asks for.

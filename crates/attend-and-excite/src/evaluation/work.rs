@@ -1,7 +1,11 @@
+use std::ops::ControlFlow;
+
 use ae_eval::{Folder, Plan, Prompt, Shard};
+use ae_pipeline::Event;
+use ae_settings::Overrides;
 
 use super::ArmSettings;
-use crate::Error;
+use crate::{Error, LoadedModel, write_png};
 
 /// Everything there is to draw.
 #[derive(Debug)]
@@ -43,6 +47,36 @@ impl Evaluation<'_> {
             units.extend(batches.map(|seeds| Unit { arm, arm_index, prompt, seeds: seeds.to_vec() }));
         }
         Ok(units)
+    }
+
+    /// Draws a unit and writes its pictures into the folder; `given` are the settings of all arms, `ends` says when to stop.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be drawn or written, or was stopped.
+    ///
+    /// # Panics
+    ///
+    /// Never: memory takes a picture.
+    pub fn draw(
+        &self,
+        unit: &Unit<'_>,
+        model: &LoadedModel,
+        given: &Overrides,
+        ends: impl Fn() -> bool + Send + Sync,
+    ) -> Result<(), Error> {
+        let pipeline = &model.pipeline;
+        let mut request = pipeline.request_with(&unit.arm.settings(given, unit.prompt))?;
+        request.seeds.clone_from(&unit.seeds);
+        let prepared = pipeline.prepare(&request)?;
+        let mut go_on = |_: Event<'_>| if ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        for picture in &pipeline.draw(&prepared, &mut go_on)?.pictures {
+            let settings = model.settings(&prepared, picture.seed);
+            let mut png = Vec::new();
+            write_png(&mut png, &picture.image, &settings, &picture.trace.subjects).expect("memory takes it");
+            self.folder.write_picture(&unit.arm.name, &unit.prompt.text, picture.seed, &png)?;
+        }
+        Ok(())
     }
 
     /// The pictures of a shard, drawn or not.

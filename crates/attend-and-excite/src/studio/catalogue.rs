@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use ae_hub::{Hub, Progress};
+use ae_hub::{FileChoice, Hub, Progress};
 
 use crate::{Error, FoundModel, embedded_model};
 
@@ -27,10 +27,10 @@ impl Catalogue {
     /// # Errors
     ///
     /// When a named model is not found, or there is none at all.
-    pub fn new(named: &[String], prefer_half: bool, progress: &mut dyn Progress) -> Result<Self, Error> {
+    pub fn new(named: &[String], choice: &FileChoice, progress: &mut dyn Progress) -> Result<Self, Error> {
         let mut catalogue = Self(Vec::new());
         for name in named {
-            let found = FoundModel::find(name, prefer_half, progress)?;
+            let found = FoundModel::find(name, choice, progress)?;
             let id = match Path::new(name).file_name().filter(|_| Path::new(name).exists()) {
                 Some(file) => file.to_string_lossy().into_owned(),
                 None => name.clone(),
@@ -44,7 +44,7 @@ impl Catalogue {
         for cached in cached.into_iter().filter(|cached| cached.stable_diffusion && cached.complete) {
             let name = cached.short_name();
             if !catalogue.0.iter().any(|listed| listed.option.as_ref() == Some(&name)) {
-                let found = FoundModel::cached(name.clone(), cached.folder);
+                let found = FoundModel::cached(name.clone(), cached.folder, cached.commit);
                 catalogue.add(name.clone(), name.clone(), Some(name), found);
             }
         }

@@ -11,7 +11,7 @@ pub(super) fn check(given: &Overrides, shared: &Overrides) -> Result<(), EngineE
     let mut loaded = Settings::default();
     loaded.apply(shared);
     let (given, loaded) = (given.to_json(), loaded.to_json());
-    for field in ["dtype", "vae", "loras", "embeddings", "prediction_type"] {
+    for field in ["dtype", "variant", "vae", "loras", "embeddings", "prediction_type"] {
         let Some(given) = given.get(field) else { continue };
         let loaded = loaded.get(field).unwrap_or(&Value::Null);
         if base_names(given) != base_names(loaded) {

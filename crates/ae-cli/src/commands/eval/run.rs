@@ -1,4 +1,3 @@
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +6,7 @@ use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::PipelineError;
 use ae_settings::{Overrides, Settings};
 use attend_and_excite::evaluation::{ArmSettings, Evaluation, Unit, distinct, prompts};
-use attend_and_excite::{LoadedModel, work_through, write_png};
+use attend_and_excite::{Align, LoadedModel, table, work_through};
 use serde_json::Value;
 
 use crate::Verbosity;
@@ -15,7 +14,7 @@ use crate::args::EvalRunArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Align, print_path, say, table, try_places};
+use crate::output::{print_path, say, try_places};
 
 /// Time between two lines that say how far it is.
 const PACE: Duration = Duration::from_secs(30);
@@ -107,16 +106,17 @@ impl<'a> Drawing<'a> {
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), CliError> {
         let given = self.given;
-        let folder = self.all.folder;
+        let all = self.all;
         let draw = |model: &LoadedModel, unit: &&Unit<'_>, stop: &AtomicBool| {
             let start = Instant::now();
-            let failure = match draw_unit(model, given, unit, folder, &[interrupted.as_ref(), stop]) {
+            let ends = || interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
+            let failure = match all.draw(unit, model, given, ends) {
                 Ok(()) => None,
                 // A setting may be too much for some pictures; the others are still to be seen.
-                Err(CliError::Draw(attend_and_excite::Error::Pipeline(
+                Err(attend_and_excite::Error::Pipeline(
                     error @ (PipelineError::NotFinite { .. } | PipelineError::Guidance(_)),
-                ))) => Some(format!("'{}' of {}: {error}", unit.prompt.text, unit.arm.name)),
-                Err(error) => return Err(error),
+                )) => Some(format!("'{}' of {}: {error}", unit.prompt.text, unit.arm.name)),
+                Err(error) => return Err(CliError::from(error)),
             };
             Ok((unit.arm_index, unit.seeds.len(), start.elapsed(), failure))
         };
@@ -172,31 +172,4 @@ impl<'a> Drawing<'a> {
         print_path(self.all.folder.pictures());
         Ok(())
     }
-}
-
-fn draw_unit(
-    model: &LoadedModel,
-    given: &Overrides,
-    unit: &Unit<'_>,
-    folder: &Folder,
-    ends: &[&AtomicBool],
-) -> Result<(), CliError> {
-    let pipeline = &model.pipeline;
-    let mut request = pipeline.request_with(&unit.arm.settings(given, unit.prompt))?;
-    request.seeds.clone_from(&unit.seeds);
-    let prepared = pipeline.prepare(&request)?;
-    let output = pipeline.draw(&prepared, &mut |_| {
-        if ends.iter().any(|ends| ends.load(Ordering::SeqCst)) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
-    for picture in &output.pictures {
-        let settings = model.settings(&prepared, picture.seed);
-        let mut png = Vec::new();
-        write_png(&mut png, &picture.image, &settings, &picture.trace.subjects).expect("memory takes it");
-        folder.write_picture(&unit.arm.name, &unit.prompt.text, picture.seed, &png)?;
-    }
-    Ok(())
 }

@@ -2,10 +2,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ae_checkpoint::Checkpoint;
 use ae_eval::{PictureScorer, Plan, Tally};
 use ae_tensor::FloatType;
-use ae_vision::{Captioner, ClipModel, ClipScorer, SubjectDetector};
+use ae_vision::{Captioner, ClipModel, ClipScorer};
 use attend_and_excite::evaluation::{CaptionSimilarity, ClipSimilarity, DetectorScorer, name_of};
 
 use super::opened;
@@ -65,14 +64,9 @@ fn arms(wanted: &[String], plan: &Plan) -> Result<Vec<String>, CliError> {
 fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
     let device = args.device.open()?;
     let mut scorers: Vec<Box<dyn PictureScorer>> = Vec::new();
-    if let Some((json, weights)) = embedded_detector().filter(|_| !args.no_detector) {
-        let weights = Checkpoint::from_bytes("the embedded detector", weights.into()).map_err(CliError::scorer)?;
-        let detector = SubjectDetector::from_files(json, &weights, &device).map_err(CliError::scorer)?;
-        let detector = DetectorScorer::new(detector);
-        if plan.prompts.iter().any(|prompt| detector.knows(prompt)) {
-            scorers.push(Box::new(detector));
-        }
-    }
+    let detector = if args.no_detector { None } else { DetectorScorer::embedded(&device)? };
+    let knowing = detector.filter(|detector| plan.prompts.iter().any(|prompt| detector.knows(prompt)));
+    scorers.extend(knowing.map(|detector| Box::new(detector) as Box<dyn PictureScorer>));
     if let Some(folder) = &args.clip {
         let clip = ClipModel::load(folder, FloatType::F32, &device).map_err(CliError::scorer)?;
         let clip = Arc::new(ClipScorer::new(clip));
@@ -89,13 +83,4 @@ fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScore
         return Err(CliError::Usage(reason.to_owned()));
     }
     Ok(scorers)
-}
-
-/// Description and weights of the detector of the embedded model's subjects, if it is compiled in.
-fn embedded_detector() -> Option<(&'static str, &'static [u8])> {
-    #[cfg(feature = "embedded")]
-    let files = Some(attend_and_excite::embedded::DETECTOR);
-    #[cfg(not(feature = "embedded"))]
-    let files = None;
-    files
 }

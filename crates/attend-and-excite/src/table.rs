@@ -1,16 +1,20 @@
+//! Results as text.
+
 use ae_files::show_foreign;
 
 /// How the cells of a column stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
+    /// At the left.
     Left,
+    /// At the right, as numbers do.
     Right,
 }
 
 /// Rows of equal columns as lines; the last column is not padded.
 ///
 /// Cells may hold names from files and folders.
-pub(crate) fn table<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> String {
+pub fn table<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> String {
     let shown = |row: &[String; N]| std::array::from_fn(|column| show_foreign(&row[column], usize::MAX, false));
     let rows: Vec<[String; N]> = rows.iter().map(shown).collect();
     let widths: [usize; N] =
@@ -25,9 +29,24 @@ pub(crate) fn table<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> 
     rows.iter().map(line).collect()
 }
 
+/// Bytes in the unit people use.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_people_use() {
+        let sizes = [0, 12_300, 2_132_000, 4_264_000_000].map(size);
+        assert_eq!(sizes, ["0 kB", "13 kB", "3 MB", "4.3 GB"]);
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
