@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn models_that_cannot_be_drawn_with_are_described() {
         for (names, kind) in [
-            (vec!["joint_blocks.0.x"], "a Stable Diffusion 3 checkpoint"),
-            (vec!["double_blocks.0.img_attn.x"], "a Flux checkpoint"),
+            (vec!["joint_blocks.0.x", "context_embedder.x"], "a Stable Diffusion 3 checkpoint"),
+            (vec!["double_blocks.0.img_attn.x", "single_blocks.0.x"], "a Flux checkpoint"),
             (vec!["control_model.x", "model.diffusion_model.input_blocks.0.x"], "a ControlNet"),
-            (vec!["layers.0.x"], "no checkpoint of a known kind"),
+            (vec!["layers.0.weight"], "no checkpoint of a known kind"),
         ] {
             let found = look_at(&names, &Value::Null);
             assert_eq!((found.kind.as_str(), found.parts.len()), (kind, names.len()));
@@ -214,6 +214,7 @@ mod tests {
             "cond_stage_model.transformer.text_model.final_layer_norm.weight",
             "first_stage_model.quant_conv.weight",
             "model.diffusion_model.input_blocks.0.0.weight",
+            "model.diffusion_model.out.2.weight",
             "model_ema.decay",
             "model_ema.x",
         ];
