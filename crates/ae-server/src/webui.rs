@@ -298,7 +298,8 @@ mod tests {
         let wrong =
             script(json!({ "script_name": "attend_and_excite", "script_args": [{ "enabled": 1 }] })).unwrap_err();
         assert!(wrong.contains("expected true or false"), "{wrong}");
-        assert!(translate_sampler("DPM++ SDE").unwrap_err().to_string().contains("'DPM++ SDE'"));
+        let sampler = translate_sampler("DPM++ SDE").unwrap_err().to_string();
+        assert!(sampler.contains("DPM++ SDE"), "{sampler}");
         assert!(translate_sigmas("Beta").unwrap_err().to_string().contains("'beta'"));
     }
 

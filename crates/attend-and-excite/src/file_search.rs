@@ -488,6 +488,7 @@ mod tests {
     }
 
     #[cfg(unix)]
+    #[cfg(feature = "hub")]
     #[test]
     fn models_of_the_hub_are_found_without_reading_them() {
         let folder = tempfile::tempdir().unwrap();

@@ -38,11 +38,17 @@ fn a_pipe_or_a_device_is_named_wherever_a_file_is_read() {
     }
     let model = place.path().join("model");
     fs::create_dir(&model).unwrap();
+    // The embedded model's folder, with one file replaced.
+    let sprites = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
     for file in ["model_index.json", "attend_and_excite.json"] {
-        std::os::unix::fs::symlink("/dev/zero", model.join(file)).unwrap();
+        for entry in fs::read_dir(&sprites).unwrap().map(Result::unwrap) {
+            let original = if entry.file_name() == file { "/dev/zero".into() } else { entry.path() };
+            std::os::unix::fs::symlink(original, model.join(entry.file_name())).unwrap();
+        }
         let said = fails_soon(&place, &generate(&["--model", "model"]));
         assert!(said.contains("it is a device; expected a file"), "{file}: {said}");
-        fs::remove_file(model.join(file)).unwrap();
+        fs::remove_dir_all(&model).unwrap();
+        fs::create_dir(&model).unwrap();
     }
 }
 
