@@ -55,6 +55,11 @@ impl LoraRef {
     pub fn new(name: impl Into<String>, strength: f64) -> Self {
         Self { name: name.into(), sha256: None, strength }
     }
+
+    /// Its file.
+    pub fn file(&self) -> FileRef {
+        FileRef { name: self.name.clone(), sha256: self.sha256.clone() }
+    }
 }
 
 const fn full_strength() -> f64 {
