@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::noise_levels::{NoiseLevels, derivative, walk};
+use crate::noise_levels::{NoiseLevels, derivative, of_noise_levels, walk};
 use crate::prediction::Mix;
 use crate::sigmas::ancestral;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
@@ -49,21 +49,7 @@ impl Euler {
 }
 
 impl Scheduler for Euler {
-    fn timesteps(&self) -> &[f64] {
-        &self.levels.timesteps
-    }
-
-    fn init_noise_sigma(&self) -> f64 {
-        self.levels.init_noise_sigma
-    }
-
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.levels.add_noise(sample, noise)
-    }
-
-    fn sample_scale(&self, step: usize) -> f64 {
-        self.levels.deviation(step)
-    }
+    of_noise_levels!();
 
     fn step(
         &mut self,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use burn::tensor::Tensor;
 
-use crate::noise_levels::{NoiseLevels, derivative};
+use crate::noise_levels::{NoiseLevels, derivative, of_noise_levels};
 use crate::prediction::Mix;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 
@@ -65,21 +65,7 @@ fn integral(nodes: &[f64], node: usize, from: f64, to: f64) -> f64 {
 }
 
 impl Scheduler for Lms {
-    fn timesteps(&self) -> &[f64] {
-        &self.levels.timesteps
-    }
-
-    fn init_noise_sigma(&self) -> f64 {
-        self.levels.init_noise_sigma
-    }
-
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.levels.add_noise(sample, noise)
-    }
-
-    fn sample_scale(&self, step: usize) -> f64 {
-        self.levels.deviation(step)
-    }
+    of_noise_levels!();
 
     fn step(
         &mut self,

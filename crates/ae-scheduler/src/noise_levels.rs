@@ -71,3 +71,25 @@ pub(crate) fn derivative(prediction: PredictionType, sigma: f64) -> Mix {
 pub(crate) fn walk(derivative: Mix, length: f64) -> Mix {
     Mix { sample: 1.0 + length * derivative.sample, output: length * derivative.output }
 }
+
+/// What every [`Scheduler`](crate::Scheduler) with a field `levels` answers alike, for its `impl`.
+macro_rules! of_noise_levels {
+    () => {
+        fn timesteps(&self) -> &[f64] {
+            &self.levels.timesteps
+        }
+
+        fn init_noise_sigma(&self) -> f64 {
+            self.levels.init_noise_sigma
+        }
+
+        fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
+            self.levels.add_noise(sample, noise)
+        }
+
+        fn sample_scale(&self, step: usize) -> f64 {
+            self.levels.deviation(step)
+        }
+    };
+}
+pub(crate) use of_noise_levels;

@@ -6,7 +6,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::noise_levels::{NoiseLevels, derivative, deviation, walk};
+use crate::noise_levels::{NoiseLevels, derivative, deviation, of_noise_levels, walk};
 use crate::prediction::Mix;
 use crate::schedule::training_sigmas;
 use crate::sigmas::{ancestral, timestep_of};
@@ -98,21 +98,7 @@ impl Step {
 }
 
 impl Scheduler for SecondOrder {
-    fn timesteps(&self) -> &[f64] {
-        &self.levels.timesteps
-    }
-
-    fn init_noise_sigma(&self) -> f64 {
-        self.levels.init_noise_sigma
-    }
-
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.levels.add_noise(sample, noise)
-    }
-
-    fn sample_scale(&self, step: usize) -> f64 {
-        self.levels.deviation(step)
-    }
+    of_noise_levels!();
 
     fn second_evaluation(
         &mut self,
