@@ -279,33 +279,55 @@ mod tests {
         }
     }
 
+    /// Calls `look` with the path and the text, without its tests, of every source file of the libraries.
+    fn each_source(look: &mut dyn FnMut(&std::path::Path, &str)) {
+        fn walk(folder: &std::path::Path, look: &mut dyn FnMut(&std::path::Path, &str)) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, look);
+                } else if path.extension().is_some_and(|ending| ending == "rs") {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    look(&path, text.split("#[cfg(test)]").next().unwrap_or_default());
+                }
+            }
+        }
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        for entry in std::fs::read_dir(crates).unwrap().map(Result::unwrap) {
+            walk(&entry.path().join("src"), look);
+        }
+    }
+
     /// A pipe would be waited for without end, a device has no end, and a length may be a lie: ae-files knows.
     #[test]
     fn files_of_others_are_opened_in_one_place() {
         const OTHERS: [&str; 5] =
             ["fs::read(", "fs::read_to_string(", "File::open(", "image::open(", "ImageReader::open("];
-        fn look(folder: &std::path::Path, found: &mut Vec<String>) {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    look(&path, found);
-                } else if path.extension().is_some_and(|ending| ending == "rs") {
-                    let text = std::fs::read_to_string(&path).unwrap();
-                    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-                    let used = OTHERS.iter().filter(|other| code.contains(*other));
-                    found.extend(used.map(|other| format!("{}: {other}", path.display())));
+        let mut found = Vec::new();
+        each_source(&mut |path, code| {
+            let used = OTHERS.iter().filter(|other| code.contains(*other));
+            found.extend(used.map(|other| format!("{}: {other}", path.display())));
+        });
+        // Allowed in ae-files, in what is in a file that is only of tests, and in what begins with a test.
+        found.retain(|file| !["/ae-files/", "testing.rs", "/tests/"].iter().any(|allowed| file.contains(allowed)));
+        assert_eq!(found, [""; 0], "use ae_files::{{open_file, read_file, read_text}}");
+    }
+
+    /// Whoever shows an error with its causes would show one twice. The errors of ae-cli are shown alone.
+    #[test]
+    fn errors_say_their_cause_or_return_it() {
+        let mut found = Vec::new();
+        each_source(&mut |path, code| {
+            let mut lines = code.lines().enumerate().peekable();
+            while let Some((number, line)) = lines.next() {
+                let next = lines.peek().map_or("", |(_, next)| next);
+                let from = line.contains("{0}") && (next.contains("(#[from]") || next.contains("(#[source]"));
+                if line.contains("{source") || (line.contains("error(") && from) {
+                    found.push(format!("{}:{}", path.display(), number + 1));
                 }
             }
-        }
-        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(crates).unwrap().map(Result::unwrap) {
-            if entry.file_name() != "ae-files" {
-                look(&entry.path().join("src"), &mut found);
-            }
-        }
-        // What is in a file that is only of tests, and what begins with a test.
-        found.retain(|file| !file.contains("testing.rs") && !file.contains("/tests/"));
-        assert_eq!(found, [""; 0], "use ae_files::{{open_file, read_file, read_text}}");
+        });
+        found.retain(|place| !place.contains("/ae-cli/"));
+        assert_eq!(found, [""; 0], "name the field `cause`, and leave out #[from]");
     }
 }

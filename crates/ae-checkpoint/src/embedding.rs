@@ -71,12 +71,12 @@ pub enum EmbeddingError {
         key: String,
     },
     /// The tensor cannot be read.
-    #[error("cannot read the embedding in '{name}': {source}")]
+    #[error("cannot read the embedding in '{name}': {cause}")]
     Read {
         /// The file.
         name: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -247,10 +247,10 @@ fn vectors(checkpoint: &Checkpoint, tensor: &StoredTensor) -> Result<Vec<Vec<f32
             return Err(EmbeddingError::Shape { name: name(), shape, most });
         }
     };
-    let values = tensor.to_f32().map_err(|source| EmbeddingError::Read { name: name(), source })?;
+    let values = tensor.to_f32().map_err(|cause| EmbeddingError::Read { name: name(), cause })?;
     if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-        let source = io::Error::new(io::ErrorKind::InvalidData, format!("it holds {value}"));
-        return Err(EmbeddingError::Read { name: name(), source });
+        let cause = io::Error::new(io::ErrorKind::InvalidData, format!("it holds {value}"));
+        return Err(EmbeddingError::Read { name: name(), cause });
     }
     Ok(values.chunks(width).map(<[f32]>::to_vec).collect())
 }

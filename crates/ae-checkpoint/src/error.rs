@@ -20,12 +20,12 @@ pub struct ForeignError {
 #[non_exhaustive]
 pub enum OpenError {
     /// The file cannot be opened or read.
-    #[error("cannot read the weights '{name}': {source}")]
+    #[error("cannot read the weights '{name}': {cause}")]
     Io {
         /// The file.
         name: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A folder without weights.
     #[error(

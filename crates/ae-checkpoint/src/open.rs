@@ -28,8 +28,8 @@ impl Checkpoint {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let (file, format) = identify(path).map_err(|source| OpenError::Io { name: name.clone(), source })?;
-        let mapped = || Mapping::open(&file).map_err(|source| OpenError::Io { name: name.clone(), source });
+        let (file, format) = identify(path).map_err(|cause| OpenError::Io { name: name.clone(), cause })?;
+        let mapped = || Mapping::open(&file).map_err(|cause| OpenError::Io { name: name.clone(), cause });
         let checkpoint = match format {
             Format::Safetensors => {
                 let mapping = mapped()?;

@@ -25,7 +25,7 @@ impl Checkpoint {
         let path = index.as_ref();
         let name = path.display().to_string();
         let invalid = |reason: String| OpenError::Index { name: name.clone(), reason };
-        let io = |source| OpenError::Io { name: name.clone(), source };
+        let io = |cause| OpenError::Io { name: name.clone(), cause };
         let text = ae_files::read_text(path, LARGEST).map_err(io)?;
         let Index { weight_map } = serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?;
 

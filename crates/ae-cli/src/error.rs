@@ -24,10 +24,10 @@ pub(crate) enum CliError {
     Prompt { prompt: String, error: Box<CliError> },
     #[error("interrupted; {finished} picture(s) were finished and are whole")]
     Interrupted { finished: usize },
-    #[error("cannot write '{path}': {source}; choose another folder with --output", path = path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error("cannot write to '{path}': {source}; give {option} another place", path = path.display())]
-    Place { path: PathBuf, option: &'static str, source: io::Error },
+    #[error("cannot write '{path}': {cause}; choose another folder with --output", path = path.display())]
+    Write { path: PathBuf, cause: io::Error },
+    #[error("cannot write to '{path}': {cause}; give {option} another place", path = path.display())]
+    Place { path: PathBuf, option: &'static str, cause: io::Error },
     #[error("cannot write the results to the standard output: {0}")]
     Print(io::Error),
     #[error(transparent)]

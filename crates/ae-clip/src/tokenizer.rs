@@ -232,14 +232,14 @@ fn check_length(prompt: &str) -> Result<(), TokenizerError> {
 }
 
 fn read(path: &Path) -> Result<String, TokenizerError> {
-    ae_files::read_text(path, LARGEST_FILE).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+    ae_files::read_text(path, LARGEST_FILE).map_err(|cause| TokenizerError::Io { path: path.to_owned(), cause })
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, TokenizerError> {
     match ae_files::read_text(path, LARGEST_FILE) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),
+        Err(cause) => Err(TokenizerError::Io { path: path.to_owned(), cause }),
     }
 }
 

@@ -26,52 +26,52 @@ pub struct Folder {
 #[non_exhaustive]
 pub enum FolderError {
     /// A file cannot be read.
-    #[error("cannot read '{path}': {source}", path = path.display())]
+    #[error("cannot read '{path}': {cause}", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write '{path}': {source}", path = path.display())]
+    #[error("cannot write '{path}': {cause}", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file that is not of the evaluation's format.
-    #[error("'{path}' is damaged or of another version: {source}; remove it to have it made again", path = path.display())]
+    #[error("'{path}' is damaged or of another version: {cause}; remove it to have it made again", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Scores that cannot be.
-    #[error("'{path}': {source}", path = path.display())]
+    #[error("'{path}': {cause}", path = path.display())]
     Scores {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: Box<ScoresError>,
+        cause: Box<ScoresError>,
     },
     /// Another evaluation is in the folder.
-    #[error("'{path}' holds another evaluation: {source}; choose another folder", path = path.display())]
+    #[error("'{path}' holds another evaluation: {cause}; choose another folder", path = path.display())]
     Plan {
         /// The folder.
         path: PathBuf,
         /// How they differ.
-        source: Box<PlanError>,
+        cause: Box<PlanError>,
     },
     /// A plan that nothing here has written.
-    #[error("'{path}' cannot be used: {source}", path = path.display())]
+    #[error("'{path}' cannot be used: {cause}", path = path.display())]
     PlanFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: Box<PlanError>,
+        cause: Box<PlanError>,
     },
     /// Pictures in a folder that is named as versions up to 0.1.0 named it.
     #[error(
@@ -156,7 +156,7 @@ impl Folder {
         let plan: Option<Plan> = read_json(&self.pictures.join(Self::PLAN))?;
         if let Some(plan) = &plan {
             let foreign =
-                |source| FolderError::PlanFile { path: self.pictures.join(Self::PLAN), source: Box::new(source) };
+                |cause| FolderError::PlanFile { path: self.pictures.join(Self::PLAN), cause: Box::new(cause) };
             plan.check().map_err(foreign)?;
             self.refuse_former_names(plan)?;
         }
@@ -186,13 +186,13 @@ impl Folder {
     ///
     /// When something else has been drawn under the same names, or the folder cannot be written.
     pub fn begin(&self, plan: &Plan) -> Result<(), FolderError> {
-        plan.check().map_err(|source| FolderError::Plan { path: self.pictures.clone(), source: Box::new(source) })?;
+        plan.check().map_err(|cause| FolderError::Plan { path: self.pictures.clone(), cause: Box::new(cause) })?;
         let known = self.plan()?;
         let all = match &known {
             None => plan.clone(),
             Some(known) => known
                 .united(plan)
-                .map_err(|source| FolderError::Plan { path: self.pictures.clone(), source: Box::new(source) })?,
+                .map_err(|cause| FolderError::Plan { path: self.pictures.clone(), cause: Box::new(cause) })?,
         };
         if known.as_ref() == Some(&all) {
             return Ok(());
@@ -217,7 +217,7 @@ impl Folder {
     /// When the folder cannot be read.
     pub fn missing(&self, arm: &str, prompt: &str, seeds: &[u64]) -> Result<Vec<u64>, FolderError> {
         let folder = self.prompt(arm, prompt);
-        remove_unfinished(&folder).map_err(|source| FolderError::Read { path: folder, source })?;
+        remove_unfinished(&folder).map_err(|cause| FolderError::Read { path: folder, cause })?;
         Ok(seeds.iter().copied().filter(|seed| !self.picture(arm, prompt, *seed).exists()).collect())
     }
 
@@ -228,7 +228,7 @@ impl Folder {
     /// What the system says.
     pub fn write_picture(&self, arm: &str, prompt: &str, seed: u64, png: &[u8]) -> Result<(), FolderError> {
         let path = self.picture(arm, prompt, seed);
-        write_file(&path, |file| file.write_all(png)).map_err(|source| FolderError::Write { path, source })
+        write_file(&path, |file| file.write_all(png)).map_err(|cause| FolderError::Write { path, cause })
     }
 
     fn scores_path(&self, scorer: &str, arm: &str) -> PathBuf {
@@ -242,7 +242,7 @@ impl Folder {
     /// When the folder cannot be read.
     pub(crate) fn remove_unfinished_scores(&self, scorer: &str) -> Result<(), FolderError> {
         let path = self.results.join(Self::SCORES).join(scorer);
-        remove_unfinished(&path).map_err(|source| FolderError::Read { path, source })
+        remove_unfinished(&path).map_err(|cause| FolderError::Read { path, cause })
     }
 
     /// The scores that a scorer has given an arm so far.
@@ -254,7 +254,7 @@ impl Folder {
         let path = self.scores_path(scorer, arm);
         let scores: Option<Scores> = read_json(&path)?;
         if let Some(scores) = &scores {
-            scores.check().map_err(|source| FolderError::Scores { path, source: Box::new(source) })?;
+            scores.check().map_err(|cause| FolderError::Scores { path, cause: Box::new(cause) })?;
         }
         Ok(scores)
     }
@@ -266,7 +266,7 @@ impl Folder {
     /// What the system says.
     pub fn write_scores(&self, arm: &str, scores: &Scores) -> Result<(), FolderError> {
         let path = self.scores_path(&scores.scorer.name, arm);
-        scores.check().map_err(|source| FolderError::Scores { path: path.clone(), source: Box::new(source) })?;
+        scores.check().map_err(|cause| FolderError::Scores { path: path.clone(), cause: Box::new(cause) })?;
         write_json(&path, scores)
     }
 
@@ -288,13 +288,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
     match read_file(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(FolderError::Read { path: path.to_owned(), source }),
+        Err(cause) => Err(FolderError::Read { path: path.to_owned(), cause }),
     }
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError> {
     let value = read(path)?.map(|bytes| serde_json::from_slice(&bytes)).transpose();
-    value.map_err(|source| FolderError::Json { path: path.to_owned(), source })
+    value.map_err(|cause| FolderError::Json { path: path.to_owned(), cause })
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderError> {
@@ -304,7 +304,7 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderEr
         writer.write_all(b"\n")?;
         writer.flush()
     };
-    write_file(path, write).map_err(|source| FolderError::Write { path: path.to_owned(), source })
+    write_file(path, write).map_err(|cause| FolderError::Write { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]

@@ -72,5 +72,5 @@ fn seeds_in(path: &Path) -> Result<Vec<u64>, FolderError> {
 
 fn entries(path: &Path) -> Result<Vec<DirEntry>, FolderError> {
     let entries = fs::read_dir(path).and_then(Iterator::collect);
-    entries.map_err(|source| FolderError::Read { path: path.to_owned(), source })
+    entries.map_err(|cause| FolderError::Read { path: path.to_owned(), cause })
 }

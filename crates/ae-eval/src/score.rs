@@ -49,22 +49,22 @@ pub enum ScoringError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// A file that is no picture.
-    #[error("'{path}' is no picture: {source}; remove it to have it drawn again", path = path.display())]
+    #[error("'{path}' is no picture: {cause}; remove it to have it drawn again", path = path.display())]
     Picture {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: image::ImageError,
+        cause: image::ImageError,
     },
     /// The scorer failed.
-    #[error("the scorer '{scorer}' failed at '{prompt}': {source}")]
+    #[error("the scorer '{scorer}' failed at '{prompt}': {cause}")]
     Scorer {
         /// Its name.
         scorer: String,
         /// The prompt, shortened.
         prompt: String,
         /// What it said.
-        source: ScorerFailure,
+        cause: ScorerFailure,
     },
     /// The observer ended it; what was scored is written.
     #[error("interrupted; what was scored is kept")]
@@ -147,7 +147,7 @@ impl Folder {
 
     fn decode(&self, arm: &str, prompt: &str, seed: u64, bytes: &[u8]) -> Result<RgbImage, ScoringError> {
         let picture = image::load_from_memory(bytes);
-        let picture = picture.map_err(|source| ScoringError::Picture { path: self.picture(arm, prompt, seed), source });
+        let picture = picture.map_err(|cause| ScoringError::Picture { path: self.picture(arm, prompt, seed), cause });
         Ok(picture?.into_rgb8())
     }
 }
@@ -172,10 +172,10 @@ impl Files {
 
     fn scored(mut self, scorer: &mut dyn PictureScorer, prompt: &Prompt) -> Result<Vec<PictureScore>, ScoringError> {
         if !self.pictures.is_empty() {
-            let scored = scorer.score(prompt, &self.pictures).map_err(|source| ScoringError::Scorer {
+            let scored = scorer.score(prompt, &self.pictures).map_err(|cause| ScoringError::Scorer {
                 scorer: scorer.scorer().name.clone(),
                 prompt: prompt.text.chars().take(60).collect(),
-                source,
+                cause,
             })?;
             for (entry, Scored { values, detail }) in self.new.iter().zip(scored) {
                 let entry = &mut self.entries[*entry];

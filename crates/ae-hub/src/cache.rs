@@ -138,7 +138,7 @@ pub(crate) fn create_parent(path: &Path) -> Result<(), HubError> {
 /// Makes a [`HubError`] of a system's error.
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HubError {
     let path = path.to_owned();
-    move |source| HubError::Io { action, path, source }
+    move |cause| HubError::Io { action, path, cause }
 }
 
 #[cfg(test)]

@@ -48,14 +48,14 @@ pub enum HubError {
     #[error("there is no home folder for the model cache; set HF_HOME to a folder")]
     NoHome,
     /// A file or folder of the cache cannot be read or written.
-    #[error("cannot {action} '{}': {source}", path.display())]
+    #[error("cannot {action} '{}': {cause}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Downloads are switched off and the cache does not have the model.
     #[error(

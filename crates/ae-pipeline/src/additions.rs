@@ -25,7 +25,7 @@ impl Loras {
     pub(crate) fn add_to<M: Module>(&self, network: LoraNetwork, module: &mut M) -> Result<(), LoadError> {
         self.0.iter().try_for_each(|(lora, strength)| {
             let layers = lora.layers.iter().filter(|layer| layer.network == network).cloned();
-            let mismatch = |source| LoadError::Lora { file: lora.name.clone(), source };
+            let mismatch = |cause| LoadError::Lora { file: lora.name.clone(), cause };
             apply_lora(module, layers, *strength).map_err(mismatch)
         })
     }
@@ -69,7 +69,7 @@ impl EmbeddedTokens {
             .add_embedding_tokens(&token, vectors.len())
         {
             Ok(ids) => Ok(Self { file, token, first_id: ids.start, vectors }),
-            Err(source) => Err(LoadError::Embedding { file, source: Box::new(source) }),
+            Err(cause) => Err(LoadError::Embedding { file, cause: Box::new(cause) }),
         };
         found.into_iter().map(add).collect()
     }
@@ -85,7 +85,7 @@ impl EmbeddedTokens {
         let shape = [self.vectors.len(), self.vectors[0].len()];
         let vectors = Tensor::from_data(TensorData::new(self.vectors.concat(), shape), &text_encoder.device());
         let added = text_encoder.add_token_embeddings(self.first_id, vectors);
-        added.map_err(|source| LoadError::Embedding { file: self.file.clone(), source: Box::new(source) })
+        added.map_err(|cause| LoadError::Embedding { file: self.file.clone(), cause: Box::new(cause) })
     }
 }
 

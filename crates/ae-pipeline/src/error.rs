@@ -73,23 +73,23 @@ pub enum LoadError {
         dtype: FloatType,
     },
     /// A file cannot be read.
-    #[error("cannot read '{file}': {source}")]
+    #[error("cannot read '{file}': {cause}")]
     Read {
         /// The file.
         file: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A config that does not describe a model that can be built.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Files that are no tokenizer.
-    #[error("'{file}': {source}")]
+    #[error("'{file}': {cause}")]
     Tokenizer {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: TokenizerError,
+        cause: TokenizerError,
     },
     /// The parts belong to different models.
     #[error("the parts of '{model}' do not fit together: {reason}")]
@@ -109,23 +109,23 @@ pub enum LoadError {
     #[error(transparent)]
     LoraFile(#[from] LoraError),
     /// A LoRA that does not fit the model.
-    #[error("the LoRA '{file}' does not fit: {source}")]
+    #[error("the LoRA '{file}' does not fit: {cause}")]
     Lora {
         /// The LoRA.
         file: String,
         /// What does not fit.
-        source: LoraMismatch,
+        cause: LoraMismatch,
     },
     /// A file that holds no textual inversion.
     #[error(transparent)]
     EmbeddingFile(#[from] EmbeddingError),
     /// A textual inversion that does not fit the model.
-    #[error("the embedding '{file}' does not fit: {source}")]
+    #[error("the embedding '{file}' does not fit: {cause}")]
     Embedding {
         /// The file.
         file: String,
         /// What does not fit.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 

@@ -102,7 +102,7 @@ impl ModelFiles for Folder<'_> {
             let (vocab, merges) = (needed("tokenizer/vocab.json")?, needed("tokenizer/merges.txt")?);
             ("tokenizer", ClipTokenizer::from_vocab_and_merges(&vocab, &merges, settings))
         };
-        Ok(vec![tokenizer.map_err(|source| LoadError::Tokenizer { file: self.files.describe(file), source })?])
+        Ok(vec![tokenizer.map_err(|cause| LoadError::Tokenizer { file: self.files.describe(file), cause })?])
     }
 
     fn text_encoders(&self) -> Result<Vec<Component<ClipTextModelConfig>>, LoadError> {
@@ -193,7 +193,7 @@ impl Files<'_> {
 
     /// The text of a file, or `None` when there is no such file.
     fn text(&self, path: &str) -> Result<Option<Cow<'_, str>>, LoadError> {
-        let failed = |source| LoadError::Read { file: self.describe(path), source };
+        let failed = |cause| LoadError::Read { file: self.describe(path), cause };
         match self {
             Self::Disk(folder) => read_text(&folder.join(path)).map(|text| text.map(Cow::Owned)).map_err(failed),
             Self::Embedded(model) => {

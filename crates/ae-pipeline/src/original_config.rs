@@ -90,7 +90,7 @@ impl OriginalConfig {
         let Some(path) = paths.find(|path| path != checkpoint && path.is_file()) else { return Ok(None) };
         let name = path.display().to_string();
         let text =
-            ae_files::read_file(&path, LARGEST).map_err(|source| LoadError::Read { file: name.clone(), source })?;
+            ae_files::read_file(&path, LARGEST).map_err(|cause| LoadError::Read { file: name.clone(), cause })?;
         Ok(Some(Self::parse(name, &text)?))
     }
 

@@ -16,20 +16,20 @@ use crate::EngineError;
 #[non_exhaustive]
 pub enum ServerError {
     /// Another program has the port, or the address is not this machine's.
-    #[error("cannot listen on {address}: {source}; choose another port or address")]
+    #[error("cannot listen on {address}: {cause}; choose another port or address")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The gallery's folder cannot be used.
-    #[error("cannot use '{path}' for the gallery: {source}; choose another folder", path = path.display())]
+    #[error("cannot use '{path}' for the gallery: {cause}; choose another folder", path = path.display())]
     Gallery {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another server has the gallery.
     #[error("the gallery '{path}' is in use by another server; stop it or choose another folder", path = path.display())]

@@ -51,7 +51,7 @@ pub(crate) struct Gallery {
 impl Gallery {
     /// Opens a folder for this server alone, and removes what a killed one had not finished.
     pub(crate) fn open(folder: &Path) -> Result<Self, ServerError> {
-        let failed = |source| ServerError::Gallery { path: folder.to_owned(), source };
+        let failed = |cause| ServerError::Gallery { path: folder.to_owned(), cause };
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {

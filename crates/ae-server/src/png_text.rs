@@ -16,17 +16,18 @@ pub(crate) struct PictureInfo {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PictureError {
     #[error("this is no whole PNG file ({0})")]
-    Png(#[from] png::DecodingError),
+    Png(png::DecodingError),
     #[error("this PNG file has no settings: it was not made by attend-and-excite-rs, or another program removed them")]
     NoSettings,
     #[error("the settings in this PNG file cannot be read ({0})")]
-    Settings(#[from] serde_json::Error),
+    Settings(serde_json::Error),
 }
 
 /// Reads the head of a PNG file, without its pixels.
 pub(crate) fn read_settings(file: impl BufRead + Seek) -> Result<PictureInfo, PictureError> {
-    let mut chunks = TextChunks::open(file)?;
+    let mut chunks = TextChunks::open(file).map_err(PictureError::Png)?;
     let [width, height] = chunks.size();
-    let settings = chunks.get("settings")?.ok_or(PictureError::NoSettings)?;
-    Ok(PictureInfo { width, height, settings: serde_json::from_str(&settings)? })
+    let settings = chunks.get("settings").map_err(PictureError::Png)?.ok_or(PictureError::NoSettings)?;
+    let settings = serde_json::from_str(&settings).map_err(PictureError::Settings)?;
+    Ok(PictureInfo { width, height, settings })
 }

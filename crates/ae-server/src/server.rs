@@ -45,7 +45,7 @@ impl Server {
     /// When the address is taken, the gallery cannot be used or belongs to another server, or the token is too simple.
     pub fn bind(config: Config, engine: impl Engine) -> Result<Self, ServerError> {
         let Config { address, token, gallery, limits } = config;
-        let failed = |source| ServerError::Bind { address, source };
+        let failed = |cause| ServerError::Bind { address, cause };
         let needs_token = !address.ip().is_loopback();
         let random = || random_token().map_err(|error| ServerError::System(io::Error::other(error)));
         let token = if needs_token && token.is_none() { Some(random()?) } else { token };

@@ -109,8 +109,8 @@ fn fill<M: Module>(
         report.unexpected = unused.into_keys().filter(|path| !rules.ignores(path)).collect();
     }
     let name = checkpoint.name().to_owned();
-    if let Some((tensor, source)) = failed {
-        return Err(CheckpointError::Read { name, tensor, source });
+    if let Some((tensor, cause)) = failed {
+        return Err(CheckpointError::Read { name, tensor, cause });
     }
     if !report.is_empty() {
         return Err(CheckpointError::Mismatch { name, report });

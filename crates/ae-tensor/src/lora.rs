@@ -39,12 +39,12 @@ pub enum LoraMismatch {
         modules: Vec<String>,
     },
     /// A factor cannot be read.
-    #[error("the factors of '{module}' cannot be read: {source}")]
+    #[error("the factors of '{module}' cannot be read: {cause}")]
     Read {
         /// The layer.
         module: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A factor holds NaN or infinity.
     #[error("the factors of '{module}' hold values that are not finite")]
@@ -126,8 +126,8 @@ impl ModuleMapper for Merger {
                 Err(Refusal::Shape { expected, found }) => {
                     self.misshapen.push(format!("{module} (expected {expected:?}, found {found:?})"));
                 }
-                Err(Refusal::Read(source)) => {
-                    self.failed.get_or_insert(LoraMismatch::Read { module, source });
+                Err(Refusal::Read(cause)) => {
+                    self.failed.get_or_insert(LoraMismatch::Read { module, cause });
                 }
                 Err(Refusal::NotFinite) => {
                     self.failed.get_or_insert(LoraMismatch::NotFinite { module });

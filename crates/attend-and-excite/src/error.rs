@@ -34,12 +34,12 @@ pub enum Error {
         name: String,
     },
     /// A file that cannot be looked at.
-    #[error("cannot read '{path}': {source}", path = path.display())]
+    #[error("cannot read '{path}': {cause}", path = path.display())]
     Inspect {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The hub failed.
     #[cfg(feature = "hub")]
@@ -49,12 +49,12 @@ pub enum Error {
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     /// An initial image that cannot be read.
-    #[error("cannot read the image '{path}': {source}", path = path.display())]
+    #[error("cannot read the image '{path}': {cause}", path = path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: image::ImageError,
+        cause: image::ImageError,
     },
     /// An initial image of more pixels than can be held.
     #[error(
@@ -90,22 +90,22 @@ pub enum Error {
     /// Prompts that are neither a set nor a file.
     #[cfg(feature = "eval")]
     #[error(
-        "'{name}' is not a set of prompts (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {source}"
+        "'{name}' is not a set of prompts (paper, animals, animals-objects, objects, numbers) and cannot be read as a file: {cause}"
     )]
     Prompts {
         /// The name.
         name: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of prompts that cannot be used.
     #[cfg(feature = "eval")]
-    #[error("the prompts '{name}': {source}")]
+    #[error("the prompts '{name}': {cause}")]
     PromptFile {
         /// The file.
         name: String,
         /// What is wrong with it.
-        source: ae_eval::PromptFileError,
+        cause: ae_eval::PromptFileError,
     },
     /// The folder of an evaluation.
     #[cfg(feature = "eval")]

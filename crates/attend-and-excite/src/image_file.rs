@@ -37,7 +37,7 @@ pub fn read_image(path: &Path) -> Result<RgbImage, Error> {
         image.apply_orientation(orientation);
         Ok(image.into_rgb8())
     };
-    let image = read().map_err(|source| Error::Image { path: path.to_owned(), source });
+    let image = read().map_err(|cause| Error::Image { path: path.to_owned(), cause });
     match large {
         Some((width, height)) => Err(Error::LargeImage { path: path.to_owned(), width, height }),
         None => image,

@@ -85,7 +85,7 @@ pub fn inspect(name: &str) -> Result<Inspection, Error> {
         return Ok(inspection);
     };
     inspection.path = Some(path.clone());
-    let failed = |source| Error::Inspect { path: path.clone(), source };
+    let failed = |cause| Error::Inspect { path: path.clone(), cause };
     if fs::metadata(path).map_err(failed)?.is_dir() {
         folder::look(path, &mut inspection).map_err(failed)?;
     } else {

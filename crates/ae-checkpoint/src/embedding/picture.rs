@@ -39,7 +39,7 @@ enum Rows {
 /// The embedding of a PNG file as a checkpoint would have it; `None` for any other file.
 pub(super) fn open(path: &Path) -> Result<Option<Checkpoint>, EmbeddingError> {
     let name = path.display().to_string();
-    let failed = |source| OpenError::Io { name: name.clone(), source };
+    let failed = |cause| OpenError::Io { name: name.clone(), cause };
     // Why a file cannot be opened is said by what opens it as a checkpoint.
     let Ok(file) = ae_files::open_file(path) else { return Ok(None) };
     let mut file = BufReader::new(file);
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<Option<Checkpoint>, EmbeddingError> {
         return Ok(None);
     }
     file.rewind().map_err(failed)?;
-    let read = |source| EmbeddingError::Read { name: name.clone(), source };
+    let read = |cause| EmbeddingError::Read { name: name.clone(), cause };
     let text = TextChunks::open(file).and_then(|mut texts| texts.get(KEYWORD));
     let Some(text) = text.map_err(|error| read(io::Error::other(error)))? else {
         return Err(EmbeddingError::Picture { name: name.clone() });

@@ -38,10 +38,10 @@ impl AdapterConfigs {
             return Ok(None);
         }
         let name = file.display().to_string();
-        let text = ae_files::read_text(&path, LARGEST).map_err(|source| LoraError::Read {
+        let text = ae_files::read_text(&path, LARGEST).map_err(|cause| LoraError::Read {
             name: name.clone(),
             key: BESIDE.to_owned(),
-            source,
+            cause,
         })?;
         Self::parse(&name, BESIDE, &text, false).map(Some)
     }

@@ -34,13 +34,13 @@ pub enum LoraError {
         reason: String,
     },
     /// A tensor or file cannot be read.
-    #[error("cannot read '{key}' in the LoRA '{name}': {source}")]
+    #[error("cannot read '{key}' in the LoRA '{name}': {cause}")]
     Read {
         /// The file.
         name: String,
         /// The tensor.
         key: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
 }

@@ -191,7 +191,7 @@ fn number(name: &str, key: &str, tensor: &StoredTensor) -> Result<f64, LoraError
         }
         ElementType::F64 if bytes.len() == 8 => f64::from_le_bytes(integer(false)),
         _ => {
-            let read = |source: io::Error| LoraError::Read { name: name.to_owned(), key: key.to_owned(), source };
+            let read = |cause: io::Error| LoraError::Read { name: name.to_owned(), key: key.to_owned(), cause };
             f64::from(tensor.to_f32().map_err(read)?[0])
         }
     })

@@ -61,7 +61,7 @@ pub(crate) fn try_places<'a>(
     folders: impl IntoIterator<Item = &'a Path>,
 ) -> Result<(), CliError> {
     folders.into_iter().try_for_each(|folder| {
-        let place = |source| CliError::Place { path: folder.to_owned(), option, source };
+        let place = |cause| CliError::Place { path: folder.to_owned(), option, cause };
         ae_files::try_folder(folder).map_err(place)
     })
 }
@@ -70,7 +70,7 @@ pub(crate) fn try_places<'a>(
 pub(crate) fn write_whole(path: PathBuf, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf, CliError> {
     match ae_files::write_file(&path, write) {
         Ok(()) => Ok(path),
-        Err(source) => Err(CliError::Write { path, source }),
+        Err(cause) => Err(CliError::Write { path, cause }),
     }
 }
 

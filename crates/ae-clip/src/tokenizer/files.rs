@@ -18,7 +18,7 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     pub(super) fn from_vocab_and_merges(vocab_json: &str, merges_txt: &str) -> Result<Self, TokenizerError> {
         let ids =
-            serde_json::from_str(vocab_json).map_err(|source| TokenizerError::Json { file: "vocab.json", source })?;
+            serde_json::from_str(vocab_json).map_err(|cause| TokenizerError::Json { file: "vocab.json", cause })?;
         Self { ids, merges: parse_merges(merges_txt)?, added: BTreeMap::new() }.checked()
     }
 
@@ -26,7 +26,7 @@ impl Vocabulary {
     /// (`TokenizersBackend.convert_to_native_format`).
     pub(super) fn from_tokenizer_json(json: &str) -> Result<Self, TokenizerError> {
         let file: TokenizerFile =
-            serde_json::from_str(json).map_err(|source| TokenizerError::Json { file: "tokenizer.json", source })?;
+            serde_json::from_str(json).map_err(|cause| TokenizerError::Json { file: "tokenizer.json", cause })?;
         // Files written before tokenizers 0.14 may lack the type.
         if let Some(found) = file.model.kind.filter(|kind| kind != "BPE") {
             return Err(TokenizerError::NotBpe { found });

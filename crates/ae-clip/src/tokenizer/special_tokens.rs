@@ -79,7 +79,7 @@ impl SpecialTokens {
 
 fn parse<T: Default + for<'de> Deserialize<'de>>(file: &'static str, json: Option<&str>) -> Result<T, TokenizerError> {
     let parsed = json.map(serde_json::from_str).transpose();
-    Ok(parsed.map_err(|source| TokenizerError::Json { file, source })?.unwrap_or_default())
+    Ok(parsed.map_err(|cause| TokenizerError::Json { file, cause })?.unwrap_or_default())
 }
 
 fn max_length(found: Option<f64>) -> Result<usize, TokenizerError> {

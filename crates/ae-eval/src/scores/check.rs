@@ -11,7 +11,7 @@ const MOST_SIMILAR: f64 = 1.001;
 pub enum ScoresError {
     /// The file is not one of scores, or has no number where one must be: JSON knows neither NaN nor infinity.
     #[error("these are not scores: {0}; delete the file to score the pictures anew")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// A value that the metric cannot have.
     #[error("{metric} is {value} for “{prompt}”, seed {seed}: expected {expected}; score the picture anew")]
     Value {
@@ -73,7 +73,7 @@ impl Scores {
     ///
     /// When it is not JSON of scores, or a value cannot be.
     pub fn from_json(text: &str) -> Result<Self, ScoresError> {
-        let scores: Self = serde_json::from_str(text)?;
+        let scores: Self = serde_json::from_str(text).map_err(ScoresError::Json)?;
         scores.check()?;
         Ok(scores)
     }

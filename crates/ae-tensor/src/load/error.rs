@@ -34,14 +34,14 @@ pub enum CheckpointError {
         tensors: Vec<String>,
     },
     /// A tensor cannot be read.
-    #[error("cannot read '{tensor}' in '{name}': {source}")]
+    #[error("cannot read '{tensor}' in '{name}': {cause}")]
     Read {
         /// The file.
         name: String,
         /// The tensor.
         tensor: String,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 

@@ -41,7 +41,7 @@ impl Captioner {
         let path = folder.join("config.json");
         let name = path.display().to_string();
         let config =
-            ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|source| CaptionerError::Io { path, source })?;
+            ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|cause| CaptionerError::Io { path, cause })?;
         let config: BlipConfig = Fields::read(name, &config)?.try_into()?;
         let tokenizer = BertTokenizer::from_dir(folder)?;
         let (largest, vocab_size) = (tokenizer.largest_id(), config.text.vocab_size);

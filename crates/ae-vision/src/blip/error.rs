@@ -14,7 +14,7 @@ use crate::ImageProcessorError;
 pub enum CaptionerError {
     /// The config cannot be read.
     #[error(
-        "cannot read '{path}': {source}; a captioner's folder holds config.json, model.safetensors and vocab.txt or \
+        "cannot read '{path}': {cause}; a captioner's folder holds config.json, model.safetensors and vocab.txt or \
          tokenizer.json",
         path = path.display()
     )]
@@ -22,7 +22,7 @@ pub enum CaptionerError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The config describes something else.
     #[error(transparent)]

@@ -63,8 +63,7 @@ impl BertTokenizer {
             return Self::from_tokenizer_json(&json, config.as_deref());
         }
         let path = folder.join("vocab.txt");
-        let vocab =
-            ae_files::read_text(&path, LARGEST_FILE).map_err(|source| BertTokenizerError::Io { path, source })?;
+        let vocab = ae_files::read_text(&path, LARGEST_FILE).map_err(|cause| BertTokenizerError::Io { path, cause })?;
         Self::from_vocab(&vocab, config.as_deref())
     }
 
@@ -151,7 +150,7 @@ fn read_optional(path: &Path) -> Result<Option<String>, BertTokenizerError> {
     match ae_files::read_text(path, LARGEST_FILE) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(BertTokenizerError::Io { path: path.to_owned(), source }),
+        Err(cause) => Err(BertTokenizerError::Io { path: path.to_owned(), cause }),
     }
 }
 

@@ -13,12 +13,12 @@ use crate::image_processor::ImageProcessorError;
 #[non_exhaustive]
 pub enum ClipError {
     /// A file that cannot be read.
-    #[error("cannot read '{}' ({source}): a CLIP folder holds {holds}", path.display())]
+    #[error("cannot read '{}' ({cause}): a CLIP folder holds {holds}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
         /// What the folder should hold.
         holds: &'static str,
     },

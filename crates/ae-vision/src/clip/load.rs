@@ -27,9 +27,9 @@ impl ClipModel {
             return Err(ClipError::Dtype { dtype });
         }
         let path = folder.join("config.json");
-        let json = ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|source| ClipError::Io {
+        let json = ae_files::read_text(&path, crate::LARGEST_CONFIG).map_err(|cause| ClipError::Io {
             path: path.clone(),
-            source,
+            cause,
             holds: "config.json, preprocessor_config.json, tokenizer and weights",
         })?;
         let config: ClipConfig = Fields::read(path.display().to_string(), &json)?.try_into()?;

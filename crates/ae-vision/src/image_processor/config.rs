@@ -27,7 +27,7 @@ impl ImageProcessor {
             }
             read => read,
         };
-        Self::from_json(&read.map_err(|source| ImageProcessorError::Io { path, source })?)
+        Self::from_json(&read.map_err(|cause| ImageProcessorError::Io { path, cause })?)
     }
 
     /// Reads the text of a `preprocessor_config.json`, or of a `processor_config.json` with an `image_processor` in it.

@@ -8,12 +8,12 @@ use ae_config::ConfigError;
 #[non_exhaustive]
 pub enum ImageProcessorError {
     /// A file that cannot be read.
-    #[error("cannot read '{}' ({source}): the model's folder holds it as published on Hugging Face", path.display())]
+    #[error("cannot read '{}' ({cause}): the model's folder holds it as published on Hugging Face", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Text that is not JSON, a processor of another family, and settings no model has or that leave images of several sizes.
     #[error(transparent)]

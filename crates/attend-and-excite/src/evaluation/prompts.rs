@@ -22,8 +22,8 @@ pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
     };
     let all = if sets.is_empty() {
         let file = ae_files::read_text(Path::new(name), LARGEST)
-            .map_err(|source| Error::Prompts { name: name.to_owned(), source })?;
-        read_prompts(&file).map_err(|source| Error::PromptFile { name: name.to_owned(), source })?
+            .map_err(|cause| Error::Prompts { name: name.to_owned(), cause })?;
+        read_prompts(&file).map_err(|cause| Error::PromptFile { name: name.to_owned(), cause })?
     } else {
         sets.iter().flat_map(|set| set.prompts()).collect()
     };

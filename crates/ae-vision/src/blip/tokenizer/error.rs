@@ -7,22 +7,22 @@ use std::path::PathBuf;
 pub enum BertTokenizerError {
     /// A file of the folder cannot be read.
     #[error(
-        "cannot read '{path}': {source}; a BERT tokenizer's folder holds tokenizer.json or vocab.txt",
+        "cannot read '{path}': {cause}; a BERT tokenizer's folder holds tokenizer.json or vocab.txt",
         path = path.display()
     )]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A JSON text is not what its name promises.
-    #[error("{file} is malformed: {source}; fetch the tokenizer again")]
+    #[error("{file} is malformed: {cause}; fetch the tokenizer again")]
     Json {
         /// The usual name of the file.
         file: &'static str,
         /// What the parser said.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A `tokenizer.json` of another kind of tokenizer.
     #[error("tokenizer.json describes a '{found}' model; BLIP's is 'WordPiece'")]

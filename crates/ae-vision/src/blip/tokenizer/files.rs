@@ -67,7 +67,7 @@ impl Settings {
 }
 
 fn parse<T: DeserializeOwned>(file: &'static str, json: &str) -> Result<T, BertTokenizerError> {
-    serde_json::from_str(json).map_err(|source| BertTokenizerError::Json { file, source })
+    serde_json::from_str(json).map_err(|cause| BertTokenizerError::Json { file, cause })
 }
 
 #[derive(Deserialize)]
