@@ -12,6 +12,18 @@ const BESIDE: &str = "adapter_config.json";
 /// Ways of starting a training that change the base: an update of that base is none of the original's.
 const CHANGED_BASE: [&str; 6] = ["pissa", "olora", "corda", "loftq", "lora_ga", "loraga"];
 
+/// Settings that make another layer of an adapter than the product of its factors, and what they ask for. `null` and `false` ask for
+/// nothing.
+const OTHER_LAYERS: [(&str, &str); 7] = [
+    ("alora_invocation_tokens", "an adapter that acts from a token of the prompt on"),
+    ("arrow_config", "a mixture of adapters, chosen token by token"),
+    ("kasa_config", "an adapter of the singular values of its base"),
+    ("layer_replication", "an adapter of a model with layers repeated"),
+    ("monteclora_config", "an adapter of random draws"),
+    ("use_bdlora", "an adapter of blocks on a diagonal"),
+    ("use_qalora", "an adapter of groups of a quantized base"),
+];
+
 /// The settings of all networks of a file.
 pub(super) struct AdapterConfigs {
     value: Value,
@@ -55,6 +67,10 @@ impl AdapterConfigs {
             } else {
                 key.as_str()
             };
+            let asks = !matches!(value, Value::Null | Value::Bool(false));
+            if let Some((_, what)) = OTHER_LAYERS.iter().find(|(other, _)| asks && *other == setting) {
+                return Err(LoraError::Unsupported { name: name.to_owned(), key: key.clone(), what });
+            }
             let start = value.as_str().filter(|_| setting == "init_lora_weights").unwrap_or_default();
             if CHANGED_BASE.iter().any(|changed| start.starts_with(changed)) {
                 let what = "an update of a base that its training changed (PiSSA, OLoRA and the like)";
