@@ -10,8 +10,9 @@ use crate::process::output;
 const MISSING_MODULES: &str =
     "import importlib.util, sys; print(*(m for m in sys.argv[1:] if importlib.util.find_spec(m) is None))";
 
-/// What the scripts import, by the names that pip knows too, but for `PIL`, which is pillow.
-const MODULES: [&str; 7] = ["torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "PIL"];
+/// What the scripts import, by the names that pip knows too, but for `PIL`, which is pillow, and `lycoris`, which is lycoris-lora.
+const MODULES: [&str; 8] =
+    ["torch", "diffusers", "transformers", "accelerate", "peft", "lycoris", "safetensors", "PIL"];
 
 /// Whether a Python has what the reference scripts import; the error says how to install it.
 pub(crate) fn check(python: &Path) -> Result<(), Failure> {
@@ -26,7 +27,7 @@ pub(crate) fn check(python: &Path) -> Result<(), Failure> {
 }
 
 fn without_modules(python: &str, missing: &str) -> String {
-    let packages = MODULES.join(" ").replace("PIL", "pillow");
+    let packages = MODULES.join(" ").replace("PIL", "pillow").replace("lycoris", "lycoris-lora");
     format!("{python} lacks the modules {missing}; install them with\n  {python} -m pip install {packages}")
 }
 
@@ -39,7 +40,7 @@ mod tests {
         assert_eq!(
             without_modules("python3", "torch PIL"),
             "python3 lacks the modules torch PIL; install them with\n  \
-             python3 -m pip install torch diffusers transformers accelerate peft safetensors pillow"
+             python3 -m pip install torch diffusers transformers accelerate peft lycoris-lora safetensors pillow"
         );
     }
 

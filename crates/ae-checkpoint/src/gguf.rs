@@ -111,7 +111,7 @@ impl Info {
         let blocks = Blocks::of(*kind);
         let length = match (plain, &blocks) {
             (Some(element), _) => count.checked_mul(element.bitsize() / 8),
-            (None, Some(blocks)) if shape.last().is_none_or(|side| side.is_multiple_of(blocks.numbers)) => {
+            (None, Some(blocks)) if shape.last().is_some_and(|side| side.is_multiple_of(blocks.numbers)) => {
                 (count / blocks.numbers).checked_mul(blocks.bytes)
             }
             (None, Some(_)) => return Err(too_large()),

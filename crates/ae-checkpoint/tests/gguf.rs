@@ -78,3 +78,38 @@ fn files_that_lie_are_refused() {
         assert!(error.contains(named) && error.contains("changed.gguf"), "{named}: {error}");
     }
 }
+
+/// A file of one tensor and 64 bytes of numbers.
+fn file_of(kind: u32, shape: &[u64]) -> Vec<u8> {
+    let mut file = b"GGUF".to_vec();
+    file.extend(3_u32.to_le_bytes());
+    file.extend([1_u64, 0, 1].iter().flat_map(|number| number.to_le_bytes()));
+    file.push(b'x');
+    file.extend((shape.len() as u32).to_le_bytes());
+    file.extend(shape.iter().flat_map(|side| side.to_le_bytes()));
+    file.extend(kind.to_le_bytes());
+    file.extend(0_u64.to_le_bytes());
+    file.resize(file.len().next_multiple_of(32) + 64, 0);
+    file
+}
+
+/// Blocks hold 32 or 256 numbers of a row: a tensor without rows, or of shorter ones, has none.
+#[test]
+fn quantized_tensors_have_rows_of_whole_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.gguf");
+    for kind in [2, 3, 6, 7, 8, 10, 11, 12, 13, 14] {
+        for shape in [&[][..], &[1], &[31], &[16, 2], &[1, 256]] {
+            std::fs::write(&path, file_of(kind, shape)).unwrap();
+            let error = Checkpoint::open(&path).unwrap_err().to_string();
+            assert!(error.contains("the tensor 'x' has the shape"), "type {kind}, {shape:?}: {error}");
+        }
+    }
+    // A single number of a plain type is one, and no rows are none.
+    for (kind, shape, count) in [(0, &[][..], 1), (1, &[][..], 1), (2, &[0][..], 0), (14, &[0, 3][..], 0)] {
+        std::fs::write(&path, file_of(kind, shape)).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let tensor = checkpoint.get("x").unwrap();
+        assert_eq!((tensor.num_elements(), tensor.to_f32().unwrap().len()), (count, count), "type {kind}, {shape:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Every field that the programs of the configs know (`tests/reference/make_config_keys.py`), with other values than the usual one:
+//! Every field that the programs of the configs know (`tests/reference/make_config_keys_fixtures.py`), with other values than the usual one:
 //! each changes what is made of the config, or is refused by name, or stands below with the reason why it changes nothing.
 
 use std::collections::BTreeMap;

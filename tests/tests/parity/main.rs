@@ -3,6 +3,7 @@
 //! The fixtures in `tests/fixtures` are written by the scripts in `tests/reference`
 //! (`cargo xtask fixtures`).
 
+mod adapters;
 mod attention;
 mod baselines;
 mod blip;

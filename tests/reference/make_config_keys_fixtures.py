@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every field of the configs that we read, with its default, from the signatures of their programs' classes.
 
-  python make_config_keys.py --out ../fixtures/config_keys.json
+  python make_config_keys_fixtures.py [--out FILE]
 
 Written with diffusers 0.42, transformers 5.24 and peft 0.21. The file holds, by class, the fields with their defaults; what
 JSON cannot hold is left out.
@@ -60,7 +60,7 @@ def fields(cls):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "fixtures/config_keys.json")
     out = parser.parse_args().out
     keys = {cls.__name__: fields(cls) for cls in CLASSES}
     out.write_text(json.dumps(keys, indent=1, sort_keys=True) + "\n")
