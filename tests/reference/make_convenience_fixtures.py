@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fixtures of what is loaded or written on top of a model, on the small models of ../fixtures/models.
 
-  LPW=lpw_stable_diffusion.py python make_convenience_fixtures.py [lora] [inversion] [clip_skip] [weighting] [img2img]
+  LPW=lpw_stable_diffusion.py python make_convenience_fixtures.py [lora] [inversion] [clip_skip] [weighting] [img2img] [inpainting]
 
 LPW is the file of that name in examples/community of diffusers' repository, which its package does not contain: it
 defines the syntax of weighted prompts, after Stable Diffusion WebUI. Without LPW the fixtures of weighting are kept.
@@ -23,6 +23,11 @@ metadata. Each folder has its cases in cases.json and their tensors in expected.
                timesteps. mean and std [1,4,16,16] of the encoded image; by the case's name: init_latents (the scaled
                sample of the encoding) and noise [1,4,16,16], in the order they are drawn; noised, the latents the first
                step gets; final_latents. NAME.png is the image
+  inpainting/  unet: a tiny one of nine channels, for the other parts of sd1; init.png, mask.png and cases as above, with
+               channels (4: sd1 itself), strength and padding (null: the whole picture is drawn). By the case's name
+               mask [1,1,8,8], final_latents [1,4,8,8] and, of nine channels, masked_image_latents. gradient: for the first case's
+               condition initial_latents, noise_prediction [1,4,8,8], loss [1] and gradient [1,4,8,8] of the subjects at
+               tokens 2 and 5 by maps of 4x4. NAME.png is the image
 """
 import importlib.util
 import json
@@ -33,10 +38,8 @@ import types
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
-from peft import LoraConfig
-from peft.utils import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -145,6 +148,9 @@ def old_keys(pipe, seed):
 
 def save_trained(model, seed, path, peft):
     """As diffusers' training scripts save a LoRA, with PEFT's keys and config or with diffusers' own keys."""
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
     pipe = pipeline(model)
     configs = dict(unet=LoraConfig(r=4, lora_alpha=8 if peft else 4, target_modules=list(ATTENTION)),
                    text_encoder=LoraConfig(r=4, lora_alpha=2 if peft else 4, target_modules=["q_proj", "k_proj", "v_proj", "out_proj"]))
@@ -385,7 +391,101 @@ def img2img():
     save("img2img", cases, tensors)
 
 
-GROUPS = dict(lora=lora, inversion=inversion, clip_skip=clip_skip, weighting=weighting, img2img=img2img)
+# --- Inpainting
+
+
+# Channels of the U-Net, scheduler, strength, padding.
+INPAINTING = [
+    (9, "DDIMScheduler", 1.0, None),
+    (9, "EulerDiscreteScheduler", 0.6, None),
+    (9, "EulerAncestralDiscreteScheduler", 1.0, None),
+    (9, "PNDMScheduler", 0.5, None),
+    (9, "DDIMScheduler", 1.0, 4),
+    (4, "DDIMScheduler", 1.0, None),
+    (4, "EulerDiscreteScheduler", 0.6, None),
+    (4, "EulerAncestralDiscreteScheduler", 0.6, None),
+    (4, "PNDMScheduler", 1.0, None),
+    (4, "DPMSolverMultistepScheduler", 0.6, None),
+    (4, "UniPCMultistepScheduler", 1.0, None),
+]
+
+
+def inpainting_unet(folder):
+    torch.manual_seed(9)
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=9, out_channels=4, block_out_channels=(4, 8), layers_per_block=1, cross_attention_dim=32, norm_num_groups=2,
+        attention_head_dim=2, down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2)
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+            if "attn2.to_q" in name or "attn2.to_k" in name:
+                parameter.mul_(4.0)
+    unet.half().save_pretrained(folder)
+    return unet.float().eval()
+
+
+def inpainting_gradient(pipe, condition):
+    """The loss of Attend-and-Excite by the latents alone: mask and masked image are given."""
+    components = {name: part for name, part in pipe.components.items() if name != "image_encoder"}
+    pipe = reference.AttendAndExcite(**components, requires_safety_checker=False)
+    forward = pipe.unet.forward
+    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator("cpu").manual_seed(42))
+    pipe.scheduler.set_timesteps(6)
+    timestep = pipe.scheduler.timesteps[0]
+    embeddings = pipe.text_encoder(ids(pipe, [NEGATIVE_PROMPT, PROMPT]))[0].detach()
+    pipe.unet.forward = lambda sample, *args, **kwargs: forward(torch.cat([sample, condition.expand(len(sample), -1, -1, -1)], 1), *args, **kwargs)
+    with torch.no_grad():
+        negative, positive = pipe.unet(latents.expand(2, -1, -1, -1), timestep, encoder_hidden_states=embeddings).sample.chunk(2)
+    stages = reference.guidance(pipe, latents, timestep, embeddings[1:], (4, 4), [2, 5])
+    pipe.unet.forward = forward
+    stages = {name: stages[name] for name in ("loss", "gradient")}
+    return dict(initial_latents=latents, noise_prediction=negative + 7.5 * (positive - negative), **stages)
+
+
+def inpainting():
+    folder = f"{OUT}/inpainting"
+    smooth_image(f"{folder}/init.png", 64)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[14:41, 20:47] = 255
+    mask[30:34, 40:60] = 200
+    mask[50:60, 4:14] = 100  # not white: stays
+    mask[52:54, 6:8] = 0
+    Image.fromarray(mask).save(f"{folder}/mask.png", optimize=True)
+    image, mask = Image.open(f"{folder}/init.png"), Image.open(f"{folder}/mask.png")
+    nine, four = (pipeline("sd1", StableDiffusionInpaintPipeline) for _ in range(2))
+    nine.register_modules(unet=inpainting_unet(f"{folder}/unet"))
+    tensors, cases, original = {}, [], nine.scheduler
+    for channels, scheduler, strength, padding in INPAINTING:
+        pipe = nine if channels == 9 else four
+        name = f"{channels}-{scheduler.removesuffix('Scheduler').lower()}-{strength}" + (f"-padding-{padding}" if padding is not None else "")
+        pipe.scheduler = reference.scheduler_like(original, scheduler)
+        case = dict(name=name, channels=channels, scheduler=scheduler, strength=strength, padding=padding, steps=6, seed=42, guidance_scale=7.5,
+                    prompt=PROMPT, negative_prompt=NEGATIVE_PROMPT, timesteps=[])
+        seen = {}
+
+        def after(pipe, step, timestep, values):
+            case["timesteps"].append(float(timestep))
+            seen.update({name: value.clone() for name, value in values.items()})
+            return values
+
+        wanted = ["latents", "mask", "masked_image_latents"]
+        picture = pipe(PROMPT, image, mask, height=64, width=64, padding_mask_crop=padding, strength=strength, num_inference_steps=6,
+                       guidance_scale=7.5, negative_prompt=NEGATIVE_PROMPT, generator=torch.Generator("cpu").manual_seed(42),
+                       callback_on_step_end=after, callback_on_step_end_tensor_inputs=wanted).images[0]
+        picture.save(f"{folder}/{name}.png", optimize=True)
+        tensors[f"{name}/final_latents"] = seen["latents"]
+        tensors[f"{name}/mask"] = seen["mask"][:1]
+        if channels == 9:
+            tensors[f"{name}/masked_image_latents"] = seen["masked_image_latents"][:1]
+        if not cases:
+            condition = torch.cat([seen["mask"][:1], seen["masked_image_latents"][:1]], 1)
+            stages = inpainting_gradient(pipe, condition)
+            tensors.update({f"gradient/{key}": value for key, value in stages.items()})
+        cases.append(case)
+    save("inpainting", cases, tensors)
+
+
+GROUPS = dict(lora=lora, inversion=inversion, clip_skip=clip_skip, weighting=weighting, img2img=img2img, inpainting=inpainting)
 
 
 def main():

@@ -187,12 +187,6 @@ FOREIGN = {
         "encoder.conv_in.weight": (1, 3, 3, 3), "encoder.down.0.block.0.norm1.weight": (128,), "encoder.mid.attn_1.q.weight": (1, 512, 1, 1),
         "post_quant_conv.weight": (4, 4, 1, 1), "quant_conv.weight": (8, 8, 1, 1)}),
     "embedding.safetensors": ("an embedding of textual inversion", {"<toy>": (768,)}),
-    "inpainting.safetensors": ("a Stable Diffusion for inpainting", {
-        "cond_stage_model.transformer.text_model.embeddings.position_embedding.weight": (77, 1),
-        "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (1, 768),
-        "first_stage_model.decoder.conv_in.weight": (1, 4, 3, 3), "model.diffusion_model.input_blocks.0.0.weight": (1, 9, 3, 3),
-        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (1, 768),
-        "model.diffusion_model.out.2.weight": (1, 320, 3, 3), "model.diffusion_model.time_embed.0.weight": (1, 320)}),
 }
 SDXL_FOLDER = {
     "model_index.json": {

@@ -38,6 +38,21 @@ pub fn model(name: &str) -> PathBuf {
     if name == "sprites" { sprites() } else { fixtures("models").join(name) }
 }
 
+/// Makes the small model for inpainting in a folder: sd1 with a U-Net of nine channels.
+///
+/// # Panics
+///
+/// When a file cannot be written.
+pub fn inpainting_model(folder: &Path) {
+    for (source, inside) in [(model("sd1"), ""), (fixtures("convenience/inpainting/unet"), "unet")] {
+        for path in files(&source).expect("the files of a model") {
+            let to = folder.join(inside).join(path.strip_prefix(&source).expect("a file in the folder"));
+            fs::create_dir_all(to.parent().expect("a folder")).expect("a folder of the model");
+            fs::copy(&path, &to).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
+        }
+    }
+}
+
 /// How a whole file is made of a committed one.
 #[derive(Clone, Copy)]
 enum Packing {

@@ -10,7 +10,7 @@ mod tensors;
 pub use case::{Arguments, Case, RecordedStep};
 pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
-pub use fixtures::{fixtures, model, sprites};
+pub use fixtures::{fixtures, inpainting_model, model, sprites};
 pub use formats::{Formats, Variant};
 pub use tensors::Tensors;
 

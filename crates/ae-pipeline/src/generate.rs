@@ -5,6 +5,7 @@ use ae_settings::FloatType;
 use ae_tensor::compute_on;
 use ae_unet::AttentionProcessor;
 
+use crate::inpainting::Inpainting;
 use crate::run::{Observer, Run};
 use crate::{Output, Picture, Pipeline, PipelineError, Prepared, Request, Trace};
 
@@ -73,9 +74,12 @@ impl Pipeline {
             let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
 
             let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
-            let pictures = pictures.map(|(((&seed, image), latents), steps)| {
+            let inpainting = prepared.inpainting.as_deref();
+            let pictures = pictures.map(|(((&seed, drawn), latents), steps)| {
                 let trace = Trace { subjects: subjects.to_vec(), steps };
-                Picture { seed, image, latents, trace }
+                let finished = inpainting.and_then(|inpainting| inpainting.finished(&drawn));
+                let part = inpainting.is_some_and(Inpainting::is_part).then(|| drawn.clone());
+                Picture { seed, image: finished.unwrap_or(drawn), part, latents, trace }
             });
             Ok(Output { pictures: pictures.collect() })
         })

@@ -9,6 +9,8 @@ pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usi
     let scale = pipeline.vae_config.scale();
     let smallest = scale << pipeline.unet_config.reductions();
     let [height, width] = match (&request.init_image, &request.latents) {
+        // A part of the image is drawn as large as the model draws.
+        (Some(_), _) if request.mask.is_some() && request.settings.mask_padding.is_some() => pipeline.default_size(),
         (Some(image), _) => [image.height(), image.width()].map(|side| (side as usize / scale * scale).max(smallest)),
         (None, Some(latents)) => latents.size().map(|side| side.saturating_mul(scale)),
         (None, None) => pipeline.default_size(),

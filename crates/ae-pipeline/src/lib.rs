@@ -20,6 +20,7 @@ mod generate;
 mod guided_run;
 mod init_image;
 mod initial_latents;
+mod inpainting;
 mod latent_size;
 mod layer_choice;
 mod load;
@@ -38,6 +39,7 @@ mod run;
 mod single_file;
 mod source;
 mod stages;
+mod start;
 mod tensor_recorder;
 mod trace;
 

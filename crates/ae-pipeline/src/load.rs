@@ -224,17 +224,17 @@ fn check_fit(
         5 => Some("depth-to-image"),
         7 => Some("upscaling"),
         8 => Some("editing by instruction (InstructPix2Pix)"),
-        9 => Some("inpainting"),
         _ => None,
     };
     if let (Some(task), 4, 4) = (task, latents, unet.out_channels) {
         let model = source.name();
         return Err(LoadError::Task { model, task, in_channels: unet.in_channels });
     }
+    let in_channels = if unet.is_inpainting() { unet.in_channels } else { latents };
     let width = text_encoders.iter().map(|encoder| encoder.config.hidden_size).sum();
     let fits = [
         ("the U-Net's cross_attention_dim", unet.cross_attention_dim, "the text encoder's hidden_size", width),
-        ("the U-Net's in_channels", unet.in_channels, "the VAE's latent_channels", latents),
+        ("the U-Net's in_channels", unet.in_channels, "the VAE's latent_channels", in_channels),
         ("the U-Net's out_channels", unet.out_channels, "the VAE's latent_channels", latents),
     ];
     match fits.into_iter().find(|(_, a, _, b)| a != b) {

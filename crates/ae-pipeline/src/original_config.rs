@@ -36,12 +36,13 @@ const READ: [&str; 9] = [
 ];
 
 /// Keys of `model.params` that say how the model was trained, or what the weights tell: no picture depends on them.
-const WITHOUT_EFFECT: [&str; 38] = [
+const WITHOUT_EFFECT: [&str; 41] = [
     "base_learning_rate",
     "channels",
     "ckpt_path",
     "clip_denoised",
     "compile_model",
+    "concat_keys",
     "concat_mode",
     "cond_stage_config",
     "cond_stage_forward",
@@ -58,12 +59,14 @@ const WITHOUT_EFFECT: [&str; 38] = [
     "ignore_keys",
     "image_size",
     "input_key",
+    "keep_finetune_dims",
     "l_simple_weight",
     "load_only_unet",
     "log_every_t",
     "logvar_init",
     "loss_fn_config",
     "loss_type",
+    "masked_image_key",
     "monitor",
     "no_cond_log",
     "num_timesteps_cond",

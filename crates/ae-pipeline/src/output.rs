@@ -18,6 +18,8 @@ pub struct Picture {
     pub seed: u64,
     /// The picture.
     pub image: RgbImage,
+    /// What was drawn, where that is a part of the picture (`mask_padding`).
+    pub part: Option<RgbImage>,
     /// The final latents, `[1, channels, rows, cols]`.
     pub latents: Tensor<4>,
     /// The record of the run.

@@ -95,6 +95,12 @@ impl Pipeline {
         self.unet_config.sample_size.map(|side| side * self.vae_config.scale())
     }
 
+    /// Whether the model is one for inpainting: its U-Net sees a mask and the image outside it beside the latents. It draws with a
+    /// mask and without.
+    pub fn is_inpainting(&self) -> bool {
+        self.unet_config.is_inpainting()
+    }
+
     /// What the sides of a picture are multiples of, in pixels.
     pub fn size_multiple(&self) -> usize {
         self.vae_config.scale()

@@ -1,11 +1,14 @@
+use std::sync::Arc;
+
 use ae_clip::{Subject, TokenizedPrompt, subject_name};
 use ae_settings::{Method, Settings};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 
 use crate::attention::AttentionLayers;
 use crate::conditioning::PromptTexts;
 use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
+use crate::inpainting::Inpainting;
 use crate::latent_size::latent_size;
 use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice};
 
@@ -18,6 +21,8 @@ pub struct Prepared {
     pub(crate) init_image: Option<RgbImage>,
     pub(crate) latents: Option<InitialLatents>,
     pub(crate) latent_size: [usize; 2],
+    pub(crate) inpainting: Option<Arc<Inpainting>>,
+    notes: Vec<String>,
     /// Denoising steps that image-to-image leaves out.
     pub(crate) first_step: usize,
     pub(crate) texts: PromptTexts,
@@ -34,7 +39,7 @@ impl Pipeline {
     ///
     /// When an option is outside its range or a subject is not in the prompt.
     pub fn prepare(&self, request: &Request) -> Result<Prepared, PipelineError> {
-        let Request { mut settings, seeds, init_image, latents, attention_maps, .. } = request.clone();
+        let Request { mut settings, seeds, init_image, mask, latents, attention_maps, .. } = request.clone();
         settings.check()?;
         if seeds.is_empty() {
             let expected = "at least one seed".to_owned();
@@ -49,7 +54,10 @@ impl Pipeline {
         if let Some(latents) = &latents {
             latents.check([seeds.len(), self.vae_config.latent_channels, latent_size[0], latent_size[1]])?;
         }
-        let first_step = init_image.as_ref().map_or(0, |_| first_step(settings.steps, settings.strength));
+        let (inpainting, notes) = self.inpainting(&settings, init_image.as_ref(), mask.as_ref(), latent_size)?;
+        let usual = if mask.is_some() { 1.0 } else { 0.8 };
+        settings.strength = init_image.as_ref().map(|_| settings.strength.unwrap_or(usual));
+        let first_step = settings.strength.map_or(0, |strength| first_step(settings.steps, strength));
         let kind = settings.scheduler.map_or_else(|| self.default_scheduler(), Ok)?;
         self.build_scheduler(kind, &settings, first_step)?;
         let texts = PromptTexts::new(self, &settings, attention_maps)?;
@@ -80,7 +88,54 @@ impl Pipeline {
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
         }
-        Ok(Prepared { settings, seeds, init_image, latents, latent_size, first_step, texts, subjects, guided, shown })
+        Ok(Prepared {
+            settings,
+            seeds,
+            // With a mask it is there already, at the size that is drawn.
+            init_image: init_image.filter(|_| inpainting.is_none()),
+            latents,
+            latent_size,
+            inpainting,
+            notes,
+            first_step,
+            texts,
+            subjects,
+            guided,
+            shown,
+        })
+    }
+
+    /// What a mask asks for, and what is to be said of it.
+    fn inpainting(
+        &self,
+        settings: &Settings,
+        image: Option<&RgbImage>,
+        mask: Option<&GrayImage>,
+        latent_size: [usize; 2],
+    ) -> Result<(Option<Arc<Inpainting>>, Vec<String>), PipelineError> {
+        let alone = |option, value: String, expected: &str| {
+            Err(PipelineError::Option { option, value, expected: expected.to_owned() })
+        };
+        let Some(mask) = mask else {
+            let Settings { mask_blur, mask_padding, mask_invert, mask_overlay, .. } = settings;
+            let given = [
+                ("mask_blur", (*mask_blur > 0.0).then(|| mask_blur.to_string())),
+                ("mask_padding", mask_padding.map(|padding| padding.to_string())),
+                ("mask_invert", mask_invert.then(|| "on".to_owned())),
+                ("mask_overlay", (!mask_overlay).then(|| "off".to_owned())),
+            ];
+            if let Some((option, Some(value))) = given.into_iter().find(|(_, value)| value.is_some()) {
+                return alone(option, value, "a mask with it");
+            }
+            let everything = "the model is one for inpainting: without a mask it draws the whole picture anew";
+            return Ok((None, self.is_inpainting().then(|| everything.to_owned()).into_iter().collect()));
+        };
+        let Some(image) = image else {
+            return alone("mask", "given alone".to_owned(), "an initial image with it, of which a part is drawn anew");
+        };
+        let scale = self.vae_config.scale();
+        let (inpainting, note) = Inpainting::new(image, mask, settings, latent_size.map(|side| side * scale), scale)?;
+        Ok((Some(Arc::new(inpainting)), note.into_iter().collect()))
     }
 }
 
@@ -88,6 +143,11 @@ impl Prepared {
     /// The settings with every value resolved: size, sampler, subjects. The seed is the first.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What is to be said of the request before it is drawn.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The seeds, one image each.

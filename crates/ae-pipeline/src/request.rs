@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use ae_clip::{Subject, TokenizedPrompt, find_subjects, subjects_at};
 use ae_settings::{Overrides, Settings};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 
 use crate::automatic_subjects::automatic_subjects;
 use crate::{InitialLatents, ObjectiveFactory, ObjectiveInputs, Pipeline, PipelineError};
@@ -21,6 +21,9 @@ pub struct Request {
     /// [`Settings::strength`]. It is resized to the size of the settings; without one, to its own size rounded down to what
     /// the model can draw.
     pub init_image: Option<RgbImage>,
+    /// White where the initial image is drawn anew, black where it stays (inpainting), with the settings of the mask. Without one
+    /// a model for inpainting draws everything anew.
+    pub mask: Option<GrayImage>,
     /// Initial latents to start from instead of the noise of the seeds.
     pub latents: Option<InitialLatents>,
     /// An objective of the caller's own, which guides instead of [`Settings::method`]. Settings cannot hold it: those of such a
@@ -37,6 +40,7 @@ impl Request {
             seeds: vec![settings.seed],
             settings,
             init_image: None,
+            mask: None,
             latents: None,
             objective: None,
             attention_maps: false,

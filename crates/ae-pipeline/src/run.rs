@@ -10,8 +10,9 @@ use burn::tensor::Tensor;
 use crate::attention::{AttentionLayers, GuidedUNet};
 use crate::conditioning::Conditioning;
 use crate::guided_run::GuidedRun;
-use crate::init_image::{draw, image_tensor};
+use crate::init_image::draw;
 use crate::output::located;
+use crate::start::{Start, beside};
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
 /// Receives the events of a run; may stop it.
@@ -26,8 +27,7 @@ pub(crate) struct Run<'a> {
     pub(crate) guidance: Option<Guidance>,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
-    /// What the run starts from, and its factor: as [`Event::Started`] has them.
-    initial: (Tensor<4>, f64),
+    start: Start,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
 }
@@ -40,24 +40,10 @@ impl<'a> Run<'a> {
         let scheduler = pipeline.build_scheduler(kind, settings, prepared.first_step)?;
         let conditioning = prepared.texts.encode(pipeline, settings)?;
         let mut noise: Vec<_> = prepared.seeds.iter().map(|&seed| NoiseSource::new(settings.rng, seed)).collect();
-        let [rows, cols] = prepared.latent_size;
-        let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
-        let mut draw = || draw(&mut noise, shape, &pipeline.device);
-
-        let initial = if let Some(image) = &prepared.init_image {
-            let size = prepared.latent_size.map(|side| side * pipeline.vae_config.scale());
-            // The order of diffusers' draws: first the sample of the encoder, then the noise.
-            let encoded = pipeline.vae.get()?.encode(image_tensor(image, size, &pipeline.device)).sample(draw());
-            (scheduler.add_noise(encoded, draw()), 1.0)
-        } else {
-            // Drawn in any case, so that the steps of a sampler that draws find the generators where they were.
-            let (drawn, given) = (draw(), prepared.latents.as_ref());
-            let given = given.map(|given| given.tensor(&pipeline.device));
-            (given.unwrap_or(drawn), scheduler.init_noise_sigma())
-        };
-        let latents = initial.0.clone() * initial.1;
+        let start = Start::new(pipeline, prepared, &*scheduler, &mut noise)?;
+        let latents = start.latents.0.clone() * start.latents.1;
         let guidance = prepared.guided.as_ref().map(|guided| Guidance::new(guided.objective.clone())).transpose()?;
-        Ok(Self { pipeline, prepared, scheduler, guidance, conditioning, noise, initial, latents })
+        Ok(Self { pipeline, prepared, scheduler, guidance, conditioning, noise, start, latents })
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
@@ -71,8 +57,9 @@ impl<'a> Run<'a> {
         let texts = self.read_texts(&unet);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
-        let (latents, init_noise_sigma) = (&self.initial.0, self.initial.1);
-        if observe(Event::Started { num_steps, latents, init_noise_sigma }).is_break() {
+        let Start { latents: (latents, init_noise_sigma), condition, .. } = &self.start;
+        let condition = condition.as_ref().map(|condition| &condition.0);
+        if observe(Event::Started { num_steps, latents, init_noise_sigma: *init_noise_sigma, condition }).is_break() {
             return Err(PipelineError::Interrupted);
         }
         for step in 0..num_steps {
@@ -96,6 +83,9 @@ impl<'a> Run<'a> {
             let noise = &mut self.noise;
             let mut draw = || draw(noise, shape, &pipeline.device);
             self.latents = self.scheduler.step(prediction, step, self.latents.clone(), &mut draw);
+            if let Some(kept) = &self.start.kept {
+                self.latents = kept.put_back(self.latents.clone(), &*self.scheduler, step + 1);
+            }
             // Only now, with the whole step handed to the device, does the host wait for losses and maps.
             let traces = match guided {
                 Some(guided) => guided.read_traces(&mut tell(observe, step, num_steps))?,
@@ -158,7 +148,8 @@ impl<'a> Run<'a> {
         if !guidance.plan().is_active(at.index) {
             return Ok(None);
         }
-        let model = GuidedUNet { unet, timestep: at.timestep, text: &texts.prompt, layers };
+        let condition = self.start.condition.as_ref();
+        let model = GuidedUNet { unet, timestep: at.timestep, text: &texts.prompt, condition, layers };
         let input = self.scheduler.scale_model_input(self.latents.clone(), step);
         let mut observe = tell(observe, step, timesteps.len());
         Ok(Some(guidance.guide(&model, input, at, &mut observe)?))
@@ -195,6 +186,8 @@ impl<'a> Run<'a> {
     ) -> Tensor<4> {
         let settings = self.prepared.settings();
         let pictures = input.dims()[0];
+        let every: Vec<usize> = (0..pictures).collect();
+        let input = beside(self.start.condition.as_ref(), input, &every);
         let predicted = unet.forward_with(input, timestep, &texts.all, processor);
         self.conditioning.combine(predicted, pictures, settings.guidance_scale, settings.guidance_rescale)
     }

@@ -35,7 +35,7 @@ impl SingleFileModel {
         let (prediction, guess) = match (chosen, &original, networks.family) {
             (Some(chosen), ..) => (chosen, None),
             (None, Some(original), _) => (original.prediction()?, None),
-            (None, None, Family::StableDiffusion2) => stable_diffusion_2(path, &checkpoint),
+            (None, None, Family::StableDiffusion2) => stable_diffusion_2(path, &checkpoint, &networks.unet),
             _ => (PredictionType::Epsilon, None),
         };
         let notices: Vec<String> = guess.into_iter().chain(unused).collect();
@@ -103,9 +103,14 @@ impl ModelFiles for SingleFileModel {
 }
 
 /// What the U-Net of a Stable Diffusion 2 file predicts: nothing in its tensors tells.
-fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, Option<String>) {
+fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint, unet: &Checkpoint) -> (PredictionType, Option<String>) {
+    /// Channels that the U-Net for inpainting sees: there is one such model, and it predicts noise.
+    const INPAINTING: usize = 9;
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.
     const BASE_STEPS: &str = "875000";
+    if unet.get("conv_in.weight").is_some_and(|weight| weight.shape().get(1) == Some(&INPAINTING)) {
+        return (PredictionType::Epsilon, None);
+    }
     if checkpoint.metadata().get("global_step").is_some_and(|steps| steps == BASE_STEPS) {
         return (PredictionType::Epsilon, None);
     }
@@ -131,10 +136,21 @@ mod tests {
 
     /// Opens a file whose text encoder has a tensor of this name, with these files beside it.
     fn open(text: &str, beside: &[(&str, &str)], chosen: Option<PredictionType>) -> Result<SingleFileModel, LoadError> {
+        open_with(4, text, beside, chosen)
+    }
+
+    /// The same of a U-Net that sees so many channels.
+    fn open_with(
+        channels: usize,
+        text: &str,
+        beside: &[(&str, &str)],
+        chosen: Option<PredictionType>,
+    ) -> Result<SingleFileModel, LoadError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let names = ["model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight", text];
-        let tensors = names.map(|name| (name, TensorView::new(Dtype::F8_E4M3, vec![1], &[0]).unwrap()));
+        let zeros = vec![0; channels];
+        let tensors = names.map(|name| (name, TensorView::new(Dtype::F8_E4M3, vec![1, channels], &zeros).unwrap()));
         fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
         for (name, content) in beside {
             fs::write(folder.path().join(name), content).unwrap();
@@ -166,6 +182,17 @@ mod tests {
         assert_eq!(prediction(SD1, &[("other.yaml", V)]), (Epsilon, false));
         assert_eq!(prediction(SD2, &[("other.yaml", V)]), (VPrediction, true));
         assert_eq!(prediction(SD2_SGM, &[]), (VPrediction, true));
+    }
+
+    /// diffusers takes the noise schedule of `stabilityai/stable-diffusion-2-inpainting` for such a file.
+    #[test]
+    fn the_stable_diffusion_2_for_inpainting_predicts_noise() {
+        for text in [SD2, SD2_SGM] {
+            let model = open_with(9, text, &[], None).unwrap();
+            assert_eq!((model.prediction, model.notice()), (PredictionType::Epsilon, None));
+            let chosen = open_with(9, text, &[], Some(PredictionType::VPrediction)).unwrap();
+            assert_eq!(chosen.prediction, PredictionType::VPrediction);
+        }
     }
 
     #[test]

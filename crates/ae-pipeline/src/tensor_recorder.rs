@@ -40,7 +40,8 @@ use crate::{Event, LayerChoice, Pipeline, PipelineError, Prepared, Processor};
 /// | name | axes | content |
 /// | --- | --- | --- |
 /// | `latents.initial` | picture, channel, row, column | noise that the run starts from, before it is multiplied by `init_noise_sigma` |
-/// | `latents.step.007` | the same | latents after the step |
+/// | `condition` | picture, channel, row, column | mask, and latents of the image without what is drawn anew; of models for inpainting |
+/// | `latents.step.007` | as the initial ones | latents after the step |
 /// | `gradient.step.007` | the same | gradient of the loss by the U-Net's input, as the step's last latent update used it; only at steps with one |
 /// | `attention.step.007.LAYER` | text and picture, head, query, key | probabilities of a chosen layer in the step's noise prediction |
 ///
@@ -131,9 +132,12 @@ impl TensorRecorder {
     pub fn observe(&self, event: &Event<'_>) {
         let mut recorded = self.recorded();
         match event {
-            Event::Started { latents, init_noise_sigma, .. } => {
+            Event::Started { latents, init_noise_sigma, condition, .. } => {
                 *recorded = Recorded { init_noise_sigma: *init_noise_sigma, ..Recorded::default() };
                 recorded.keep(NAME.to_owned(), latents);
+                if let Some(condition) = condition {
+                    recorded.keep("condition".to_owned(), condition);
+                }
             }
             Event::Denoised { step, traces, latents, gradient, .. } => {
                 recorded.timesteps.extend(traces.first().map(|trace| trace.timestep));

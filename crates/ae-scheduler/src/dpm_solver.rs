@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::training_sigmas;
-use crate::sigmas::{FinalSigmas, solver_levels, variance_preserving};
+use crate::sigmas::{FinalSigmas, noisy, solver_levels, variance_preserving};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 
 /// Below this number of steps `lower_order_final` makes the last one first-order.
@@ -15,8 +15,8 @@ const FEW_STEPS: usize = 15;
 #[derive(Debug)]
 pub(crate) struct DpmSolverMultistep {
     timesteps: Vec<f64>,
-    /// Clean sample and noise at the first timestep.
-    start: Mix,
+    /// Clean sample and noise at every timestep.
+    noisy: Vec<Mix>,
     steps: Vec<Step>,
     /// The clean sample predicted by the step before.
     last_clean: Option<Tensor<4>>,
@@ -64,8 +64,7 @@ impl DpmSolverMultistep {
             return Err(SchedulerError::Degenerate { kind, step, steps: count });
         }
         let timesteps = timesteps.into_iter().skip(first).collect();
-        let (alpha, sigma) = variance_preserving(sigmas[first]);
-        Ok(Self { timesteps, start: Mix::noisy(alpha, sigma), steps, last_clean: None })
+        Ok(Self { timesteps, noisy: noisy(&sigmas[first..count]), steps, last_clean: None })
     }
 }
 
@@ -102,8 +101,8 @@ impl Scheduler for DpmSolverMultistep {
         &self.timesteps
     }
 
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.start.apply(sample, noise)
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+        self.noisy[step].apply(sample, noise)
     }
 
     fn step(

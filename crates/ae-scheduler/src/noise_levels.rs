@@ -43,9 +43,9 @@ impl NoiseLevels {
         Ok(Self { timesteps: timesteps.split_off(first), sigmas: sigmas[first..].to_vec(), init_noise_sigma })
     }
 
-    /// A clean sample with noise of the first level.
-    pub(crate) fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        Mix::noisy(1.0, self.sigmas[0]).apply(sample, noise)
+    /// A clean sample with noise of the level of a step.
+    pub(crate) fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+        Mix::noisy(1.0, self.sigmas[step]).apply(sample, noise)
     }
 
     /// The sample's standard deviation at a step, by which the model input is divided.
@@ -83,8 +83,8 @@ macro_rules! of_noise_levels {
             self.levels.init_noise_sigma
         }
 
-        fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-            self.levels.add_noise(sample, noise)
+        fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+            self.levels.add_noise(sample, noise, step)
         }
 
         fn sample_scale(&self, step: usize) -> f64 {

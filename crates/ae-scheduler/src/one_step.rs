@@ -3,15 +3,15 @@
 use burn::tensor::Tensor;
 
 use crate::prediction::Mix;
-use crate::timesteps::index;
+use crate::schedule::noisy_at;
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 
 /// A sampler over variance-preserving samples `sqrt(a) * x0 + sqrt(1 - a) * noise`, with `a` of `alphas_cumprod`.
 #[derive(Debug)]
 pub(crate) struct OneStep {
     timesteps: Vec<f64>,
-    /// Clean sample and noise at the first timestep.
-    start: Mix,
+    /// Clean sample and noise at every timestep.
+    noisy: Vec<Mix>,
     steps: Vec<(Update, Option<f64>)>,
 }
 
@@ -53,8 +53,7 @@ impl OneStep {
             return Err(SchedulerError::Degenerate { kind, step, steps: steps.len() });
         }
         let timesteps = timesteps[first..].to_vec();
-        let signal = f64::from(alphas_cumprod[index(timesteps[0])]);
-        Ok(Self { timesteps, start: Mix::noisy(signal.sqrt(), (1.0 - signal).sqrt()), steps })
+        Ok(Self { noisy: noisy_at(alphas_cumprod, &timesteps), timesteps, steps })
     }
 }
 
@@ -83,8 +82,8 @@ impl Scheduler for OneStep {
         &self.timesteps
     }
 
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.start.apply(sample, noise)
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+        self.noisy[step].apply(sample, noise)
     }
 
     fn step(

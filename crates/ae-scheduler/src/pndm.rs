@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
-use crate::schedule::alphas_cumprod;
+use crate::schedule::{alphas_cumprod, noisy_at};
 use crate::timesteps::{index, timesteps};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 use ae_settings::TimestepSpacing as Spacing;
@@ -22,8 +22,8 @@ const HISTORY: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Pndm {
     timesteps: Vec<f64>,
-    /// Clean sample and noise at the first timestep.
-    start: Mix,
+    /// Clean sample and noise at every timestep.
+    noisy: Vec<Mix>,
     /// One step's coefficients of the sample and of the averaged model output.
     updates: Vec<Mix>,
     /// Model outputs of earlier steps, the latest first. Step 1's is never kept.
@@ -42,8 +42,6 @@ impl Pndm {
         }
         timesteps.drain(..first);
         let alphas_cumprod = alphas_cumprod(config);
-        let signal = f64::from(alphas_cumprod[index(timesteps[0])]);
-        let start = Mix::noisy(signal.sqrt(), (1.0 - signal).sqrt());
         let final_alpha_cumprod = if config.set_alpha_to_one.unwrap_or(false) { 1.0 } else { alphas_cumprod[0] };
         let stride = config.num_train_timesteps / steps;
 
@@ -80,7 +78,13 @@ impl Pndm {
         };
         let updates =
             timesteps.iter().enumerate().map(|(step, &timestep)| update(step, timestep)).collect::<Result<_, _>>()?;
-        Ok(Self { timesteps, start, updates, history: VecDeque::new(), first_sample: None })
+        Ok(Self {
+            noisy: noisy_at(&alphas_cumprod, &timesteps),
+            timesteps,
+            updates,
+            history: VecDeque::new(),
+            first_sample: None,
+        })
     }
 }
 
@@ -101,8 +105,8 @@ impl Scheduler for Pndm {
         &self.timesteps
     }
 
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.start.apply(sample, noise)
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+        self.noisy[step].apply(sample, noise)
     }
 
     fn step(

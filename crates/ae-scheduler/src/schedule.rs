@@ -8,6 +8,8 @@ use std::f64::consts::FRAC_PI_2;
 use serde::Deserialize;
 
 use crate::SchedulerConfig;
+use crate::prediction::Mix;
+use crate::timesteps::index;
 
 /// How `beta` grows over the training timesteps (`beta_schedule`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -25,6 +27,12 @@ pub(crate) enum BetaSchedule {
 /// `alphas_cumprod` at every training timestep, before any rescaling: in `(0, 1]`, falling.
 pub(crate) fn alphas_cumprod(config: &SchedulerConfig) -> Vec<f32> {
     cumulative_product(betas(config).into_iter().map(|beta| 1.0 - beta))
+}
+
+/// How a clean sample and noise mix to the sample of each timestep: `sqrt(a) * x0 + sqrt(1 - a) * noise`.
+pub(crate) fn noisy_at(alphas_cumprod: &[f32], timesteps: &[f64]) -> Vec<Mix> {
+    let signal = |&timestep| f64::from(alphas_cumprod[index(timestep)]);
+    timesteps.iter().map(signal).map(|signal| Mix::noisy(signal.sqrt(), (1.0 - signal).sqrt())).collect()
 }
 
 /// As [`alphas_cumprod`], with the zero terminal SNR rescaling where the config asks for it.

@@ -27,9 +27,13 @@ pub trait Scheduler: Debug + Send {
         1.0
     }
 
-    /// A clean sample with unit Gaussian `noise` added to it, as noisy as the first timestep expects; both and
-    /// the result have the same shape. What image-to-image starts from.
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4>;
+    /// A clean sample with unit Gaussian `noise` added to it, as noisy as the sample of denoising step `step`; both and the result
+    /// have the same shape. What image-to-image starts from at step 0, and what inpainting keeps at every step.
+    ///
+    /// # Panics
+    ///
+    /// If `step` is not an index of [`timesteps`](Self::timesteps).
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4>;
 
     /// How many times larger the sample is than what the model sees at denoising step `step`.
     ///
@@ -166,8 +170,23 @@ mod tests {
     /// The share of the clean sample in the model's input at step `first` of the whole schedule.
     fn alpha(kind: SchedulerKind, config: &SchedulerConfig, first: usize) -> f32 {
         let scheduler = config.build_from(kind, STEPS, first).expect("a sampler");
-        let noisy = scheduler.add_noise(tensor([1.0; 4]), tensor([0.0; 4]));
+        let noisy = scheduler.add_noise(tensor([1.0; 4]), tensor([0.0; 4]), 0);
         values(&scheduler.scale_model_input(noisy, 0))[0]
+    }
+
+    #[test]
+    fn the_noise_of_a_step_is_that_of_a_run_from_there() {
+        let (clean, noise) = (tensor([0.3, -1.2, 0.8, 2.0]), tensor([1.5, -0.2, 0.3, -0.8]));
+        for (kind, config) in samplers() {
+            let whole = config.build(kind, STEPS).expect("a sampler");
+            for first in [0, 1, 2, 10, 49] {
+                let rest = config.build_from(kind, STEPS, first).expect("a sampler");
+                let at = whole.add_noise(clean.clone(), noise.clone(), first);
+                let from = rest.add_noise(clean.clone(), noise.clone(), 0);
+                assert_eq!(values(&at), values(&from), "{kind} at {first}");
+            }
+            assert!(values(&whole.add_noise(clean.clone(), noise.clone(), 0)) != values(&clean), "{kind}");
+        }
     }
 
     /// What guidance does to the model's input must mean the same under every sampler, also after the step. Under DDIM, whose next
@@ -246,7 +265,7 @@ mod tests {
             for _ in 0..2 {
                 let initial = tensor([0.3, -1.2, 0.8, 2.0]);
                 let mut sample = if *first > 0 {
-                    scheduler.add_noise(tensor([1.0, 0.5, -0.5, 0.1]), initial)
+                    scheduler.add_noise(tensor([1.0, 0.5, -0.5, 0.1]), initial, 0)
                 } else {
                     initial * scheduler.init_noise_sigma()
                 };

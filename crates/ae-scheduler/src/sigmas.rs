@@ -4,6 +4,7 @@ use ae_settings::SigmaSpacing;
 use serde::Deserialize;
 use statrs::function::beta::inv_beta_reg;
 
+use crate::prediction::Mix;
 use crate::schedule::BetaSchedule;
 use crate::timesteps::{index, linspace, solver_timesteps};
 use crate::{SchedulerConfig, SchedulerError};
@@ -129,6 +130,12 @@ pub(crate) fn with_final(
 pub(crate) fn variance_preserving(noise_level: f64) -> (f64, f64) {
     let alpha = 1.0 / (noise_level * noise_level + 1.0).sqrt();
     (alpha, noise_level * alpha)
+}
+
+/// How a clean sample and noise mix to a variance-preserving sample of each noise level.
+pub(crate) fn noisy(noise_levels: &[f64]) -> Vec<Mix> {
+    let mix = |(alpha, sigma)| Mix::noisy(alpha, sigma);
+    noise_levels.iter().map(|&level| mix(variance_preserving(level))).collect()
 }
 
 #[cfg(test)]

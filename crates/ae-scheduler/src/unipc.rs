@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::prediction::{Mix, ReadPrediction};
 use crate::schedule::training_sigmas;
-use crate::sigmas::{FinalSigmas, solver_levels, variance_preserving};
+use crate::sigmas::{FinalSigmas, noisy, solver_levels, variance_preserving};
 use crate::{Scheduler, SchedulerConfig, SchedulerError, SchedulerKind};
 use ae_settings::SigmaSpacing;
 
@@ -19,8 +19,8 @@ const ORDER: usize = 2;
 #[derive(Debug)]
 pub(crate) struct UniPc {
     timesteps: Vec<f64>,
-    /// Clean sample and noise at the first timestep.
-    start: Mix,
+    /// Clean sample and noise at every timestep.
+    noisy: Vec<Mix>,
     steps: Vec<Step>,
     was_shifted: bool,
     /// The sample that the last step began with, after its correction.
@@ -77,10 +77,9 @@ impl UniPc {
         if let Some(step) = steps.iter().position(|step| !step.is_finite()) {
             return Err(SchedulerError::Degenerate { kind: SchedulerKind::UniPc, step, steps: steps.len() });
         }
-        let (alpha, sigma) = variance_preserving(sigmas[first]);
         Ok(Self {
             timesteps: timesteps[first..].to_vec(),
-            start: Mix::noisy(alpha, sigma),
+            noisy: noisy(&sigmas[first..count]),
             steps,
             was_shifted: false,
             last_sample: None,
@@ -148,8 +147,8 @@ impl Scheduler for UniPc {
         &self.timesteps
     }
 
-    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>) -> Tensor<4> {
-        self.start.apply(sample, noise)
+    fn add_noise(&self, sample: Tensor<4>, noise: Tensor<4>, step: usize) -> Tensor<4> {
+        self.noisy[step].apply(sample, noise)
     }
 
     fn sample_was_shifted(&mut self) {

@@ -28,6 +28,12 @@ pub use write::write;
 /// its subjects.
 pub const OWN_KEY: &str = "Attend-and-Excite";
 
+/// The value of `Mask mode` where the black of the mask is drawn anew.
+const MASK_INVERTED: &str = "Inpaint not masked";
+
+/// The value of `Inpaint area` where the part around the mask is drawn alone.
+const ONLY_MASKED: &str = "Only masked";
+
 /// The beginning of `Version` in the texts of this program. The others imply what AUTOMATIC1111's program does.
 const OWN_VERSION: &str = "attend-and-excite-rs";
 

@@ -8,9 +8,13 @@ impl Overrides {
     /// The arguments of `ae generate` that give these values, in the order of the table.
     pub fn arguments(&self) -> Vec<String> {
         let mut all = self.to_json();
-        // A command line takes neither a kernel for what is not smoothed nor a strength without an initial image.
+        // A command line takes neither a kernel for what is not smoothed nor a strength without an initial image, nor what
+        // belongs to a mask without one.
         if self.init_image.is_none() {
             all.remove("strength");
+        }
+        if self.mask.is_none() {
+            all.retain(|name, _| !name.starts_with("mask_"));
         }
         if let Some(Value::Object(group)) = all.get_mut("attend_and_excite")
             && self.attend_and_excite.smoothing == Some(false)
@@ -48,6 +52,18 @@ mod tests {
             "--prompt a cat --negative-prompt=-a dog --subjects cat,red car --steps 30 --scheduler euler-a --vae-tiling --lora a.safetensors:0.6 \
              --lora b.safetensors:1.0 --embedding t.pt:<t> --thresholds 0%:0.05,10:0.5 --scale-range 1.0,0.5 \
              --attention-res 12x20 --no-smoothing"
+        );
+        let masked: Value = json!({ "strength": 0.5, "mask_blur": 2.0, "mask_padding": 32, "mask_invert": true, "mask_overlay": false });
+        let with = |files: Value| {
+            let mut all = masked.clone();
+            all.as_object_mut().unwrap().extend(files.as_object().unwrap().clone());
+            Overrides::from_json(&all).unwrap().arguments().join(" ")
+        };
+        assert_eq!(with(json!({})), "");
+        let files = json!({ "init_image": { "name": "a.png" }, "mask": { "name": "m.png" } });
+        assert_eq!(
+            with(files),
+            "--init-image a.png --strength 0.5 --mask m.png --mask-blur 2.0 --mask-padding 32 --mask-invert --no-mask-overlay"
         );
     }
 }

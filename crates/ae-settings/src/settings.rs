@@ -134,11 +134,33 @@ options! {
         init_image: Option<FileRef> = None;
 
         /// How much of the initial image is drawn anew.
-        [label: "Strength", group: Group::InitImage, value_name: "X", range: Some([0.0, 1.0]), above: true]
-        strength: f64 = 0.8;
+        [label: "Strength", group: Group::InitImage, value_name: "X", range: Some([0.0, 1.0]), above: true,
+            default_text: Some("0.8, with a mask 1")]
+        strength: Option<f64> = None;
 
-        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd21-base, sd21, sd-turbo or
-        /// `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each with `@REVISION` if wanted (see
+        /// Image of the initial image's size that is white where that is drawn anew and black where it stays (inpainting).
+        [label: "Mask", group: Group::InitImage, value_name: "FILE"]
+        mask: Option<FileRef> = None;
+
+        /// Standard deviation in pixels by which the edge of the mask is softened.
+        [label: "Mask blur", group: Group::InitImage, value_name: "PIXELS", range: Some([0.0, 64.0])]
+        mask_blur: f64 = 0.0;
+
+        /// Draw the part around the mask alone, with so many pixels at each side, at the full size, and paste it into the picture.
+        [label: "Mask padding", group: Group::InitImage, value_name: "PIXELS", range: Some([0.0, LARGEST_SIDE]),
+            default_text: Some("the whole picture is drawn")]
+        mask_padding: Option<usize> = None;
+
+        /// Draw anew where the mask is black.
+        [label: "Invert the mask", group: Group::InitImage]
+        mask_invert: bool = false;
+
+        /// Give every pixel outside the mask as the initial image has it; diffusers does so with a padding alone.
+        [label: "Keep what is outside", group: Group::InitImage, flag: Some("no-mask-overlay")]
+        mask_overlay: bool = true;
+
+        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd15-inpainting, sd21-base, sd21,
+        /// sd-turbo or `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each with `@REVISION` if wanted (see
         /// `ae models`).
         [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model")]
         model: Option<String> = None;

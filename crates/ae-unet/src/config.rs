@@ -247,6 +247,11 @@ impl UNetConfig {
         Fields::new("a known model", fields).try_into().expect("a model that exists")
     }
 
+    /// Whether the network is one for inpainting: beside its latents it sees a mask and the latents of an image.
+    pub fn is_inpainting(&self) -> bool {
+        self.in_channels == 2 * self.out_channels + 1
+    }
+
     /// How many times the latents' sides are halved on the way down.
     pub fn reductions(&self) -> usize {
         self.block_out_channels.len() - 1

@@ -69,6 +69,15 @@ pub enum Error {
         /// Its height in pixels.
         height: u32,
     },
+    /// A mask with transparency.
+    #[error(
+        "the mask '{path}' is transparent in places, which programs read in several ways: give it in black and white alone",
+        path = path.display()
+    )]
+    TransparentMask {
+        /// The file.
+        path: PathBuf,
+    },
     /// A picture whose settings cannot be read.
     #[error(transparent)]
     PictureSettings(#[from] crate::PictureSettingsError),

@@ -17,10 +17,12 @@ pub fn explanation(
 ) -> Explanation {
     let subjects = prepared.subjects();
     let figure_subjects = figure_subjects(subjects);
-    let mut runs = vec![Run { method: settings.method.name().to_owned(), picture: picture.image.clone(), steps }];
+    // Maps lie over what was drawn, which may be a part of the picture.
+    let drawn = |picture: &Picture| picture.part.as_ref().unwrap_or(&picture.image).clone();
+    let mut runs = vec![Run { method: settings.method.name().to_owned(), picture: drawn(picture), steps }];
     runs.extend(plain.map(|(plain, steps)| Run {
         method: Method::StableDiffusion.name().to_owned(),
-        picture: plain.image,
+        picture: drawn(&plain),
         steps,
     }));
     Explanation {

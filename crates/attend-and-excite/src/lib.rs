@@ -39,7 +39,7 @@ pub use error::Error;
 pub use explanation::explanation;
 pub use file_hash::{FileHashes, HashesInBackground, sha256};
 pub use file_search::{FileSearch, FileSearchError};
-pub use image_file::read_image;
+pub use image_file::{InputImages, read_image, read_mask};
 pub use inspect::{Inspection, Part, inspect};
 pub use loaded::{LoadedModel, load_options};
 #[cfg(feature = "hub")]

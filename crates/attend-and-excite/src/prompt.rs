@@ -1,11 +1,11 @@
 use std::ops::ControlFlow;
 
 use ae_pipeline::{Event, Observer, Picture, Pipeline};
-use ae_settings::{Overrides, Settings};
+use ae_settings::{FileRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 use image::RgbImage;
 
-use crate::{Error, FoundModel, LoadedModel};
+use crate::{Error, FoundModel, InputImages, LoadedModel};
 
 /// A model, ready for prompts.
 #[derive(Debug)]
@@ -78,6 +78,20 @@ impl PromptBuilder<'_> {
         self
     }
 
+    /// The image to start from; with a mask, the one of which a part is drawn anew.
+    #[must_use]
+    pub fn init_image(mut self, file: impl Into<String>) -> Self {
+        self.overrides.init_image = Some(FileRef::new(file));
+        self
+    }
+
+    /// A mask of the initial image: white where that is drawn anew, black where it stays.
+    #[must_use]
+    pub fn mask(mut self, file: impl Into<String>) -> Self {
+        self.overrides.mask = Some(FileRef::new(file));
+        self
+    }
+
     /// Any other setting.
     #[must_use]
     pub fn with(mut self, set: impl FnOnce(&mut Overrides)) -> Self {
@@ -105,7 +119,10 @@ impl PromptBuilder<'_> {
 
     fn run(self, maps: bool, observe: &mut Observer<'_>) -> Result<Picture, Error> {
         let pipeline = self.model.pipeline();
-        let mut request = pipeline.request_with(&self.overrides)?;
+        let mut overrides = self.overrides;
+        let images = InputImages::read(&mut overrides)?;
+        let mut request = pipeline.request_with(&overrides)?;
+        images.give_to(&mut request);
         request.attention_maps = maps && request.settings.method != ae_settings::Method::ComposableDiffusion;
         let mut output = pipeline.generate(&request, observe)?;
         Ok(output.pictures.remove(0))

@@ -46,8 +46,11 @@ impl Redraw {
         if let Some(vae) = settings.vae.as_mut().filter(|_| given.vae.is_none()) {
             vae.name = autoencoder(&find(vaes, &vae.name, vae.sha256.take())?, &vae.name);
         }
-        if let Some(image) = settings.init_image.as_mut().filter(|_| given.init_image.is_none()) {
-            image.name = find(&[], &image.name, image.sha256.take())?;
+        let images = [(&mut settings.init_image, &given.init_image), (&mut settings.mask, &given.mask)];
+        for (image, given) in images {
+            if let Some(image) = image.as_mut().filter(|_| given.is_none()) {
+                image.name = find(&[], &image.name, image.sha256.take())?;
+            }
         }
         if given.model.is_none() {
             settings.model = model(models, &settings)?;

@@ -28,7 +28,6 @@ fn every_foreign_file_is_named_as_what_it_is() {
         ("controlnet-diffusers.safetensors", "is a ControlNet"),
         ("vae.safetensors", "is an autoencoder (VAE) alone"),
         ("embedding.safetensors", "is a textual inversion embedding"),
-        ("inpainting.safetensors", "inpainting"),
         ("git-lfs-pointer.safetensors", "is a Git LFS pointer"),
         ("page.safetensors", "is a web page"),
         ("truncated.ckpt", "is not a whole PyTorch file"),

@@ -276,7 +276,7 @@ fn image_to_image_draws_the_pictures_of_diffusers() {
         settings.guidance_scale = case.guidance_scale;
         settings.scheduler = kind;
         settings.method = Method::StableDiffusion;
-        settings.strength = case.strength;
+        settings.strength = Some(case.strength);
         let output = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
         let picture = &output.pictures[0];
         let timesteps: Vec<f64> = picture.trace.steps.iter().map(|step| step.timestep).collect();
@@ -297,7 +297,7 @@ fn guidance_of_image_to_image_begins_where_the_schedule_does() {
     let image = image::open(folder("img2img").join("init.png")).unwrap().into_rgb8();
     let mut request = pipeline.request("a cat and a dog");
     request.init_image = Some(image);
-    request.settings.strength = 0.6;
+    request.settings.strength = Some(0.6);
     request.settings.steps = 10;
     request.settings.scheduler = Some(SchedulerKind::Ddim);
     request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(7);

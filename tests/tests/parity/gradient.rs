@@ -35,7 +35,7 @@ impl AttentionProcessor for Maps {
 }
 
 impl AttentionModel for Model {
-    fn attention(&self, latents: Tensor<4>, _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
+    fn attention(&self, latents: Tensor<4>, _: &[usize], _: &[MapSet]) -> Vec<Vec<Tensor<4>>> {
         let mut maps = Maps(Vec::new());
         let _ = self.unet.try_forward_with(latents, 981.0, &self.text, &mut maps);
         vec![maps.0]

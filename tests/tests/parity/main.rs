@@ -11,6 +11,7 @@ mod clip;
 mod convenience;
 mod formats;
 mod gradient;
+mod inpainting;
 mod noise;
 mod objective;
 mod precision;

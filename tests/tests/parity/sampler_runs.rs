@@ -54,7 +54,7 @@ fn check(case: &Case, tensors: &Tensors) {
     let (ours, expected) = (scheduler.init_noise_sigma(), case.init_noise_sigma);
     assert!((ours - expected).abs() <= 1e-6 * expected, "{name}: {ours} and {expected}");
     let mut sample = if *first > 0 {
-        scheduler.add_noise(tensor("image"), tensor("initial"))
+        scheduler.add_noise(tensor("image"), tensor("initial"), 0)
     } else {
         tensor("initial") * scheduler.init_noise_sigma()
     };

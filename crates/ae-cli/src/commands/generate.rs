@@ -11,7 +11,7 @@ use ae_files::folder_name;
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
-    LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record, explanation, grid, read_image, sha256,
+    InputImages, LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record, explanation, grid,
     side_by_side, work_through, write_png,
 };
 use image::RgbImage;
@@ -69,11 +69,7 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         let reason = "--save-tensors writes one file: give one prompt and one seed";
         return Err(CliError::Usage(reason.to_owned()));
     }
-    let init_image = given.init_image.as_ref().map(|file| read_image(Path::new(&file.name))).transpose()?;
-    if let Some(file) = &mut given.init_image {
-        file.sha256 = sha256(Path::new(&file.name)).ok();
-        file.name = file.base_name().to_owned();
-    }
+    let images = InputImages::read(&mut given)?;
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
     let pictures = prompts.iter().filter(|_| !args.is_piped());
     let names: BTreeSet<_> = pictures.map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
@@ -85,14 +81,12 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     let several = prompts.len() > 1;
     let mut drawing = Drawing { args, verbosity, models: &models, interrupted, finished: 0 };
     for own in prompts {
-        drawing.prompt(&given.clone().over(&own), init_image.clone(), latents.clone()).map_err(
-            |error| match error {
-                CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
-                    CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
-                }
-                other => other,
-            },
-        )?;
+        drawing.prompt(&given.clone().over(&own), images.clone(), latents.clone()).map_err(|error| match error {
+            CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
+                CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
+            }
+            other => other,
+        })?;
     }
     Ok(())
 }
@@ -122,13 +116,13 @@ impl Drawing<'_> {
     fn prompt(
         &mut self,
         given: &Overrides,
-        init_image: Option<RgbImage>,
+        images: InputImages,
         latents: Option<InitialLatents>,
     ) -> Result<(), CliError> {
         let (args, models) = (self.args, self.models);
         let mut request = models[0].pipeline.request_with(given)?;
         request.seeds = args.seeds.as_ref().map_or_else(|| vec![request.settings.seed], |seeds| seeds.0.clone());
-        request.init_image = init_image;
+        images.give_to(&mut request);
         request.latents = latents;
         request.attention_maps = args.shows_steps();
         let prepared = models[0].pipeline.prepare(&request)?;

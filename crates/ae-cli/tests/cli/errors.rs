@@ -107,6 +107,42 @@ fn what_is_added_to_a_model() {
 }
 
 #[test]
+fn masks() {
+    let place = Place::new();
+    let image = |name: &str, value: u8| {
+        let luma = image::GrayImage::from_pixel(128, 128, image::Luma([value]));
+        luma.save(place.path().join(name)).unwrap();
+    };
+    image("picture.png", 90);
+    image("black.png", 0);
+    image("white.png", 255);
+    std::fs::write(place.path().join("text.png"), "no picture").unwrap();
+    image::RgbaImage::new(128, 128).save(place.path().join("clear.png")).unwrap();
+    for (name, code, args) in [
+        ("mask_alone", 1, &["--mask", "white.png"] as &[&str]),
+        ("mask_missing", 1, &["--init-image", "picture.png", "--mask", "none.png"]),
+        ("mask_text", 1, &["--init-image", "picture.png", "--mask", "text.png"]),
+        ("mask_black", 1, &["--init-image", "picture.png", "--mask", "black.png"]),
+        ("mask_white_inverted", 1, &["--init-image", "picture.png", "--mask", "white.png", "--mask-invert"]),
+        ("mask_transparent", 1, &["--init-image", "picture.png", "--mask", "clear.png"]),
+        ("mask_blur_alone", 1, &["--init-image", "picture.png", "--mask-blur", "4"]),
+        ("mask_blur_absurd", 2, &["--init-image", "picture.png", "--mask", "white.png", "--mask-blur", "1e9"]),
+        ("mask_padding_alone", 1, &["--mask-padding", "32"]),
+        (
+            "mask_overlay_padding",
+            1,
+            &["--init-image", "picture.png", "--mask", "white.png", "--mask-padding", "8", "--no-mask-overlay"],
+        ),
+    ] {
+        let before = place.files();
+        let outcome = place.run(&[&["generate", "--prompt", "a cat", "--steps", "2"], args].concat());
+        assert_eq!(outcome.code, Some(code), "{outcome}");
+        assert_eq!(place.files(), before);
+        assert_snapshot(name, &outcome);
+    }
+}
+
+#[test]
 fn models_by_name_without_a_network() {
     let place = Place::new();
     for (name, model) in [

@@ -31,8 +31,10 @@ fn a_pipe_or_a_device_is_named_wherever_a_file_is_read() {
     std::os::unix::fs::symlink("pipe", place.path().join("link")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", place.path().join("endless")).unwrap();
     for (file, found) in [("pipe", "a pipe"), ("link", "a pipe"), ("endless", "a device")] {
-        for option in ["--model", "--vae", "--lora", "--embedding", "--init-image", "--latents", "--from"] {
-            let said = fails_soon(&place, &generate(&[option, file]));
+        image::GrayImage::new(8, 8).save(place.path().join("a.png")).unwrap();
+        for option in ["--model", "--vae", "--lora", "--embedding", "--init-image", "--latents", "--from", "--mask"] {
+            let before: &[&str] = if option == "--mask" { &["--init-image", "a.png"] } else { &[] };
+            let said = fails_soon(&place, &generate(&[before, &[option, file]].concat()));
             assert!(said.contains(&format!("it is {found}; expected a file")), "{option} {file}: {said}");
         }
     }
@@ -63,8 +65,11 @@ fn a_picture_that_claims_gigabytes_is_refused_by_its_header() {
     writer.write_chunk(png::chunk::IDAT, &[0x78, 0x9c]).unwrap();
     drop(writer);
     fs::write(place.path().join("large.png"), file).unwrap();
-    let said = fails_soon(&place, &generate(&["--init-image", "large.png"]));
-    assert!(said.contains("has 60000 x 60000 pixels"), "{said}");
+    image::GrayImage::new(8, 8).save(place.path().join("a.png")).unwrap();
+    for args in [&["--init-image", "large.png"][..], &["--init-image", "a.png", "--mask", "large.png"]] {
+        let said = fails_soon(&place, &generate(args));
+        assert!(said.contains("has 60000 x 60000 pixels"), "{said}");
+    }
 }
 
 #[test]

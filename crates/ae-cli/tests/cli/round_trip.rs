@@ -107,6 +107,64 @@ fn pictures_of_every_file_that_is_loaded_are_drawn_again() {
     assert!(image::open(&first).unwrap().into_rgb8() == image::open(&second).unwrap().into_rgb8());
 }
 
+#[test]
+fn pictures_that_were_drawn_anew_in_part_are_drawn_again() {
+    let models = tempfile::tempdir().unwrap();
+    let nine = models.path().join("nine");
+    ae_tests::inpainting_model(&nine);
+    let inpainting = |name: &str| fixture(&format!("convenience/inpainting/{name}.png"));
+    let (image, mask) = (inpainting("init"), inpainting("mask"));
+    let prompt = ["--prompt", "a cat and a dog", "--steps", "2", "--attention-res", "4", "--init-image", "init.png"];
+    let (folder, parent) = (nine.display().to_string(), models.path().display().to_string());
+    for (model, found_in, options) in [
+        (&folder, &parent, &["--mask", "mask.png"][..]),
+        (&folder, &parent, &["--mask", "mask.png", "--mask-blur", "1.5", "--mask-padding", "3", "--strength", "0.5"]),
+        (&fixture("models/sd1"), &fixture("models"), &["--mask", "mask.png", "--mask-invert", "--no-mask-overlay"]),
+    ] {
+        let place = Place::new();
+        for (from, to) in [(&image, "init.png"), (&mask, "mask.png")] {
+            std::fs::copy(from, place.path().join(to)).unwrap();
+        }
+        let args =
+            [&prompt[..], &["--model", model], options].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let first = draw(&place, "first", &args);
+        let drawn = settings(&first);
+        let recorded = drawn.mask.clone().unwrap();
+        assert_eq!((recorded.name.as_str(), recorded.sha256.map(|hash| hash.len())), ("mask.png", Some(64)));
+        // Both images are found by their hashes, whatever they are called now.
+        for (from, to) in [("init.png", "a.png"), ("mask.png", "b.png")] {
+            std::fs::rename(place.path().join(from), place.path().join(to)).unwrap();
+        }
+        let again = ["--from", &first.display().to_string(), "--model-dir", found_in].map(str::to_owned);
+        let second = draw(&place, "second", &again);
+        let mut read = settings(&second);
+        for (file, expected) in [(&mut read.init_image, &drawn.init_image), (&mut read.mask, &drawn.mask)] {
+            let (file, expected) = (file.as_mut().unwrap(), expected.as_ref().unwrap());
+            assert_eq!(file.sha256, expected.sha256);
+            file.name.clone_from(&expected.name);
+        }
+        assert_eq!(read, drawn);
+        assert!(image::open(&first).unwrap().into_rgb8() == image::open(&second).unwrap().into_rgb8());
+        // The fields that other programs read say the same.
+        let file = std::fs::File::open(&first).unwrap();
+        let mut chunks = attend_and_excite::png_chunks::TextChunks::open(std::io::BufReader::new(file)).unwrap();
+        let reading = ae_settings::a1111::read(&chunks.get("parameters").unwrap().unwrap());
+        assert_eq!(reading.unsupported, []);
+        let parameters = reading.overrides;
+        assert_eq!((&parameters.mask, parameters.strength), (&drawn.mask, drawn.strength));
+        assert_eq!(parameters.mask_padding, drawn.mask_padding);
+    }
+    let place = Place::new();
+    std::fs::copy(&image, place.path().join("init.png")).unwrap();
+    let args =
+        ["--prompt", "a cat and a dog", "--steps", "2", "--attention-res", "4", "--model", &folder].map(str::to_owned);
+    let outcome = place.run(&[&["generate"], &args.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("note: the model is one for inpainting: without a mask"), "{outcome}");
+    let looked = place.run(&["inspect", &folder]);
+    assert!(looked.stdout.contains("U-Net for inpainting") && looked.stdout.contains("with `--mask`"), "{looked}");
+}
+
 /// A small generator of settings: every run tests the same ones.
 struct Lcg(u64);
 

@@ -43,7 +43,7 @@ impl Scheduler for Unscaled {
         self.shifts.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn add_noise(&self, _: Tensor<4>, _: Tensor<4>) -> Tensor<4> {
+    fn add_noise(&self, _: Tensor<4>, _: Tensor<4>, _: usize) -> Tensor<4> {
         unreachable!("only guidance runs")
     }
 
@@ -75,7 +75,7 @@ fn an_update_shifts_the_models_input_alike_under_every_sampler() {
             request.settings.attend_and_excite.thresholds = Thresholds::none();
             if let Some(strength) = strength {
                 request.init_image = Some(RgbImage::new(64, 64));
-                request.settings.strength = strength;
+                request.settings.strength = Some(strength);
             }
             let Ok(prepared) = pipeline.prepare(&request) else {
                 assert!(karras, "{kind} draws");

@@ -65,7 +65,7 @@ const REASONS: [(&str, &str); 16] = [
     ("First pass size", "there was a second pass at a higher resolution"),
     ("Hires", "there was a second pass at a higher resolution"),
     ("Hypernet", "this kind of network is not known"),
-    ("Mask", "a part of a picture was drawn anew"),
+    ("Mask", "a part of the picture was drawn anew, not from what was there"),
     ("Refiner", "a second model drew the last steps"),
     ("Seed resize from", "the noise was made for another size"),
     ("Tiling", "the picture was made to continue at its edges"),

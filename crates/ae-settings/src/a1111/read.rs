@@ -6,7 +6,7 @@ use super::fields::Parts;
 use super::prompt::{Networks, syntax};
 use super::sampler::{Sampler, differences, timestep_spacing};
 use super::unsupported::{Unsupported, UnsupportedValues};
-use super::{OWN_KEY, OWN_VERSION, keys};
+use super::{MASK_INVERTED, ONLY_MASKED, OWN_KEY, OWN_VERSION, keys};
 use crate::{EmbeddingRef, FileRef, LoraRef, Method, NoiseKind, Overrides};
 
 /// The fields without which a text says too little, and the option that replaces each.
@@ -20,6 +20,9 @@ const NEEDED: [(&str, &[&str]); 6] = [
 ];
 /// So many of them are needed where this program wrote the text.
 const NEEDED_OF_OURS: usize = 2;
+
+/// The fields that say that there was a mask.
+const OF_MASKS: [&str; 4] = ["Mask blur", "Mask mode", "Inpaint area", "Masked area padding"];
 
 /// What a text says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +44,15 @@ impl Reading {
         let is_settled =
             |value: &Unsupported| value.is_settled(given) || ignored.iter().any(|name| value.is_named(name.as_ref()));
         let values: Vec<_> = self.unsupported.into_iter().filter(|value| !is_settled(value)).collect();
-        if values.is_empty() { Ok(self.overrides) } else { Err(UnsupportedValues { values }) }
+        if !values.is_empty() {
+            return Err(UnsupportedValues { values });
+        }
+        let mut overrides = self.overrides;
+        if overrides.mask.is_none() && given.mask.is_none() {
+            // What was said of a mask is ignored with it.
+            (overrides.mask_blur, overrides.mask_padding, overrides.mask_invert) = (None, None, None);
+        }
+        Ok(overrides)
     }
 }
 
@@ -120,6 +131,12 @@ impl Fields {
             }
         }
 
+        if let Some((name, value)) = self.0.iter().find(|(name, _)| OF_MASKS.contains(&name.as_str())) {
+            let reason = "a part of the picture was drawn anew by a mask, which its parameters do not name, and which that program \
+                          blends otherwise: give the mask";
+            unsupported.push(Unsupported::new(name, value, reason).settled_by(&["mask"]));
+        }
+
         let needed = if is_ours { &NEEDED[..NEEDED_OF_OURS] } else { &NEEDED };
         for (name, options) in needed {
             if self.get(name).is_none() && !(*name == "Model" && self.get("Model hash").is_some()) {
@@ -174,6 +191,25 @@ fn take(read: &mut Overrides, name: &str, value: &str) -> Option<Result<(), &'st
         "CFG scale" => number(value, &mut read.guidance_scale),
         "Denoising strength" => number(value, &mut read.strength),
         "Eta DDIM" => number(value, &mut read.eta),
+        "Mask blur" => number(value, &mut read.mask_blur),
+        "Masked area padding" => number(value, &mut read.mask_padding),
+        "Mask mode" => match value {
+            MASK_INVERTED => {
+                read.mask_invert = Some(true);
+                Ok(())
+            }
+            "Inpaint masked" => Ok(()),
+            _ => Err("expected Inpaint masked or Inpaint not masked"),
+        },
+        "Inpaint area" => match value {
+            ONLY_MASKED => {
+                // That program's own, until the next field says another.
+                read.mask_padding.get_or_insert(32);
+                Ok(())
+            }
+            "Whole picture" => Ok(()),
+            _ => Err("expected Whole picture or Only masked"),
+        },
         "Size" => match value.split_once('x') {
             Some((width, height)) => number(width, &mut read.width).and(number(height, &mut read.height)),
             None => Err("expected width x height"),
@@ -380,6 +416,28 @@ mod tests {
         assert!(reading.settle(&given, &[""; 0]).is_ok());
         let hires = read(&with("Denoising strength: 0.6, Hires upscale: 2"));
         assert_eq!((hires.overrides.strength, hires.unsupported.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_picture_that_was_drawn_anew_in_part_needs_its_mask() {
+        let more = "Denoising strength: 0.6, Mask mode: Inpaint not masked, Mask blur: 4, Inpaint area: Only masked, Masked area padding: 32";
+        let reading = read(&with(more));
+        assert_eq!(refused(&with(more)), ["Denoising strength=0.6", "Mask mode=Inpaint not masked"]);
+        let own = &reading.overrides;
+        assert_eq!((own.mask_blur, own.mask_padding, own.mask_invert), (Some(4.0), Some(32), Some(true)));
+        let given = Overrides {
+            init_image: Some(FileRef::new("x.png")),
+            mask: Some(FileRef::new("m.png")),
+            ..Overrides::default()
+        };
+        let settled = reading.clone().settle(&given, &[""; 0]).unwrap();
+        assert_eq!((settled.mask_blur, settled.mask_padding), (Some(4.0), Some(32)));
+        let ignored = reading.settle(&Overrides::default(), &["Denoising strength", "Mask mode"]).unwrap();
+        assert_eq!((ignored.mask_blur, ignored.mask_padding, ignored.mask_invert), (None, None, None));
+        // What was in the masked part before, and values that are not known.
+        assert_eq!(refused(&with("Masked content: latent noise")), ["Masked content=latent noise"]);
+        assert_eq!(refused(&with("Inpaint area: Half")), ["Inpaint area=Half", "Inpaint area=Half"]);
+        assert_eq!(refused(&with("Mask mode: x, Mask blur: y")), ["Mask mode=x", "Mask blur=y", "Mask mode=x"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{NEGATIVE, quote};
 use super::sampler::schedule_name;
-use super::{OWN_KEY, OWN_VERSION, SHORT_HASH, read, stem};
+use super::{MASK_INVERTED, ONLY_MASKED, OWN_KEY, OWN_VERSION, SHORT_HASH, read, stem};
 use crate::{FileRef, Group, NoiseKind, OptionInfo, SchedulerKind, Settings};
 
 /// The characters of a prompt that are not text.
@@ -83,7 +83,13 @@ fn text(settings: &Settings, own_options: &Map<String, Value>) -> String {
         fields.add("VAE", vae.base_name());
     }
     if settings.init_image.is_some() {
-        fields.add("Denoising strength", settings.strength);
+        fields.maybe("Denoising strength", settings.strength);
+    }
+    if settings.mask.is_some() {
+        fields.maybe("Mask mode", settings.mask_invert.then_some(MASK_INVERTED));
+        fields.maybe("Mask blur", (settings.mask_blur > 0.0).then_some(settings.mask_blur));
+        fields.maybe("Inpaint area", settings.mask_padding.map(|_| ONLY_MASKED));
+        fields.maybe("Masked area padding", settings.mask_padding);
     }
     if settings.clip_skip > 0 {
         fields.add("Clip skip", settings.clip_skip + 1);
@@ -202,7 +208,6 @@ mod tests {
                 vae_tiling: self.one(&[true, false]),
                 clip_skip: self.below(3),
                 prompt_weighting: self.one(&[true, false]),
-                strength: self.one(&[0.8, 0.25]),
                 model: self.maybe(&["sd15", "org/name@main", "x/y.safetensors"].map(str::to_owned)),
                 dtype: self.one(FloatType::ALL),
                 variant: self.maybe(&["fp16", "non_ema"].map(str::to_owned)),
@@ -212,6 +217,12 @@ mod tests {
                 model_files: self.some(Self::file),
                 vae: (self.below(2) > 0).then(|| self.file()),
                 init_image: (self.below(3) == 0).then(|| self.file()),
+                strength: self.maybe(&[0.8, 0.25]),
+                mask: (self.below(2) == 0).then(|| self.file()),
+                mask_blur: self.one(&[0.0, 4.0, 0.1 + 0.2]),
+                mask_padding: self.maybe(&[0, 32]),
+                mask_invert: self.one(&[true, false]),
+                mask_overlay: self.one(&[true, false]),
                 ..Settings::default()
             };
             match self.below(3) {

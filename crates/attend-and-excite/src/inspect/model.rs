@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{Inspection, Part, weights};
 use crate::FileHashes;
 
+/// The name of a U-Net that also sees a mask.
+const INPAINTING: &str = "U-Net for inpainting";
+
 /// Looks at the networks of a model, its sampler and its settings.
 pub(super) fn look(source: &ModelSource, inspection: &mut Inspection) {
     "a model in diffusers' layout".clone_into(&mut inspection.kind);
@@ -22,8 +25,12 @@ pub(super) fn look(source: &ModelSource, inspection: &mut Inspection) {
         }
         Err(error) => Err(error),
     };
-    inspection.verdict =
-        checked.map_or_else(|error| format!("cannot be drawn with: {error}"), |()| "can be drawn with".to_owned());
+    let can = if inspection.parts.iter().any(|part| part.name == INPAINTING) {
+        "can be drawn with; made to draw a part of a picture anew (`--init-image` with `--mask`)"
+    } else {
+        "can be drawn with"
+    };
+    inspection.verdict = checked.map_or_else(|error| format!("cannot be drawn with: {error}"), |()| can.to_owned());
 }
 
 /// What can be told of each part; what cannot is left to the verdict.
@@ -38,7 +45,7 @@ fn describe(files: &dyn ModelFiles, inspection: &mut Inspection) {
     });
     let networks = [
         ("text encoder", files.text_encoders().map(|encoders| encoders.into_iter().map(|part| part.weights).collect())),
-        ("U-Net", files.unet().map(|part| vec![part.weights])),
+        (unet_name(files), files.unet().map(|part| vec![part.weights])),
         ("autoencoder", files.vae().map(|part| vec![part.weights])),
     ];
     for (name, weights) in networks {
@@ -61,6 +68,11 @@ fn describe(files: &dyn ModelFiles, inspection: &mut Inspection) {
         default("guidance_scale", defaults.settings.guidance_scale.map(Value::from));
     }
     inspection.notes.extend(files.notice());
+}
+
+/// What the U-Net is called: one for inpainting sees a mask and the latents of an image beside its own.
+fn unet_name(files: &dyn ModelFiles) -> &'static str {
+    if files.unet().is_ok_and(|unet| unet.config.is_inpainting()) { INPAINTING } else { "U-Net" }
 }
 
 fn network(name: &str, weights: &Checkpoint) -> Part {

@@ -22,7 +22,7 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<bool>
             let usable = if decoder.total_bytes() > LARGEST {
                 "too many for `--init-image`"
             } else {
-                "`--init-image` starts from it"
+                "`--init-image` starts from it, `--mask` takes it as a mask"
             };
             inspection.verdict = format!("{width}x{height} pixels; {usable}");
         }
