@@ -12,7 +12,7 @@ mod values;
 use std::io::Read as _;
 
 use ae_settings::{FloatType, Overrides};
-use ae_tensor::DeviceSpec;
+use ae_tensor::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
@@ -176,13 +176,17 @@ pub(crate) struct TokensArgs {
 pub(crate) struct SelfTestArgs {
     /// Devices to compare [default: every device but the CPU].
     #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
-    pub(crate) device: Vec<DeviceSpec>,
+    pub(crate) device: Vec<DeviceChoice>,
 
     /// Type of weights and activations on the device: f32, f16 or bf16.
-    #[arg(long, default_value_t = FloatType::F32)]
+    #[arg(long, default_value_t = FloatType::F32, conflicts_with = "quick")]
     pub(crate) dtype: FloatType,
 
+    /// Compare only the operations that tell most, without a model: what `--device auto` asks for.
+    #[arg(long)]
+    pub(crate) quick: bool,
+
     /// A model as in `ae generate` [default: the embedded model].
-    #[arg(long, value_name = "PATH|NAME")]
+    #[arg(long, value_name = "PATH|NAME", conflicts_with = "quick")]
     pub(crate) model: Option<String>,
 }
