@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+pub(crate) mod defaults;
 mod devices;
 mod eval;
 mod folders;
@@ -22,7 +23,9 @@ pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use models::{ModelsCommand, RemovalArgs};
 pub(crate) use serve::ServeArgs;
-pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, help_of};
+pub(crate) use settings::{
+    OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, default_of, help_of,
+};
 
 /// How a shell completes commands, options, methods, samplers and names of models.
 const COMPLETION: &str =
@@ -30,7 +33,7 @@ const COMPLETION: &str =
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
-#[command(name = "ae", version, propagate_version = true, after_help = COMPLETION)]
+#[command(name = "ae", version, propagate_version = true, after_help = format!("{COMPLETION}\n\n{}", defaults::ORDER))]
 pub(crate) struct Cli {
     /// Say nothing but errors and results.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -80,9 +83,36 @@ pub(crate) enum Command {
     Devices,
     /// Compare a device with the CPU: whether its results can be trusted.
     SelfTest(SelfTestArgs),
+    /// Show the defaults of options and where they come from; change those of the config file.
+    #[command(after_help = defaults::ORDER)]
+    Config {
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
     /// Print the licence notices of the embedded model.
     #[cfg(feature = "embedded")]
     Notices,
+}
+
+/// What can be done with the config file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print where the config file is.
+    Path,
+    /// Set the default of an option.
+    Set {
+        /// An option, as `ae config` lists it.
+        name: String,
+
+        /// Its value; several, where the option may be given several times.
+        #[arg(required = true, allow_hyphen_values = true)]
+        values: Vec<String>,
+    },
+    /// Take an option out of the config file.
+    Unset {
+        /// An option, as `ae config` lists it.
+        name: String,
+    },
 }
 
 /// Prompts, and what belongs to each.

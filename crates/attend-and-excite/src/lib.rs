@@ -32,6 +32,7 @@ mod source;
 pub mod studio;
 mod table;
 mod trust;
+mod user_config;
 mod user_folders;
 
 pub use ae_files::png_chunks;
@@ -60,6 +61,7 @@ pub use seeds::Seeds;
 pub use source::weights_choice;
 pub use source::{FoundModel, embedded_model};
 pub use table::{Align, size, table};
+pub use user_config::{UserConfig, UserConfigError};
 
 /// What the signatures of this crate mention.
 pub use ae_pipeline;

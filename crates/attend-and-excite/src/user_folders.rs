@@ -9,6 +9,11 @@ pub(crate) fn cache(name: &str) -> Option<PathBuf> {
     Some(place("XDG_CACHE_HOME", ".cache")?.join(name))
 }
 
+/// The folder of what the user has set: `attend-and-excite-rs` in `$XDG_CONFIG_HOME` or `~/.config`.
+pub(crate) fn config() -> Option<PathBuf> {
+    place("XDG_CONFIG_HOME", ".config")
+}
+
 fn place(variable: &str, below_home: &str) -> Option<PathBuf> {
     let set = std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
     Some(set.or_else(|| Some(std::env::home_dir()?.join(below_home)))?.join(OWN))

@@ -23,7 +23,8 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
 
-    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options replace its settings.
+    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options of the command line
+    /// replace its settings.
     #[arg(long, value_name = "PICTURE")]
     pub(crate) from: Option<PathBuf>,
 

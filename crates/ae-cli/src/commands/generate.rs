@@ -48,7 +48,8 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     if let Some(picture) = &args.from {
         let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;
         let folders = [model_dir, lora_dir, embedding_dir, vae_dir].map(Clone::clone);
-        given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &given)?;
+        // A picture is drawn as it was, whatever the user has set since.
+        given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &args.settings.said)?;
         if prompts.is_empty() {
             prompts.push(Overrides::default());
         }

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod config;
 mod devices;
 mod eval;
 mod generate;
@@ -9,6 +10,7 @@ mod self_test;
 mod serve;
 mod tokens;
 
+pub(crate) use config::config;
 pub(crate) use devices::devices;
 pub(crate) use eval::eval;
 pub(crate) use generate::{explain, generate};

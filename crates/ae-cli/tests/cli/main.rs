@@ -7,6 +7,7 @@
 #[cfg(unix)]
 #[path = "../../../ae-server/tests/server/client.rs"]
 mod client;
+mod config;
 #[cfg(unix)]
 #[path = "../../../ae-server/tests/server/crowd.rs"]
 mod crowd;
