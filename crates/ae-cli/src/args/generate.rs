@@ -53,6 +53,10 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value = "outputs", value_name = "DIR")]
     pub(crate) output: PathBuf,
 
+    /// Also show every picture on the terminal, in coloured blocks.
+    #[arg(long)]
+    pub(crate) preview: bool,
+
     /// Also write the trace of the run as JSON: timesteps, losses, refinement, wall time.
     #[arg(long)]
     pub(crate) trace: bool,
