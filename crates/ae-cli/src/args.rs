@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod convert;
 pub(crate) mod defaults;
 mod devices;
 mod eval;
@@ -17,6 +18,7 @@ use ae_tensor::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
+pub(crate) use convert::ConvertArgs;
 pub(crate) use devices::DeviceArgs;
 pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs, of_folder};
 pub(crate) use folders::FolderArgs;
@@ -24,7 +26,7 @@ pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use models::{ModelsCommand, RemovalArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use settings::{
-    OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, default_of, help_of,
+    OfConversions, OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, default_of, help_of,
 };
 
 /// How a shell completes commands, options, methods, samplers and names of models.
@@ -79,6 +81,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a model as others read it, with LoRAs and another autoencoder merged into it.
+    Convert(Box<ConvertArgs>),
     /// List the devices of this build and this machine.
     Devices,
     /// Compare a device with the CPU: whether its results can be trusted.

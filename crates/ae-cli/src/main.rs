@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Command::Tokens(args) => commands::tokens(&args, verbosity),
         Command::Models { command } => commands::models(command, verbosity),
         Command::Inspect { name, json } => commands::inspect(&name, json),
+        Command::Convert(args) => commands::convert(&args, verbosity),
         Command::Devices => commands::devices(),
         Command::Config { command } => commands::config(command),
         Command::SelfTest(args) => commands::self_test(&args, verbosity),

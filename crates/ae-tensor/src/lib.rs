@@ -23,6 +23,7 @@ pub mod nn;
 mod noise;
 mod operations;
 mod read;
+mod store;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
 pub use ae_checkpoint::Checkpoint;
@@ -37,3 +38,4 @@ pub use lora::{LoraMismatch, apply_lora, lora_places};
 pub use noise::NoiseSource;
 pub use operations::{Difference, Extent, OperationCheck, check_operations};
 pub use read::{ComputeError, read};
+pub use store::checkpoint_of;

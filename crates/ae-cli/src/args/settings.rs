@@ -38,6 +38,16 @@ impl Chosen for OfWeights {
     }
 }
 
+/// What a model has in it when it is converted. Textual inversions are no part of a model.
+#[derive(Clone, Debug)]
+pub(crate) struct OfConversions;
+
+impl Chosen for OfConversions {
+    fn has(option: &OptionInfo) -> bool {
+        OfModels::has(option) && option.name != "embeddings"
+    }
+}
+
 /// What decides the tokens of a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct OfTokens;

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod config;
+mod convert;
 mod devices;
 mod eval;
 mod generate;
@@ -11,6 +12,7 @@ mod serve;
 mod tokens;
 
 pub(crate) use config::config;
+pub(crate) use convert::convert;
 pub(crate) use devices::devices;
 pub(crate) use eval::eval;
 pub(crate) use generate::{explain, generate};
