@@ -14,6 +14,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Tensors by name; `name` is what errors call them.
+    pub fn of(name: impl Into<String>, tensors: impl IntoIterator<Item = (String, StoredTensor)>) -> Self {
+        Self::new(name, tensors.into_iter().collect())
+    }
+
     pub(crate) fn new(name: impl Into<String>, tensors: BTreeMap<String, StoredTensor>) -> Self {
         Self { name: name.into(), files: Vec::new(), tensors, metadata: BTreeMap::new() }
     }

@@ -27,6 +27,7 @@ mod shapes;
 mod sharded;
 mod single_file;
 mod tensor;
+mod write;
 
 pub use checkpoint::Checkpoint;
 pub use embedding::{Embedding, EmbeddingError};

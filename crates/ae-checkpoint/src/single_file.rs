@@ -2,6 +2,7 @@
 //! of their own.
 
 mod error;
+mod join;
 mod keys;
 mod text_encoder;
 mod unet;

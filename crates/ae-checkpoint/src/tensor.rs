@@ -44,6 +44,15 @@ impl StoredTensor {
         Self { element, shape, source, part: None, file }
     }
 
+    /// A tensor whose bytes, row by row and little-endian, are computed whenever they are asked for.
+    pub fn computed(
+        element: ElementType,
+        shape: Vec<usize>,
+        bytes: impl Fn() -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(element, shape, Source::Computed(Arc::new(bytes)))
+    }
+
     /// Says that the bytes are computed from a mapped file.
     pub(crate) fn in_file(mut self, mapping: &Mapping) -> Self {
         self.file = Some(mapping.clone());

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+mod convert;
+pub(crate) mod defaults;
 mod devices;
 mod eval;
 mod folders;
@@ -12,17 +14,20 @@ mod values;
 use std::io::Read as _;
 
 use ae_settings::{FloatType, Overrides};
-use ae_tensor::DeviceSpec;
+use ae_tensor::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
+pub(crate) use convert::ConvertArgs;
 pub(crate) use devices::DeviceArgs;
 pub(crate) use eval::{EvalCommand, EvalReportArgs, EvalRunArgs, EvalScoreArgs, of_folder};
 pub(crate) use folders::FolderArgs;
 pub(crate) use generate::{GenerateArgs, Whose};
 pub(crate) use models::{ModelsCommand, RemovalArgs};
 pub(crate) use serve::ServeArgs;
-pub(crate) use settings::{OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, help_of};
+pub(crate) use settings::{
+    OfConversions, OfEvaluations, OfModels, OfPictures, OfTokens, OfWeights, SettingsArgs, default_of, help_of,
+};
 
 /// How a shell completes commands, options, methods, samplers and names of models.
 const COMPLETION: &str =
@@ -30,7 +35,7 @@ const COMPLETION: &str =
 
 /// Text-to-image with Attend-and-Excite: every subject of the prompt appears in the picture.
 #[derive(Debug, Parser)]
-#[command(name = "ae", version, propagate_version = true, after_help = COMPLETION)]
+#[command(name = "ae", version, propagate_version = true, after_help = format!("{COMPLETION}\n\n{}", defaults::ORDER))]
 pub(crate) struct Cli {
     /// Say nothing but errors and results.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -76,13 +81,42 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a model as others read it, with LoRAs and another autoencoder merged into it.
+    Convert(Box<ConvertArgs>),
     /// List the devices of this build and this machine.
     Devices,
     /// Compare a device with the CPU: whether its results can be trusted.
     SelfTest(SelfTestArgs),
+    /// Show the defaults of options and where they come from; change those of the config file.
+    #[command(after_help = defaults::ORDER)]
+    Config {
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
     /// Print the licence notices of the embedded model.
     #[cfg(feature = "embedded")]
     Notices,
+}
+
+/// What can be done with the config file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print where the config file is.
+    Path,
+    /// Set the default of an option.
+    Set {
+        /// An option, as `ae config` lists it.
+        name: String,
+
+        /// Its value; several, where the option may be given several times.
+        #[arg(required = true, allow_hyphen_values = true)]
+        values: Vec<String>,
+    },
+    /// Take an option out of the config file.
+    Unset {
+        /// An option, as `ae config` lists it.
+        name: String,
+    },
 }
 
 /// Prompts, and what belongs to each.
@@ -176,13 +210,17 @@ pub(crate) struct TokensArgs {
 pub(crate) struct SelfTestArgs {
     /// Devices to compare [default: every device but the CPU].
     #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
-    pub(crate) device: Vec<DeviceSpec>,
+    pub(crate) device: Vec<DeviceChoice>,
 
     /// Type of weights and activations on the device: f32, f16 or bf16.
-    #[arg(long, default_value_t = FloatType::F32)]
+    #[arg(long, default_value_t = FloatType::F32, conflicts_with = "quick")]
     pub(crate) dtype: FloatType,
 
+    /// Compare only the operations that tell most, without a model: what `--device auto` asks for.
+    #[arg(long)]
+    pub(crate) quick: bool,
+
     /// A model as in `ae generate` [default: the embedded model].
-    #[arg(long, value_name = "PATH|NAME")]
+    #[arg(long, value_name = "PATH|NAME", conflicts_with = "quick")]
     pub(crate) model: Option<String>,
 }

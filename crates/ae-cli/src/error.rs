@@ -48,6 +48,10 @@ pub(crate) enum CliError {
     Engine(#[from] ae_server::EngineError),
     #[error(transparent)]
     Server(#[from] ae_server::ServerError),
+    #[error(transparent)]
+    Config(#[from] attend_and_excite::UserConfigError),
+    #[error(transparent)]
+    Convert(#[from] ae_pipeline::ConvertError),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("results on {devices} cannot be trusted; another driver or backend may be right (see docs/gpu.md)")]

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::args::defaults::UserDefaults;
 use crate::args::{Cli, Command};
 use crate::error::CliError;
 
@@ -25,7 +26,17 @@ pub(crate) struct Verbosity {
 
 fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let Cli { command, quiet, verbose } = match Cli::try_parse() {
+    let parsed = match Cli::try_parse() {
+        // What the user has set must not keep the user from changing it.
+        Ok(cli) if matches!(cli.command, Command::Config { .. }) => Ok(cli),
+        // Also a mistake is told without it.
+        Err(error) => Err(error),
+        Ok(_) => match UserDefaults::read() {
+            Ok(defaults) => defaults.parse(),
+            Err(error) => return finish(Err(error), 0),
+        },
+    };
+    let Cli { command, quiet, verbose } = match parsed {
         Ok(cli) => cli,
         // Help and version are results too.
         Err(error) => {
@@ -45,7 +56,9 @@ fn main() -> ExitCode {
         Command::Tokens(args) => commands::tokens(&args, verbosity),
         Command::Models { command } => commands::models(command, verbosity),
         Command::Inspect { name, json } => commands::inspect(&name, json),
+        Command::Convert(args) => commands::convert(&args, verbosity),
         Command::Devices => commands::devices(),
+        Command::Config { command } => commands::config(command),
         Command::SelfTest(args) => commands::self_test(&args, verbosity),
         #[cfg(feature = "embedded")]
         Command::Notices => {

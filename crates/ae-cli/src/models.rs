@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ae_settings::{Overrides, Settings};
-use attend_and_excite::{FoundModel, LoadedModel, weights_choice};
+use ae_tensor::{DeviceChoice, DeviceSpec, FloatType};
+use attend_and_excite::{FoundModel, LoadedModel, chosen_devices, weights_choice};
 
 use crate::args::DeviceArgs;
 use crate::error::CliError;
@@ -20,6 +21,15 @@ pub(crate) fn find(settings: &Settings, download: &mut Download) -> Result<Found
     Ok(found)
 }
 
+/// The devices that a command line asks for, at least one.
+pub(crate) fn devices(choices: &[DeviceChoice], dtype: FloatType, quiet: bool) -> Vec<DeviceSpec> {
+    chosen_devices(choices, dtype, &mut |line| {
+        if !quiet {
+            say(line);
+        }
+    })
+}
+
 /// The model of the settings on every device, at least one.
 pub(crate) fn load(
     given: &Overrides,
@@ -31,7 +41,8 @@ pub(crate) fn load(
     settings.apply(given);
     let mut download = Download::new(quiet).interrupted_by(Arc::clone(interrupted));
     let found = find(&settings, &mut download)?;
-    let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &devices.device)?;
+    let on = self::devices(&devices.device, settings.dtype, quiet);
+    let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &on)?;
     let pipeline = &models[0].pipeline;
     for note in pipeline.notice().into_iter().chain(pipeline.notes().iter().map(String::as_str)) {
         say(&format!("note: {note}"));

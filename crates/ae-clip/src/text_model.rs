@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ae_tensor::nn::{LayerNorm, layer_norm as norm};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights, restore_weights};
+use ae_tensor::{
+    Checkpoint, CheckpointError, Component, FloatType, KeyRules, checkpoint_of, load_weights, restore_weights,
+};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -126,6 +128,11 @@ impl ClipTextModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KEY_RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Its parameters under transformers' names, as [`load`](Self::load) takes them.
+    pub fn checkpoint(&self) -> Checkpoint {
+        checkpoint_of(self, "the text encoder", KEY_RULES.prefix)
     }
 
     /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`]. Tokens that

@@ -133,6 +133,27 @@ impl ClipTokenizer {
         Ok(Self { tokenizer, special, max_length: tokens.max_length })
     }
 
+    /// Writes the files of a tokenizer folder, which must be there: `vocab.json`, `merges.txt` and `tokenizer_config.json`, which
+    /// transformers and [`from_dir`](Self::from_dir) read as this tokenizer. Tokens beyond the vocabulary are not among them.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        use tokenizers::Model as _;
+        self.tokenizer.get_model().save(folder, None).map_err(io::Error::other)?;
+        let token = |id| self.tokenizer.id_to_token(id);
+        let config = serde_json::json!({
+            "tokenizer_class": "CLIPTokenizer",
+            "bos_token": token(self.special.start),
+            "eos_token": token(self.special.end),
+            "unk_token": token(self.special.end),
+            "pad_token": token(self.special.padding),
+            "model_max_length": self.max_length,
+        });
+        std::fs::write(folder.join("tokenizer_config.json"), format!("{config:#}\n"))
+    }
+
     /// The number of ids of every prompt: 77 for CLIP.
     pub fn max_length(&self) -> usize {
         self.max_length

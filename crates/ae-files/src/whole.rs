@@ -142,21 +142,49 @@ pub fn try_folder(folder: &Path) -> io::Result<()> {
 ///
 /// When the path is that of no folder in another, such as `/`.
 pub fn write_folder<'a>(path: &Path, files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> io::Result<()> {
+    write_folder_by_path(path, false, |draft| {
+        for (name, bytes) in files {
+            let mut file = File::create_new(draft.join(name))?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a folder as [`write_folder`] does, by what takes the path of a folder and makes its files itself, which must be on the disk
+/// then. With `replace` it takes the place of what is there.
+///
+/// # Errors
+///
+/// What the system or `write` says; without `replace` also when there is something at the path.
+///
+/// # Panics
+///
+/// As [`write_folder`].
+pub fn write_folder_by_path<E: From<io::Error>>(
+    path: &Path,
+    replace: bool,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let around = path.parent().expect("a folder in a folder");
+    let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
     fs::create_dir_all(around)?;
     let (draft, _lock) = draft_folder(around)?;
     #[cfg(unix)]
     fs::set_permissions(draft.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    for (name, bytes) in files {
-        let mut file = File::create_new(draft.path().join(name))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+    write(draft.path())?;
+    if replace {
+        remove_folder(path)?;
     }
     fs::rename(draft.path(), path)?;
     // It has another name now.
     let _ = draft.keep();
     // A rename lasts once its folder is written.
-    if cfg!(unix) { File::open(around)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(around)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Removes a folder, or what else has its name, which is gone whole or not at all; returns whether there was one.
@@ -228,6 +256,28 @@ fn remove_dead(entry: &DirEntry) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_only_once_it_is_whole() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("model");
+        let write = |text: &'static str| {
+            move |draft: &Path| {
+                fs::create_dir(draft.join("inner"))?;
+                fs::write(draft.join("inner/file"), text)
+            }
+        };
+        let found = || fs::read_to_string(path.join("inner/file")).unwrap();
+        write_folder_by_path(&path, false, write("old")).unwrap();
+        assert!(write_folder_by_path(&path, false, write("new")).is_err());
+        let failed = write_folder_by_path(&path, true, |draft| {
+            fs::write(draft.join("half"), "")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert_eq!((failed.unwrap_err().to_string(), found()), ("the disk is full".to_owned(), "old".to_owned()));
+        write_folder_by_path(&path, true, write("new")).unwrap();
+        assert_eq!((found().as_str(), fs::read_dir(around.path()).unwrap().count()), ("new", 1));
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> =

@@ -36,6 +36,11 @@ impl Loras {
         lora_places(module, layers.filter(|layer| layer.network == network))
     }
 
+    /// Whether their files have textual inversions too.
+    pub(crate) fn have_embeddings(&self) -> bool {
+        self.0.iter().any(|(lora, _)| !lora.embeddings.is_empty())
+    }
+
     /// What in their files has no effect.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         self.0.iter().flat_map(|(lora, _)| lora.notes.clone())

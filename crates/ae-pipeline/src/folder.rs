@@ -121,6 +121,20 @@ impl ModelFiles for Folder<'_> {
         self.config("scheduler/scheduler_config.json")
     }
 
+    fn texts(&self) -> Result<Vec<(&'static str, String)>, LoadError> {
+        const FILES: [&str; 7] = [
+            DEFAULTS,
+            "tokenizer/added_tokens.json",
+            "tokenizer/merges.txt",
+            "tokenizer/special_tokens_map.json",
+            "tokenizer/tokenizer.json",
+            "tokenizer/tokenizer_config.json",
+            "tokenizer/vocab.json",
+        ];
+        let texts = FILES.into_iter().map(|path| Ok(self.files.text(path)?.map(|text| (path, text.into_owned()))));
+        texts.filter_map(Result::transpose).collect()
+    }
+
     /// Parts without the variant, and fields that diffusers ignores, as this does.
     fn notice(&self) -> Option<String> {
         let ignored = |path: &str, of: fn(&Fields) -> Vec<String>| {

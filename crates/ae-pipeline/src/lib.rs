@@ -12,6 +12,7 @@ mod attention_maps;
 mod automatic_subjects;
 mod composition;
 mod conditioning;
+mod convert;
 mod defaults;
 mod error;
 mod event;
@@ -45,6 +46,7 @@ mod trace;
 
 pub use attention_maps::AttentionMaps;
 pub use composition::{PromptPart, prompt_parts};
+pub use convert::{ConvertError, convert};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;

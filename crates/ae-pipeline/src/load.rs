@@ -213,7 +213,7 @@ pub fn check_model(source: &ModelSource, files: &dyn ModelFiles) -> Result<(), L
 }
 
 /// Whether the networks belong together.
-fn check_fit(
+pub(crate) fn check_fit(
     source: &ModelSource,
     unet: &UNetConfig,
     text_encoders: &[Component<ClipTextModelConfig>],

@@ -65,6 +65,16 @@ pub trait ModelFiles {
         Ok(ModelDefaults::default())
     }
 
+    /// The small files that a copy of the model has as they are: those of its tokenizer, and its own settings. By their paths within the
+    /// folder; none where the tokenizer is built in.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    fn texts(&self) -> Result<Vec<(&'static str, String)>, LoadError> {
+        Ok(Vec::new())
+    }
+
     /// What the user should know: a guess that had to be made, or what the files say and is not used.
     fn notice(&self) -> Option<String> {
         None

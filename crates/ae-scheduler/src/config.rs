@@ -176,6 +176,12 @@ impl SchedulerConfig {
         self
     }
 
+    /// The text of a `scheduler_config.json` that is read as this config: every field of the file it was read from, with what was set.
+    pub fn to_json(&self) -> String {
+        let fields = self.fields.names().filter_map(|name| Some((name.to_owned(), self.fields.get(name)?.clone())));
+        format!("{:#}", Value::Object(fields.collect()))
+    }
+
     /// What the U-Net predicts.
     pub fn prediction_type(&self) -> PredictionType {
         self.prediction_type

@@ -5,13 +5,15 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example's result")]
 
-use ae_tensor::{DeviceSpec, Difference, check_operations};
+use ae_tensor::{DeviceSpec, Difference, Extent, check_operations};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spec: DeviceSpec = std::env::args().nth(1).as_deref().unwrap_or("cpu").parse()?;
-    for check in check_operations(&spec.open()?, &DeviceSpec::CPU.open()?) {
+    for check in check_operations(&spec.open()?, &DeviceSpec::CPU.open()?, Extent::Full) {
         match check.difference {
-            Ok(Difference { value, gradient }) => println!("{:<32} {value:8.1e} {gradient:8.1e}", check.name),
+            Ok(Difference { value, gradient }) => {
+                println!("{:<32} {value:8.1e} {gradient:8.1e}  {:.1} s", check.name, check.took.as_secs_f64());
+            }
             Err(error) => println!("{:<32} {error}", check.name),
         }
     }

@@ -3,17 +3,21 @@
 #[cfg(feature = "gpu")]
 mod adapter;
 mod backend;
+mod choice;
 mod compute;
 mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod info;
+mod kind;
 mod open;
 mod opened;
 mod spec;
 
 pub use backend::Backend;
+pub use choice::DeviceChoice;
 pub use compute::compute_on;
 pub use error::DeviceError;
 pub use info::{DeviceInfo, devices};
+pub use kind::{DeviceKind, by_preference, listed_devices};
 pub use spec::DeviceSpec;

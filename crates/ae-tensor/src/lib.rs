@@ -23,14 +23,19 @@ pub mod nn;
 mod noise;
 mod operations;
 mod read;
+mod store;
 
 /// The weights of a model before they are loaded; see [`ae_checkpoint`].
 pub use ae_checkpoint::Checkpoint;
 pub use ae_settings::{FloatType, NoiseKind};
-pub use device::{Backend, DeviceError, DeviceInfo, DeviceSpec, compute_on, devices};
+pub use device::{
+    Backend, DeviceChoice, DeviceError, DeviceInfo, DeviceKind, DeviceSpec, by_preference, compute_on, devices,
+    listed_devices,
+};
 pub use dtype::BurnFloat;
 pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights, restore_weights};
 pub use lora::{LoraMismatch, apply_lora, lora_places};
 pub use noise::NoiseSource;
-pub use operations::{Difference, OperationCheck, check_operations};
+pub use operations::{Difference, Extent, OperationCheck, check_operations};
 pub use read::{ComputeError, read};
+pub use store::checkpoint_of;

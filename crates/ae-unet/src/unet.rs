@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights, restore_weights};
+use ae_tensor::{
+    Checkpoint, CheckpointError, Component, FloatType, KeyRules, checkpoint_of, load_weights, restore_weights,
+};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
@@ -72,6 +74,11 @@ impl UNet2DConditionModel {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &KeyRules::default(), dtype)?;
         Ok(model)
+    }
+
+    /// Its parameters under diffusers' names, as [`load`](Self::load) takes them.
+    pub fn checkpoint(&self) -> Checkpoint {
+        checkpoint_of(self, "the U-Net", "")
     }
 
     /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`].

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use ae_tensor::nn::{Conv2d, channels_first, channels_last};
-use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, load_weights};
+use ae_tensor::{Checkpoint, CheckpointError, Component, FloatType, KeyRules, checkpoint_of, load_weights};
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -79,6 +79,11 @@ impl AutoencoderKL {
         let mut model = Self::new(config, device);
         load_weights(&mut model, checkpoint, &RULES, dtype)?;
         Ok(model)
+    }
+
+    /// Its parameters under diffusers' names, as [`load`](Self::load) takes them.
+    pub fn checkpoint(&self) -> Checkpoint {
+        checkpoint_of(self, "the autoencoder", RULES.prefix)
     }
 
     /// Loads a folder in diffusers' layout (`vae`): `config.json`, and the weights in any of their formats.

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::user_folders;
+
 /// A file that changed so recently may change again within one tick of the file system's clock: its hash is not kept.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -47,9 +49,7 @@ impl FileHashes {
     /// Hashes that are kept in the user's cache: `attend-and-excite-rs/hashes` in `$XDG_CACHE_HOME` or `~/.cache`. Without a home
     /// folder nothing is kept.
     pub fn from_env() -> Self {
-        let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
-        Self { folder: cache.map(|cache| cache.join("attend-and-excite-rs").join("hashes")) }
+        Self { folder: user_folders::cache("hashes") }
     }
 
     /// The SHA-256 of a whole file, in 64 hexadecimal digits.

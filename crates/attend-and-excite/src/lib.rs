@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod announcement;
+mod auto_device;
 mod compose;
 /// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
@@ -30,9 +31,13 @@ mod source;
 #[cfg(feature = "studio")]
 pub mod studio;
 mod table;
+mod trust;
+mod user_config;
+mod user_folders;
 
 pub use ae_files::png_chunks;
 pub use announcement::{announcement, truncation_warning};
+pub use auto_device::chosen_devices;
 pub use compose::{grid, side_by_side};
 pub use error::Error;
 #[cfg(feature = "figures")]
@@ -56,6 +61,7 @@ pub use seeds::Seeds;
 pub use source::weights_choice;
 pub use source::{FoundModel, embedded_model};
 pub use table::{Align, size, table};
+pub use user_config::{UserConfig, UserConfigError};
 
 /// What the signatures of this crate mention.
 pub use ae_pipeline;

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use ae_pipeline::{ModelSource, Pipeline, Request, Stages};
 use ae_settings::{FloatType, StepIndex, Thresholds};
-use ae_tensor::{DeviceInfo, DeviceSpec, Difference, check_operations};
+use ae_tensor::{DeviceInfo, DeviceSpec, Difference, Extent, check_operations};
+use burn::tensor::Device;
 use image::RgbImage;
 
 use crate::Error;
+use crate::trust::Verdicts;
 
 /// What is drawn: both subjects are guided, and the first losses are neither 0 nor 1. The embedded model decides here by more than
 /// half precision rounds which patch attends most to a subject; between two that are as good, the gradient could be that of either.
@@ -78,8 +80,27 @@ impl Bounds {
     }
 }
 
-/// Compares a device with the CPU, operation by operation and stage by stage; `print` gets every line. Returns whether all is
-/// within the bounds that rounding explains.
+/// Compares the operations on a device that tell most with the CPU, in single precision; `print` gets every line. Returns what is wrong
+/// first, or nothing.
+///
+/// The outcome is kept in the user's cache, where [`chosen_devices`](crate::chosen_devices) looks. While the test runs the device
+/// counts as wrong: a driver may end the program.
+///
+/// # Errors
+///
+/// When the device is not there.
+pub fn quick_test(spec: DeviceSpec, print: &mut dyn FnMut(&str)) -> Result<Option<String>, Error> {
+    let info = DeviceInfo::of(spec)?;
+    Verdicts::from_env().keep(&info, Some(UNFINISHED));
+    let mut report = Report::begin(&info, FloatType::F32, print);
+    report.operations(spec, Extent::Quick)?;
+    Ok(report.end(&info))
+}
+
+/// Compares a device with the CPU, operation by operation and stage by stage; `print` gets every line as soon as it is known. Returns
+/// what is wrong first: the first that is not within the bounds that rounding explains.
+///
+/// The outcome in single precision is kept as that of [`quick_test`].
 ///
 /// # Errors
 ///
@@ -90,68 +111,90 @@ pub fn test_device(
     source: &ModelSource,
     reference: &Reference,
     print: &mut dyn FnMut(&str),
-) -> Result<bool, Error> {
-    let start = Instant::now();
-    let device = spec.open()?;
+) -> Result<Option<String>, Error> {
     let info = DeviceInfo::of(spec)?;
-    let driver = info.driver.map(|driver| format!(" ({driver})")).unwrap_or_default();
-    print(&format!("{spec}: {}{driver}, {dtype}\n", info.name));
-    let bounds = Bounds::of(dtype);
-    let mut report = Report { all_right: true, print };
-
-    for check in check_operations(&device, &DeviceSpec::CPU.open()?) {
-        match check.difference {
-            Ok(Difference { value, gradient }) => {
-                let is_right = value <= bounds.operation && gradient <= bounds.operation;
-                report.line(check.name, &format!("{value:8.1e} {gradient:8.1e}"), is_right);
-            }
-            Err(error) => report.line(check.name, &error.to_string(), false),
-        }
+    let mut report = Report::begin(&info, dtype, print);
+    report.operations(spec, Extent::Full)?;
+    if let Err(error) = report.drawing(&spec.open()?, source, reference) {
+        report.line("drawing", &error.to_string(), false);
     }
-
-    let drawn = Pipeline::load(source, dtype, &device).map_err(Error::from).and_then(|pipeline| {
-        let request = request(&pipeline);
-        let stages = pipeline.stages(&request)?;
-        Ok((stages, draw(&pipeline, &request)?))
-    });
-    match drawn {
-        Ok((stages, picture)) => {
-            let expected = &reference.stages;
-            for (name, actual, expected, bound) in [
-                ("text embeddings", &stages.text_embeddings, &expected.text_embeddings, bounds.stage),
-                ("noise prediction", &stages.noise_prediction, &expected.noise_prediction, bounds.stage),
-                ("guidance losses", &stages.losses, &expected.losses, bounds.gradient),
-                ("guidance gradient", &stages.gradient, &expected.gradient, bounds.gradient),
-            ] {
-                let difference = relative_difference(actual, expected);
-                report.line(name, &format!("{difference:8.1e}"), difference <= bound);
-            }
-            let (largest, mean) = picture_difference(&picture, &reference.picture);
-            let decisive = if dtype == FloatType::F32 { f64::from(largest) } else { mean };
-            let text = format!("{largest}/255 at most, {mean:.2}/255 on average");
-            report.line("guided picture", &text, decisive <= bounds.picture);
-        }
-        Err(error) => report.line("drawing", &error.to_string(), false),
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    let verdict = if report.all_right {
-        "results on this device can be trusted"
-    } else {
-        "results on this device cannot be trusted; see docs/gpu.md"
-    };
-    (report.print)(&format!("{spec}: {verdict} ({seconds:.0} s)\n"));
-    Ok(report.all_right)
+    Ok(report.end(&info))
 }
+
+const UNFINISHED: &str = "its test did not end: it was interrupted, or the driver ended the program";
 
 struct Report<'a> {
-    all_right: bool,
+    dtype: FloatType,
+    bounds: Bounds,
+    wrong: Option<String>,
     print: &'a mut dyn FnMut(&str),
+    start: Instant,
+    /// When the last line was printed.
+    line: Instant,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    fn begin(info: &DeviceInfo, dtype: FloatType, print: &'a mut dyn FnMut(&str)) -> Self {
+        let driver = info.driver.as_ref().map(|driver| format!(" ({driver})")).unwrap_or_default();
+        print(&format!("{}: {}{driver}, {dtype}\n", info.spec, info.name));
+        let now = Instant::now();
+        Self { dtype, bounds: Bounds::of(dtype), wrong: None, print, start: now, line: now }
+    }
+
+    fn operations(&mut self, spec: DeviceSpec, extent: Extent) -> Result<(), Error> {
+        let bound = self.bounds.operation;
+        for check in check_operations(&spec.open()?, &DeviceSpec::CPU.open()?, extent) {
+            match check.difference {
+                Ok(Difference { value, gradient }) => {
+                    let is_right = value <= bound && gradient <= bound;
+                    self.line(check.name, &format!("{value:8.1e} {gradient:8.1e}"), is_right);
+                }
+                Err(error) => self.line(check.name, &error.to_string(), false),
+            }
+        }
+        Ok(())
+    }
+
+    /// The stages of a step, and a picture.
+    fn drawing(&mut self, device: &Device, source: &ModelSource, reference: &Reference) -> Result<(), Error> {
+        let pipeline = Pipeline::load(source, self.dtype, device)?;
+        let request = request(&pipeline);
+        let (stages, expected) = (pipeline.stages(&request)?, &reference.stages);
+        let (stage, gradient) = (self.bounds.stage, self.bounds.gradient);
+        for (name, actual, expected, bound) in [
+            ("text embeddings", &stages.text_embeddings, &expected.text_embeddings, stage),
+            ("noise prediction", &stages.noise_prediction, &expected.noise_prediction, stage),
+            ("guidance losses", &stages.losses, &expected.losses, gradient),
+            ("guidance gradient", &stages.gradient, &expected.gradient, gradient),
+        ] {
+            let difference = relative_difference(actual, expected);
+            self.line(name, &format!("{difference:8.1e}"), difference <= bound);
+        }
+        let (largest, mean) = picture_difference(&draw(&pipeline, &request)?, &reference.picture);
+        let decisive = if self.dtype == FloatType::F32 { f64::from(largest) } else { mean };
+        let text = format!("{largest}/255 at most, {mean:.2}/255 on average");
+        self.line("guided picture", &text, decisive <= self.bounds.picture);
+        Ok(())
+    }
+
+    /// What was compared, and how long it took since the line before.
     fn line(&mut self, name: &str, text: &str, is_right: bool) {
-        self.all_right &= is_right;
-        (self.print)(&format!("  {name:<32} {text}  {}\n", if is_right { "ok" } else { "WRONG" }));
+        let took = self.line.elapsed().as_secs_f64();
+        (self.print)(&format!("  {name:<32} {text}  {}  {took:.1} s\n", if is_right { "ok" } else { "WRONG" }));
+        self.line = Instant::now();
+        if !is_right {
+            self.wrong.get_or_insert_with(|| format!("'{name}' is wrong on it ({})", text.trim()));
+        }
+    }
+
+    fn end(self, info: &DeviceInfo) -> Option<String> {
+        if self.dtype == FloatType::F32 {
+            Verdicts::from_env().keep(info, self.wrong.as_deref());
+        }
+        let can = if self.wrong.is_none() { "can be trusted" } else { "cannot be trusted; see docs/gpu.md" };
+        let seconds = self.start.elapsed().as_secs_f64();
+        (self.print)(&format!("{}: results on this device {can} ({seconds:.0} s)\n", info.spec));
+        self.wrong
     }
 }
 

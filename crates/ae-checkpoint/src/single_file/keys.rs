@@ -10,10 +10,17 @@ pub(super) fn number(key: &str) -> Option<(usize, &str)> {
 
 /// Replaces the first of `renames` whose left side begins `key` at a whole part.
 pub(super) fn rename(key: &str, renames: &[(&str, &str)]) -> Option<String> {
-    renames.iter().find_map(|(from, to)| {
-        let rest = key.strip_prefix(from)?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| format!("{to}{rest}"))
-    })
+    renames.iter().find_map(|(from, to)| replace(key, from, to))
+}
+
+/// The way back: replaces the first of `renames` whose right side begins `key` at a whole part.
+pub(super) fn rename_back(key: &str, renames: &[(&str, &str)]) -> Option<String> {
+    renames.iter().find_map(|(to, from)| replace(key, from, to))
+}
+
+fn replace(key: &str, from: &str, to: &str) -> Option<String> {
+    let rest = key.strip_prefix(from)?;
+    (rest.is_empty() || rest.starts_with('.')).then(|| format!("{to}{rest}"))
 }
 
 #[cfg(test)]
@@ -34,5 +41,7 @@ mod tests {
         assert_eq!(rename("time_embed.0.weight", &renames).unwrap(), "linear_1.weight");
         assert_eq!(rename("out.bias", &renames).unwrap(), "conv_out.bias");
         assert_eq!(rename("output_blocks.0", &renames), None);
+        assert_eq!(rename_back("linear_1.weight", &renames).unwrap(), "time_embed.0.weight");
+        assert_eq!(rename_back("linear_10.weight", &renames), None);
     }
 }

@@ -1,4 +1,4 @@
-use super::keys::{number, rename};
+use super::keys::{number, rename, rename_back};
 
 /// A parameter in transformers' layout, and which part of how many it is of the stored tensor.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +53,22 @@ pub(super) fn open_clip(key: &str, blocks: usize) -> Vec<Part> {
         "attn.in_proj_bias" => fused("bias"),
         rest => rename(rest, &LAYER).map(|rest| Part::whole(format!("{layer}.{rest}"))).into_iter().collect(),
     }
+}
+
+/// The way back: the OpenCLIP tensor that holds a parameter, and as which of its parts.
+pub(super) fn original_key(key: &str) -> Option<Part> {
+    const FUSED: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
+    if let Some(key) = rename_back(key, &TOP) {
+        return Some(Part::whole(key));
+    }
+    let (layer, rest) = key.strip_prefix("text_model.encoder.layers.").and_then(number)?;
+    let block = format!("transformer.resblocks.{layer}");
+    if let Some(rest) = rename_back(rest, &LAYER) {
+        return Some(Part::whole(format!("{block}.{rest}")));
+    }
+    let (projection, parameter) = rest.strip_prefix("self_attn.")?.split_once('.')?;
+    let index = FUSED.iter().position(|name| *name == projection)?;
+    Some(Part { key: format!("{block}.attn.in_proj_{parameter}"), index, count: FUSED.len() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::keys::{number, rename};
+use super::keys::{number, rename, rename_back};
 
 const TOP: [(&str, &str); 5] = [
     ("time_embed.0", "time_embedding.linear_1"),
@@ -53,6 +53,43 @@ pub(crate) fn key(key: &str, layers: usize) -> Option<String> {
         (1, rest) => Some(format!("{block}.attentions.{layer}.{rest}")),
         _ => None,
     }
+}
+
+/// The way back: the original's name of a U-Net parameter. `has_attention` says it of a level on the way up.
+pub(super) fn original_key(key: &str, layers: usize, has_attention: impl Fn(usize) -> bool) -> Option<String> {
+    if let Some(key) = rename_back(key, &TOP) {
+        return Some(key);
+    }
+    let part = |rest: &str, resnets: &str, others: &str| -> Option<(usize, String)> {
+        if let Some((layer, rest)) = rest.strip_prefix("resnets.").and_then(number) {
+            return Some((layer, format!("{resnets}.{}", rename_back(rest, &RESNET)?)));
+        }
+        let (layer, rest) = rest.strip_prefix("attentions.").and_then(number)?;
+        Some((layer, format!("{others}.{rest}")))
+    };
+    if let Some((level, rest)) = key.strip_prefix("down_blocks.").and_then(number) {
+        let first = 1 + level * (layers + 1);
+        if let Some(rest) = rest.strip_prefix("downsamplers.0.conv.") {
+            return Some(format!("input_blocks.{}.0.op.{rest}", first + layers));
+        }
+        let (layer, rest) = part(rest, "0", "1")?;
+        return Some(format!("input_blocks.{}.{rest}", first + layer));
+    }
+    if let Some(rest) = key.strip_prefix("mid_block.") {
+        let (layer, rest) = part(rest, "", "1")?;
+        return Some(match rest.strip_prefix('.') {
+            Some(resnet) => format!("middle_block.{}.{resnet}", 2 * layer),
+            None => format!("middle_block.{rest}"),
+        });
+    }
+    let (level, rest) = key.strip_prefix("up_blocks.").and_then(number)?;
+    let first = level * (layers + 1);
+    if let Some(rest) = rest.strip_prefix("upsamplers.0.") {
+        let place = if has_attention(level) { 2 } else { 1 };
+        return Some(format!("output_blocks.{}.{place}.{rest}", first + layers));
+    }
+    let (layer, rest) = part(rest, "0", "1")?;
+    Some(format!("output_blocks.{}.{rest}", first + layer))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::keys::{number, rename};
+use super::keys::{number, rename, rename_back};
 
 const TOP: [(&str, &str); 2] = [("quant_conv", "quant_conv"), ("post_quant_conv", "post_quant_conv")];
 
@@ -60,6 +60,31 @@ fn block(name: &str, rest: &str, resample: (&str, &str)) -> Option<String> {
         None => rename(rest, &[resample])?,
     };
     Some(format!("{name}.{inner}"))
+}
+
+/// The way back: the original's own name of an autoencoder parameter.
+pub(super) fn original_key(key: &str, levels: usize) -> Option<String> {
+    if let Some(key) = rename_back(key, &TOP) {
+        return Some(key);
+    }
+    let (half, rest) = key.split_once('.')?;
+    let attention = || {
+        let rest = rest.strip_prefix("mid_block.attentions.0.")?;
+        let names = ATTENTION.map(|(name, [.., own])| (own, name));
+        Some(format!("mid.attn_1.{}", rename_back(rest, &names)?))
+    };
+    let place = rename_back(rest, &HALF).or_else(attention);
+    let (blocks, name, resample) = match half {
+        "encoder" => ("down_blocks.", "down", ("downsample", "downsamplers.0")),
+        "decoder" => ("up_blocks.", "up", ("upsample", "upsamplers.0")),
+        _ => return None,
+    };
+    let place = place.or_else(|| {
+        let (level, rest) = number(rest.strip_prefix(blocks)?)?;
+        let level = if half == "decoder" { levels.checked_sub(level + 1)? } else { level };
+        Some(format!("{name}.{level}.{}", rename_back(rest, &[("block", "resnets"), resample])?))
+    })?;
+    Some(format!("{half}.{}", place.replace("conv_shortcut.", "nin_shortcut.")))
 }
 
 /// Whether a parameter is a linear layer that the original writes as a 1x1 convolution.

@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use ae_tensor::DeviceSpec;
+use ae_tensor::DeviceChoice;
 use clap::Args;
 
 /// Reads a number of pictures: beyond what any device draws at a time, memory would be the first to say so.
@@ -13,10 +13,10 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
 /// Where pictures are drawn.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// Device: cpu, or cuda, rocm, wgpu, vulkan or metal, each with an index if wanted (cuda:1); see `ae devices`.
-    /// Several, as "cuda:0,cuda:1", share the seeds.
-    #[arg(long, default_value = "cpu", value_delimiter = ',', value_name = "DEVICE,..")]
-    pub(crate) device: Vec<DeviceSpec>,
+    /// Device: cpu, or cuda, rocm, wgpu, vulkan or metal, each with an index if wanted (cuda:1); see `ae devices`. `auto` is the
+    /// best GPU that passes `ae self-test --quick`, else the CPU. Several, as "cuda:0,cuda:1", share the seeds.
+    #[arg(long, default_value = "auto", value_delimiter = ',', value_name = "DEVICE,..")]
+    pub(crate) device: Vec<DeviceChoice>,
 
     /// Pictures of a prompt that are drawn together: faster where one alone does not keep the device busy, for more memory.
     #[arg(long, default_value = "1", value_name = "N", value_parser = batch_size)]

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use ae_eval::Shard;
 use ae_settings::Method;
-use ae_tensor::DeviceSpec;
+use ae_tensor::DeviceChoice;
 use attend_and_excite::Seeds;
 use attend_and_excite::evaluation::Ablation;
 use clap::{Args, Command, Subcommand};
@@ -96,8 +96,8 @@ pub(crate) struct EvalScoreArgs {
     pub(crate) no_detector: bool,
 
     /// Device of the scorers; see `ae devices`.
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    pub(crate) device: DeviceSpec,
+    #[arg(long, default_value_t = DeviceChoice::Auto, value_name = "DEVICE")]
+    pub(crate) device: DeviceChoice,
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +139,7 @@ mod tests {
         // A name that begins as an option does is none.
         let folder = Path::new("--device");
         let score: EvalScoreArgs = of_folder(folder);
-        assert_eq!((score.folder.as_path(), score.device, score.no_detector), (folder, DeviceSpec::CPU, false));
+        assert_eq!((score.folder.as_path(), score.device, score.no_detector), (folder, DeviceChoice::Auto, false));
         let report: EvalReportArgs = of_folder(folder);
         assert_eq!((report.folder.as_path(), report.examples, report.rows), (folder, 6, 6));
     }

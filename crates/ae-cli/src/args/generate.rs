@@ -23,7 +23,8 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
 
-    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options replace its settings.
+    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options of the command line
+    /// replace its settings.
     #[arg(long, value_name = "PICTURE")]
     pub(crate) from: Option<PathBuf>,
 
@@ -51,6 +52,10 @@ pub(crate) struct GenerateArgs {
     /// Folder for the pictures; `-` writes the one picture to standard output.
     #[arg(long, default_value = "outputs", value_name = "DIR")]
     pub(crate) output: PathBuf,
+
+    /// Also show every picture on the terminal, in coloured blocks.
+    #[arg(long)]
+    pub(crate) preview: bool,
 
     /// Also write the trace of the run as JSON: timesteps, losses, refinement, wall time.
     #[arg(long)]

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ae_server::{Config, Limits};
-use ae_tensor::DeviceSpec;
+use ae_tensor::DeviceChoice;
 use clap::Args;
 
 use super::{OfModels, SettingsArgs};
@@ -15,9 +15,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH|NAME")]
     pub(crate) model: Vec<String>,
 
-    /// Devices to choose from [default: all that `ae devices` lists].
+    /// Devices to choose from [default: all that `ae devices` lists, `auto` first].
     #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
-    pub(crate) device: Vec<DeviceSpec>,
+    pub(crate) device: Vec<DeviceChoice>,
 
     /// Port; 0 takes a free one.
     #[arg(long, default_value_t = Config::PORT, value_name = "N")]

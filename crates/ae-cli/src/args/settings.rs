@@ -38,6 +38,16 @@ impl Chosen for OfWeights {
     }
 }
 
+/// What a model has in it when it is converted. Textual inversions are no part of a model.
+#[derive(Clone, Debug)]
+pub(crate) struct OfConversions;
+
+impl Chosen for OfConversions {
+    fn has(option: &OptionInfo) -> bool {
+        OfModels::has(option) && option.name != "embeddings"
+    }
+}
+
 /// What decides the tokens of a prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct OfTokens;
@@ -69,7 +79,10 @@ impl Chosen for OfTokens {
 /// The settings that a command line gives.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingsArgs<C> {
+    /// Those of the command line, and the defaults that the user has set.
     pub(crate) given: Overrides,
+    /// Those of the command line alone.
+    pub(crate) said: Overrides,
     chosen: PhantomData<C>,
 }
 
@@ -94,9 +107,33 @@ impl<C: Chosen> clap::Args for SettingsArgs<C> {
 
 impl<C: Chosen> clap::FromArgMatches for SettingsArgs<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = Self::values(matches, false)?;
+        Ok(Self { given, said: Self::values(matches, true)?, chosen: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<C: Chosen> SettingsArgs<C> {
+    /// The values of the options, or of those that the command line itself names. An option has a default for clap only where the user
+    /// has set one.
+    fn values(matches: &ArgMatches, said_only: bool) -> Result<Overrides, clap::Error> {
+        let is_said = |name: &str| {
+            matches!(matches.try_contains_id(name), Ok(true))
+                && matches.value_source(name) == Some(ValueSource::CommandLine)
+        };
         let mut all = Map::new();
         for (group, option) in Self::options() {
-            if matches.value_source(option.name) != Some(ValueSource::CommandLine) {
+            let is_there = match option.kind {
+                Kind::Switch => matches.get_flag(option.name),
+                _ => matches.value_source(option.name).is_some(),
+            };
+            // A default must not undo what the command line refines.
+            let is_undone = option.name == "smoothing" && (is_said("sigma") || is_said("kernel_size"));
+            if !is_there || (said_only || is_undone) && !is_said(option.name) {
                 continue;
             }
             let value = match option.kind {
@@ -116,14 +153,8 @@ impl<C: Chosen> clap::FromArgMatches for SettingsArgs<C> {
             };
             members.insert(option.name.to_owned(), value);
         }
-        let given = Overrides::from_json(&Value::Object(all))
-            .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")))?;
-        Ok(Self { given, chosen: PhantomData })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
+        Overrides::from_json(&Value::Object(all))
+            .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")))
     }
 }
 
@@ -167,15 +198,20 @@ fn help(option: &OptionInfo) -> String {
         let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
         return format!("Do not {first}{}", letters.as_str());
     }
+    let default = default_of(option);
+    if default.is_empty() { text.to_owned() } else { format!("{text} [default: {default}]") }
+}
+
+/// The default of an option in words; nothing for a switch.
+pub(crate) fn default_of(option: &OptionInfo) -> String {
     let defaults = Settings::default().to_json();
     let group = defaults.get("attend_and_excite").and_then(Value::as_object);
     let value = defaults.get(option.name).or_else(|| group?.get(option.name));
-    let default = match (option.default_text, value) {
+    match (option.default_text, value) {
         (Some(text), _) => text.to_owned(),
         (None, Some(value)) if option.kind != Kind::Switch => option.text(value),
         _ => String::new(),
-    };
-    if default.is_empty() { text.to_owned() } else { format!("{text} [default: {default}]") }
+    }
 }
 
 /// The help of an option that a command line reads in a way of its own.

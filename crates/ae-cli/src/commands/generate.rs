@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::args::{FolderArgs, GenerateArgs, Whose};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Files, Progress, keep_failure, print_path, say, trace_json, try_places, write_figures};
+use crate::output::{Files, Progress, keep_failure, preview, print_path, say, trace_json, try_places, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
 const MOST_IN_GRID: usize = 256;
@@ -48,7 +48,8 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     if let Some(picture) = &args.from {
         let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;
         let folders = [model_dir, lora_dir, embedding_dir, vae_dir].map(Clone::clone);
-        given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &given)?;
+        // A picture is drawn as it was, whatever the user has set since.
+        given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &args.settings.said)?;
         if prompts.is_empty() {
             prompts.push(Overrides::default());
         }
@@ -56,6 +57,9 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     if prompts.is_empty() {
         let reason = "nothing to draw: give a prompt (`ae generate \"a cat and a dog\"`), or a picture with --from";
         return Err(CliError::Usage(reason.to_owned()));
+    }
+    if args.preview && !stderr().is_terminal() {
+        say("note: --preview shows nothing: standard error is no terminal");
     }
     let several_seeds = args.seeds.as_ref().is_some_and(|seeds| seeds.0.len() > 1);
     if args.is_piped() {
@@ -177,6 +181,9 @@ impl Drawing<'_> {
             for drawn in drawn {
                 let index = drawn.index;
                 let (picture, both) = write(args, &files, &prepared, drawn)?;
+                if args.preview && stderr().is_terminal() {
+                    bars.suspend(|| preview::show(&picture));
+                }
                 finished += 1 + 2 * usize::from(both.is_some());
                 pictures.insert(index, picture);
                 comparisons.extend(both.map(|both| (index, both)));

@@ -1,5 +1,7 @@
 //! One file per command.
 
+mod config;
+mod convert;
 mod devices;
 mod eval;
 mod generate;
@@ -9,6 +11,8 @@ mod self_test;
 mod serve;
 mod tokens;
 
+pub(crate) use config::config;
+pub(crate) use convert::convert;
 pub(crate) use devices::devices;
 pub(crate) use eval::eval;
 pub(crate) use generate::{explain, generate};

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use ae_server::{Config, Limits, Server};
 use ae_settings::Settings;
-use ae_tensor::{DeviceSpec, devices};
+use ae_tensor::{DeviceChoice, DeviceSpec, FloatType, devices};
 use attend_and_excite::studio::{Catalogue, StudioEngine};
 use attend_and_excite::weights_choice;
 
@@ -10,6 +10,7 @@ use crate::Verbosity;
 use crate::args::ServeArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
+use crate::models;
 use crate::output::{Download, print, say, try_places};
 
 /// Serves the studio until Ctrl-C or SIGTERM.
@@ -21,7 +22,12 @@ pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliErr
     let mut settings = Settings::default();
     settings.apply(given);
     let catalogue = Catalogue::new(&args.model, &weights_choice(&settings), &mut download)?;
-    let engine = StudioEngine::new(catalogue, listed_devices(&args.device)?, given.clone(), args.low_memory);
+    let engine = StudioEngine::new(
+        catalogue,
+        listed_devices(&args.device, settings.dtype, verbosity.quiet)?,
+        given.clone(),
+        args.low_memory,
+    );
     engine.load_default()?;
 
     let token = args.token.clone().or_else(|| std::env::var("AE_TOKEN").ok().filter(|token| !token.is_empty()));
@@ -42,12 +48,19 @@ pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliErr
     Ok(())
 }
 
-/// The devices that clients can choose, each with its name.
-fn listed_devices(wanted: &[DeviceSpec]) -> Result<Vec<(DeviceSpec, String)>, CliError> {
+/// The devices that clients can choose, each with its name; the first is drawn on by default.
+fn listed_devices(
+    wanted: &[DeviceChoice],
+    dtype: FloatType,
+    quiet: bool,
+) -> Result<Vec<(DeviceSpec, String)>, CliError> {
     if !wanted.is_empty() {
         // A device that is not there shall be found out now.
-        return wanted.iter().map(|spec| Ok((*spec, spec.open().map(|_| spec.to_string())?))).collect();
+        let wanted = models::devices(wanted, dtype, quiet);
+        return wanted.into_iter().map(|spec| Ok((spec, spec.open().map(|_| spec.to_string())?))).collect();
     }
-    let usable = devices().into_iter().filter_map(|(spec, info)| Some((spec, info.ok()?.name)));
-    Ok(usable.collect())
+    let best = models::devices(&[DeviceChoice::Auto], dtype, quiet);
+    let mut usable: Vec<_> = devices().into_iter().filter_map(|(spec, info)| Some((spec, info.ok()?.name))).collect();
+    usable.sort_by_key(|(spec, _)| !best.contains(spec));
+    Ok(usable)
 }

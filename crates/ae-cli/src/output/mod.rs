@@ -3,6 +3,7 @@
 mod download;
 mod figures;
 mod files;
+pub(crate) mod preview;
 mod progress;
 
 use std::io::{self, Write};

@@ -31,6 +31,35 @@ fn a_device_that_is_right_passes_its_test() {
 }
 
 #[test]
+fn the_quick_test_takes_no_model_and_says_how_long_it_takes() {
+    let place = Place::new();
+    let outcome = place.run(&["self-test", "--quick", "--device", "cpu"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.starts_with("a quick test takes some seconds"), "{outcome}");
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    assert!(lines[1].starts_with("  product with itself, transposed ") && lines[1].ends_with(" s"), "{outcome}");
+    assert!(lines.len() < 9 && !outcome.stdout.contains("guided picture"), "{outcome}");
+    for more in [&["--model", "x"][..], &["--dtype", "f16"]] {
+        let outcome = place.run(&[&["self-test", "--quick"], more].concat());
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+    }
+}
+
+/// In a build for the CPU alone there is no choice to speak of; the record has the device that was used.
+#[test]
+fn the_device_is_chosen_unasked_and_recorded_by_its_name() {
+    let place = Place::new();
+    let args = ["generate", "a frog", "--steps", "1", "--method", "stable-diffusion", "--verbose"];
+    let outcomes = [&[][..], &["--device", "auto"], &["--device", "cpu"]].map(|more| {
+        let outcome = place.run(&[&args[..], more].concat());
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        assert!(outcome.stderr.contains(r#""device":"cpu""#), "{outcome}");
+        outcome.stderr
+    });
+    assert!(outcomes[0] == outcomes[1] && outcomes[1] == outcomes[2], "{outcomes:?}");
+}
+
+#[test]
 fn several_devices_share_the_seeds_and_draw_the_same_pictures() {
     let place = Place::new();
     let run = |output: &str, devices: &str| {

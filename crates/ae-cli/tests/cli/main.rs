@@ -7,6 +7,8 @@
 #[cfg(unix)]
 #[path = "../../../ae-server/tests/server/client.rs"]
 mod client;
+mod config;
+mod convert;
 #[cfg(unix)]
 #[path = "../../../ae-server/tests/server/crowd.rs"]
 mod crowd;

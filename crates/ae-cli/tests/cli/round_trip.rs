@@ -8,7 +8,7 @@ use attend_and_excite::{FoundSettings, read_settings};
 use crate::run::{Outcome, Place};
 use crate::snapshot::assert_snapshot;
 
-fn fixture(path: &str) -> String {
+pub(crate) fn fixture(path: &str) -> String {
     let path = ae_tests::fixtures(path);
     path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display())).display().to_string()
 }

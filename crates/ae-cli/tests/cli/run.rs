@@ -24,11 +24,11 @@ impl Place {
         self.0.path()
     }
 
-    /// The command, not yet run: without a network, with a cache of its own.
+    /// The command, not yet run: without a network, with a cache and a config of its own.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ae"));
         command.args(args).current_dir(self.path()).env_remove("RUST_BACKTRACE");
-        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "cache");
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "cache").env("XDG_CONFIG_HOME", self.path().join("config"));
         command
     }
 

@@ -135,3 +135,15 @@ fn anything_can_be_inspected() {
     assert_snapshot("inspect_missing", &place.run(&["inspect", "org/name"]));
     assert_snapshot("inspect_address", &place.run(&["inspect", "https://civitai.com/models/1?modelVersionId=2"]));
 }
+
+/// The blocks themselves are tested beside their code.
+#[test]
+fn a_preview_without_a_terminal_is_noted_and_changes_nothing() {
+    let place = Place::new();
+    let args = ["generate", "a frog", "--steps", "1", "--method", "stable-diffusion"];
+    let plain = place.run(&args);
+    let shown = place.run(&[&args[..], &["--preview"]].concat());
+    assert_eq!((shown.code, &shown.stdout), (Some(0), &plain.stdout), "{shown}");
+    assert!(shown.stderr.contains("note: --preview shows nothing: standard error is no terminal"), "{shown}");
+    assert!(!shown.stderr.contains('\u{2580}'), "{shown}");
+}

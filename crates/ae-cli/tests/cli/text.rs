@@ -17,6 +17,8 @@ fn help() {
     assert_snapshot("help_models_pull", &place.run(&["models", "pull", "--help"]));
     assert_snapshot("help_models_rm", &place.run(&["models", "rm", "--help"]));
     assert_snapshot("help_inspect", &place.run(&["inspect", "--help"]));
+    assert_snapshot("help_config", &place.run(&["config", "--help"]));
+    assert_snapshot("help_convert", &place.run(&["convert", "--help"]));
 }
 
 #[test]

@@ -1,4 +1,27 @@
-use burn::backend::CubeDevice;
+use burn::backend::{CubeDevice, DispatchDevice};
+use burn::tensor::Device;
+
+use super::DeviceKind;
+
+/// What plays a device, as far as its runtime tells without starting it.
+pub(super) fn kind(device: &Device) -> DeviceKind {
+    match device.as_dispatch() {
+        #[cfg(feature = "wgpu")]
+        DispatchDevice::Cube(CubeDevice::Wgpu(device)) => {
+            use burn::cubecl::wgpu::WgpuDeviceKind;
+            match device.kind {
+                WgpuDeviceKind::DiscreteGpu(_) => DeviceKind::Discrete,
+                WgpuDeviceKind::IntegratedGpu(_) => DeviceKind::Integrated,
+                WgpuDeviceKind::Cpu => DeviceKind::Software,
+                _ => DeviceKind::Other,
+            }
+        }
+        // Those of CUDA and ROCm.
+        DispatchDevice::Cube(_) => DeviceKind::Discrete,
+        #[allow(unreachable_patterns, reason = "there may be no other")]
+        _ => DeviceKind::Processor,
+    }
+}
 
 /// The adapter of a device in the words of its runtime: graphics API and driver, or the number that the runtime counts it by; or
 /// why it cannot be used.
@@ -6,13 +29,20 @@ use burn::backend::CubeDevice;
 pub(super) fn adapter(device: &CubeDevice) -> Result<Option<String>, String> {
     Ok(match device {
         #[cfg(feature = "cuda")]
-        CubeDevice::Cuda(burn_cuda::CudaDevice { index }) => Some(format!("CUDA, device {index}")),
+        CubeDevice::Cuda(burn_cuda::CudaDevice { index }) => Some(format!("CUDA, device {index}{}", version("nvidia"))),
         #[cfg(feature = "rocm")]
-        CubeDevice::Hip(burn_rocm::RocmDevice { index }) => Some(format!("ROCm, device {index}")),
+        CubeDevice::Hip(burn_rocm::RocmDevice { index }) => Some(format!("ROCm, device {index}{}", version("amdgpu"))),
         #[cfg(feature = "wgpu")]
         CubeDevice::Wgpu(device) => Some(start(device)?),
         _ => None,
     })
+}
+
+/// The version of a driver that is a module of Linux; nothing elsewhere, and of one that comes with the kernel.
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+fn version(module: &str) -> String {
+    let version = std::fs::read_to_string(format!("/sys/module/{module}/version"));
+    version.map(|version| format!(", driver {}", version.trim())).unwrap_or_default()
 }
 
 /// Starts wgpu on a device.

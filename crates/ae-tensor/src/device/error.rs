@@ -5,7 +5,7 @@ use super::DeviceSpec;
 #[non_exhaustive]
 pub enum DeviceError {
     /// The text is no device.
-    #[error("'{text}' is not a device: expected cpu, cuda[:n], rocm[:n], wgpu[:n], vulkan[:n] or metal[:n]")]
+    #[error("'{text}' is not a device: expected auto, cpu, cuda[:n], rocm[:n], wgpu[:n], vulkan[:n] or metal[:n]")]
     Unknown {
         /// What was written.
         text: String,

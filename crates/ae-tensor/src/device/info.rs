@@ -1,8 +1,8 @@
 #[cfg(feature = "gpu")]
 use super::gpu::Properties;
-use super::open::{count, open};
+use super::open::open;
 use super::opened::Opened;
-use super::{Backend, DeviceError, DeviceSpec};
+use super::{DeviceError, DeviceSpec, listed_devices};
 use crate::{BurnFloat, FloatType};
 
 /// A device of this machine that this build can use.
@@ -24,10 +24,7 @@ pub struct DeviceInfo {
 
 /// Every device of every backend of this build; an error in place of one that its driver does not bring up.
 pub fn devices() -> Vec<(DeviceSpec, Result<DeviceInfo, DeviceError>)> {
-    let specs = Backend::ALL.iter().copied().flat_map(|backend| {
-        (0..count(backend)).map(move |index| DeviceSpec::new(backend, (backend != Backend::Cpu).then_some(index)))
-    });
-    specs.map(|spec| (spec, DeviceInfo::of(spec))).collect()
+    listed_devices().into_iter().map(|(spec, _)| (spec, DeviceInfo::of(spec))).collect()
 }
 
 impl DeviceInfo {

@@ -1,7 +1,7 @@
 use burn::tensor::Device;
 
 use super::opened::Opened;
-use super::{Backend, DeviceError, DeviceSpec};
+use super::{Backend, DeviceError, DeviceKind, DeviceSpec};
 
 impl DeviceSpec {
     /// Opens the device.
@@ -27,14 +27,14 @@ pub(super) fn open(spec: DeviceSpec) -> Result<Opened, DeviceError> {
     }
 }
 
-/// How many devices a backend finds on this machine.
-pub(super) fn count(backend: Backend) -> usize {
+/// The devices that a backend finds on this machine, in their order.
+pub(super) fn kinds(backend: Backend) -> Vec<DeviceKind> {
     match backend {
-        Backend::Cpu => usize::from(backend.is_compiled()),
+        Backend::Cpu => vec![DeviceKind::Processor; usize::from(backend.is_compiled())],
         #[cfg(feature = "gpu")]
-        gpu => super::gpu::found(gpu).len(),
+        gpu => super::gpu::found(gpu).iter().map(super::adapter::kind).collect(),
         #[cfg(not(feature = "gpu"))]
-        _ => 0,
+        _ => Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::Verbosity;
 use crate::args::EvalScoreArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
+use crate::models;
 use crate::output::{say, try_places};
 
 /// Pictures between two lines that say how far it is.
@@ -23,7 +24,7 @@ pub(super) fn score(args: &EvalScoreArgs, verbosity: Verbosity, interrupts: &Int
     let names = arms(&args.methods, &plan)?;
     try_places("--results", [folder.results()])?;
     let interrupted = interrupts.flag();
-    for mut scorer in scorers(args, &plan)? {
+    for mut scorer in scorers(args, &plan, verbosity.quiet)? {
         let who = scorer.scorer().name.clone();
         for arm in &names {
             let mut said = 0;
@@ -61,8 +62,8 @@ fn arms(wanted: &[String], plan: &Plan) -> Result<Vec<String>, CliError> {
 }
 
 /// Those that the command line asks for, and the detector where it knows what the prompts ask for.
-fn scorers(args: &EvalScoreArgs, plan: &Plan) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
-    let device = args.device.open()?;
+fn scorers(args: &EvalScoreArgs, plan: &Plan, quiet: bool) -> Result<Vec<Box<dyn PictureScorer>>, CliError> {
+    let device = models::devices(&[args.device], FloatType::F32, quiet)[0].open()?;
     let mut scorers: Vec<Box<dyn PictureScorer>> = Vec::new();
     let detector = if args.no_detector { None } else { DetectorScorer::embedded(&device)? };
     let knowing = detector.filter(|detector| plan.prompts.iter().any(|prompt| detector.knows(prompt)));
