@@ -3,9 +3,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::sync::{LazyLock, Mutex};
 
-use ae_hub::{FileChoice, Hub, HubSettings, ModelId};
+use ae_hub::{FileChoice, Hub, HubSettings, ModelId, Progress, Waiting};
 use libfuzzer_sys::fuzz_target;
 
 /// What the server answers at present.
@@ -50,6 +51,15 @@ fn answer(mut stream: TcpStream) {
     let _ = stream.write_all(&answer);
 }
 
+/// Does not wait for another try.
+struct Impatient;
+
+impl Progress for Impatient {
+    fn waiting(&mut self, _: Waiting<'_>) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(3, |byte| *byte == 0).map(<[u8]>::to_vec);
     *ANSWERS.lock().expect("no panic") = std::array::from_fn(|_| parts.next().unwrap_or_default());
@@ -57,10 +67,11 @@ fuzz_target!(|data: &[u8]| {
     let settings = HubSettings { endpoint: SERVER.clone(), ..HubSettings::new(cache.path().join("hub")) };
     let id = ModelId::parse("org/model").expect("a name");
     let hub = Hub::new(settings).expect("settings of a hub");
-    if let Err(error) = hub.fetch(&id, &FileChoice::default(), &mut ()) {
+    if let Err(error) = hub.fetch(&id, &FileChoice::default(), &mut Impatient) {
         assert!(!error.to_string().contains(|character: char| character.is_control()), "{error}");
     }
     // Nothing outside of the cache.
-    let beside = std::fs::read_dir(cache.path()).expect("the folder").flatten().filter(|entry| entry.file_name() != "hub");
+    let beside =
+        std::fs::read_dir(cache.path()).expect("the folder").flatten().filter(|entry| entry.file_name() != "hub");
     assert_eq!(beside.count(), 0);
 });

@@ -8,12 +8,46 @@ use libfuzzer_sys::fuzz_target;
 
 /// What names are made of, so that the fuzzer does not have to find the words.
 const PARTS: [&str; 40] = [
-    "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer.text_model.",
-    "cond_stage_model.model.", "input_blocks.", "output_blocks.", "middle_block.", "time_embed.", "out.", "0.", "1.",
-    "2.", "3.", "11.", "in_layers.", "out_layers.", "skip_connection.", "op.", "conv.", "weight", "bias",
-    "encoder.", "decoder.", "down.", "up.", "block.", "mid.", "attn_1.", "q.", "transformer.resblocks.",
-    "attn.in_proj_weight", "token_embedding.weight", "positional_embedding", "lora_unet_", "lora_te_", "lora_down.",
-    "lora_up.", "lora_mid.", "alpha", "transformer_blocks.0.attn2.to_k.",
+    "model.diffusion_model.",
+    "first_stage_model.",
+    "cond_stage_model.transformer.text_model.",
+    "cond_stage_model.model.",
+    "input_blocks.",
+    "output_blocks.",
+    "middle_block.",
+    "time_embed.",
+    "out.",
+    "0.",
+    "1.",
+    "2.",
+    "3.",
+    "11.",
+    "in_layers.",
+    "out_layers.",
+    "skip_connection.",
+    "op.",
+    "conv.",
+    "weight",
+    "bias",
+    "encoder.",
+    "decoder.",
+    "down.",
+    "up.",
+    "block.",
+    "mid.",
+    "attn_1.",
+    "q.",
+    "transformer.resblocks.",
+    "attn.in_proj_weight",
+    "token_embedding.weight",
+    "positional_embedding",
+    "lora_unet_",
+    "lora_te_",
+    "lora_down.",
+    "lora_up.",
+    "lora_mid.",
+    "alpha",
+    "transformer_blocks.0.attn2.to_k.",
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -29,7 +63,8 @@ fuzz_target!(|data: &[u8]| {
         if names.insert(name.clone()) {
             let comma = if names.len() > 1 { "," } else { "" };
             let end = size + bytes;
-            header += &format!("{comma}\"{name}\":{{\"dtype\":\"F16\",\"shape\":{shape:?},\"data_offsets\":[{size},{end}]}}");
+            header +=
+                &format!("{comma}\"{name}\":{{\"dtype\":\"F16\",\"shape\":{shape:?},\"data_offsets\":[{size},{end}]}}");
             size = end;
         }
     }
