@@ -46,6 +46,28 @@ pub enum CheckpointKind {
 }
 
 impl CheckpointKind {
+    /// Every kind.
+    pub const ALL: [Self; 18] = [
+        Self::StableDiffusion,
+        Self::UNet,
+        Self::Vae,
+        Self::TextEncoder,
+        Self::Lora,
+        Self::OtherAdapter,
+        Self::Embedding,
+        Self::SdxlEmbedding,
+        Self::ControlNet,
+        Self::Sdxl,
+        Self::SdxlRefiner,
+        Self::UnClip,
+        Self::Upscaler,
+        Self::Video,
+        Self::Sd3,
+        Self::Flux,
+        Self::OriginalUNet,
+        Self::Unknown,
+    ];
+
     /// Looks at the names of the tensors, and where names are the same at their shapes: first which network there is, then what
     /// it is fed with. A single tensor of a name that another kind has decides nothing.
     pub fn of(checkpoint: &Checkpoint) -> Self {

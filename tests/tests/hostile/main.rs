@@ -6,3 +6,4 @@ mod formats;
 mod models;
 mod requests;
 mod vision;
+mod what_loads;
