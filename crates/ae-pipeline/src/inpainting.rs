@@ -61,7 +61,7 @@ impl Inpainting {
         let inpainting = if let Some(padding) = settings.mask_padding {
             if !settings.mask_overlay {
                 let (option, value) = ("mask_overlay", "off with a padding".to_owned());
-                let expected = "on: the part that is drawn has to be pasted into the picture".to_owned();
+                let expected = "it on, as the part that is drawn has to be pasted into the picture".to_owned();
                 return Err(PipelineError::Option { option, value, expected });
             }
             let region = Region::around(&mask, [width, height], padding);

@@ -155,7 +155,7 @@ options! {
         [label: "Invert the mask", group: Group::InitImage]
         mask_invert: bool = false;
 
-        /// Give every pixel outside the mask as the initial image has it; diffusers does so with a padding alone.
+        /// Keep the initial image's own pixels outside the mask; off is diffusers' way without a padding.
         [label: "Keep what is outside", group: Group::InitImage, flag: Some("no-mask-overlay")]
         mask_overlay: bool = true;
 

@@ -128,3 +128,32 @@ impl PromptBuilder<'_> {
         Ok(output.pictures.remove(0))
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use image::{GrayImage, Luma, Rgb};
+
+    use super::*;
+
+    #[test]
+    fn images_that_are_named_are_read_and_what_stays_of_them_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let picture =
+            RgbImage::from_fn(64, 64, |x, y| Rgb([u8::try_from(3 * x).unwrap(), u8::try_from(2 * y).unwrap(), 90]));
+        picture.save(path("a.png")).unwrap();
+        let mask = GrayImage::from_fn(64, 64, |x, _| Luma([if x < 32 { 255 } else { 0 }]));
+        mask.save(path("m.png")).unwrap();
+        let model = Model::embedded().unwrap();
+        let short = |settings: &mut Overrides| settings.steps = Some(1);
+        let drawn = model.prompt("a cat").with(short).init_image(path("a.png")).mask(path("m.png")).draw().unwrap();
+        let differs = |x: u32| (0..64).any(|y| drawn.get_pixel(x, y) != picture.get_pixel(x, y));
+        assert!((32..64).all(|x| !differs(x)) && (0..32).any(differs));
+        // By any other setting too.
+        let named = |settings: &mut Overrides| settings.init_image = Some(FileRef::new(path("none.png")));
+        let error = model.prompt("a cat").with(named).draw().unwrap_err().to_string();
+        assert!(error.contains("none.png"), "{error}");
+        let error = model.prompt("a cat").mask(path("m.png")).draw().unwrap_err().to_string();
+        assert!(error.contains("expected an initial image with it"), "{error}");
+    }
+}
