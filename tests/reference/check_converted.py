@@ -4,7 +4,8 @@
     python tests/reference/check_converted.py target/release/ae
 
 Small models of both generations with random weights, with and without a LoRA, as folders and as single files, in every type: their
-weights and a prediction of noise must be those of the original model, bit by bit where nothing was merged.
+weights must be those of the original model, bit by bit where nothing was merged, and so must a prediction of noise and a picture be,
+up to the order of sums.
 """
 
 import subprocess
@@ -119,7 +120,8 @@ def compare(name: str, expected: StableDiffusionPipeline, found: StableDiffusion
     noise = (predict(found) - predict(expected)).abs().max().item()
     image = (decode(found) - decode(expected)).abs().max().item()
     print(f"{name:<40} weights {worst:.1e}  noise prediction {noise:.1e}  picture {image:.1e}")
-    assert max(worst, noise, image) <= bound, name
+    # Equal weights in other places of memory are summed in another order.
+    assert worst <= bound and max(noise, image) <= max(bound, 1e-5), name
 
 
 def main(ae: Path) -> None:

@@ -154,6 +154,11 @@ impl ClipTokenizer {
         std::fs::write(folder.join("tokenizer_config.json"), format!("{config:#}\n"))
     }
 
+    /// The ids of start, end and padding.
+    pub fn special_ids(&self) -> [u32; 3] {
+        [self.special.start, self.special.end, self.special.padding]
+    }
+
     /// The number of ids of every prompt: 77 for CLIP.
     pub fn max_length(&self) -> usize {
         self.max_length

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ae_checkpoint::{Checkpoint, LoraNetwork};
-use ae_clip::{ClipTextModel, ClipTextModelConfig};
+use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
 use ae_tensor::FloatType;
 use ae_unet::{UNet2DConditionModel, UNetConfig};
@@ -65,31 +65,47 @@ pub enum ConvertError {
     },
 }
 
-/// Writes a model as it is loaded with these options, LoRAs merged: as a folder in diffusers' layout, or, where the path ends with
-/// `.safetensors`, as a single file in the original layout. It is there whole or not at all. Weights are written one tensor at a time.
-/// Returns what is to be said: what was guessed, and what the files do not carry. LoRAs are merged on `device`, which needs the memory
-/// of a network.
-///
-/// With `replace` it takes the place of a model that is there.
+/// Where a converted model goes.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    path: PathBuf,
+    is_single: bool,
+    replace: bool,
+}
+
+impl Destination {
+    /// A folder, or a single file where the path ends with `.safetensors`. With `replace` it takes the place of a model that is there.
+    ///
+    /// # Errors
+    ///
+    /// When there is something that is not to be replaced, or nothing can be written there.
+    pub fn new(path: &Path, replace: bool) -> Result<Self, ConvertError> {
+        let (is_single, path) = (is_single(path)?, path.to_owned());
+        check_place(&path, is_single, replace)?;
+        Ok(Self { path, is_single, replace })
+    }
+}
+
+/// Writes a model as it is loaded with these options, LoRAs merged: as a folder in diffusers' layout, or as a single file in the original
+/// layout. It is there whole or not at all. Weights are written one tensor at a time. Returns what is to be said: what was guessed, and
+/// what the files do not carry. LoRAs are merged on `device`, which needs the memory of a network.
 ///
 /// # Errors
 ///
-/// When the model cannot be loaded, something is at the path, it cannot be written, or a single file cannot hold the model.
+/// When the model cannot be loaded, it cannot be written, or a single file cannot hold it.
 pub fn convert(
     source: &ModelSource,
     options: impl Into<LoadOptions>,
-    path: &Path,
-    replace: bool,
+    destination: &Destination,
     device: &Device,
 ) -> Result<Vec<String>, ConvertError> {
-    let is_single = is_single(path)?;
-    check_place(path, is_single, replace)?;
+    let Destination { path, is_single, replace } = destination;
     let model = Opened::open(source, options.into(), device)?;
     let mut notes: Vec<String> = model.files.notice().into_iter().chain(model.loras.notes()).collect();
     if model.loras.have_embeddings() {
         notes.push("the embeddings in the files of LoRAs are not carried: a prompt needs those files still".to_owned());
     }
-    notes.extend(if is_single { single::write(&model, path)? } else { write_folder(&model, path, replace)? });
+    notes.extend(if *is_single { single::write(&model, path)? } else { write_folder(&model, path, *replace)? });
     Ok(notes)
 }
 
@@ -218,7 +234,8 @@ fn fill(model: &Opened<'_>, folder: &Path) -> Result<(), ConvertError> {
         fs::create_dir_all(&place).map_err(failed)?;
         model.files.tokenizers()?[0].save(&place).map_err(failed)?;
     }
-    text("text_encoder/config.json", &config(&model.text_encoder.config, &text_encoder_class()))?;
+    let tokenizer = &model.files.tokenizers()?[0];
+    text("text_encoder/config.json", &config(&model.text_encoder.config, &text_encoder_class(tokenizer)))?;
     weights("text_encoder/model.safetensors", model.text_encoder()?)?;
     text("unet/config.json", &config(&model.unet.config, &unet_class(&model.unet.config)))?;
     weights("unet/diffusion_pytorch_model.safetensors", model.unet()?)?;
@@ -260,8 +277,15 @@ fn unet_class(config: &UNetConfig) -> Value {
     fields
 }
 
-fn text_encoder_class() -> Value {
-    json!({ "architectures": ["CLIPTextModel"], "model_type": "clip_text_model" })
+fn text_encoder_class(tokenizer: &ClipTokenizer) -> Value {
+    let [start, end, padding] = tokenizer.special_ids();
+    json!({
+        "architectures": ["CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "bos_token_id": start,
+        "eos_token_id": end,
+        "pad_token_id": padding,
+    })
 }
 
 /// Diffusers takes the number of levels from these.

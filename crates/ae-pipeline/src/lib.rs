@@ -46,7 +46,7 @@ mod trace;
 
 pub use attention_maps::AttentionMaps;
 pub use composition::{PromptPart, prompt_parts};
-pub use convert::{ConvertError, convert};
+pub use convert::{ConvertError, Destination, convert};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;

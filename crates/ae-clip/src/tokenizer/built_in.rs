@@ -59,6 +59,23 @@ mod tests {
         prompt.tokens()[1..prompt.end()].iter().map(|token| token.id).collect()
     }
 
+    #[test]
+    fn a_tokenizer_is_saved_as_itself() {
+        for tokenizer in [ClipTokenizer::stable_diffusion_1(), ClipTokenizer::stable_diffusion_2()] {
+            let folder = tempfile::tempdir().unwrap();
+            tokenizer.save(folder.path()).unwrap();
+            let again = ClipTokenizer::from_dir(folder.path()).unwrap();
+            assert_eq!((again.special_ids(), again.max_length()), (tokenizer.special_ids(), tokenizer.max_length()));
+            for prompt in ["a lion and a RED car!", "caf\u{e9} \u{1f408} ,,, zebra's", ""] {
+                assert_eq!(
+                    again.tokenize(prompt).unwrap().ids(),
+                    tokenizer.tokenize(prompt).unwrap().ids(),
+                    "{prompt}"
+                );
+            }
+        }
+    }
+
     /// `CLIPTokenizer.from_pretrained(folder)(prompt)["input_ids"]` in transformers 5.24, of a folder with `vocab.json`,
     /// `merges.txt` and these files; "<CAT-toy>" is not the special `<cat-toy>`.
     #[test]
