@@ -32,6 +32,7 @@ mod output;
 mod phrases;
 mod pipeline;
 mod prepare;
+mod presets;
 mod request;
 mod residency;
 mod run;
@@ -57,6 +58,7 @@ pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
+pub use presets::KnownPreset;
 pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
@@ -72,7 +74,7 @@ pub use ae_clip::{
 pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
     AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LoraRef, Method, NoiseKind, Overrides, PredictionType,
-    SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
+    Preset, SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};

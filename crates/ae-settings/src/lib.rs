@@ -9,6 +9,7 @@ mod files;
 mod json;
 mod kinds;
 mod option;
+mod preset;
 mod sampler_names;
 mod schema;
 mod settings;
@@ -24,6 +25,7 @@ pub use kinds::{
     EotNormalization, FloatType, Method, NoiseKind, PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
 pub use option::{Group, OptionInfo};
+pub use preset::{Preset, Recipe};
 pub use schema::json_schema;
 pub use settings::{FORMAT, Overrides, Settings};
 pub use steps::{StepIndex, Thresholds};

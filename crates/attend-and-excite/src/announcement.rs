@@ -13,6 +13,7 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
         .into_iter()
         .filter_map(|(name, prompt)| truncation_warning(name, prompt))
         .collect();
+    lines.extend(prepared.notes().iter().map(|note| format!("note: {note}")));
     if !settings.prompt_weighting && has_weights(&settings.prompt) {
         lines.push("note: brackets are read as text; --prompt-weighting gives their words weight".to_owned());
     }

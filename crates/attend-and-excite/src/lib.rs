@@ -14,6 +14,7 @@ mod file_hash;
 mod file_search;
 mod image_file;
 mod inspect;
+mod known_presets;
 mod loaded;
 #[cfg(feature = "hub")]
 mod models;
