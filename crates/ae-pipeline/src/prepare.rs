@@ -1,5 +1,6 @@
 use ae_clip::{Subject, TokenizedPrompt, subject_name};
-use ae_settings::{Method, Settings};
+use ae_settings::{Circumstances, Method, Overrides, Settings};
+use ae_vae::VaeTiling;
 use image::RgbImage;
 
 use crate::attention::AttentionLayers;
@@ -81,7 +82,23 @@ impl Pipeline {
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
         }
-        let notes = presets::notes(self, &settings);
+        let mut usual = Settings::default();
+        let mut given = Overrides::default();
+        given.preset = settings.preset;
+        usual.apply(&self.settings_under(&given));
+        let circumstances = Circumstances {
+            takes_scale: self.unet_config.time_cond_proj_dim.is_some(),
+            own_objective: request.objective.is_some(),
+            shows_attention: attention_maps,
+            init_image: init_image.is_some(),
+            latents: latents.is_some(),
+            has_tiles: latent_size.into_iter().max() > Some(VaeTiling::default().tile_latent_min_size),
+        };
+        let mut notes = presets::notes(self, &settings);
+        let mut asked = request.settings.clone();
+        asked.scheduler = Some(kind);
+        let idle = asked.without_effect(&usual, circumstances);
+        notes.extend(idle.into_iter().map(|(name, reason)| format!("{name} has no effect: {reason}")));
         Ok(Prepared {
             settings,
             seeds,
@@ -174,7 +191,7 @@ mod tests {
     use std::path::Path;
 
     use ae_guidance::Guidance;
-    use ae_settings::{Overrides, Preset, SchedulerKind, TimestepSpacing};
+    use ae_settings::{Preset, SchedulerKind, TimestepSpacing};
     use ae_tensor::{DeviceSpec, FloatType};
     use serde_json::{Value, json};
 
@@ -235,5 +252,54 @@ mod tests {
             note.starts_with("what the preset lcm is for does not suit 50 step(s) (2 to 8), a guidance scale of"),
             "{note}"
         );
+    }
+
+    #[test]
+    fn options_without_effect_are_said() {
+        let pipeline = pipeline(None);
+        let notes = |given| prepare(&pipeline, &given).notes().to_vec();
+        assert_eq!(notes(json!({})), [""; 0]);
+        let idle = json!({ "guidance_scale": 1, "guidance_rescale": 0.7, "correct_altered_steps": true, "scheduler": "euler", "strength": 0.5,
+            "vae_tiling": true });
+        assert_eq!(
+            notes(idle),
+            [
+                "guidance_rescale has no effect: there is no classifier-free guidance at a guidance scale of 1",
+                "correct_altered_steps has no effect: unipc alone corrects steps",
+                "vae_tiling has no effect: the picture is no larger than a tile",
+                "strength has no effect: there is no initial image",
+            ]
+        );
+        let [note] = &notes(json!({ "method": "stable-diffusion", "attend_and_excite": { "sigma": 1 } }))[..] else {
+            panic!()
+        };
+        assert_eq!(note, "sigma has no effect: the method stable-diffusion has none of it; it is attend-and-excite's");
+        assert_eq!(notes(json!({ "scheduler": "unipc", "correct_altered_steps": true })), [""; 0]);
+    }
+
+    /// Options that samplers refuse by themselves ([`ae_settings`] lists them as such).
+    #[test]
+    fn what_a_sampler_lacks_is_refused_by_name() {
+        let pipeline = pipeline(None);
+        for (name, value, lacks) in [
+            ("sigmas", json!("karras"), ["pndm", "ddim", "ddpm", "euler-a", "lcm", "tcd"].as_slice()),
+            ("timestep_spacing", json!("trailing"), &["lcm", "tcd"]),
+            (
+                "eta",
+                json!(0.5),
+                &["pndm", "ddpm", "euler", "euler-a", "heun", "lms", "dpm2", "dpmpp-2m", "unipc", "lcm"],
+            ),
+        ] {
+            for scheduler in SchedulerKind::ALL {
+                let given =
+                    Overrides::from_json(&json!({ "prompt": "a cat", "scheduler": scheduler, name: value })).unwrap();
+                let prepared = pipeline.prepare(&pipeline.request_with(&given).unwrap());
+                let refused = prepared.map(|_| ()).map_err(|error| error.to_string().contains(name));
+                if lacks.contains(&scheduler.name()) {
+                    assert_eq!(refused, Err(true), "{scheduler} {name}");
+                }
+                assert_ne!(refused, Err(false), "{scheduler} {name}");
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod a1111;
 mod attend_and_excite;
 mod choice;
 mod command_line;
+mod effect;
 mod error;
 mod files;
 mod json;
@@ -18,6 +19,7 @@ mod value;
 
 pub use attend_and_excite::{AttendAndExcite, AttendAndExciteOverrides};
 pub use choice::{Choice, UnknownName};
+pub use effect::Circumstances;
 pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef};
 pub use json::all_options;
