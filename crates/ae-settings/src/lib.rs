@@ -3,12 +3,15 @@
 pub mod a1111;
 mod attend_and_excite;
 mod choice;
+pub mod comfyui;
 mod command_line;
 mod effect;
 mod error;
 mod files;
+pub mod invokeai;
 mod json;
 mod kinds;
+pub mod novelai;
 mod option;
 mod preset;
 mod sampler_names;

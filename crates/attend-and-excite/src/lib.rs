@@ -8,6 +8,7 @@ pub mod embedded;
 mod error;
 #[cfg(feature = "eval")]
 pub mod evaluation;
+mod exif_text;
 #[cfg(feature = "figures")]
 mod explanation;
 mod file_hash;

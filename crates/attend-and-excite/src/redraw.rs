@@ -24,7 +24,7 @@ impl Redraw {
     pub fn settings(&self, picture: &Path, given: &Overrides) -> Result<Overrides, Error> {
         let mut settings = match read_settings(picture)? {
             FoundSettings::Settings(settings) => settings,
-            FoundSettings::Parameters(reading) => reading.settle(given, &self.ignored)?,
+            FoundSettings::Foreign { reading, .. } => reading.settle(given, &self.ignored)?,
         };
         match given.preset {
             Some(preset) => preset.take_from(&mut settings),
