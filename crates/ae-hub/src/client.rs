@@ -35,6 +35,7 @@ const LINKED_SIZE: &str = "x-linked-size";
 /// They are made here and not by the crate hf-hub. Its 0.5 sends the token to the server that a file's address redirects to,
 /// appends to a partial file whatever the server answers, compares no checksum, and panics on a redirect without an address. Its
 /// 1.1 downloads anew from the first byte and compares no SHA-256 over plain HTTP, and needs tokio, reqwest and hf-xet.
+#[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
     endpoint: String,

@@ -209,6 +209,17 @@ pub enum HubError {
         /// What differs.
         reason: String,
     },
+    /// A content of the cache that was changed since it was fetched, by a fault of the disk or a person.
+    #[error(
+        "'{blob}' in the cache, a file of '{model}', is not what it was when it was fetched: without HF_HUB_OFFLINE it is fetched anew",
+        blob = blob.display()
+    )]
+    DamagedCache {
+        /// The model.
+        model: String,
+        /// The content.
+        blob: PathBuf,
+    },
     /// The repository is no folder of diffusers.
     #[error(
         "'{repo}' is not in diffusers' folder layout: it has no model_index.json. {}",

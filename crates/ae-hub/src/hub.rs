@@ -7,8 +7,8 @@ use crate::client::{Client, Listing};
 use crate::download::Downloader;
 use crate::files::{MODEL_INDEX, select, select_remote};
 use crate::model_id::{Place, is_commit};
-use crate::retry::{Failure, Patience, Retry, with_retries};
-use crate::{FileChoice, HubError, HubSettings, ModelId, Progress, model_index};
+use crate::retry::{Failure, Patience, Retry, ask, with_retries};
+use crate::{FileChoice, HubError, HubSettings, ModelId, Progress, damage, model_index};
 
 /// A Hugging Face hub and the cache of its models.
 #[derive(Debug)]
@@ -94,7 +94,11 @@ impl Hub {
         match self.listing(id, progress) {
             Ok(listing) => self.complete(&folder, id, listing, choice, progress),
             Err(error) if error.is_temporary() => match self.cached_snapshot(&folder, id, choice) {
-                Ok(fetched) => Ok(Fetched { warning: Some(not_asked(id, &fetched.commit, &error)), ..fetched }),
+                Ok(fetched) => {
+                    let not_asked = not_asked(id, &fetched.commit, &error);
+                    let warnings: Vec<String> = std::iter::once(not_asked).chain(fetched.warning.clone()).collect();
+                    Ok(Fetched { warning: Some(warnings.join("; ")), ..fetched })
+                }
                 Err(HubError::UnknownCommit { model, names, .. }) => {
                     Err(HubError::UnknownCommit { model, names, cause: cause(&error) })
                 }
@@ -105,9 +109,10 @@ impl Hub {
     }
 
     fn listing(&self, id: &ModelId, progress: &mut dyn Progress) -> Result<Listing, HubError> {
-        with_retries(self.patience, progress, |_| {
+        with_retries(self.patience, progress, |progress| {
+            let (client, id) = (self.client.clone(), id.clone());
             // Before the first answer, no way to the hub means no network: the user should not wait for it.
-            self.client.listing(id).map_err(|failure| match failure.error {
+            ask(progress, move || client.listing(&id)).map_err(|failure| match failure.error {
                 HubError::Unreachable { .. } => Failure { retry: Retry::Never, ..failure },
                 _ => failure,
             })
@@ -141,9 +146,17 @@ impl Hub {
         let Listing { commit, files } = listing;
         let snapshot = folder.snapshot(&commit);
         let mut missing = select_remote(id, files, choice)?;
+        for file in &missing {
+            if let Some(blob) = damage::damaged(&snapshot.join(file)) {
+                damage::remove(&snapshot.join(file), &blob)?;
+            }
+        }
         missing.retain(|file| !snapshot.join(file).exists());
         let metadata = |file: &String, progress: &mut dyn Progress| {
-            with_retries(self.patience, progress, |_| self.client.metadata(id, &commit, file))
+            with_retries(self.patience, progress, |progress| {
+                let (client, id, commit, file) = (self.client.clone(), id.clone(), commit.clone(), file.clone());
+                ask(progress, move || client.metadata(&id, &commit, &file))
+            })
         };
         let missing = missing.iter().map(|file| metadata(file, progress)).collect::<Result<Vec<_>, _>>()?;
         if !missing.is_empty() {
@@ -180,6 +193,7 @@ fn snapshot_at(folder: &RepoFolder, id: &ModelId, choice: &FileChoice, commit: &
     let path = path_in(&snapshot, id);
     let incomplete = |file: String| HubError::Incomplete { model: id.to_string(), file, folder: snapshot.clone() };
     if let Place::File(file) = &id.place {
+        // Great, and of no hash that is quick to compare.
         let is_there = path.is_file();
         let fetched = Fetched { path, commit: commit.to_owned(), warning: None };
         return is_there.then_some(fetched).ok_or_else(|| incomplete(file.clone()));
@@ -189,8 +203,12 @@ fn snapshot_at(folder: &RepoFolder, id: &ModelId, choice: &FileChoice, commit: &
     if let Some(variant) = choice.variant.as_ref().filter(|_| !choice.is_met_by(&files)) {
         return Err(incomplete(format!("{inside}unet/diffusion_pytorch_model.{variant}.safetensors")));
     }
-    check_family(&path, id)?;
-    Ok(Fetched { path, commit: commit.to_owned(), warning: None })
+    let damaged: Vec<PathBuf> = files.iter().filter_map(|file| damage::damaged(&path.join(file))).collect();
+    check_family(&path, id).map_err(|error| match damaged.first() {
+        Some(blob) => HubError::DamagedCache { model: id.to_string(), blob: blob.clone() },
+        None => error,
+    })?;
+    Ok(Fetched { path, commit: commit.to_owned(), warning: damage::warning(&damaged) })
 }
 
 /// Where the model lies in the snapshot of a repository.
@@ -291,6 +309,33 @@ mod tests {
         assert_eq!(listener.advanced, bytes as u64);
         assert_eq!(listener.finished.len(), NEEDED.len());
         assert_eq!(listener.finished.last().map(String::as_str), Some(UNET));
+    }
+
+    #[test]
+    fn a_damaged_small_file_is_fetched_anew_or_named() {
+        let repo = FakeRepo::stable_diffusion();
+        let server = serve(repo.clone());
+        let cache = tempfile::tempdir().unwrap();
+        let online = hub(&server.url, cache.path());
+        let fetched = fetch(&online).unwrap();
+        for (file, content) in
+            [("unet/config.json", &b"{"[..]), ("tokenizer/vocab.json", b""), ("model_index.json", b"null")]
+        {
+            let blob = fetched.path.join(file).canonicalize().unwrap();
+            fs::write(&blob, content).unwrap();
+            let offline = fetch(&offline_hub(&server.url, cache.path()));
+            let said = offline.map_or_else(|error| error.to_string(), |fetched| fetched.warning.unwrap());
+            assert!(said.contains(&*blob.to_string_lossy()) && said.contains("is not what it was"), "{file}: {said}");
+            assert_eq!(fs::read(&blob).unwrap(), content, "offline nothing is removed");
+            let before = server.gets(file).len();
+            let again = fetch(&online).unwrap();
+            assert_eq!((fs::read(again.path.join(file)).unwrap(), again.warning), (repo.files[file].clone(), None));
+            assert_eq!(server.gets(file).len(), before + 1, "{file}");
+        }
+        // What is whole is not fetched twice.
+        let requests = server.requests().len();
+        fetch(&online).unwrap();
+        assert_eq!(server.requests().len(), requests + 1);
     }
 
     #[test]

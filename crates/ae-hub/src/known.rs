@@ -36,10 +36,16 @@ impl KnownModel {
 
 /// CLIP ViT-L/14's text model, Stable Diffusion 1's U-Net, the autoencoder.
 const SD1_PARAMETERS: u64 = 123_060_480 + 859_520_964 + 83_653_863;
+/// The same with the condition on the guidance scale, a layer of 256 to 320.
+const LCM_PARAMETERS: u64 = SD1_PARAMETERS + 256 * 320;
+/// The same with the U-Net of BK-SDM-Small.
+const BK_SDM_SMALL_PARAMETERS: u64 = 123_060_480 + 482_346_884 + 83_653_863;
 /// OpenCLIP ViT-H/14's text model (23 layers), Stable Diffusion 2's U-Net, the autoencoder.
 const SD2_PARAMETERS: u64 = 340_387_840 + 865_910_724 + 83_653_863;
 
 /// The models with a short name.
+///
+/// The licences are those of the model cards; SD-Turbo had Stability AI's non-commercial research licence until July 2024.
 ///
 /// Stability AI withdrew the repositories of Stable Diffusion 2 in November 2025; `sd21-base` and
 /// `sd21` are the mirror of the `sd2-community`.
@@ -87,6 +93,20 @@ pub const KNOWN: &[KnownModel] = &[
         description: "SD-Turbo, 512x512, distilled from 2.1 for 1 to 4 steps without guidance scale",
         parameters: SD2_PARAMETERS,
     },
+    KnownModel {
+        alias: "lcm-dreamshaper",
+        repo: "SimianLuo/LCM_Dreamshaper_v7",
+        licence: "MIT",
+        description: "LCM Dreamshaper v7, 768x768, distilled from Stable Diffusion 1.5 for 1 to 8 steps",
+        parameters: LCM_PARAMETERS,
+    },
+    KnownModel {
+        alias: "bk-sdm-small",
+        repo: "nota-ai/bk-sdm-small",
+        licence: "CreativeML OpenRAIL-M",
+        description: "BK-SDM-Small, 512x512, Stable Diffusion 1.4 with a U-Net of half the size",
+        parameters: BK_SDM_SMALL_PARAMETERS,
+    },
 ];
 
 #[cfg(test)]
@@ -99,6 +119,8 @@ mod tests {
         let megabytes = |alias, half| KnownModel::by_alias(alias).unwrap().download_bytes(half) / 1_000_000;
         assert_eq!((megabytes("sd14", false), megabytes("sd14", true)), (4264, 2132));
         assert_eq!((megabytes("sd21", false), megabytes("sd21", true)), (5159, 2579));
+        // UNet2DConditionModel with the config.json of each: 859 602 884 and 482 346 884 parameters.
+        assert_eq!((megabytes("lcm-dreamshaper", false), megabytes("bk-sdm-small", false)), (4265, 2756));
     }
 
     #[test]

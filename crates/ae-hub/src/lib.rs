@@ -19,6 +19,7 @@ mod cache;
 mod cached;
 mod cleaning;
 mod client;
+mod damage;
 mod download;
 mod error;
 mod files;

@@ -12,6 +12,8 @@ pub enum Waiting<'a> {
         /// The file, as a path in the repository.
         file: &'a str,
     },
+    /// The hub has not answered yet.
+    Answer,
     /// A request failed and is made again.
     Retry {
         /// Why it failed.

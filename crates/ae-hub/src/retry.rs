@@ -1,3 +1,4 @@
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,31 @@ pub(crate) fn with_retries<T>(
     }
 }
 
+/// Makes a request in a thread of its own, which is left to itself when the listener ends the fetch before there is an answer.
+pub(crate) fn ask<T: Send + 'static>(
+    progress: &mut dyn Progress,
+    request: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        // Nobody may wait any more.
+        let _ = sender.send(request());
+    });
+    loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) if progress.waiting(Waiting::Answer).is_break() => {
+                return Err(HubError::Cancelled.into());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Ok(()) => unreachable!("the thread sends before it ends"),
+                Err(panic) => std::panic::resume_unwind(panic),
+            },
+        }
+    }
+}
+
 /// Sleeps while the listener may still end the fetch.
 pub(crate) fn pause(wait: Duration, waiting: Waiting<'_>, progress: &mut dyn Progress) -> Result<(), HubError> {
     let end = Instant::now() + wait;
@@ -140,14 +166,27 @@ mod tests {
         assert_eq!(tries, 1);
     }
 
+    struct Impatient;
+    impl Progress for Impatient {
+        fn waiting(&mut self, _: Waiting<'_>) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+
+    #[test]
+    fn a_listener_can_end_a_request_that_is_not_answered() {
+        let start = Instant::now();
+        let never = || -> Result<(), Failure> {
+            thread::sleep(Duration::from_secs(20));
+            Ok(())
+        };
+        assert!(matches!(ask(&mut Impatient, never), Err(Failure { error: HubError::Cancelled, .. })));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(matches!(ask(&mut Impatient, || Ok(3)), Ok(3)));
+    }
+
     #[test]
     fn a_listener_can_end_a_wait() {
-        struct Impatient;
-        impl Progress for Impatient {
-            fn waiting(&mut self, _: Waiting<'_>) -> ControlFlow<()> {
-                ControlFlow::Break(())
-            }
-        }
         let result = with_retries::<()>(QUICK, &mut Impatient, |_| Err(failure(Retry::After(Duration::from_secs(1)))));
         assert!(matches!(result, Err(HubError::Cancelled)));
     }

@@ -34,6 +34,7 @@ mod output;
 mod phrases;
 mod pipeline;
 mod prepare;
+mod presets;
 mod request;
 mod residency;
 mod run;
@@ -61,6 +62,7 @@ pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
+pub use presets::KnownPreset;
 pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
@@ -76,7 +78,7 @@ pub use ae_clip::{
 pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
     AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LoraRef, Method, NoiseKind, Overrides, PredictionType,
-    SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
+    Preset, SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};

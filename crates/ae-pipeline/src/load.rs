@@ -14,7 +14,7 @@ use crate::additions::{EmbeddedTokens, Loras};
 use crate::model_files::{ModelFiles, open_model, open_vae};
 use crate::pipeline::TextEncoder;
 use crate::residency::Residency;
-use crate::{LoadError, LoadOptions, ModelSource, Pipeline};
+use crate::{KnownPreset, LoadError, LoadOptions, ModelSource, Pipeline, presets};
 
 impl Pipeline {
     /// Loads a model onto `device`: a folder in diffusers' layout, a single file in the original layout, or
@@ -25,7 +25,8 @@ impl Pipeline {
     /// When a file is missing, damaged or of another kind, a config describes another kind of model, the parts
     /// do not fit together, or the device does not compute in the type asked for. The error names the file.
     pub fn load(source: &ModelSource, options: impl Into<LoadOptions>, device: &Device) -> Result<Self, LoadError> {
-        let LoadOptions { dtype, vae, loras, embeddings, low_memory, variant, prediction_type } = options.into();
+        let LoadOptions { dtype, vae, loras, embeddings, low_memory, variant, prediction_type, preset } =
+            options.into();
         if !dtype.is_supported_by(device) {
             return Err(LoadError::Dtype { dtype });
         }
@@ -40,9 +41,15 @@ impl Pipeline {
         weight_files.extend(text_encoders.iter().flat_map(|encoder| encoder.weights.files().to_vec()));
         let vae_files = vae.weights.files().to_vec();
         let distilled = unet.config.time_cond_proj_dim.map(|_| {
-            "the U-Net takes the guidance scale as a condition, as models distilled by LCM do: a negative prompt has no effect"
+            "the U-Net takes the guidance scale as a condition, as models distilled by LCM do, and makes one prediction a step"
         });
         let notices: Vec<String> = files.notice().into_iter().chain(distilled.map(str::to_owned)).collect();
+        let suggested_preset = presets::suggestion(source, &loras);
+        let scheduler = prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type);
+        let family = files.family()?;
+        // A LoRA that is known decides before the model that it is for.
+        let by_configs = KnownPreset::by_configs(&unet.config, &scheduler, family);
+        let preset = preset.filter(|known| known.of_lora || by_configs.is_none()).or(by_configs);
         let (loras, vae_config) = (Arc::new(Loras::open(&loras)?), vae.config.clone());
         let base = Base { dtype, low_memory, tokenizers: files.tokenizers()?, text_encoders, unet };
         let (text_encoders, notes) = base.text_encoders(&embeddings, &loras, device, None)?;
@@ -56,16 +63,18 @@ impl Pipeline {
             vae_config,
             weight_files,
             vae_files,
-            scheduler: prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type),
+            scheduler,
             device: device.clone(),
             dtype,
-            family: files.family()?,
+            family,
             notice: (!notices.is_empty()).then(|| notices.join(". ")),
             notes,
             base: Arc::new(base),
             loras,
             name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
+            preset,
+            suggested_preset,
         })
     }
 
@@ -77,6 +86,8 @@ impl Pipeline {
     ///
     /// As [`Pipeline::load`], of the added files.
     pub fn with_additions(&self, loras: &[LoraRef], embeddings: &[EmbeddingRef]) -> Result<Self, LoadError> {
+        let suggested_preset =
+            loras.iter().find_map(|lora| presets::suggestion(&ModelSource::File((&lora.name).into()), &[]));
         let loras = Arc::new(Loras::open(loras)?);
         let (text_encoders, notes) = self.base.text_encoders(embeddings, &loras, &self.device, Some(self))?;
         Ok(Self {
@@ -97,6 +108,8 @@ impl Pipeline {
             loras,
             name: self.name.clone(),
             defaults: self.defaults.clone(),
+            preset: self.preset.clone().filter(|known| !known.of_lora),
+            suggested_preset: suggested_preset.or_else(|| self.suggested_preset.clone()),
         })
     }
 }

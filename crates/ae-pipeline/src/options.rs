@@ -4,6 +4,8 @@ use ae_scheduler::PredictionType;
 use ae_settings::{EmbeddingRef, LoraRef};
 use ae_tensor::FloatType;
 
+use crate::KnownPreset;
+
 /// How a model is loaded, and what is added to it. Made of a [`FloatType`], or as the default, and then changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -24,6 +26,9 @@ pub struct LoadOptions {
     pub variant: Option<String>,
     /// What the U-Net predicts, where the model does not say it or says it wrongly.
     pub prediction_type: Option<PredictionType>,
+    /// The preset that the model or a LoRA is known to need by its name on the hub or its hash; what the configs of the model tell need
+    /// not be said.
+    pub preset: Option<KnownPreset>,
 }
 
 impl From<FloatType> for LoadOptions {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
 use ae_scheduler::{Scheduler, SchedulerConfig};
-use ae_settings::{FloatType, SchedulerKind, Settings};
+use ae_settings::{FloatType, Overrides, Preset, SchedulerKind, Settings};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -15,7 +15,7 @@ use crate::conditioning::Encodable;
 use crate::load::Base;
 use crate::output::to_image;
 use crate::residency::Residency;
-use crate::{ModelDefaults, PipelineError};
+use crate::{KnownPreset, ModelDefaults, PipelineError};
 
 /// A Stable Diffusion model, ready to draw.
 #[derive(Debug)]
@@ -38,6 +38,10 @@ pub struct Pipeline {
     pub(crate) base: Arc<Base>,
     pub(crate) loras: Arc<Loras>,
     pub(crate) defaults: ModelDefaults,
+    /// What it needs.
+    pub(crate) preset: Option<KnownPreset>,
+    /// What a name suggests, and that name.
+    pub(crate) suggested_preset: Option<(Preset, String)>,
     pub(crate) name: String,
 }
 
@@ -88,6 +92,24 @@ impl Pipeline {
     /// The settings that suit the model.
     pub fn defaults(&self) -> &ModelDefaults {
         &self.defaults
+    }
+
+    /// The preset that the model or a LoRA on it is known to need; it is drawn with where a request names none.
+    pub fn preset(&self) -> Option<&KnownPreset> {
+        self.preset.as_ref()
+    }
+
+    /// The settings under those that are `given`: what suits the model, and over it the preset that is given or that the model needs.
+    pub fn settings_under(&self, given: &Overrides) -> Overrides {
+        let preset = given.preset.or_else(|| self.preset.as_ref().map(|known| known.preset));
+        let takes_scale = self.unet_config.time_cond_proj_dim.is_some();
+        let mut settings = self.defaults.settings.clone();
+        if let Some(preset) = preset {
+            settings = settings.over(&preset.settings_under(given, takes_scale));
+        }
+        // Of a model that needs none there is none to leave out.
+        settings.preset = preset.filter(|preset| *preset != Preset::Off || self.preset.is_some());
+        settings
     }
 
     /// Height and width of a picture in pixels where a request names none.

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use ae_clip::{Subject, TokenizedPrompt, subject_name};
-use ae_settings::{Method, Settings};
+use ae_settings::{Circumstances, Method, Overrides, Settings};
+use ae_vae::VaeTiling;
 use image::{GrayImage, RgbImage};
 
 use crate::attention::AttentionLayers;
@@ -10,7 +11,7 @@ use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
 use crate::inpainting::Inpainting;
 use crate::latent_size::latent_size;
-use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice};
+use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice, presets};
 
 /// A request that has been checked and understood: its tokens, its subjects and its size are known, and every setting has
 /// its value. [`Pipeline::draw`] draws it, as often as one likes.
@@ -30,6 +31,7 @@ pub struct Prepared {
     pub(crate) guided: Option<GuidedRun>,
     /// Layers whose attention each step reports, if requested.
     pub(crate) shown: Option<AttentionLayers>,
+    notes: Vec<String>,
 }
 
 impl Pipeline {
@@ -88,6 +90,23 @@ impl Pipeline {
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
         }
+        let mut usual = Settings::default();
+        let mut given = Overrides::default();
+        given.preset = settings.preset;
+        usual.apply(&self.settings_under(&given));
+        let circumstances = Circumstances {
+            takes_scale: self.unet_config.time_cond_proj_dim.is_some(),
+            own_objective: request.objective.is_some(),
+            shows_attention: attention_maps,
+            init_image: init_image.is_some(),
+            latents: latents.is_some(),
+            has_tiles: latent_size.into_iter().max() > Some(VaeTiling::default().tile_latent_min_size),
+        };
+        notes.extend(presets::notes(self, &settings));
+        let mut asked = request.settings.clone();
+        asked.scheduler = Some(kind);
+        let idle = asked.without_effect(&usual, circumstances);
+        notes.extend(idle.into_iter().map(|(name, reason)| format!("{name} has no effect: {reason}")));
         Ok(Prepared {
             settings,
             seeds,
@@ -180,6 +199,12 @@ impl Prepared {
         self.texts.parts()
     }
 
+    /// What a person should know before the picture is drawn: the preset and why, settings that do not suit the model, and options that
+    /// have no effect.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The same request with other seeds.
     ///
     /// # Panics
@@ -207,4 +232,122 @@ fn name_subjects(settings: &mut Settings, prompt: &TokenizedPrompt, subjects: &[
     let word = |positions: &[usize]| prompt.words().iter().position(|word| word.positions == positions);
     let names = subjects.iter().map(|subject| Some(subject_name(prompt, word(&subject.positions)?)));
     settings.subjects = names.collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ae_guidance::Guidance;
+    use ae_settings::{Preset, SchedulerKind, TimestepSpacing};
+    use ae_tensor::{DeviceSpec, FloatType};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{KnownPreset, LoadOptions, ModelSource};
+
+    /// The embedded model.
+    fn pipeline(preset: Option<KnownPreset>) -> Pipeline {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/sprites");
+        let mut options = LoadOptions::from(FloatType::F32);
+        options.preset = preset;
+        Pipeline::load(&ModelSource::folder(folder), options, &DeviceSpec::CPU.open().unwrap()).unwrap()
+    }
+
+    fn prepare(pipeline: &Pipeline, given: &Value) -> Prepared {
+        let mut given = Overrides::from_json(given).unwrap();
+        given.prompt = Some("a cat and a dog".to_owned());
+        pipeline.prepare(&pipeline.request_with(&given).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn presets_lie_over_the_models_defaults_and_under_what_is_given() {
+        let pipeline = pipeline(None);
+        let prepared = prepare(&pipeline, &json!({ "preset": "turbo" }));
+        assert_eq!(prepared.notes(), [""; 0]);
+        let settings = prepared.settings();
+        assert_eq!(
+            (settings.preset, settings.steps, settings.scheduler),
+            (Some(Preset::Turbo), 4, Some(SchedulerKind::Euler))
+        );
+        assert_eq!((settings.guidance_scale, settings.timestep_spacing), (0.0, Some(TimestepSpacing::Trailing)));
+        // Two of the four steps are guided, and refined.
+        let guidance = Guidance::new(prepared.guided.as_ref().unwrap().objective.clone()).unwrap();
+        assert_eq!(guidance.plan().altered_steps, 0..2);
+        assert_eq!(guidance.plan().refinement.keys().copied().collect::<Vec<_>>(), [0, 1]);
+
+        let given = prepare(&pipeline, &json!({ "preset": "turbo", "steps": 50, "scheduler": "lcm" }));
+        assert_eq!((given.settings().steps, given.settings().scheduler), (50, Some(SchedulerKind::Lcm)));
+        let expected = "what the preset turbo is for does not suit 50 step(s) (1 to 4), the sampler lcm (euler)";
+        assert_eq!(given.notes(), [expected]);
+        let plain = prepare(&pipeline, &json!({}));
+        assert_eq!((plain.settings().steps, plain.settings().preset), (50, None));
+        assert_eq!(prepare(&pipeline, &json!({ "preset": "none" })).settings(), plain.settings());
+    }
+
+    #[test]
+    fn a_preset_that_is_known_is_said_and_can_be_declined() {
+        let pipeline = pipeline(Some(KnownPreset::of_model(Preset::Lcm, "it is the hub's lcm-dreamshaper")));
+        let prepared = prepare(&pipeline, &json!({}));
+        assert_eq!((prepared.settings().steps, prepared.settings().scheduler), (4, Some(SchedulerKind::Lcm)));
+        let said = "preset lcm, because it is the hub's lcm-dreamshaper; the preset none is for other models";
+        assert_eq!(prepared.notes(), [said]);
+        assert_eq!(pipeline.request("a cat").settings.steps, 4);
+        let declined = prepare(&pipeline, &json!({ "preset": "none" }));
+        assert_eq!((declined.settings().steps, declined.settings().preset), (50, Some(Preset::Off)));
+        let [note] = declined.notes() else { panic!("{:?}", declined.notes()) };
+        assert!(
+            note.starts_with("what the preset lcm is for does not suit 50 step(s) (2 to 8), a guidance scale of"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn options_without_effect_are_said() {
+        let pipeline = pipeline(None);
+        let notes = |given| prepare(&pipeline, &given).notes().to_vec();
+        assert_eq!(notes(json!({})), [""; 0]);
+        let idle = json!({ "guidance_scale": 1, "guidance_rescale": 0.7, "correct_altered_steps": true, "scheduler": "euler", "strength": 0.5,
+            "vae_tiling": true });
+        assert_eq!(
+            notes(idle),
+            [
+                "guidance_rescale has no effect: there is no classifier-free guidance at a guidance scale of 1",
+                "correct_altered_steps has no effect: unipc alone corrects steps",
+                "vae_tiling has no effect: the picture is no larger than a tile",
+                "strength has no effect: there is no initial image",
+            ]
+        );
+        let [note] = &notes(json!({ "method": "stable-diffusion", "attend_and_excite": { "sigma": 1 } }))[..] else {
+            panic!()
+        };
+        assert_eq!(note, "sigma has no effect: the method stable-diffusion has none of it; it is attend-and-excite's");
+        assert_eq!(notes(json!({ "scheduler": "unipc", "correct_altered_steps": true })), [""; 0]);
+    }
+
+    /// Options that samplers refuse by themselves ([`ae_settings`] lists them as such).
+    #[test]
+    fn what_a_sampler_lacks_is_refused_by_name() {
+        let pipeline = pipeline(None);
+        for (name, value, lacks) in [
+            ("sigmas", json!("karras"), ["pndm", "ddim", "ddpm", "euler-a", "lcm", "tcd"].as_slice()),
+            ("timestep_spacing", json!("trailing"), &["lcm", "tcd"]),
+            (
+                "eta",
+                json!(0.5),
+                &["pndm", "ddpm", "euler", "euler-a", "heun", "lms", "dpm2", "dpmpp-2m", "unipc", "lcm"],
+            ),
+        ] {
+            for scheduler in SchedulerKind::ALL {
+                let given =
+                    Overrides::from_json(&json!({ "prompt": "a cat", "scheduler": scheduler, name: value })).unwrap();
+                let prepared = pipeline.prepare(&pipeline.request_with(&given).unwrap());
+                let refused = prepared.map(|_| ()).map_err(|error| error.to_string().contains(name));
+                if lacks.contains(&scheduler.name()) {
+                    assert_eq!(refused, Err(true), "{scheduler} {name}");
+                }
+                assert_ne!(refused, Err(false), "{scheduler} {name}");
+            }
+        }
+    }
 }

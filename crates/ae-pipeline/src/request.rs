@@ -72,21 +72,25 @@ impl PartialEq for OwnObjective {
 }
 
 impl Pipeline {
-    /// A request for one image of `prompt`, seed 42, with Attend-and-Excite at the model's defaults.
+    /// A request for one image of `prompt`, seed 42, with Attend-and-Excite at the defaults of the model and the preset that it needs.
     pub fn request(&self, prompt: impl Into<String>) -> Request {
         let mut settings = Settings::default();
-        settings.apply(&self.defaults.settings);
+        settings.apply(&self.settings_under(&Overrides::default()));
         settings.prompt = prompt.into();
         Request::new(settings)
     }
 
-    /// A request with these settings over the model's defaults.
+    /// A request with these settings over the model's defaults: of the later ones of these the values count, the paper's, the
+    /// model's, those of the preset that is given or that the model [needs](Self::preset), and those that are given.
     ///
     /// # Errors
     ///
     /// When a setting is outside its range.
     pub fn request_with(&self, overrides: &Overrides) -> Result<Request, PipelineError> {
-        Ok(Request::new(Settings::combine([&self.defaults.settings, overrides])?))
+        let under = self.settings_under(overrides);
+        let mut settings = Settings::combine([&under, overrides])?;
+        settings.preset = under.preset;
+        Ok(Request::new(settings))
     }
 }
 

@@ -102,8 +102,12 @@ impl ModelFiles for SingleFileModel {
     }
 }
 
-/// What the U-Net of a Stable Diffusion 2 file predicts: nothing in its tensors tells.
-fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint, unet: &Checkpoint) -> (PredictionType, Option<String>) {
+/// What the U-Net of a Stable Diffusion 2 file predicts, which no tensor is there to tell.
+///
+/// Without the training steps of the base model it is ComfyUI's rule (`SD20.model_type` in `supported_models.py`), which was learnt from
+/// files that are known: the biases before the last attention are spread wider where a model was trained for the velocity. It knows
+/// SD-Turbo, which predicts noise.
+fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, Option<String>) {
     /// Channels that the U-Net for inpainting sees: there is one such model, and it predicts noise.
     const INPAINTING: usize = 9;
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.
@@ -114,12 +118,43 @@ fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint, unet: &Checkpoint) -
     if checkpoint.metadata().get("global_step").is_some_and(|steps| steps == BASE_STEPS) {
         return (PredictionType::Epsilon, None);
     }
+    let (prediction, other, reason) = match spread(checkpoint) {
+        Some(spread) if spread > LARGEST_OF_NOISE => {
+            let reason = format!("as its last biases are spread by {spread:.3}, above {LARGEST_OF_NOISE}");
+            (PredictionType::VPrediction, PredictionType::Epsilon, reason)
+        }
+        Some(spread) => {
+            let reason = format!("as its last biases are spread by {spread:.3}, at most {LARGEST_OF_NOISE}");
+            (PredictionType::Epsilon, PredictionType::VPrediction, reason)
+        }
+        None => {
+            let reason = "as in Stable Diffusion 2.1 for 768 pixels".to_owned();
+            (PredictionType::VPrediction, PredictionType::Epsilon, reason)
+        }
+    };
     let notice = format!(
-        "'{}' does not say what its U-Net predicts; v_prediction is assumed, as in Stable Diffusion 2.1 for 768 pixels. \
-         If the images are noise, set the prediction type to epsilon",
+        "'{}' does not say what its U-Net predicts; {prediction} is assumed, {reason}. If the images are noise, set the prediction type \
+         to {other}",
         path.display()
     );
-    (PredictionType::VPrediction, Some(notice))
+    (prediction, Some(notice))
+}
+
+/// The largest spread where noise is predicted.
+const LARGEST_OF_NOISE: f64 = 0.09;
+
+/// The standard deviation of the biases by which velocity is told; none where there are no such numbers.
+fn spread(checkpoint: &Checkpoint) -> Option<f64> {
+    /// Far above the 320 of Stable Diffusion 2.
+    const MOST: usize = 1 << 16;
+    let name = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias";
+    let biases = checkpoint.tensors().get(name)?;
+    let count = Some(biases.num_elements()).filter(|count| (1..=MOST).contains(count))? as f64;
+    let biases: Vec<f64> = biases.to_f32().ok()?.into_iter().map(f64::from).collect();
+    let mean = biases.iter().sum::<f64>() / count;
+    let variance = biases.iter().map(|bias| (bias - mean).powi(2)).sum::<f64>() / count;
+    // Biases that are all the same were never trained.
+    Some(variance.sqrt()).filter(|spread| spread.is_finite() && *spread > 1e-6)
 }
 
 #[cfg(test)]
@@ -193,6 +228,51 @@ mod tests {
             let chosen = open_with(9, text, &[], Some(PredictionType::VPrediction)).unwrap();
             assert_eq!(chosen.prediction, PredictionType::VPrediction);
         }
+    }
+
+    // torch.std(torch.tensor([-0.1, 0.1]), unbiased=False) is 0.1, of [-0.05, 0.05] 0.05
+    #[test]
+    fn the_spread_of_the_last_biases_tells_velocity_from_noise() {
+        use PredictionType::{Epsilon, VPrediction};
+        const BIASES: &str = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sd_turbo.safetensors");
+        let open = |biases: &[f32], channels: usize, text: &str| {
+            let bytes: Vec<u8> = biases.iter().flat_map(|bias| bias.to_le_bytes()).collect();
+            let (zeros, small) = (vec![0; channels], [0]);
+            let tensors = [
+                (BIASES, TensorView::new(Dtype::F32, vec![biases.len()], &bytes).unwrap()),
+                (
+                    "model.diffusion_model.input_blocks.0.0.weight",
+                    TensorView::new(Dtype::F8_E4M3, vec![1, channels], &zeros).unwrap(),
+                ),
+                ("model.diffusion_model.out.2.weight", TensorView::new(Dtype::F8_E4M3, vec![1], &small).unwrap()),
+                (text, TensorView::new(Dtype::F8_E4M3, vec![1], &small).unwrap()),
+            ];
+            fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+            let model = SingleFileModel::open(&path, None).unwrap();
+            (model.prediction, model.notice().unwrap_or_default())
+        };
+        let (prediction, notice) = open(&[-0.1, 0.1], 4, SD2);
+        assert_eq!(prediction, VPrediction);
+        assert!(
+            notice.contains("v_prediction is assumed, as its last biases are spread by 0.100, above 0.09"),
+            "{notice}"
+        );
+        let (prediction, notice) = open(&[-0.05, 0.05], 4, SD2_SGM);
+        assert_eq!(prediction, Epsilon);
+        assert!(
+            notice.contains("epsilon is assumed") && notice.ends_with("prediction type to v_prediction"),
+            "{notice}"
+        );
+        // The mean is nothing, and a model for inpainting predicts noise.
+        assert_eq!(open(&[0.95, 1.05], 4, SD2).0, Epsilon);
+        assert_eq!(open(&[-0.1, 0.1], 9, SD2).0, Epsilon);
+        // What is no number tells nothing; of Stable Diffusion 1 nothing is asked.
+        assert_eq!(open(&[f32::NAN, 0.1], 4, SD2).0, VPrediction);
+        assert_eq!(open(&[], 4, SD2).0, VPrediction);
+        assert_eq!(open(&[0.1; 3], 4, SD2).0, VPrediction);
+        assert_eq!(open(&[-0.1, 0.1], 4, SD1), (Epsilon, String::new()));
     }
 
     #[test]

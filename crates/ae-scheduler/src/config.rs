@@ -187,6 +187,12 @@ impl SchedulerConfig {
         self.prediction_type
     }
 
+    /// How the timesteps are spread, if the file or [`with_timestep_spacing`](Self::with_timestep_spacing) says so; else as the sampler's
+    /// class does.
+    pub fn timestep_spacing(&self) -> Option<Spacing> {
+        self.timestep_spacing
+    }
+
     /// The sampler that the model's folder asks for (`_class_name`).
     ///
     /// # Errors

@@ -16,7 +16,7 @@ mod fields;
 mod keys;
 mod prompt;
 mod read;
-mod sampler;
+pub(crate) mod sampler;
 mod unsupported;
 mod write;
 

@@ -3,12 +3,17 @@
 pub mod a1111;
 mod attend_and_excite;
 mod choice;
+pub mod comfyui;
 mod command_line;
+mod effect;
 mod error;
 mod files;
+pub mod invokeai;
 mod json;
 mod kinds;
+pub mod novelai;
 mod option;
+mod preset;
 mod sampler_names;
 mod schema;
 mod settings;
@@ -17,6 +22,7 @@ mod value;
 
 pub use attend_and_excite::{AttendAndExcite, AttendAndExciteOverrides};
 pub use choice::{Choice, UnknownName};
+pub use effect::Circumstances;
 pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef};
 pub use json::all_options;
@@ -24,6 +30,7 @@ pub use kinds::{
     EotNormalization, FloatType, Method, NoiseKind, PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
 pub use option::{Group, OptionInfo};
+pub use preset::{Preset, Recipe};
 pub use schema::json_schema;
 pub use settings::{FORMAT, Overrides, Settings};
 pub use steps::{StepIndex, Thresholds};

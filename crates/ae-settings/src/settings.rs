@@ -3,7 +3,7 @@
 use crate::option::options;
 use crate::{
     AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LoraRef, Method, NoiseKind,
-    PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
+    PredictionType, Preset, SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
 
 /// The format of the settings that this version writes.
@@ -67,6 +67,11 @@ options! {
         /// Method.
         [label: "Method", group: Group::Method, value_name: "METHOD"]
         method: Method = Method::AttendAndExcite;
+
+        /// Settings for a model or LoRA of few steps, under all that is given: turbo, lcm, lightning-2, -4 or -8, hyper-1, -2, -4 or -8,
+        /// or none.
+        [label: "Preset", group: Group::Sampling, value_name: "NAME", default_text: Some("as the model is known to need")]
+        preset: Option<Preset> = None;
 
         /// The generator behind a seed: torch-cpu or torch-cuda.
         [label: "Generator", group: Group::Sampling, value_name: "GENERATOR"]
@@ -159,9 +164,9 @@ options! {
         [label: "Keep what is outside", group: Group::InitImage, flag: Some("no-mask-overlay")]
         mask_overlay: bool = true;
 
-        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd15-inpainting, sd21-base, sd21,
-        /// sd-turbo or `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each with `@REVISION` if wanted (see
-        /// `ae models`).
+        /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd15-inpainting, sd21-base,
+        /// sd21, sd-turbo, lcm-dreamshaper, bk-sdm-small or `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each
+        /// with `@REVISION` if wanted (see `ae models`).
         [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model")]
         model: Option<String> = None;
 

@@ -9,12 +9,14 @@ pub mod embedded;
 mod error;
 #[cfg(feature = "eval")]
 pub mod evaluation;
+mod exif_text;
 #[cfg(feature = "figures")]
 mod explanation;
 mod file_hash;
 mod file_search;
 mod image_file;
 mod inspect;
+mod known_presets;
 mod loaded;
 #[cfg(feature = "hub")]
 mod models;

@@ -6,6 +6,7 @@ use ae_settings::{FileRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
 use crate::file_hash::{FileHashes, HashesInBackground};
+use crate::known_presets::known_preset;
 use crate::{Error, FoundModel};
 
 /// A model on a device, with the record of what was loaded.
@@ -43,7 +44,8 @@ impl LoadedModel {
     ) -> Result<Vec<Self>, Error> {
         // Open all devices first: a missing one must fail before an hour of loading.
         let opened = devices.iter().map(|spec| Ok((*spec, spec.open()?))).collect::<Result<Vec<_>, Error>>()?;
-        let options = load_options(settings, low_memory);
+        let mut options = load_options(settings, low_memory);
+        options.preset = known_preset(found, &settings.loras);
         let load = |(device, opened)| Ok((device, Pipeline::load(&found.source, options.clone(), &opened)?));
         let loaded = opened.into_iter().map(load).collect::<Result<Vec<_>, Error>>()?;
         let Some((_, first)) = loaded.first() else { return Ok(Vec::new()) };

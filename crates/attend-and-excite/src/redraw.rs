@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use ae_pipeline::ModelSource;
-use ae_settings::{FileRef, Overrides};
+use ae_settings::{FileRef, Overrides, Preset};
 
 use crate::{Error, FileSearch, FoundModel, FoundSettings, read_settings};
 
@@ -24,8 +24,13 @@ impl Redraw {
     pub fn settings(&self, picture: &Path, given: &Overrides) -> Result<Overrides, Error> {
         let mut settings = match read_settings(picture)? {
             FoundSettings::Settings(settings) => settings,
-            FoundSettings::Parameters(reading) => reading.settle(given, &self.ignored)?,
+            FoundSettings::Foreign { reading, .. } => reading.settle(given, &self.ignored)?,
         };
+        match given.preset {
+            Some(preset) => preset.take_from(&mut settings),
+            // What was drawn without one is not drawn with the one that the model needs.
+            None => settings.preset = settings.preset.or(Some(Preset::Off)),
+        }
         let [models, loras, embeddings, vaes] = &self.folders;
         if settings.strength.is_some() && settings.init_image.is_none() && given.init_image.is_none() {
             // The first format wrote the strength of image-to-image alone; today's always has one.

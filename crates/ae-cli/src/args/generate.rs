@@ -23,8 +23,7 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
 
-    /// Draw the picture of a PNG file again, by the settings in it, ours or AUTOMATIC1111's; other options of the command line
-    /// replace its settings.
+    /// Draw a picture again by the settings in its file, ours, AUTOMATIC1111's, ComfyUI's, InvokeAI's or NovelAI's; other options replace them.
     #[arg(long, value_name = "PICTURE")]
     pub(crate) from: Option<PathBuf>,
 

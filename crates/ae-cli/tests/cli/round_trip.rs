@@ -65,6 +65,8 @@ fn pictures_of_every_method_and_option_are_drawn_again() {
         &["--attention-scale", "12.5", "--no-smoothing", "--eot-normalization", "on", "--attention-res", "8"],
         &["--sigma", "1.5", "--kernel-size", "5", "--guidance-scale", "-1.5", "--clip-skip", "1"],
         &["--scheduler", "euler-a", "--timestep-spacing", "trailing"],
+        &["--preset", "hyper-4"],
+        &["--preset", "turbo", "--scheduler", "lcm"],
         &["--scheduler", "euler", "--sigmas", "exponential", "--timestep-spacing", "linspace"],
         &["--scheduler", "dpmpp-2m", "--sigmas", "karras", "--height", "96", "--width", "160"],
         &["--vae-tiling", "--prompt-weighting", "--dtype", "bf16", "--prediction-type", "epsilon"],

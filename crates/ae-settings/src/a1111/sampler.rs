@@ -49,7 +49,7 @@ impl Sampler {
 }
 
 /// Where the program has another sampler under a name, or another spread, than we have.
-pub(super) fn differences(scheduler: Option<SchedulerKind>, sigmas: Option<SigmaSpacing>) -> Vec<Unsupported> {
+pub(crate) fn differences(scheduler: Option<SchedulerKind>, sigmas: Option<SigmaSpacing>) -> Vec<Unsupported> {
     let sampler = scheduler.and_then(|scheduler| {
         let difference = match scheduler {
             SchedulerKind::DpmSolverMultistepSde => "its noise comes from a Brownian tree, which is not ported",
@@ -76,7 +76,7 @@ pub(super) fn timestep_spacing(scheduler: SchedulerKind) -> Option<TimestepSpaci
 }
 
 /// Whether the program's sampler is one of k-diffusion, which go by sigmas.
-pub(super) fn has_sigmas(scheduler: SchedulerKind) -> bool {
+pub(crate) fn has_sigmas(scheduler: SchedulerKind) -> bool {
     use SchedulerKind::{Ddim, Ddpm, Lcm, Pndm, Tcd, UniPc};
     !matches!(scheduler, Ddim | Ddpm | Pndm | UniPc | Lcm | Tcd)
 }

@@ -19,12 +19,12 @@ pub struct Unsupported {
 }
 
 impl Unsupported {
-    pub(super) fn new(name: &str, value: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, value: &str, reason: impl Into<String>) -> Self {
         let shown = |text: &str| text.chars().take(60).collect();
         Self { name: shown(name), value: shown(value), reason: reason.into(), settled_by: &[] }
     }
 
-    pub(super) fn settled_by(self, options: &'static [&'static str]) -> Self {
+    pub(crate) fn settled_by(self, options: &'static [&'static str]) -> Self {
         Self { settled_by: options, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! A model that can be drawn with, or nearly.
 
 use ae_checkpoint::Checkpoint;
-use ae_pipeline::{Family, LoadError, ModelFiles, ModelSource, check_model, open_model};
+use ae_pipeline::{Family, KnownPreset, LoadError, ModelFiles, ModelSource, check_model, open_model};
 use serde_json::Value;
 
 use super::{Inspection, Part, weights};
@@ -62,6 +62,10 @@ fn describe(files: &dyn ModelFiles, inspection: &mut Inspection) {
         let [height, width] = unet.config.sample_size.map(|side| side.saturating_mul(vae.config.scale()));
         default("width", Some(width.into()));
         default("height", Some(height.into()));
+    }
+    if let (Ok(unet), Ok(scheduler), Ok(family)) = (files.unet(), files.scheduler(), files.family()) {
+        let known = KnownPreset::by_configs(&unet.config, &scheduler, family);
+        default("preset", known.and_then(|known| json(&format!("{}, because {}", known.preset, known.reason))));
     }
     if let Ok(defaults) = files.defaults() {
         default("steps", defaults.settings.steps.map(Value::from));

@@ -31,17 +31,14 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<bool>
             return Ok(true);
         }
     }
-    if format != image::ImageFormat::Png {
-        inspection.notes.push("settings are read from PNG files alone".to_owned());
-        return Ok(true);
-    }
     match read_settings(path) {
         Ok(FoundSettings::Settings(settings)) => {
             inspection.verdict += ", `--from` draws it again";
             inspection.settings = settings.to_json();
         }
-        Ok(FoundSettings::Parameters(reading)) => {
-            inspection.verdict += ", `--from` draws it again by the parameters of AUTOMATIC1111's program";
+        Ok(FoundSettings::Foreign { program, reading }) => {
+            inspection.verdict += ", `--from` draws it again by the settings of ";
+            inspection.verdict += program;
             inspection.settings = reading.overrides.to_json();
             let unsupported = reading.unsupported.iter();
             inspection
@@ -96,8 +93,17 @@ mod tests {
         let text = "a dog\nSteps: 20, Sampler: Nonesuch, CFG scale: 7, Seed: 5, Size: 512x512";
         let found = look_at(&[("parameters", text)]);
         assert_eq!(found.settings["prompt"], "a dog");
+        assert!(found.verdict.ends_with("by the settings of AUTOMATIC1111's program"), "{}", found.verdict);
         assert!(found.notes.iter().any(|note| note.contains("Nonesuch")), "{:?}", found.notes);
         assert_eq!(found.metadata["parameters"], text);
+    }
+
+    #[test]
+    fn graphs_of_comfyui_are_shown_with_what_cannot_be_honoured() {
+        let graph = r#"{ "9": { "class_type": "SaveImage", "inputs": { "images": ["8", 0] } } }"#;
+        let found = look_at(&[("prompt", graph)]);
+        assert!(found.verdict.ends_with("by the settings of ComfyUI"), "{}", found.verdict);
+        assert!(found.notes.iter().any(|note| note.contains("this node is missing")), "{:?}", found.notes);
     }
 
     #[test]

@@ -148,10 +148,10 @@ impl StudioEngine {
 fn defaults(model: &LoadedModel) -> ModelDefaults {
     let pipeline = &model.pipeline;
     let [height, width] = pipeline.default_size();
-    let mut settings = pipeline.defaults().settings.clone();
+    let mut settings = pipeline.settings_under(&Overrides::default());
     settings.height = Some(height);
     settings.width = Some(width);
-    settings.scheduler = pipeline.default_scheduler().ok();
+    settings.scheduler = settings.scheduler.or_else(|| pipeline.default_scheduler().ok());
     ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()) }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -57,6 +58,8 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
 fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: Vec<Prompt>) -> Result<Plan, CliError> {
     let pipeline = &model.pipeline;
     let mut planned = Vec::new();
+    // What has no effect in one arm may have one in another.
+    let mut notes: Option<BTreeSet<String>> = None;
     for arm in arms {
         let mut shared: Option<Settings> = None;
         for prompt in &prompts {
@@ -66,12 +69,15 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
                 .and_then(|request| pipeline.prepare(&request))
                 .map_err(|error| CliError::Prompt { prompt: prompt.text.clone(), error: Box::new(error.into()) })?;
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
+            let own: BTreeSet<String> = prepared.notes().iter().cloned().collect();
+            notes = Some(notes.map_or_else(|| own.clone(), |all| &all & &own));
         }
         if let Some(shared) = shared {
             let settings = Value::Object(shared.of_any_prompt());
             planned.push(ae_eval::Arm { name: arm.name.clone(), settings });
         }
     }
+    notes.into_iter().flatten().for_each(|note| say(&format!("note: {note}")));
     Ok(Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone() })
 }
 

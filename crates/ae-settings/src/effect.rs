@@ -1,0 +1,362 @@
+//! When an option has an effect: one table of all of them, so that none is without in silence.
+
+use serde_json::Value;
+
+use crate::{Group, Method, SchedulerKind, Settings, StepIndex, all_options};
+
+/// What of a run no settings tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts")]
+pub struct Circumstances {
+    /// The U-Net takes the guidance scale as a condition, and makes one prediction a step.
+    pub takes_scale: bool,
+    /// An objective of the caller's own guides.
+    pub own_objective: bool,
+    /// Attention maps are shown.
+    pub shows_attention: bool,
+    /// There is an image to start from.
+    pub init_image: bool,
+    /// There are latents to start from.
+    pub latents: bool,
+    /// The picture is larger than one tile of the decoder.
+    pub has_tiles: bool,
+}
+
+/// When an option has an effect.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// In every run.
+    Always,
+    /// Where it has none it is refused by an error of its own.
+    Refused,
+    /// Unless there is a reason why not.
+    Unless(fn(&Settings, Circumstances) -> Option<String>),
+}
+use Effect::{Always, Refused, Unless};
+
+/// Every option but those of the group [`Group::Record`].
+const EFFECTS: &[(&str, Effect)] = &[
+    ("prompt", Always),
+    ("negative_prompt", Unless(without_contrast)),
+    ("subjects", Unless(without_subjects)),
+    ("token_indices", Unless(without_subjects)),
+    ("phrases", Unless(|settings, _| of_method(settings, Method::StructureDiffusion))),
+    ("seed", Unless(without_noise)),
+    ("method", Always),
+    ("preset", Always),
+    ("rng", Unless(without_noise)),
+    ("steps", Always),
+    ("guidance_scale", Always),
+    ("guidance_rescale", Unless(without_contrast)),
+    ("height", Always),
+    ("width", Always),
+    ("scheduler", Always),
+    ("timestep_spacing", Refused),
+    ("sigmas", Refused),
+    ("eta", Refused),
+    ("correct_altered_steps", Unless(without_correction)),
+    ("vae_tiling", Unless(|_, run| (!run.has_tiles).then(|| "the picture is no larger than a tile".to_owned()))),
+    ("clip_skip", Always),
+    ("prompt_weighting", Always),
+    ("init_image", Unless(|_, run| (!run.init_image).then(|| "the request holds no image".to_owned()))),
+    ("strength", Unless(|_, run| (!run.init_image).then(|| "there is no initial image".to_owned()))),
+    ("model", Always),
+    ("dtype", Always),
+    ("variant", Refused),
+    ("loras", Always),
+    ("embeddings", Always),
+    ("vae", Always),
+    ("prediction_type", Always),
+    ("max_iter_to_alter", Unless(without_guidance)),
+    ("thresholds", Unless(|settings, run| without_guidance(settings, run).or_else(|| never_reached(settings)))),
+    (
+        "max_refinement_steps",
+        Unless(|settings, run| without_guidance(settings, run).or_else(|| without_refinement(settings))),
+    ),
+    ("scale_factor", Unless(without_altered_steps)),
+    (
+        "scale_range",
+        Unless(|settings, run| {
+            let is_zero = settings.attend_and_excite.scale_factor == 0.0;
+            without_altered_steps(settings, run).or_else(|| is_zero.then(|| "scale_factor is 0".to_owned()))
+        }),
+    ),
+    ("attention_scale", Unless(without_altered_steps)),
+    (
+        "attention_res",
+        Unless(|settings, run| if run.shows_attention { None } else { without_altered_steps(settings, run) }),
+    ),
+    ("smoothing", Unless(without_altered_steps)),
+    (
+        "sigma",
+        Unless(|settings, run| {
+            let one = settings.attend_and_excite.kernel_size == 1;
+            without_smoothing(settings, run).or_else(|| one.then(|| "a kernel of 1 smooths nothing".to_owned()))
+        }),
+    ),
+    ("kernel_size", Unless(without_smoothing)),
+    ("eot_normalization", Unless(without_altered_steps)),
+];
+
+impl Settings {
+    /// The options whose values differ from those of `defaults` and that have no effect, each with the reason. A picture is the same
+    /// without them.
+    pub fn without_effect(&self, defaults: &Self, run: Circumstances) -> Vec<(&'static str, String)> {
+        let (given, defaults) = (value_of(self), value_of(defaults));
+        let options =
+            all_options().filter(|(group, option)| given(*group, option.name) != defaults(*group, option.name));
+        let reason = |name: &str| match EFFECTS.iter().find(|(known, _)| *known == name)?.1 {
+            Unless(reason) => reason(self, run),
+            Always | Refused => None,
+        };
+        let options = options.filter(|(_, option)| option.group != Group::Record);
+        options.filter_map(|(_, option)| Some((option.name, reason(option.name)?))).collect()
+    }
+}
+
+/// The values of settings, by group and name.
+fn value_of(settings: &Settings) -> impl Fn(Option<&str>, &str) -> Value + use<> {
+    let all = serde_json::to_value(settings).unwrap_or_default();
+    move |group, name| group.map_or(&all, |group| &all[group])[name].clone()
+}
+
+/// Why there is but one prediction a step.
+fn without_contrast(settings: &Settings, run: Circumstances) -> Option<String> {
+    if settings.method == Method::ComposableDiffusion {
+        return None;
+    }
+    if run.takes_scale {
+        return Some("the model makes one prediction a step, with the guidance scale as a condition".to_owned());
+    }
+    let scale = settings.guidance_scale;
+    (scale <= 1.0).then(|| format!("there is no classifier-free guidance at a guidance scale of {scale}"))
+}
+
+fn of_method(settings: &Settings, method: Method) -> Option<String> {
+    (settings.method != method).then(|| format!("the method {} has none of it; it is {method}'s", settings.method))
+}
+
+fn without_subjects(settings: &Settings, run: Circumstances) -> Option<String> {
+    if run.own_objective || run.shows_attention { None } else { of_method(settings, Method::AttendAndExcite) }
+}
+
+fn without_noise(settings: &Settings, run: Circumstances) -> Option<String> {
+    let scheduler = settings.scheduler.filter(|scheduler| !scheduler.draws_noise(settings.eta))?;
+    run.latents.then(|| format!("initial latents are given, and {scheduler} draws no noise"))
+}
+
+fn without_correction(settings: &Settings, run: Circumstances) -> Option<String> {
+    if settings.scheduler.is_some_and(|scheduler| scheduler != SchedulerKind::UniPc) {
+        return Some(format!("{} alone corrects steps", SchedulerKind::UniPc));
+    }
+    if run.own_objective { None } else { without_altered_steps(settings, run) }
+}
+
+/// Why the parameters of the method are not read.
+fn without_guidance(settings: &Settings, run: Circumstances) -> Option<String> {
+    let own = || run.own_objective.then(|| "another objective guides".to_owned());
+    own().or_else(|| of_method(settings, Method::AttendAndExcite))
+}
+
+/// Why no step is altered.
+fn without_altered_steps(settings: &Settings, run: Circumstances) -> Option<String> {
+    without_guidance(settings, run).or_else(|| {
+        let altered = settings.attend_and_excite.max_iter_to_alter.resolve(settings.steps);
+        (altered == 0 && without_refinement(settings).is_some()).then(|| "no step is altered".to_owned())
+    })
+}
+
+fn without_refinement(settings: &Settings) -> Option<String> {
+    let own = &settings.attend_and_excite;
+    let refined = own.thresholds.resolve(settings.steps, own.max_iter_to_alter.resolve(settings.steps));
+    refined.is_empty().then(|| "no step has a threshold".to_owned())
+}
+
+/// Why a threshold is never reached.
+fn never_reached(settings: &Settings) -> Option<String> {
+    if settings.attend_and_excite.max_refinement_steps == 0 {
+        return Some("max_refinement_steps is 0".to_owned());
+    }
+    // PNDM has one more timestep than steps.
+    let count = settings.steps + usize::from(settings.scheduler == Some(SchedulerKind::Pndm));
+    let late = settings.attend_and_excite.thresholds.iter().find_map(|(step, _)| match step {
+        StepIndex::Steps(step) if step >= count => Some(step),
+        _ => None,
+    });
+    late.map(|step| format!("step {step} does not come, since a run of {} steps ends at {}", settings.steps, count - 1))
+}
+
+fn without_smoothing(settings: &Settings, run: Circumstances) -> Option<String> {
+    let not_smoothed = !settings.attend_and_excite.smoothing;
+    without_altered_steps(settings, run).or_else(|| not_smoothed.then(|| "the maps are not smoothed".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Overrides, all_options};
+
+    fn settings(json: &Value) -> Settings {
+        Settings::combine([&Overrides::from_json(json).unwrap()]).unwrap()
+    }
+
+    const USUAL: Circumstances = Circumstances {
+        takes_scale: false,
+        own_objective: false,
+        shows_attention: false,
+        init_image: true,
+        latents: false,
+        has_tiles: true,
+    };
+
+    fn idle(json: &Value, run: Circumstances) -> Vec<(&'static str, String)> {
+        settings(json).without_effect(&Settings::default(), run)
+    }
+
+    /// An option, a value, and what else makes it idle.
+    type Case = (&'static str, Value, Vec<(Value, Circumstances)>);
+
+    /// Every option with a rule.
+    fn cases() -> Vec<Case> {
+        let plain = || (json!({ "method": "stable-diffusion" }), USUAL);
+        let own = || (json!({}), Circumstances { own_objective: true, ..USUAL });
+        let not_altered = || (json!({ "max_iter_to_alter": 0, "thresholds": {} }), USUAL);
+        let without = |change: fn(&mut Circumstances)| {
+            let mut run = USUAL;
+            change(&mut run);
+            (json!({}), run)
+        };
+        let no_contrast = || {
+            vec![
+                (json!({ "guidance_scale": 1 }), USUAL),
+                (json!({ "guidance_scale": 0, "scheduler": "euler" }), USUAL),
+                without(|run| run.takes_scale = true),
+            ]
+        };
+        let guided = || vec![plain(), own(), not_altered()];
+        let latents = || {
+            let run = Circumstances { latents: true, ..USUAL };
+            vec![(json!({ "scheduler": "ddim" }), run), (json!({ "scheduler": "tcd" }), run)]
+        };
+        vec![
+            ("negative_prompt", json!("blurry"), no_contrast()),
+            ("guidance_rescale", json!(0.7), no_contrast()),
+            ("subjects", json!(["cat"]), vec![plain()]),
+            ("token_indices", json!([2]), vec![plain()]),
+            ("phrases", json!(["a cat"]), vec![plain(), (json!({ "method": "composable-diffusion" }), USUAL)]),
+            ("seed", json!(3), latents()),
+            ("rng", json!("torch-cuda"), latents()),
+            (
+                "correct_altered_steps",
+                json!(true),
+                vec![
+                    (json!({ "scheduler": "euler" }), USUAL),
+                    (json!({ "scheduler": "unipc", "method": "stable-diffusion" }), USUAL),
+                    (json!({ "scheduler": "unipc", "max_iter_to_alter": 0, "thresholds": {} }), USUAL),
+                ],
+            ),
+            ("vae_tiling", json!(true), vec![without(|run| run.has_tiles = false)]),
+            ("init_image", json!({ "name": "x.png" }), vec![without(|run| run.init_image = false)]),
+            ("strength", json!(0.5), vec![without(|run| run.init_image = false)]),
+            ("max_iter_to_alter", json!(10), vec![plain(), own()]),
+            (
+                "thresholds",
+                json!({ "5": 0.5 }),
+                vec![plain(), own(), (json!({ "steps": 5 }), USUAL), (json!({ "max_refinement_steps": 0 }), USUAL)],
+            ),
+            ("max_refinement_steps", json!(3), vec![plain(), own(), (json!({ "thresholds": {} }), USUAL)]),
+            ("scale_factor", json!(5.0), guided()),
+            ("scale_range", json!([1.0, 0.2]), [guided(), vec![(json!({ "scale_factor": 0 }), USUAL)]].concat()),
+            ("attention_scale", json!(20.0), guided()),
+            ("attention_res", json!([16, 16]), guided()),
+            ("smoothing", json!(false), guided()),
+            (
+                "sigma",
+                json!(1.5),
+                [guided(), vec![(json!({ "smoothing": false }), USUAL), (json!({ "kernel_size": 1 }), USUAL)]].concat(),
+            ),
+            ("kernel_size", json!(5), [guided(), vec![(json!({ "smoothing": false }), USUAL)]].concat()),
+            ("eot_normalization", json!("on"), guided()),
+        ]
+    }
+
+    /// A value, under others, each where the table has it.
+    fn with(name: &str, value: &Value, others: &Value) -> Value {
+        let mut all = json!({ "prompt": "a cat" });
+        let named = others
+            .as_object()
+            .unwrap()
+            .iter()
+            .chain([(&name.to_owned(), value)])
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect::<Vec<_>>();
+        for (name, value) in named {
+            let (group, _) = all_options().find(|(_, option)| option.name == name).unwrap();
+            match group {
+                Some(group) => all[group][name] = value,
+                None => all[name] = value,
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_option_stands_in_the_table_once() {
+        let known: Vec<_> = EFFECTS.iter().map(|(name, _)| *name).collect();
+        let options: Vec<_> =
+            all_options().filter(|(_, option)| option.group != Group::Record).map(|(_, option)| option.name).collect();
+        for name in &options {
+            assert_eq!(known.iter().filter(|known| *known == name).count(), 1, "{name}: when does it have an effect?");
+        }
+        assert_eq!(known.len(), options.len());
+        let with_rule = EFFECTS.iter().filter(|(_, effect)| matches!(effect, Unless(_))).map(|(name, _)| *name);
+        let cases = cases();
+        for name in with_rule {
+            assert!(cases.iter().any(|(case, ..)| *case == name), "{name} has no case");
+        }
+    }
+
+    #[test]
+    fn every_rule_is_said_where_the_option_has_no_effect_and_nowhere_else() {
+        for (name, value, idle_cases) in cases() {
+            let method = if name == "phrases" { "structure-diffusion" } else { "attend-and-excite" };
+            let scheduler = if name == "correct_altered_steps" { "unipc" } else { "pndm" };
+            let usual = with(name, &value, &json!({ "method": method, "scheduler": scheduler }));
+            assert_eq!(idle(&usual, USUAL), [], "{name}");
+            for (others, run) in idle_cases {
+                let given = with(name, &value, &others);
+                let found = idle(&given, run);
+                assert!(found.iter().any(|(found, reason)| *found == name && reason.len() > 10), "{given}: {found:?}");
+            }
+        }
+        assert_eq!(idle(&json!({ "prompt": "a cat", "method": "stable-diffusion" }), Circumstances::default()), []);
+    }
+
+    #[test]
+    fn what_is_shown_or_composed_has_an_effect() {
+        let shown = Circumstances { shows_attention: true, ..USUAL };
+        assert_eq!(idle(&json!({ "method": "stable-diffusion", "subjects": ["cat"] }), shown), []);
+        let parts = json!({ "method": "composable-diffusion", "guidance_scale": 1, "negative_prompt": "blurry" });
+        assert_eq!(idle(&parts, USUAL), []);
+        let drawn = Circumstances { latents: true, ..USUAL };
+        assert_eq!(idle(&json!({ "scheduler": "euler-a", "seed": 3 }), drawn), []);
+        assert_eq!(idle(&json!({ "scheduler": "ddim", "eta": 0.5, "seed": 3 }), drawn), []);
+        let pndm = json!({ "scheduler": "pndm", "steps": 20, "attend_and_excite": { "thresholds": { "20": 0.5 } } });
+        assert_eq!(idle(&pndm, USUAL), []);
+        let reason =
+            idle(&json!({ "steps": 20, "attend_and_excite": { "thresholds": { "0": 0.1, "30": 0.5 } } }), USUAL);
+        assert_eq!(reason[0].1, "step 30 does not come, since a run of 20 steps ends at 19");
+    }
+
+    #[test]
+    fn the_models_own_values_are_not_the_users() {
+        let mut of_model = Settings::default();
+        of_model.attend_and_excite.attention_scale = 20.0;
+        let mut drawn = of_model.clone();
+        drawn.method = Method::StableDiffusion;
+        assert_eq!(drawn.without_effect(&of_model, USUAL), []);
+        assert_eq!(drawn.without_effect(&Settings::default(), USUAL).len(), 1);
+    }
+}
