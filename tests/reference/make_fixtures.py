@@ -5,7 +5,7 @@
   python tests/reference/make_fixtures.py [GROUP ...]
 
 The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus
-`clip`, `scheduler`, `samplers`, `formats`, `convenience`, `baselines`, `vision`, `blip` and `networks`, which have scripts of their
+`clip`, `scheduler`, `samplers`, `formats`, `convenience`, `baselines`, `vision`, `blip`, `networks` and `prompts`, which have scripts of their
 own. Without a group all are written. CASE=name limits `runs` to one
 case; a part of `convenience`
 needs LPW=lpw_stable_diffusion.py, see its script.
@@ -117,7 +117,7 @@ def script(name):
 
 GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"),
               scheduler=script("scheduler"), samplers=script("samplers"), formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
-              vision=script("vision"), blip=script("blip"), networks=script("networks"))
+              vision=script("vision"), blip=script("blip"), networks=script("networks"), prompts=script("prompts"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)

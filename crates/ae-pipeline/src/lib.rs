@@ -32,6 +32,7 @@ mod output;
 mod phrases;
 mod pipeline;
 mod prepare;
+mod read_prompt;
 mod request;
 mod residency;
 mod run;
@@ -57,6 +58,7 @@ pub use output::{Output, Picture};
 pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
+pub use read_prompt::{ReadPart, read_negative_prompt, read_prompt};
 pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
@@ -67,12 +69,13 @@ pub use trace::{StepTrace, Trace};
 // What a caller needs to fill in a request or to read an output.
 pub use ae_checkpoint::Family;
 pub use ae_clip::{
-    ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
+    ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, WeightedPrompt, Word,
+    subject_name,
 };
 pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
-    AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LoraRef, Method, NoiseKind, Overrides, PredictionType,
-    SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
+    AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LongPrompts, LoraRef, Method, NoiseKind, Overrides,
+    PredictionType, PromptSyntax, SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};

@@ -8,10 +8,11 @@ use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::attention::{AttentionLayers, GuidedUNet};
-use crate::conditioning::Conditioning;
-use crate::guided_run::GuidedRun;
+use crate::conditioning::{Conditioning, EncodedTexts};
+use crate::guided_run::{GuidedRun, GuidedText};
 use crate::init_image::{draw, image_tensor};
 use crate::output::located;
+use crate::read_prompt::evaluations_per_step;
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
 /// Receives the events of a run; may stop it.
@@ -22,8 +23,11 @@ pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
     prepared: &'a Prepared,
     scheduler: Box<dyn Scheduler>,
-    /// Guidance from the beginning of the run, with what it remembers; none for methods without.
-    pub(crate) guidance: Option<Guidance>,
+    /// Guidance from the beginning of the run by each text of the prompt, with what it remembers; none for methods without.
+    pub(crate) guidance: Vec<Option<Guidance>>,
+    encoded: EncodedTexts,
+    /// Which texts the negative prompt and the parts have now.
+    state: Vec<usize>,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
     /// What the run starts from, and its factor: as [`Event::Started`] has them.
@@ -38,7 +42,8 @@ impl<'a> Run<'a> {
         let settings = prepared.settings();
         let kind = settings.scheduler.expect("a prepared request has a sampler");
         let scheduler = pipeline.build_scheduler(kind, settings, prepared.first_step)?;
-        let conditioning = prepared.texts.encode(pipeline, settings)?;
+        let (encoded, state) = (prepared.texts.encode(pipeline, settings)?, prepared.texts.at(0));
+        let conditioning = encoded.at(&state)?;
         let mut noise: Vec<_> = prepared.seeds.iter().map(|&seed| NoiseSource::new(settings.rng, seed)).collect();
         let [rows, cols] = prepared.latent_size;
         let shape = [1, pipeline.vae_config.latent_channels, rows, cols];
@@ -56,8 +61,19 @@ impl<'a> Run<'a> {
             (given.unwrap_or(drawn), scheduler.init_noise_sigma())
         };
         let latents = initial.0.clone() * initial.1;
-        let guidance = prepared.guided.as_ref().map(|guided| Guidance::new(guided.objective.clone())).transpose()?;
-        Ok(Self { pipeline, prepared, scheduler, guidance, conditioning, noise, initial, latents })
+        let guidance = prepared.guided.as_ref().map(GuidedRun::begin).transpose()?.unwrap_or_default();
+        Ok(Self { pipeline, prepared, scheduler, guidance, encoded, state, conditioning, noise, initial, latents })
+    }
+
+    /// Takes the texts that the prompts have at an evaluation of the model; whether they are others than before.
+    fn go_to(&mut self, evaluation: usize) -> Result<bool, PipelineError> {
+        let state = self.prepared.texts.at(evaluation);
+        if state == self.state {
+            return Ok(false);
+        }
+        self.conditioning = self.encoded.at(&state)?;
+        self.state = state;
+        Ok(true)
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
@@ -68,7 +84,8 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
-        let texts = self.read_texts(&unet);
+        let mut texts = self.read_texts(&unet);
+        let per_step = self.prepared.settings().scheduler.map_or(1, evaluations_per_step);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
         let (latents, init_noise_sigma) = (&self.initial.0, self.initial.1);
@@ -78,6 +95,9 @@ impl<'a> Run<'a> {
         for step in 0..num_steps {
             let start = Instant::now();
             let timestep = self.scheduler.timesteps()[step];
+            if self.go_to(per_step * step)? {
+                texts = self.read_texts(&unet);
+            }
             let guided = self.guide(&unet, &texts, step, observe)?;
             if let Some(guided) = &guided {
                 self.go_on_with(guided, step);
@@ -87,6 +107,9 @@ impl<'a> Run<'a> {
             let mut prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             if let Some(second) = self.scheduler.second_evaluation(&prediction, step, &self.latents) {
                 // What is shown of the step is what its first evaluation saw.
+                if self.go_to(per_step * step + 1)? {
+                    texts = self.read_texts(&unet);
+                }
                 prediction = self.predict_at(&unet, &texts, second.input, second.timestep, processor);
             }
             let shape = {
@@ -102,7 +125,7 @@ impl<'a> Run<'a> {
                 None => Vec::new(),
             };
             let attention = match collector {
-                Some(collector) => collector.attention_maps(pictures)?,
+                Some(collector) => collector.attention_maps(pictures, self.prepared.prompt().tokens().len())?,
                 None => Vec::new(),
             };
 
@@ -129,8 +152,7 @@ impl<'a> Run<'a> {
     /// What the U-Net needs of the texts at every step.
     pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
         let scale = self.prepared.settings().guidance_scale;
-        let every = self.conditioning.read(unet, scale);
-        let prompt = every.narrow(1, 1);
+        let [prompt, every] = self.conditioning.read(unet, scale);
         // First the pictures without the prompt, then those with it.
         let texts = if self.conditioning.is_single(scale) { &prompt } else { &every };
         let all = texts.repeat_each(self.prepared.seeds.len());
@@ -148,7 +170,11 @@ impl<'a> Run<'a> {
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let (Some(guidance), Some(GuidedRun { layers, .. })) = (&mut self.guidance, &self.prepared.guided) else {
+        // Guidance reads the only part of the prompt, whose text stands behind that of the negative prompt.
+        let text = self.state[1];
+        let guided = self.prepared.guided.as_ref().and_then(|guided| guided.texts[text].as_ref());
+        let guidance = self.guidance.get_mut(text).and_then(Option::as_mut);
+        let (Some(guidance), Some(GuidedText { layers, .. })) = (guidance, guided) else {
             return Ok(None);
         };
         let timesteps = self.scheduler.timesteps();

@@ -13,6 +13,7 @@ mod gradient;
 mod noise;
 mod objective;
 mod precision;
+mod prompts;
 mod runs;
 mod sampler_runs;
 mod samplers;
