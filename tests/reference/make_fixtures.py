@@ -5,9 +5,9 @@
   python tests/reference/make_fixtures.py [GROUP ...]
 
 The files are committed compressed; see packing.py. The groups are `models`, `runs`, `embedded`, `noise` and `vae_tiling`, plus
-`clip`, `scheduler`, `samplers`, `formats`, `convenience`, `baselines`, `vision`, `blip`, `networks`, `adapters` and `config_keys`, which
-have scripts of their own. Without a group all are written. CASE=name limits `runs` to one case; a part of `convenience`
-needs LPW=lpw_stable_diffusion.py, see its script.
+`clip`, `scheduler`, `samplers`, `formats`, `convenience`, `baselines`, `vision`, `blip`, `networks`, `adapters`, `config_keys` and
+`prompts`, which have scripts of their own. Without a group all are written. CASE=name limits `runs` to one
+case; a part of `convenience` needs LPW=lpw_stable_diffusion.py, see its script.
 """
 import json
 import os
@@ -116,7 +116,7 @@ def script(name):
 
 GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"),
               scheduler=script("scheduler"), samplers=script("samplers"), formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
-              vision=script("vision"), blip=script("blip"), networks=script("networks"), adapters=script("adapters"), config_keys=script("config_keys"))
+              vision=script("vision"), blip=script("blip"), networks=script("networks"), adapters=script("adapters"), config_keys=script("config_keys"), prompts=script("prompts"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)

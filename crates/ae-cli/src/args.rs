@@ -186,13 +186,14 @@ impl PromptArgs {
 fn prompts_of_stdin() -> Result<Vec<String>, String> {
     /// Beyond this it is something else.
     const LARGEST: u64 = 1 << 20;
-    let mut text = String::new();
-    let read = std::io::stdin().take(LARGEST + 1).read_to_string(&mut text);
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("standard input is no prompt: {error}"))?;
-    if text.len() as u64 > LARGEST {
+    if bytes.len() as u64 > LARGEST {
         return Err(format!("standard input is no prompt: it has more than {LARGEST} bytes"));
     }
-    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
+    let text = ae_files::decode_text(bytes).map_err(|error| format!("standard input is no prompt: {error}"))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let prompts: Vec<String> = lines.map(str::to_owned).collect();
     if prompts.is_empty() { Err("standard input has no prompt".to_owned()) } else { Ok(prompts) }
 }

@@ -12,7 +12,7 @@
 //! - [`ClipTokenizer::add_embedding_tokens`] and [`ClipTextModel::add_token_embeddings`] take in a textual
 //!   inversion, whose placeholder is then a word of the prompt.
 //! - [`ClipTokenizer::tokenize_weighted`] and [`apply_weights`] weight parts of a prompt, as in
-//!   `a (cat:1.3) and a [dog]`.
+//!   `a (cat:1.3) and a [dog]`; [`ClipTokenizer::tokenize_in_chunks`] reads prompts of any length.
 
 mod config;
 mod encoder;
@@ -33,6 +33,8 @@ pub use encoder::{ClipEncoder, ClipEncoderConfig};
 pub use prompt::{Token, TokenKind, TokenizedPrompt, Truncation};
 pub use subject::{Subject, SubjectError, find_phrases, find_subjects, subject_name, subjects_at};
 pub use text_model::{ClipTextModel, EncodeError, TokenEmbeddingError};
-pub use tokenizer::{ClipTokenizer, MAX_PROMPT_BYTES, TokenizerError, TokenizerSettings};
-pub use weighting::{ApplyWeightsError, WeightError, WeightedPrompt, apply_weights, parse_weighted_prompt};
+pub use tokenizer::{ClipTokenizer, MAX_PROMPT_BYTES, MOST_CHUNKS, TokenizerError, TokenizerSettings};
+pub use weighting::{
+    ApplyWeightsError, WeightError, WeightedPrompt, apply_weights, apply_weights_to_groups, parse_weighted_prompt,
+};
 pub use words::Word;

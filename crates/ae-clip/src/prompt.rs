@@ -15,6 +15,8 @@ pub struct TokenizedPrompt {
     text: String,
     tokens: Vec<Token>,
     words: Vec<Word>,
+    /// The position of the end token of every chunk.
+    ends: Vec<usize>,
     end: usize,
     truncation: Option<Truncation>,
 }
@@ -91,61 +93,74 @@ pub(crate) struct SpecialIds {
 }
 
 impl TokenizedPrompt {
-    /// Frames, truncates and pads `pieces` to `length` tokens. `vocabulary` writes out an id.
+    /// Frames the pieces of every chunk, of which there is one at least, and pads it to `length` tokens; `cut` are those that do not
+    /// fit. `vocabulary` writes out an id.
     pub(crate) fn new(
         text: &str,
-        pieces: Vec<Piece>,
+        chunks: Vec<Vec<Piece>>,
+        cut: Vec<Piece>,
         special: SpecialIds,
         length: usize,
         vocabulary: impl Fn(u32) -> String,
     ) -> Self {
-        let kept = pieces.len().min(length - 2);
-        let truncation = pieces.get(kept).map(|first| Truncation {
+        let truncation = cut.first().map(|first| Truncation {
             // Not by index: the offsets are those of the tokenizers library.
             text: text.get(first.span.start..).unwrap_or_default().to_owned(),
-            tokens: pieces.len() - kept,
+            tokens: cut.len(),
         });
 
-        let mut placeholders: Vec<_> = pieces
+        let mut placeholders: Vec<_> = chunks
             .iter()
+            .flatten()
+            .chain(&cut)
             .filter(|piece| piece.kind == PieceKind::Embedding)
             .map(|piece| (piece.span.clone(), vocabulary(piece.id)))
             .collect();
         // The first vector of each has the placeholder's own token.
         placeholders.dedup_by(|next, first| next.0 == first.0);
         let mut words = words(text, placeholders);
-        let mut tokens = Vec::with_capacity(length);
-        let mut push = |id, kind, span, word, is_embedding| {
+        let mut tokens: Vec<Token> = Vec::with_capacity(chunks.len() * length);
+        let push = |tokens: &mut Vec<Token>, id, kind, span, word, is_embedding| {
             let piece = vocabulary(id);
             let text = if is_embedding { piece.clone() } else { decode(&piece) };
             tokens.push(Token { index: tokens.len(), id, piece, text, kind, span, word });
         };
-        push(special.start, TokenKind::Start, None, None, false);
         let mut current = 0;
-        for (index, piece) in pieces.into_iter().enumerate() {
+        let mut word_of = |words: &[Word], piece: &Piece| {
             while words.get(current).is_some_and(|word| word.span.end <= piece.span.start) {
                 current += 1;
             }
             let is_inside = words.get(current).is_some_and(|word| word.span.start < piece.span.end);
-            let is_special = piece.kind == PieceKind::Special;
-            let word = (is_inside && !is_special).then_some(current);
-            if index < kept {
+            (is_inside && piece.kind != PieceKind::Special).then_some(current)
+        };
+        let (mut ends, mut end) = (Vec::with_capacity(chunks.len()), 1);
+        for chunk in chunks {
+            let (first, is_empty) = (tokens.len(), chunk.is_empty());
+            push(&mut tokens, special.start, TokenKind::Start, None, None, false);
+            for piece in chunk {
+                let word = word_of(&words, &piece);
                 if let Some(word) = word {
-                    words[word].positions.push(index + 1);
+                    words[word].positions.push(tokens.len());
                 }
-                let kind = if is_special { TokenKind::Special } else { TokenKind::Text };
-                push(piece.id, kind, Some(piece.span), word, piece.kind == PieceKind::Embedding);
-            } else if let Some(word) = word {
+                let kind = if piece.kind == PieceKind::Special { TokenKind::Special } else { TokenKind::Text };
+                push(&mut tokens, piece.id, kind, Some(piece.span), word, piece.kind == PieceKind::Embedding);
+            }
+            ends.push(tokens.len());
+            if !is_empty {
+                end = tokens.len();
+            }
+            push(&mut tokens, special.end, TokenKind::End, None, None, false);
+            while tokens.len() < first + length {
+                push(&mut tokens, special.padding, TokenKind::Padding, None, None, false);
+            }
+        }
+        for piece in cut {
+            if let Some(word) = word_of(&words, &piece) {
                 words[word].is_cut = true;
             }
         }
-        push(special.end, TokenKind::End, None, None, false);
-        for _ in kept + 2..length {
-            push(special.padding, TokenKind::Padding, None, None, false);
-        }
 
-        let end = kept + 1;
-        let mut prompt = Self { text: text.to_owned(), tokens, words, end, truncation };
+        let mut prompt = Self { text: text.to_owned(), tokens, words, ends, end, truncation };
         prompt.drop_words_without_tokens();
         prompt
     }
@@ -180,7 +195,7 @@ impl TokenizedPrompt {
         self.tokens.iter().map(|token| token.id).collect()
     }
 
-    /// Every position, padding included: 77 tokens for CLIP.
+    /// Every position, padding included: 77 tokens for each chunk of CLIP.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }
@@ -190,9 +205,21 @@ impl TokenizedPrompt {
         &self.words
     }
 
-    /// The position of the `<|endoftext|>` after the text. The text's own tokens are `1..end()`.
+    /// The position of the `<|endoftext|>` after the text, in a prompt of several chunks that of the last one with text. The text's own
+    /// tokens are in `1..end()`, in several chunks with what ends and begins them in between.
     pub fn end(&self) -> usize {
         self.end
+    }
+
+    /// The positions of every chunk with its start token and what pads it; a prompt of one chunk has all of them in it.
+    pub fn chunks(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        let length = self.tokens.len() / self.ends.len();
+        (0..self.ends.len()).map(move |chunk| chunk * length..(chunk + 1) * length)
+    }
+
+    /// The position of the end token of every chunk. Between the start of the chunk and this are its tokens of the text.
+    pub fn chunk_ends(&self) -> &[usize] {
+        &self.ends
     }
 
     /// What did not fit, if anything.

@@ -1,4 +1,5 @@
 mod built_in;
+mod chunks;
 mod embedding_tokens;
 mod error;
 mod files;
@@ -16,10 +17,12 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
+pub use chunks::MOST_CHUNKS;
 pub use error::TokenizerError;
 
 use crate::prompt::{END_OF_WORD, Piece, PieceKind, SpecialIds, TokenizedPrompt};
-use crate::weighting::{WeightedPrompt, parse_weighted_prompt};
+use crate::weighting::{WeightedPrompt, is_break, parse_weighted_prompt};
+use chunks::{Chunk, Chunks};
 use files::Vocabulary;
 use special_tokens::SpecialTokens;
 
@@ -171,8 +174,7 @@ impl ClipTokenizer {
     /// A prompt above [`MAX_PROMPT_BYTES`], and one with bytes for which neither the vocabulary has a token
     /// nor an unknown token stands in.
     pub fn tokenize(&self, prompt: &str) -> Result<TokenizedPrompt, TokenizerError> {
-        check_length(prompt)?;
-        Ok(self.frame(prompt, self.pieces(prompt, 0)?))
+        Ok(self.read(&[prompt], false, false)?.remove(0).prompt)
     }
 
     /// Tokenizes a prompt with weights in it, see [`parse_weighted_prompt`]. Its text, and so its words and
@@ -180,25 +182,14 @@ impl ClipTokenizer {
     ///
     /// As in diffusers' community pipeline `lpw_stable_diffusion.py`, each part is tokenized on its own: a
     /// weight within a word splits it into tokens as white space does. The result is framed, cut and padded
-    /// as by [`Self::tokenize`]: there are no further chunks of 75 tokens, and the padding follows the end,
-    /// which that pipeline puts last (no difference where `<|endoftext|>` is the padding).
+    /// as by [`Self::tokenize`]: there are no further chunks of 75 tokens, so that a `BREAK` ends it, and the
+    /// padding follows the end, which that pipeline puts last (no difference where `<|endoftext|>` is the padding).
     ///
     /// # Errors
     ///
     /// Those of [`Self::tokenize`] and of [`parse_weighted_prompt`].
     pub fn tokenize_weighted(&self, prompt: &str) -> Result<WeightedPrompt, TokenizerError> {
-        check_length(prompt)?;
-        let (mut text, mut pieces, mut piece_weights) = (String::new(), Vec::new(), Vec::new());
-        for (part, weight) in parse_weighted_prompt(prompt)? {
-            pieces.extend(self.pieces(&part, text.len())?);
-            piece_weights.resize(pieces.len(), weight);
-            text.push_str(&part);
-        }
-        let prompt = self.frame(&text, pieces);
-        let mut weights = vec![1.0; prompt.tokens().len()];
-        let text_positions = 1..prompt.end();
-        weights[text_positions.clone()].copy_from_slice(&piece_weights[..text_positions.len()]);
-        Ok(WeightedPrompt { prompt, weights })
+        Ok(self.read(&[prompt], true, false)?.remove(0))
     }
 
     /// Tokenizes a prompt as [`Self::tokenize_weighted`] if `weighting`, otherwise as [`Self::tokenize`], with weights of 1.
@@ -207,12 +198,92 @@ impl ClipTokenizer {
     ///
     /// Those of the two.
     pub fn tokenize_with(&self, prompt: &str, weighting: bool) -> Result<WeightedPrompt, TokenizerError> {
-        if weighting {
-            return self.tokenize_weighted(prompt);
+        Ok(self.read(&[prompt], weighting, false)?.remove(0))
+    }
+
+    /// Tokenizes the texts of a prompt that changes, in chunks of the model's length: all get as many as the longest of them, the
+    /// others empty ones at the end. A chunk of CLIP has 75 tokens of the text between its own start and end.
+    ///
+    /// The chunks are those of AUTOMATIC1111's program: a word of a text that does not fit begins the next chunk, together with
+    /// what stands between it and a comma in the last 20 tokens. With `weighting`, `BREAK` begins one too, and stands for a comma
+    /// in the text.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::tokenize_weighted`], and more than [`MOST_CHUNKS`].
+    pub fn tokenize_in_chunks(
+        &self,
+        texts: &[impl AsRef<str>],
+        weighting: bool,
+    ) -> Result<Vec<WeightedPrompt>, TokenizerError> {
+        self.read(texts, weighting, true)
+    }
+
+    /// Tokenizes texts with or without weights and chunks.
+    fn read(
+        &self,
+        texts: &[impl AsRef<str>],
+        weighting: bool,
+        in_chunks: bool,
+    ) -> Result<Vec<WeightedPrompt>, TokenizerError> {
+        let room = self.max_length - 2;
+        let mut all = Vec::with_capacity(texts.len());
+        for text in texts {
+            let (text, sections) = self.sections(text.as_ref(), weighting)?;
+            let (mut chunks, mut cut) = (Vec::new(), Vec::new());
+            if in_chunks {
+                let mut filled = Chunks::new(room, self.tokenizer.token_to_id(COMMA));
+                for (index, section) in sections.into_iter().enumerate() {
+                    if index > 0 {
+                        filled.end_chunk();
+                    }
+                    for (pieces, weight) in section {
+                        filled.add(pieces, weight);
+                    }
+                }
+                chunks = filled.finish();
+            } else {
+                let mut pieces = sections.into_iter().map(|section| -> Chunk {
+                    let weighted =
+                        |(pieces, weight): (Vec<Piece>, f32)| pieces.into_iter().map(move |piece| (piece, weight));
+                    section.into_iter().flat_map(weighted).collect()
+                });
+                let mut first = pieces.next().unwrap_or_default();
+                cut = first.split_off(first.len().min(room));
+                cut.extend(pieces.flatten());
+                chunks.push(first);
+            }
+            all.push((text, chunks, cut));
         }
-        let prompt = self.tokenize(prompt)?;
-        let weights = vec![1.0; prompt.tokens().len()];
-        Ok(WeightedPrompt { prompt, weights })
+        let most = all.iter().map(|(_, chunks, _)| chunks.len()).max().unwrap_or(1);
+        if most > MOST_CHUNKS {
+            return Err(TokenizerError::TooManyChunks { chunks: most, max: MOST_CHUNKS });
+        }
+        let framed = all.into_iter().map(|(text, mut chunks, cut)| {
+            chunks.resize_with(most, Vec::new);
+            self.frame(&text, chunks, cut)
+        });
+        Ok(framed.collect())
+    }
+
+    /// A prompt without the syntax of its weights, and the tokens between its breaks with their weights.
+    fn sections(&self, prompt: &str, weighting: bool) -> Result<(String, Vec<Section>), TokenizerError> {
+        check_length(prompt)?;
+        if !weighting {
+            return Ok((prompt.to_owned(), vec![vec![(self.pieces(prompt, 0)?, 1.0)]]));
+        }
+        let (mut text, mut sections) = (String::new(), vec![Section::new()]);
+        for (part, weight) in parse_weighted_prompt(prompt)? {
+            if is_break(&part, weight) {
+                text.push_str(BREAK_IN_TEXT);
+                sections.push(Section::new());
+                continue;
+            }
+            let pieces = self.pieces(&part, text.len())?;
+            sections.last_mut().expect("there is one at least").push((pieces, weight));
+            text.push_str(&part);
+        }
+        Ok((text, sections))
     }
 
     /// The tokens of a text that begins at the byte `offset` of the prompt.
@@ -236,16 +307,32 @@ impl ClipTokenizer {
         Ok(pieces)
     }
 
-    fn frame(&self, text: &str, pieces: Vec<Piece>) -> TokenizedPrompt {
+    fn frame(&self, text: &str, chunks: Vec<Chunk>, cut: Chunk) -> WeightedPrompt {
         let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
         // The library gives an added token in lowercase.
         let vocabulary = |id| match added.get(&id) {
             Some(token) => token.content.clone(),
             None => self.tokenizer.id_to_token(id).unwrap_or_default(),
         };
-        TokenizedPrompt::new(text, pieces, self.special, self.max_length, vocabulary)
+        let mut weights = vec![1.0; chunks.len() * self.max_length];
+        for (chunk, weights) in chunks.iter().zip(weights.chunks_mut(self.max_length)) {
+            chunk.iter().zip(&mut weights[1..]).for_each(|((_, of_piece), weight)| *weight = *of_piece);
+        }
+        let pieces = |chunk: Chunk| chunk.into_iter().map(|(piece, _)| piece).collect();
+        let chunks = chunks.into_iter().map(pieces).collect();
+        let prompt = TokenizedPrompt::new(text, chunks, pieces(cut), self.special, self.max_length, vocabulary);
+        WeightedPrompt { prompt, weights }
     }
 }
+
+/// The tokens of a prompt between two breaks: those of each of its texts, with the weight.
+type Section = Vec<(Vec<Piece>, f32)>;
+
+/// The token of a comma.
+const COMMA: &str = ",</w>";
+
+/// What stands for a break in the text of a prompt: words before and after it are no phrase.
+const BREAK_IN_TEXT: &str = ", ";
 
 /// Bytes of a file, far above any vocabulary.
 const LARGEST_FILE: u64 = 64 << 20;
@@ -274,6 +361,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::TokenKind::{End, Padding, Start, Text};
     use crate::testing::{tokenizer, vocabulary};
 
     #[test]
@@ -388,6 +476,50 @@ mod tests {
         assert_eq!(weighted.weights[74..], [1.0, 2.0, 1.0]);
         let expected = crate::Truncation { text: "dog zoo".to_owned(), tokens: 4 };
         assert_eq!(weighted.prompt.truncation(), Some(&expected));
+    }
+
+    #[test]
+    fn a_long_prompt_has_chunks_with_their_own_start_and_end() {
+        let tokenizer = tokenizer();
+        let text = format!("{}cat, dog zoo", "a ".repeat(72));
+        let read = tokenizer.tokenize_in_chunks(&[text.as_str(), "a (cat:1.5)"], true).unwrap();
+        // The comma is the last token but one of the first chunk, and "dog" follows it into the second.
+        let prompt = &read[0].prompt;
+        assert_eq!(prompt.chunks().collect::<Vec<_>>(), [0..77, 77..154]);
+        assert_eq!((prompt.chunk_ends(), prompt.end()), (&[75, 82][..], 82));
+        let kinds: Vec<_> = [0, 74, 75, 76, 77, 78, 81, 82, 83].map(|at| prompt.tokens()[at].kind).to_vec();
+        assert_eq!(kinds, [Start, Text, End, Padding, Start, Text, Text, End, Padding]);
+        let word = |text: &str| prompt.words().iter().find(|word| word.text == text).unwrap().positions.clone();
+        assert_eq!((word("cat"), word("dog"), word("zoo")), (vec![73], vec![78], vec![79, 80, 81]));
+        assert_eq!(prompt.truncation(), None);
+        // The other one is as long, and ends where it ends.
+        let short = &read[1];
+        assert_eq!((short.prompt.tokens().len(), short.prompt.end(), short.weights[2]), (154, 3, 1.5));
+        assert_eq!(short.prompt.chunk_ends(), [3, 78]);
+        assert_eq!(short.weights[77..], [1.0; 77]);
+    }
+
+    #[test]
+    fn a_break_begins_a_chunk_and_ends_a_prompt_that_is_cut() {
+        let tokenizer = tokenizer();
+        let read = tokenizer.tokenize_in_chunks(&["a red BREAK (cat:1.5) BREAK"], true).unwrap().remove(0);
+        assert_eq!(read.prompt.chunk_ends(), [3, 79]);
+        assert_eq!((read.prompt.text(), read.weights[78], read.prompt.end()), ("a red, cat, ", 1.5, 79));
+        // Words on its sides are no phrase.
+        assert!(crate::find_subjects(&read.prompt, &["red cat"]).is_err());
+        assert_eq!(crate::find_subjects(&read.prompt, &["cat"]).unwrap()[0].positions, [78]);
+        let cut = tokenizer.tokenize_weighted("a red BREAK cat").unwrap().prompt;
+        assert_eq!((cut.end(), cut.truncation().unwrap().tokens), (3, 1));
+        // Without weights it is a word.
+        assert_eq!(tokenizer.tokenize_in_chunks(&["a BREAK b"], false).unwrap()[0].prompt.chunk_ends().len(), 1);
+    }
+
+    #[test]
+    fn more_chunks_than_can_be_read_are_refused() {
+        let error = tokenizer().tokenize_in_chunks(&["a BREAK ".repeat(40)], true).unwrap_err().to_string();
+        assert!(error.starts_with("the prompt has 40 chunks of tokens; at most 32 are read"), "{error}");
+        let long = tokenizer().tokenize_in_chunks(&["a ".repeat(30_000)], false).unwrap_err().to_string();
+        assert!(long.starts_with("the prompt has 400 chunks"), "{long}");
     }
 
     #[test]

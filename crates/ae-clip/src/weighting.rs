@@ -1,7 +1,8 @@
 mod apply;
 mod parse;
 
-pub use apply::{ApplyWeightsError, apply_weights};
+pub use apply::{ApplyWeightsError, apply_weights, apply_weights_to_groups};
+pub(crate) use parse::is_break;
 pub use parse::{WeightError, parse_weighted_prompt};
 
 use crate::prompt::TokenizedPrompt;

@@ -15,6 +15,9 @@ pub enum PromptFileError {
          a text or an object with `prompt` and if wanted `subjects` or `token_indices`, `things` and `set`"
     )]
     Json(serde_json::Error),
+    /// Bytes that are no text, or one in UTF-16 that does not say so.
+    #[error("it is no text: it has zero bytes; save it as UTF-8, or as UTF-16 with a byte order mark")]
+    NotText,
     /// Nothing to draw.
     #[error("it holds no prompt")]
     Empty,
@@ -41,6 +44,10 @@ pub enum PromptFileError {
 ///
 /// See [`PromptFileError`].
 pub fn read_prompts(file: &str) -> Result<Vec<Prompt>, PromptFileError> {
+    let file = file.trim_start_matches('\u{feff}');
+    if file.contains('\0') {
+        return Err(PromptFileError::NotText);
+    }
     let is_json = file.trim_start().starts_with(['[', '{']);
     let mut prompts = if is_json { from_json(file).map_err(PromptFileError::Json)? } else { from_text(file) };
     if prompts.is_empty() {
@@ -63,7 +70,7 @@ pub fn read_prompts(file: &str) -> Result<Vec<Prompt>, PromptFileError> {
 }
 
 fn from_text(file: &str) -> Vec<Prompt> {
-    let lines = file.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let lines = file.lines().map(str::trim);
     lines.filter(|line| !line.is_empty()).map(|line| Prompt::new(line, of_no_set())).collect()
 }
 
@@ -113,6 +120,7 @@ mod tests {
         assert_eq!(sets, ["a", "a", "b"]);
         assert_eq!(prompts[1].things[0].noun, "wolf");
         assert_eq!(prompts[2].token_indices, Some(vec![2, 5]));
+        assert_eq!(read_prompts(&format!("\u{feff}{}", file.replace('\n', "\r\n"))).unwrap(), prompts);
         assert_eq!(read_prompts(r#"["a", {"prompt": "b", "set": "c"}]"#).unwrap()[1].set, "c");
     }
 
@@ -121,6 +129,7 @@ mod tests {
         let refusal = |file: &str| read_prompts(file).unwrap_err().to_string();
         assert_eq!(refusal(" \n\n"), "it holds no prompt");
         assert_eq!(refusal("[]"), "it holds no prompt");
+        assert!(refusal("a\0 \0c\0a\0t\0").starts_with("it is no text: it has zero bytes"));
         assert_eq!(refusal("a cat\na cat"), "the prompt 'a cat' is there twice");
         let both = r#"[{"prompt": "a cat", "subjects": ["cat"], "token_indices": [2]}]"#;
         assert_eq!(refusal(both), "the prompt 'a cat' has both subjects and token_indices: give one of them");

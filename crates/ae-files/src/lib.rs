@@ -8,7 +8,7 @@ mod whole;
 
 pub use foreign_text::show_foreign;
 pub use name::{folder_name, is_former_name, is_plain_name};
-pub use open::{open_file, read_file, read_text};
+pub use open::{decode_text, open_file, read_file, read_text};
 pub use whole::{
     remove_folder, remove_unfinished, try_folder, write_file, write_file_by_path, write_folder, write_folder_by_path,
 };

@@ -31,14 +31,34 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a file that may be anyone's, of at most `limit` bytes.
+/// The text of a file that may be anyone's, of at most `limit` bytes, as [`decode_text`] reads it.
 ///
 /// # Errors
 ///
-/// As [`read_file`], and for bytes that are not UTF-8.
+/// As [`read_file`] and [`decode_text`].
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
-    let not_text = |_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text");
-    String::from_utf8(read_file(path, limit)?).map_err(not_text)
+    decode_text(read_file(path, limit)?)
+}
+
+/// The text of bytes: UTF-8, or what their byte order mark says, UTF-16 of either order. The mark is no part of the text.
+///
+/// # Errors
+///
+/// Bytes that are no text of that encoding.
+pub fn decode_text(bytes: Vec<u8>) -> io::Result<String> {
+    let wrong = |encoding: &str| io::Error::new(ErrorKind::InvalidData, format!("it is not {encoding} text"));
+    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let text = char::decode_utf16(pairs.iter().map(|pair| read(*pair))).collect::<Result<String, _>>();
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| wrong("UTF-16"))
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, 0, 0, ..] => Err(wrong("UTF-8 or UTF-16")),
+        [0xff, 0xfe, text @ ..] => utf16(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => utf16(text, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] => std::str::from_utf8(text).map(str::to_owned).map_err(|_| wrong("UTF-8")),
+        _ => String::from_utf8(bytes).map_err(|_| wrong("UTF-8")),
+    }
 }
 
 fn check(kind: FileType) -> io::Result<()> {
@@ -82,6 +102,26 @@ mod tests {
         fs::write(&path, [0xff]).unwrap();
         assert_eq!(read_text(&path, 5).unwrap_err().to_string(), "it is not UTF-8 text");
         assert_eq!(read_file(&place.path().join("none"), 1).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_byte_order_mark_says_how_a_text_is_read() {
+        let text = "a löwe\r\n\u{1f431}";
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let little: Vec<u8> =
+            [0xff, 0xfe].into_iter().chain(units.iter().flat_map(|unit| unit.to_le_bytes())).collect();
+        let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(units.iter().flat_map(|unit| unit.to_be_bytes())).collect();
+        let marked = [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat();
+        for bytes in [text.as_bytes().to_vec(), little.clone(), big, marked] {
+            assert_eq!(decode_text(bytes).unwrap(), text);
+        }
+        assert_eq!(decode_text(vec![0xff, 0xfe]).unwrap(), "");
+        let refusal = |bytes: &[u8]| decode_text(bytes.to_vec()).unwrap_err().to_string();
+        assert_eq!(refusal(&little[..little.len() - 1]), "it is not UTF-16 text");
+        // Half of a character, and UTF-32.
+        assert_eq!(refusal(&[0xff, 0xfe, 0x3d, 0xd8]), "it is not UTF-16 text");
+        assert_eq!(refusal(&[0xff, 0xfe, 0, 0, b'a', 0, 0, 0]), "it is not UTF-8 or UTF-16 text");
+        assert_eq!(refusal(&[0xef, 0xbb, 0xbf, 0xff]), "it is not UTF-8 text");
     }
 
     /// A file of the system that has no length and does have content.

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use ae_tensor::nn::softmax;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
@@ -45,12 +47,18 @@ impl AttendAndExcite {
     /// - output: `[batch, subjects, rows, cols]`
     pub fn subject_maps(&self, maps: Tensor<4>) -> Tensor<4> {
         let [batch, rows, cols, _] = maps.dims();
-        let window = self.subjects.window();
-        let (width, count) = (window.len(), self.subjects.count());
+        let windows = self.subjects.windows();
+        let (width, count) = (windows.iter().map(ExactSizeIterator::len).sum(), self.subjects.count());
         let selection = TensorData::new(self.subjects.selection(), [1, width, count]);
         let selection = Tensor::<3>::from_data(selection, &maps.device().without_autodiff());
 
-        let logits = maps.narrow(3, window.start, width);
+        let logits = match windows {
+            [window] => maps.narrow(3, window.start, width),
+            windows => {
+                let window = |window: &Range<usize>| maps.clone().narrow(3, window.start, window.len());
+                Tensor::cat(windows.iter().map(window).collect(), 3)
+            }
+        };
         let probs = softmax(logits, self.settings.attention_scale).reshape([batch, rows * cols, width]);
         let subject_maps = probs.matmul(selection).swap_dims(1, 2).reshape([batch, count, rows, cols]);
         match self.settings.smoothing {

@@ -8,8 +8,8 @@ use crate::GuidanceError;
 pub struct Subjects {
     /// For every subject the positions of its tokens, with `<sot>` at position 0.
     positions: Vec<Vec<usize>>,
-    /// The positions that take part in the softmax.
-    window: Range<usize>,
+    /// The positions that take part in the softmax, ascending.
+    windows: Vec<Range<usize>>,
     names: Arc<[String]>,
 }
 
@@ -24,19 +24,34 @@ impl Subjects {
     ///
     /// When no subject is given, or a token lies outside those positions.
     pub fn new(positions: Vec<Vec<usize>>, tokens: usize, eot: Option<usize>) -> Result<Self, GuidanceError> {
+        let window = 1..eot.unwrap_or(tokens.saturating_sub(1));
+        Self::in_windows(positions, std::iter::once(window).collect())
+    }
+
+    /// Subjects of a prompt in which these positions take part in the softmax, in ascending order.
+    ///
+    /// A prompt that is encoded in chunks has a window for each: what [`new`](Self::new) leaves out of one is left out of every one, so
+    /// that neither the start token of a later chunk nor what pads an earlier one takes the attention that the words share.
+    ///
+    /// # Errors
+    ///
+    /// When no subject is given, or a token lies outside the windows.
+    pub fn in_windows(positions: Vec<Vec<usize>>, windows: Vec<Range<usize>>) -> Result<Self, GuidanceError> {
         if positions.is_empty() || positions.iter().any(Vec::is_empty) {
             return Err(GuidanceError::NoSubjects);
         }
-        let window = 1..eot.unwrap_or(tokens.saturating_sub(1));
-        if let Some(&position) = positions.iter().flatten().find(|position| !window.contains(position)) {
-            let (first, last) = (window.start, window.end.saturating_sub(1));
+        let is_outside = |position: &&usize| !windows.iter().any(|window| window.contains(*position));
+        if let Some(&position) = positions.iter().flatten().find(is_outside) {
+            let first = windows.first().map_or(0, |window| window.start);
+            let last = windows.last().map_or(0, |window| window.end.saturating_sub(1));
             return Err(GuidanceError::Token { position, first, last });
         }
+        let windows = windows.into_iter().filter(|window| !window.is_empty()).collect();
         let names = positions.iter().map(|positions| {
             let positions: Vec<_> = positions.iter().map(usize::to_string).collect();
             format!("token {}", positions.join("+"))
         });
-        Ok(Self { names: names.collect(), positions, window })
+        Ok(Self { names: names.collect(), positions, windows })
     }
 
     /// With these names in the record, one for each subject, instead of token positions.
@@ -67,19 +82,15 @@ impl Subjects {
     }
 
     /// The positions over which the softmax runs.
-    pub(crate) fn window(&self) -> Range<usize> {
-        self.window.clone()
+    pub(crate) fn windows(&self) -> &[Range<usize>] {
+        &self.windows
     }
 
-    /// The matrix `[window, subjects]` that adds up the columns of each subject's tokens.
+    /// The matrix `[positions in the windows, subjects]` that adds up the columns of each subject's tokens.
     pub(crate) fn selection(&self) -> Vec<f32> {
-        let mut selection = vec![0.0; self.window.len() * self.count()];
-        for (subject, positions) in self.positions.iter().enumerate() {
-            for position in positions {
-                selection[(position - self.window.start) * self.count() + subject] = 1.0;
-            }
-        }
-        selection
+        let is_of = |position: usize| move |positions: &Vec<usize>| f32::from(u8::from(positions.contains(&position)));
+        let windows = self.windows.iter().cloned().flatten();
+        windows.flat_map(|position| self.positions.iter().map(is_of(position))).collect()
     }
 }
 
@@ -89,8 +100,17 @@ mod tests {
 
     #[test]
     fn the_window_leaves_out_what_the_references_leave_out() {
-        assert_eq!(Subjects::new(vec![vec![2]], 77, None).unwrap().window(), 1..76);
-        assert_eq!(Subjects::new(vec![vec![2]], 77, Some(6)).unwrap().window(), 1..6);
+        assert_eq!(Subjects::new(vec![vec![2]], 77, None).unwrap().windows(), std::slice::from_ref(&(1..76)));
+        assert_eq!(Subjects::new(vec![vec![2]], 77, Some(6)).unwrap().windows(), std::slice::from_ref(&(1..6)));
+    }
+
+    #[test]
+    fn chunks_have_a_window_each() {
+        let subjects = Subjects::in_windows(vec![vec![2], vec![5, 6]], vec![1..3, 5..5, 5..8]).unwrap();
+        assert_eq!(subjects.windows(), [1..3, 5..8]);
+        assert_eq!(subjects.selection(), [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+        let error = Subjects::in_windows(vec![vec![4]], vec![1..3, 5..8]).unwrap_err();
+        assert_eq!(error, GuidanceError::Token { position: 4, first: 1, last: 7 });
     }
 
     #[test]

@@ -13,20 +13,40 @@ use crate::LoadError;
 
 /// LoRAs with their strengths.
 #[derive(Debug)]
-pub(crate) struct Loras(Vec<(Lora, f64)>);
+pub(crate) struct Loras(Vec<(Lora, Strengths)>);
+
+/// The strengths of a LoRA in the two networks.
+#[derive(Debug)]
+struct Strengths {
+    text_encoder: f64,
+    unet: f64,
+}
+
+impl Strengths {
+    fn of(lora: &LoraRef) -> Self {
+        Self { text_encoder: lora.strength, unet: lora.strength_in_unet() }
+    }
+
+    fn in_network(&self, network: LoraNetwork) -> f64 {
+        match network {
+            LoraNetwork::TextEncoder => self.text_encoder,
+            LoraNetwork::UNet => self.unet,
+        }
+    }
+}
 
 impl Loras {
     pub(crate) fn open(loras: &[LoraRef]) -> Result<Self, LoadError> {
-        let open = |lora: &LoraRef| Ok((Lora::open(&lora.name)?, lora.strength));
+        let open = |lora: &LoraRef| Ok((Lora::open(&lora.name)?, Strengths::of(lora)));
         loras.iter().map(open).collect::<Result<_, LoadError>>().map(Self)
     }
 
     /// Merges the layers that they have for one of the networks.
     pub(crate) fn add_to<M: Module>(&self, network: LoraNetwork, module: &mut M) -> Result<(), LoadError> {
-        self.0.iter().try_for_each(|(lora, strength)| {
+        self.0.iter().try_for_each(|(lora, strengths)| {
             let layers = lora.layers.iter().filter(|layer| layer.network == network).cloned();
             let mismatch = |cause| LoadError::Lora { file: lora.name.clone(), cause };
-            apply_lora(module, layers, *strength).map_err(mismatch)
+            apply_lora(module, layers, strengths.in_network(network)).map_err(mismatch)
         })
     }
 

@@ -127,13 +127,25 @@ impl<'a> Collector<'a> {
     }
 
     /// The maps of the only set, for the last `pictures` of the batch: in a noise prediction, those with the prompt.
-    pub(crate) fn attention_maps(mut self, pictures: usize) -> Result<Vec<AttentionMaps>, PipelineError> {
+    /// A prompt that was repeated to more than its `tokens` has the sum over its repetitions.
+    pub(crate) fn attention_maps(
+        mut self,
+        pictures: usize,
+        tokens: usize,
+    ) -> Result<Vec<AttentionMaps>, PipelineError> {
         let [AttentionLayers { resolution, .. }] = self.sets else { unreachable!("one set is shown") };
         let maps = self.maps.remove(0).into_iter().map(|probs| {
             let batch = probs.dims()[0];
             probs.narrow(0, batch - pictures, pictures)
         });
         let aggregated = aggregate_attention(maps.collect(), *resolution);
+        let aggregated = match aggregated.dims() {
+            [batch, rows, cols, all] if all > tokens => {
+                let repeated = aggregated.reshape([batch, rows * cols, all / tokens, tokens]);
+                repeated.sum_dim(2).reshape([batch, rows, cols, tokens])
+            }
+            _ => aggregated,
+        };
         aggregated.split(1, 0).into_iter().map(|maps| AttentionMaps::read(maps, *resolution)).collect()
     }
 }

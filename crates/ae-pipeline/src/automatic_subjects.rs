@@ -1,5 +1,6 @@
-use ae_clip::{Subject, TokenizedPrompt};
+use ae_clip::{Subject, TokenizedPrompt, Word};
 use ae_phrases::noun_phrases;
+use ae_settings::a1111::constructs;
 
 /// The subjects of a prompt for which none are named: the heads of its noun phrases, where they are things to show
 /// ([`ae_phrases::NounPhrase::is_shown`]), and the placeholders of textual inversions, whatever they are called.
@@ -9,7 +10,11 @@ pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
     let phrases = noun_phrases(prompt.text());
     // Two views of one text: a phrase ends inside the word it ends with.
     let heads: Vec<_> = phrases.iter().filter(|phrase| phrase.is_shown).map(|phrase| phrase.head.end - 1).collect();
-    let words = prompt.words().iter().filter(|word| !word.is_cut);
+    // What another program would take for a sign is no thing, even where it is text.
+    let signs: Vec<_> = constructs(prompt.text()).into_iter().filter(|found| found.kind.hides_words()).collect();
+    let is_sign =
+        |word: &Word| signs.iter().any(|sign| sign.span.start < word.span.end && word.span.start < sign.span.end);
+    let words = prompt.words().iter().filter(|word| !word.is_cut && !is_sign(word));
     let subjects = words.filter(|word| word.is_placeholder() || heads.iter().any(|head| word.span.contains(head)));
     subjects.map(|word| Subject { text: word.text.clone(), positions: word.positions.clone() }).collect()
 }
@@ -71,6 +76,13 @@ mod tests {
         let prompt = tokenizer.tokenize("a red <red> and a 🐱🐱, a photo of a dog").unwrap();
         assert_eq!(texts(&prompt), ["<red>", "🐱🐱", "dog"]);
         assert_eq!(automatic_subjects(&prompt)[0].positions, [3, 4]);
+    }
+
+    #[test]
+    fn signs_of_another_syntax_are_no_subjects() {
+        assert_eq!(of("a cat AND a dog BREAK a hat <lora:horse:0.8>"), ["cat", "dog", "hat"]);
+        assert_eq!(of("a [bird:fish:0.5] and a [table|chair], a (dog:1.2)"), ["dog"]);
+        assert_eq!(of("<lyco:cat> <hypernet:dog:1>"), [""; 0]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct PromptPart {
 }
 
 /// The most parts of a prompt; every one is a pass through the U-Net.
-const MOST_PARTS: usize = 32;
+pub(crate) const MOST_PARTS: usize = 32;
 
 /// The parts of a prompt for Composable Diffusion (Liu et al. 2022).
 ///
@@ -41,6 +41,11 @@ pub fn prompt_parts(prompt: &str) -> Result<Vec<PromptPart>, PipelineError> {
         Ok(PromptPart { text: text.to_owned(), weight })
     });
     parts.collect()
+}
+
+/// The halves of a prompt without a separator, each as one part.
+pub(crate) fn halves_of(prompt: &str) -> Vec<(String, f64)> {
+    halves(prompt).into_iter().map(|span| (prompt[span].to_owned(), 1.0)).collect()
 }
 
 /// The halves of a prompt around " and ", or else around " with "; as official's `metrics/` has them. Empty ones are left out.

@@ -1,103 +1,127 @@
-use ae_clip::WeightedPrompt;
-use ae_settings::{Method, Settings};
+use ae_clip::{TokenizedPrompt, WeightedPrompt};
+use ae_settings::{LongPrompts, Method, Settings};
 use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
-use crate::composition::{PromptPart, prompt_parts};
+use crate::composition::PromptPart;
 use crate::phrases::{Phrase, PhraseChoice};
+use crate::read_prompt::{ReadPart, read_negative_prompt, read_prompt};
 use crate::{Pipeline, PipelineError};
 
 /// The texts of a request, before they are encoded.
 #[derive(Clone, Debug)]
 pub(crate) struct PromptTexts {
-    /// The whole prompt.
-    pub(crate) prompt: WeightedPrompt,
+    /// The prompt as plain sampling reads it, in its parts.
+    pub(crate) prompt: Vec<ReadPart>,
     /// What the image must not show.
-    pub(crate) negative: WeightedPrompt,
-    /// What the noise is predicted for.
-    kind: Kind,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    /// The prompt.
-    Prompt,
-    /// The prompt, with values that are also those of its phrases.
-    Phrases(Vec<Phrase>),
-    /// Each part of the prompt, and its weight.
-    Parts(Vec<(WeightedPrompt, f64)>),
+    pub(crate) negative: ReadPart,
+    /// The parts for Composable Diffusion.
+    composed: Option<Vec<ReadPart>>,
+    /// The phrases whose values are also the prompt's, for StructureDiffusion.
+    phrases: Option<Vec<Phrase>>,
 }
 
 impl PromptTexts {
-    /// Reads the prompt of a request as its method does.
-    pub(crate) fn new(pipeline: &Pipeline, settings: &Settings, attention_maps: bool) -> Result<Self, PipelineError> {
-        let weighting = settings.prompt_weighting;
-        let prompt = pipeline.tokenize_with(&settings.prompt, weighting)?;
-        let kind = match settings.method {
-            Method::StructureDiffusion => {
-                let choice = settings.phrases.clone().map_or(PhraseChoice::Auto, PhraseChoice::Phrases);
-                Kind::Phrases(choice.resolve(&prompt.prompt)?)
+    /// Reads the prompts of a request as its method does, for so many evaluations of the model.
+    pub(crate) fn new(
+        pipeline: &Pipeline,
+        settings: &Settings,
+        evaluations: usize,
+        attention_maps: bool,
+    ) -> Result<Self, PipelineError> {
+        let tokenizer = &pipeline.text_encoder().tokenizer;
+        let mut plain = settings.clone();
+        plain.method = Method::StableDiffusion;
+        let prompt = read_prompt(tokenizer, &plain, evaluations)?;
+        let negative = read_negative_prompt(tokenizer, settings, evaluations)?;
+        let is_composed = settings.method == Method::ComposableDiffusion;
+        let composed = is_composed.then(|| read_prompt(tokenizer, settings, evaluations)).transpose()?;
+        let phrases = (settings.method == Method::StructureDiffusion).then(|| {
+            let [ReadPart { texts, .. }] = &prompt[..] else { return Err(only_one_text(settings, "parts")) };
+            let [text] = &texts[..] else { return Err(only_one_text(settings, "texts, from step to step")) };
+            if text.prompt.chunk_ends().len() > 1 {
+                return Err(only_one_text(settings, "chunks"));
             }
-            Method::ComposableDiffusion if attention_maps => return Err(PipelineError::MapsOfParts),
-            Method::ComposableDiffusion => {
-                let parts = prompt_parts(&settings.prompt)?.into_iter();
-                let parts = parts.map(|part| Ok((pipeline.tokenize_with(&part.text, weighting)?, part.weight)));
-                Kind::Parts(parts.collect::<Result<_, PipelineError>>()?)
+            settings.phrases.clone().map_or(PhraseChoice::Auto, PhraseChoice::Phrases).resolve(&text.prompt)
+        });
+        let phrases = phrases.transpose()?;
+        let texts = Self { prompt, negative, composed, phrases };
+        if attention_maps {
+            match texts.drawn() {
+                [ReadPart { texts, .. }] if texts.len() == 1 && !is_composed => {}
+                [ReadPart { texts, .. }] if texts.len() > 1 => return Err(PipelineError::MapsOfSchedule),
+                _ => return Err(PipelineError::MapsOfParts),
             }
-            _ => Kind::Prompt,
-        };
-        let negative = pipeline.tokenize_with(&settings.negative_prompt, weighting)?;
-        Ok(Self { prompt, negative, kind })
+        }
+        Ok(texts)
     }
 
     /// The prompt alone, as plain sampling reads it.
     pub(crate) fn whole(self) -> Self {
-        Self { kind: Kind::Prompt, ..self }
+        Self { composed: None, phrases: None, ..self }
+    }
+
+    /// The parts that the noise is predicted for.
+    pub(crate) fn drawn(&self) -> &[ReadPart] {
+        self.composed.as_deref().unwrap_or(&self.prompt)
+    }
+
+    /// The texts of the first part, without their weights.
+    pub(crate) fn first_part(&self) -> Vec<&TokenizedPrompt> {
+        self.prompt[0].tokenized()
     }
 
     /// The phrases that are encoded by themselves, if the method has any.
     pub(crate) fn phrases(&self) -> Option<&[Phrase]> {
-        match &self.kind {
-            Kind::Phrases(phrases) => Some(phrases),
-            Kind::Prompt | Kind::Parts(_) => None,
-        }
+        self.phrases.as_deref()
     }
 
-    /// The parts that the noise is predicted for, if the method has any.
+    /// The parts that the noise is predicted for, if there is more than one, or the only one has a weight. Of those that change the
+    /// first text is told.
     pub(crate) fn parts(&self) -> Option<Vec<PromptPart>> {
-        let Kind::Parts(parts) = &self.kind else { return None };
-        let part = |(text, weight): &(WeightedPrompt, f64)| PromptPart {
-            text: text.prompt.text().to_owned(),
-            weight: *weight,
-        };
-        Some(parts.iter().map(part).collect())
+        let parts = self.drawn();
+        #[expect(clippy::float_cmp, reason = "the weight of a part without one")]
+        let is_plain = self.composed.is_none() && parts.len() == 1 && parts[0].weight == 1.0;
+        let part =
+            |part: &ReadPart| PromptPart { text: part.first().prompt.text().trim().to_owned(), weight: part.weight };
+        (!is_plain).then(|| parts.iter().map(part).collect())
     }
 
-    /// Encodes them, with the negative prompt.
-    pub(crate) fn encode(&self, pipeline: &Pipeline, settings: &Settings) -> Result<Conditioning, PipelineError> {
-        let guided = |texts: &[&WeightedPrompt], weights| {
-            let texts: Vec<_> =
-                std::iter::once(&self.negative).chain(texts.iter().copied()).map(Encodable::of).collect();
-            let keys = pipeline.encode_texts(&texts, settings)?;
-            let takes_scale = pipeline.unet_config.time_cond_proj_dim.is_some();
-            Ok(Conditioning { values: keys.clone(), keys, weights, takes_scale })
-        };
-        match &self.kind {
-            Kind::Prompt => guided(&[&self.prompt], vec![1.0]),
-            Kind::Parts(parts) => {
-                let (texts, weights): (Vec<_>, Vec<_>) = parts.iter().map(|(text, weight)| (text, *weight)).unzip();
-                guided(&texts, weights)
-            }
-            Kind::Phrases(phrases) => {
-                let mut conditioning = guided(&[&self.prompt], vec![1.0])?;
-                let values = self.structured(pipeline, settings, phrases, &conditioning.keys)?;
-                conditioning.values = values;
-                Ok(conditioning)
-            }
+    /// Which texts the negative prompt and the parts have at an evaluation of the model.
+    pub(crate) fn at(&self, evaluation: usize) -> Vec<usize> {
+        std::iter::once(&self.negative).chain(self.drawn()).map(|part| part.at(evaluation)).collect()
+    }
+
+    /// Encodes all texts, those of the negative prompt first.
+    pub(crate) fn encode(&self, pipeline: &Pipeline, settings: &Settings) -> Result<EncodedTexts, PipelineError> {
+        let mut rows = Rows::default();
+        let sides: Vec<_> = std::iter::once(&self.negative).chain(self.drawn()).collect();
+        let lengths: Vec<_> = sides.iter().map(|side| side.first().prompt.chunks().len()).collect();
+        for side in &sides {
+            rows.add(&side.texts, &side.counts());
         }
+        let padded = settings.way_with_long_prompts() == LongPrompts::Padded;
+        let needs_empty = padded && lengths[1..].iter().any(|length| *length != lengths[0]);
+        if needs_empty {
+            rows.add(&[pipeline.tokenize_with("", false)?], &[1]);
+        }
+        let mut encoded = rows.encode(pipeline, settings)?.into_iter();
+        let texts: Vec<Vec<_>> = sides.iter().map(|side| encoded.by_ref().take(side.texts.len()).collect()).collect();
+        let empty = encoded.next();
+        let values = match &self.phrases {
+            Some(phrases) if !phrases.is_empty() => Some(self.structured(pipeline, settings, phrases, &texts[1][0])?),
+            _ => None,
+        };
+        Ok(EncodedTexts {
+            texts,
+            values,
+            empty,
+            weights: self.drawn().iter().map(|part| part.weight).collect(),
+            takes_scale: pipeline.unet_config.time_cond_proj_dim.is_some(),
+        })
     }
 
-    /// The embeddings of negative prompt and prompt, the latter as the mean over itself and its phrases: each phrase is encoded
+    /// The embeddings of the prompt as the mean over itself and its phrases: each phrase is encoded
     /// alone, and its tokens take their places among those of the prompt (Feng et al. 2022, section 3.1).
     ///
     /// The paper forms values of each of these and takes the mean of what the attention finds. Since the attention is the same
@@ -110,28 +134,30 @@ impl PromptTexts {
         pipeline: &Pipeline,
         settings: &Settings,
         phrases: &[Phrase],
-        keys: &Tensor<3>,
+        prompt: &Tensor<3>,
     ) -> Result<Tensor<3>, PipelineError> {
-        if phrases.is_empty() {
-            return Ok(keys.clone());
-        }
-        let empty = Encodable::of(&pipeline.tokenize_with("", settings.prompt_weighting)?);
-        let alone: Vec<_> = phrases.iter().map(|phrase| empty.with(&self.prompt, phrase)).collect();
-        let alone = pipeline.encode_texts(&alone, settings)?;
-        let [_, _, width] = keys.dims();
-        let prompt = keys.clone().narrow(0, 1, 1);
+        let text = self.prompt[0].first();
+        let empty = Encodable::of(&pipeline.tokenize_with("", false)?);
+        let alone: Vec<_> = phrases.iter().map(|phrase| empty.with(text, phrase)).collect();
+        let alone = pipeline.encode_texts(&alone, None, settings)?;
+        let [_, _, width] = prompt.dims();
         let mut sum = prompt.clone();
         for (index, Phrase { positions, .. }) in phrases.iter().enumerate() {
             let (start, length) = (*positions.start(), positions.end() - positions.start() + 1);
             let rows = alone.clone().slice([index..index + 1, 1..1 + length, 0..width]);
             sum = sum + prompt.clone().slice_assign([0..1, start..start + length, 0..width], rows);
         }
-        let mean = sum / (phrases.len() + 1) as f64;
-        Ok(Tensor::cat(vec![keys.clone().narrow(0, 0, 1), mean], 0))
+        Ok(sum / (phrases.len() + 1) as f64)
     }
 }
 
-/// A text as the text encoder takes it.
+/// Why a method does not draw a prompt of several parts, texts or chunks.
+fn only_one_text(settings: &Settings, several: &str) -> PipelineError {
+    let expected = format!("another, or a prompt of one text of 75 tokens; this one has several {several}");
+    PipelineError::Option { option: "method", value: settings.method.name().to_owned(), expected }
+}
+
+/// A text, or a chunk of one, as the text encoder takes it.
 pub(crate) struct Encodable {
     pub(crate) ids: Vec<u32>,
     /// One for every id.
@@ -158,12 +184,133 @@ impl Encodable {
     }
 }
 
+/// The chunks of texts, one after the other.
+#[derive(Default)]
+struct Rows {
+    chunks: Vec<Encodable>,
+    /// Whose mean each has when weights are applied, and how often it counts: AUTOMATIC1111's program encodes the texts of a schedule
+    /// together, chunk by chunk.
+    groups: Vec<(usize, usize)>,
+    /// The number of chunks of every text.
+    lengths: Vec<usize>,
+}
+
+impl Rows {
+    /// Adds the texts of a schedule, each as often as it counts.
+    fn add(&mut self, texts: &[WeightedPrompt], counts: &[usize]) {
+        let first = self.groups.iter().map(|(group, _)| group + 1).max().unwrap_or_default();
+        for (text, count) in texts.iter().zip(counts) {
+            let ids = text.prompt.ids();
+            for (index, chunk) in text.prompt.chunks().enumerate() {
+                let (ids, weights) = (ids[chunk.clone()].to_vec(), text.weights[chunk].to_vec());
+                self.chunks.push(Encodable { ids, weights });
+                self.groups.push((first + index, *count));
+            }
+            self.lengths.push(text.prompt.chunks().len());
+        }
+    }
+
+    /// The embeddings of every text, `[1, tokens, width]`.
+    fn encode(&self, pipeline: &Pipeline, settings: &Settings) -> Result<Vec<Tensor<3>>, PipelineError> {
+        let is_shared =
+            |(group, _): &(usize, usize)| self.groups.iter().filter(|(other, _)| other == group).count() > 1;
+        let groups = self.groups.iter().any(is_shared).then_some(self.groups.as_slice());
+        let encoded = pipeline.encode_texts(&self.chunks, groups, settings)?;
+        let mut start = 0;
+        let text = |length: &usize| {
+            let [_, tokens, width] = encoded.dims();
+            let text = encoded.clone().narrow(0, start, *length).reshape([1, length * tokens, width]);
+            start += length;
+            text
+        };
+        Ok(self.lengths.iter().map(text).collect())
+    }
+}
+
+/// The texts of a request as embeddings, each `[1, tokens, width]`.
+pub(crate) struct EncodedTexts {
+    /// Those of the negative prompt, then those of every part.
+    texts: Vec<Vec<Tensor<3>>>,
+    /// What patches find in the only text of the prompt, where it is not what they look for.
+    values: Option<Tensor<3>>,
+    /// An empty chunk, where shorter texts are padded by it.
+    empty: Option<Tensor<3>>,
+    weights: Vec<f64>,
+    takes_scale: bool,
+}
+
+/// The most tokens of a context in which a shorter one is repeated to the length of another.
+const LONGEST_CONTEXT: usize = 128 * 77;
+
+impl EncodedTexts {
+    /// What the noise is predicted for where the negative prompt and the parts have these texts.
+    ///
+    /// All get one length. Parts repeat their last embedding, as in AUTOMATIC1111's program. Where the prompt and the negative prompt are
+    /// of different lengths, that program predicts for each by itself; so that this is one pass, both are repeated up to their least
+    /// common multiple, which changes nothing in what attention finds.
+    ///
+    /// # Errors
+    ///
+    /// When both are so long that this takes too much.
+    pub(crate) fn at(&self, state: &[usize]) -> Result<Conditioning, PipelineError> {
+        let text = |side: usize| self.texts[side][state[side]].clone();
+        let tokens = |text: &Tensor<3>| text.dims()[1];
+        let mut parts: Vec<_> = (1..self.texts.len()).map(text).collect();
+        let longest = parts.iter().map(tokens).max().unwrap_or_default();
+        for part in &mut parts {
+            let missing = longest - tokens(part);
+            if missing > 0 {
+                let last = part.clone().narrow(1, tokens(part) - 1, 1).repeat_dim(1, missing);
+                *part = Tensor::cat(vec![part.clone(), last], 1);
+            }
+        }
+        let negative = text(0);
+        let common = least_common_multiple(tokens(&negative), longest);
+        if common > LONGEST_CONTEXT && self.empty.is_none() {
+            return Err(PipelineError::Lengths { prompt: longest, negative: tokens(&negative) });
+        }
+        let length = if self.empty.is_some() { longest.max(tokens(&negative)) } else { common };
+        let lengthen = |text: &Tensor<3>| match &self.empty {
+            Some(empty) => {
+                let missing = (length - tokens(text)) / tokens(empty);
+                let padding = std::iter::repeat_n(empty.clone(), missing);
+                if missing == 0 {
+                    text.clone()
+                } else {
+                    Tensor::cat(std::iter::once(text.clone()).chain(padding).collect(), 1)
+                }
+            }
+            None if length == tokens(text) => text.clone(),
+            None => text.clone().repeat_dim(1, length / tokens(text)),
+        };
+        let all =
+            |prompt: &[Tensor<3>]| Tensor::cat(std::iter::once(&negative).chain(prompt).map(lengthen).collect(), 0);
+        let keys = all(&parts);
+        let values = self.values.as_ref().map_or_else(|| keys.clone(), |values| all(std::slice::from_ref(values)));
+        let prompt = (length != longest).then(|| {
+            let keys = parts[0].clone();
+            (keys.clone(), self.values.clone().unwrap_or(keys))
+        });
+        Ok(Conditioning { keys, values, prompt, weights: self.weights.clone(), takes_scale: self.takes_scale })
+    }
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor * b
+}
+
 /// The texts that the noise is predicted for, as embeddings: first the negative prompt, then what guides.
 pub(crate) struct Conditioning {
     /// What patches look for, `[texts, tokens, width]`.
     pub(crate) keys: Tensor<3>,
     /// What they find there, of the same shape.
     values: Tensor<3>,
+    /// Keys and values of the prompt alone, where its length in the others is not its own.
+    prompt: Option<(Tensor<3>, Tensor<3>)>,
     /// How much each text after the first counts, in units of the guidance scale.
     weights: Vec<f64>,
     /// Whether the model was distilled with guidance: it takes the scale as a condition, and predicts what guidance would
@@ -172,9 +319,15 @@ pub(crate) struct Conditioning {
 }
 
 impl Conditioning {
-    /// As the U-Net reads it at every step: keys and values of every layer.
-    pub(crate) fn read(&self, unet: &UNet2DConditionModel, scale: f64) -> ConditioningText {
-        unet.read_text_with_values(&self.keys, &self.values).with_guidance_scale(scale)
+    /// As the U-Net reads it at every step, keys and values of every layer: the prompt alone, and all texts.
+    pub(crate) fn read(&self, unet: &UNet2DConditionModel, scale: f64) -> [ConditioningText; 2] {
+        let read = |keys, values| unet.read_text_with_values(keys, values).with_guidance_scale(scale);
+        let every = read(&self.keys, &self.values);
+        let prompt = match &self.prompt {
+            Some((keys, values)) => read(keys, values),
+            None => every.narrow(1, 1),
+        };
+        [prompt, every]
     }
 
     /// Whether the prediction for the only guiding text is all there is at a guidance scale.
@@ -230,7 +383,7 @@ mod tests {
 
     fn conditioning(weights: &[f64], takes_scale: bool) -> Conditioning {
         let texts = Tensor::zeros([weights.len() + 1, 1, 1], &Device::flex());
-        Conditioning { keys: texts.clone(), values: texts, weights: weights.to_vec(), takes_scale }
+        Conditioning { keys: texts.clone(), values: texts, prompt: None, weights: weights.to_vec(), takes_scale }
     }
 
     // u = torch.tensor([0.5, -1, 2, 0.25, 1, 0, -0.5, 3]).reshape(2, 1, 2, 2)
@@ -261,6 +414,44 @@ mod tests {
                 assert!((guided - expected).abs() < 1e-5, "{rescale}: {guided} {expected}");
             }
         }
+    }
+
+    fn texts(texts: &[Vec<Vec<f32>>], empty: Option<f32>) -> EncodedTexts {
+        let tensor = |values: &Vec<f32>| {
+            Tensor::from_data(TensorData::new(values.clone(), [1, values.len(), 1]), &Device::flex())
+        };
+        EncodedTexts {
+            weights: vec![1.0; texts.len() - 1],
+            texts: texts.iter().map(|side| side.iter().map(tensor).collect()).collect(),
+            values: None,
+            empty: empty.map(|value| tensor(&vec![value])),
+            takes_scale: false,
+        }
+    }
+
+    fn rows(tensor: &Tensor<3>) -> Vec<Vec<f32>> {
+        let values: Vec<f32> = tensor.to_data().iter::<f32>().collect();
+        values.chunks(tensor.dims()[1]).map(<[f32]>::to_vec).collect()
+    }
+
+    #[test]
+    fn texts_of_several_lengths_get_one_length() {
+        let sides = || vec![vec![vec![9.0], vec![8.0]], vec![vec![1.0, 2.0]], vec![vec![3.0], vec![4.0]]];
+        let at = |texts: &EncodedTexts, state: [usize; 3]| texts.at(&state).unwrap();
+        let repeated = at(&texts(&sides(), None), [1, 0, 1]);
+        assert_eq!(rows(&repeated.keys), [[8.0, 8.0], [1.0, 2.0], [4.0, 4.0]]);
+        assert!(repeated.prompt.is_none());
+        let padded = at(&texts(&sides(), Some(0.0)), [0, 0, 0]);
+        assert_eq!(rows(&padded.keys), [[9.0, 0.0], [1.0, 2.0], [3.0, 3.0]]);
+        // The negative prompt is the longer one: guidance looks at the prompt as it is.
+        let long = texts(&[vec![vec![9.0, 8.0, 7.0]], vec![vec![1.0, 2.0]]], None).at(&[0, 0]).unwrap();
+        assert_eq!(rows(&long.keys), [[9.0, 8.0, 7.0, 9.0, 8.0, 7.0], [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]]);
+        assert_eq!(rows(&long.prompt.unwrap().0), [[1.0, 2.0]]);
+        let long = texts(&[vec![vec![9.0; 3]], vec![vec![1.0]]], Some(0.5)).at(&[0, 0]).unwrap();
+        assert_eq!(rows(&long.keys), [[9.0; 3], [1.0, 0.5, 0.5]]);
+        let apart = texts(&[vec![vec![0.0; 77 * 31]], vec![vec![1.0; 77 * 32]]], None).at(&[0, 0]);
+        let error = apart.err().unwrap().to_string();
+        assert!(error.starts_with("the prompt has 2464 tokens and the negative prompt 2387"), "{error}");
     }
 
     #[test]

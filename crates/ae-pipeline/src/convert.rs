@@ -48,12 +48,12 @@ pub enum ConvertError {
         path: PathBuf,
     },
     /// It cannot be written.
-    #[error("cannot write the model to '{path}': {source}", path = path.display())]
+    #[error("cannot write the model to '{path}': {cause}", path = path.display())]
     Write {
         /// The path.
         path: PathBuf,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A single file does not hold all of it.
     #[error("'{path}' cannot hold the model: {reason}; give a folder", path = path.display())]
@@ -127,7 +127,7 @@ fn check_place(path: &Path, is_single: bool, replace: bool) -> Result<(), Conver
     }
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(ConvertError::Write { path: path.to_owned(), source }),
+        Err(cause) => return Err(ConvertError::Write { path: path.to_owned(), cause }),
         Ok(found) if is_single && found.is_dir() => return other("a folder"),
         Ok(found) if !is_single && !found.is_dir() => return other("no folder"),
         Ok(_) if !replace => return Err(ConvertError::Exists { path: path.to_owned() }),
@@ -137,7 +137,7 @@ fn check_place(path: &Path, is_single: bool, replace: bool) -> Result<(), Conver
     let around = path.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // What was left by one that was killed is as large as a model. It need not succeed.
     let _ = ae_files::remove_unfinished(around);
-    ae_files::try_folder(around).map_err(|source| ConvertError::Write { path: path.to_owned(), source })
+    ae_files::try_folder(around).map_err(|cause| ConvertError::Write { path: path.to_owned(), cause })
 }
 
 /// A model whose networks are loaded when they are written.
@@ -194,12 +194,12 @@ impl<'a> Opened<'a> {
 
 /// Writes a folder in diffusers' layout.
 fn write_folder(model: &Opened<'_>, path: &Path, replace: bool) -> Result<Vec<String>, ConvertError> {
-    let failed = |source| ConvertError::Write { path: path.to_owned(), source };
+    let failed = |cause| ConvertError::Write { path: path.to_owned(), cause };
     // What goes wrong is a matter of the model or of the disk.
     let mut refused = None;
     let written = ae_files::write_folder_by_path(path, replace, |draft| {
         fill(model, draft).map_err(|error| match error {
-            ConvertError::Write { source, .. } => source,
+            ConvertError::Write { cause, .. } => cause,
             error => {
                 refused = Some(error);
                 io::Error::other("the model cannot be converted")
@@ -213,7 +213,7 @@ fn write_folder(model: &Opened<'_>, path: &Path, replace: bool) -> Result<Vec<St
 }
 
 fn fill(model: &Opened<'_>, folder: &Path) -> Result<(), ConvertError> {
-    let failed = |source| ConvertError::Write { path: folder.to_owned(), source };
+    let failed = |cause| ConvertError::Write { path: folder.to_owned(), cause };
     let text = |file: &str, text: &str| {
         let path = folder.join(file);
         fs::create_dir_all(path.parent().expect("a file in a folder")).map_err(failed)?;

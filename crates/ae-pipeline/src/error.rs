@@ -6,6 +6,7 @@ use ae_config::ConfigError;
 use ae_guidance::GuidanceError;
 use ae_scheduler::SchedulerError;
 use ae_settings::SettingsError;
+use ae_settings::a1111::{PartWeightError, ScheduleError};
 use ae_tensor::{CheckpointError, ComputeError, FloatType, LoraMismatch};
 
 use crate::LayerChoiceError;
@@ -181,12 +182,44 @@ pub enum PipelineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A prompt that changes more often than can be drawn.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// A part of a prompt with a weight that is no number.
+    #[error(transparent)]
+    PartWeight(#[from] PartWeightError),
+    /// Networks in angle brackets that nobody has taken out of the prompt.
+    #[error(
+        "the prompt '{prompt}' names networks in angle brackets, which cannot be loaded here: give them as LoRAs, or read the \
+         prompt as plain text"
+    )]
+    Networks {
+        /// The prompt, shortened.
+        prompt: String,
+    },
+    /// A prompt and a negative prompt whose lengths have no common multiple that can be drawn.
+    #[error(
+        "the prompt has {prompt} tokens and the negative prompt {negative} in their chunks, which takes too much together: make one of \
+         them shorter, or pad the shorter one (long_prompts padded)"
+    )]
+    Lengths {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Tokens of the negative prompt.
+        negative: usize,
+    },
     /// Attention maps of a prompt that the model never reads as a whole.
     #[error(
-        "composable-diffusion draws the parts of the prompt by themselves: there are no attention maps of the whole; \
-         ask for none, or use another method"
+        "the parts of the prompt are drawn by themselves: there are no attention maps of the whole; ask for none, or use another \
+         method or a prompt without AND"
     )]
     MapsOfParts,
+    /// Attention maps of a prompt whose tokens are others from step to step.
+    #[error(
+        "the prompt changes from step to step: its tokens have no attention maps that could be shown side by side; ask for none, or \
+         use a prompt that stays"
+    )]
+    MapsOfSchedule,
     /// No cross-attention at the wanted resolution.
     #[error("the U-Net has no cross-attention of {wanted}; at this image size it has {available}")]
     AttentionResolution {

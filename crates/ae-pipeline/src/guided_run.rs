@@ -6,15 +6,25 @@ use ae_guidance::{AttendAndExcite, GaussianSmoothing, Guidance, GuidanceSettings
 use ae_settings::{EotNormalization, Method, Settings};
 
 use crate::attention::{AttentionLayers, default_resolution};
-use crate::{ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Pipeline, PipelineError, Request, SubjectChoice};
+use crate::conditioning::PromptTexts;
+use crate::{
+    Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Pipeline, PipelineError, Request, SubjectChoice,
+};
 
-/// An objective, set up for one request.
+/// Guidance, set up for one request: for every text of the prompt, for it may change from step to step. A text without a subject is
+/// drawn without guidance.
 #[derive(Clone, Debug)]
 pub(crate) struct GuidedRun {
+    pub(crate) texts: Vec<Option<GuidedText>>,
+}
+
+/// An objective, set up for one text.
+#[derive(Clone, Debug)]
+pub(crate) struct GuidedText {
     pub(crate) objective: Arc<dyn Objective>,
     /// Those of every set of maps that the objective reads.
     pub(crate) layers: Vec<AttentionLayers>,
-    pub(crate) subjects: Vec<Subject>,
+    subjects: Vec<Subject>,
 }
 
 impl GuidedRun {
@@ -22,7 +32,7 @@ impl GuidedRun {
     pub(crate) fn set_up(
         pipeline: &Pipeline,
         request: &Request,
-        prompt: &TokenizedPrompt,
+        texts: &PromptTexts,
         latent_size: [usize; 2],
     ) -> Result<Option<Self>, PipelineError> {
         let settings = &request.settings;
@@ -41,13 +51,61 @@ impl GuidedRun {
             }
             None => return Ok(None),
         };
+        if texts.prompt.len() > 1 {
+            let expected =
+                "stable-diffusion or composable-diffusion, or a prompt without AND: guidance reads one text at a step"
+                    .to_owned();
+            return Err(PipelineError::Option { option: "method", value: factory.name().to_owned(), expected });
+        }
+        inputs.check(factory)?;
+        let prompts = texts.first_part();
+        let wants_subjects = factory.inputs().contains(&Input::Subjects);
+        let subjects =
+            if wants_subjects { inputs.subjects.resolve_each(&prompts)? } else { vec![Vec::new(); prompts.len()] };
         let sites = pipeline.unet_config.attention_sites(latent_size);
         let resolution = default_resolution(pipeline, latent_size);
-        let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, &inputs, factory)?;
-        let objective = factory.build(&setup)?;
-        let layers = objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
-        Guidance::new(Arc::clone(&objective))?;
-        Ok(Some(Self { objective, layers, subjects: setup.subjects }))
+        let set_up = |(prompt, subjects): (&TokenizedPrompt, Vec<Subject>)| {
+            if wants_subjects && subjects.is_empty() {
+                return Ok(None);
+            }
+            let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, &inputs, subjects)?;
+            let objective = factory.build(&setup)?;
+            let layers =
+                objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
+            Guidance::new(Arc::clone(&objective))?;
+            Ok(Some(GuidedText { objective, layers, subjects: setup.subjects }))
+        };
+        let texts = prompts.into_iter().zip(subjects).map(set_up).collect::<Result<_, PipelineError>>()?;
+        Ok(Some(Self { texts }))
+    }
+
+    /// A guidance of a new run for each text.
+    pub(crate) fn begin(&self) -> Result<Vec<Option<Guidance>>, PipelineError> {
+        let begin =
+            |text: &Option<GuidedText>| text.as_ref().map(|text| Guidance::new(text.objective.clone())).transpose();
+        Ok(self.texts.iter().map(begin).collect::<Result<_, _>>()?)
+    }
+
+    /// The layers that the objective reads.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &AttentionLayers> {
+        self.texts.iter().flatten().next().into_iter().flat_map(|text| &text.layers)
+    }
+
+    /// The subjects of every text.
+    pub(crate) fn subjects_of_texts(&self) -> Vec<&[Subject]> {
+        self.texts.iter().map(|text| text.as_ref().map_or(&[][..], |text| &text.subjects)).collect()
+    }
+
+    /// The subjects of all texts, where several have one of a name that of the first.
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        let mut texts = self.subjects_of_texts().into_iter();
+        let mut all = texts.next().map(<[_]>::to_vec).unwrap_or_default();
+        for subject in texts.flatten() {
+            if all.iter().all(|known| known.text != subject.text) {
+                all.push(subject.clone());
+            }
+        }
+        all
     }
 }
 
@@ -71,8 +129,9 @@ impl ObjectiveFactory for Paper<'_> {
             EotNormalization::Off => false,
             EotNormalization::Auto => setup.family == Family::StableDiffusion2,
         };
-        let eot = leaves_out_end.then(|| setup.prompt.end());
-        let subjects = Subjects::new(positions, setup.tokens, eot)?.with_names(names);
+        let chunks = setup.prompt.chunks().zip(setup.prompt.chunk_ends());
+        let windows = chunks.map(|(chunk, end)| chunk.start + 1..if leaves_out_end { *end } else { chunk.end - 1 });
+        let subjects = Subjects::in_windows(positions, windows.collect())?.with_names(names);
         Ok(Arc::new(AttendAndExcite::new(guidance_settings(self.0), subjects, resolution)?))
     }
 }

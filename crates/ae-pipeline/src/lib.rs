@@ -35,6 +35,7 @@ mod phrases;
 mod pipeline;
 mod prepare;
 mod presets;
+mod read_prompt;
 mod request;
 mod residency;
 mod run;
@@ -63,6 +64,7 @@ pub use phrases::{Phrase, PhraseChoice};
 pub use pipeline::Pipeline;
 pub use prepare::Prepared;
 pub use presets::KnownPreset;
+pub use read_prompt::{ReadPart, read_negative_prompt, read_prompt};
 pub use request::{OwnObjective, Request, SubjectChoice};
 pub use run::Observer;
 pub use source::{EmbeddedModel, ModelSource};
@@ -73,12 +75,13 @@ pub use trace::{StepTrace, Trace};
 // What a caller needs to fill in a request or to read an output.
 pub use ae_checkpoint::Family;
 pub use ae_clip::{
-    ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, Word, subject_name,
+    ClipTokenizer, Subject, SubjectError, Token, TokenKind, TokenizedPrompt, Truncation, WeightedPrompt, Word,
+    subject_name,
 };
 pub use ae_guidance::{GuidanceTrace, Losses, Objective, Term};
 pub use ae_settings::{
-    AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LoraRef, Method, NoiseKind, Overrides, PredictionType,
-    Preset, SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
+    AttendAndExcite, EmbeddingRef, EotNormalization, FloatType, LongPrompts, LoraRef, Method, NoiseKind, Overrides,
+    PredictionType, Preset, PromptSyntax, SchedulerKind, Settings, SettingsError, StepIndex, Thresholds,
 };
 pub use ae_tensor::{Component, DeviceSpec};
 pub use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, Place, observe_attention};

@@ -153,11 +153,8 @@ impl<'a> ObjectiveSetup<'a> {
         sites: &'a [AttentionSite],
         resolution: [usize; 2],
         inputs: &ObjectiveInputs,
-        objective: &dyn ObjectiveFactory,
+        subjects: Vec<Subject>,
     ) -> Result<Self, PipelineError> {
-        inputs.check(objective)?;
-        let subjects =
-            if objective.inputs().contains(&Input::Subjects) { inputs.subjects.resolve(prompt)? } else { Vec::new() };
         let boxes = inputs.boxes.clone();
         if !boxes.is_empty() && boxes.len() != subjects.len() {
             let expected = format!("one for each of {} subjects", subjects.len());
@@ -170,7 +167,7 @@ impl<'a> ObjectiveSetup<'a> {
             Ok(found.try_into().expect("as many as were looked for"))
         });
         let pairs = pairs.collect::<Result<_, PipelineError>>()?;
-        let tokens = pipeline.text_encoder().tokenizer.max_length();
+        let tokens = prompt.tokens().len();
         Ok(Self { prompt, subjects, pairs, groups, boxes, tokens, family: pipeline.family, resolution, sites })
     }
 

@@ -2,9 +2,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ae_checkpoint::Family;
-use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights};
+use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights, apply_weights_to_groups};
 use ae_scheduler::{Scheduler, SchedulerConfig};
-use ae_settings::{FloatType, Overrides, Preset, SchedulerKind, Settings};
+use ae_settings::{FloatType, Overrides, Preset, PromptSyntax, SchedulerKind, Settings};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -185,18 +185,31 @@ impl Pipeline {
         Ok(self.text_encoder().tokenizer.tokenize_with(prompt, weighting)?)
     }
 
-    /// The text embeddings of the texts of a request.
+    /// The text embeddings of chunks of a request's texts; `groups` says which of them have their mean together, see
+    /// [`apply_weights_to_groups`].
     ///
     /// # Shapes
     /// - output: `[texts, tokens, width]`
-    pub(crate) fn encode_texts(&self, texts: &[Encodable], settings: &Settings) -> Result<Tensor<3>, PipelineError> {
+    pub(crate) fn encode_texts(
+        &self,
+        texts: &[Encodable],
+        groups: Option<&[(usize, usize)]>,
+        settings: &Settings,
+    ) -> Result<Tensor<3>, PipelineError> {
+        /// Chunks that are encoded at once.
+        const MOST: usize = 64;
         let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
-        let embeddings = self.text_encoder().model.get()?.encode_with_clip_skip(&ids, settings.clip_skip)?;
-        if !settings.prompt_weighting {
+        let model = self.text_encoder().model.get()?;
+        let encode = |ids: &[&[u32]]| model.encode_with_clip_skip(ids, settings.clip_skip);
+        let embeddings = Tensor::cat(ids.chunks(MOST).map(encode).collect::<Result<_, _>>()?, 0);
+        if settings.prompt_syntax == PromptSyntax::Plain {
             return Ok(embeddings);
         }
         let weights: Vec<&[f32]> = texts.iter().map(|text| text.weights.as_slice()).collect();
-        Ok(apply_weights(embeddings, &weights)?)
+        Ok(match groups {
+            Some(groups) => apply_weights_to_groups(embeddings, &weights, groups)?,
+            None => apply_weights(embeddings, &weights)?,
+        })
     }
 
     /// The images of latents, decoded one at a time.

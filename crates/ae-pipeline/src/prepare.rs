@@ -11,7 +11,8 @@ use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
 use crate::inpainting::Inpainting;
 use crate::latent_size::latent_size;
-use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, Request, SubjectChoice, presets};
+use crate::read_prompt::evaluations_per_step;
+use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, ReadPart, Request, SubjectChoice, presets};
 
 /// A request that has been checked and understood: its tokens, its subjects and its size are known, and every setting has
 /// its value. [`Pipeline::draw`] draws it, as often as one likes.
@@ -23,7 +24,6 @@ pub struct Prepared {
     pub(crate) latents: Option<InitialLatents>,
     pub(crate) latent_size: [usize; 2],
     pub(crate) inpainting: Option<Arc<Inpainting>>,
-    notes: Vec<String>,
     /// Denoising steps that image-to-image leaves out.
     pub(crate) first_step: usize,
     pub(crate) texts: PromptTexts,
@@ -56,26 +56,29 @@ impl Pipeline {
         if let Some(latents) = &latents {
             latents.check([seeds.len(), self.vae_config.latent_channels, latent_size[0], latent_size[1]])?;
         }
-        let (inpainting, notes) = self.inpainting(&settings, init_image.as_ref(), mask.as_ref(), latent_size)?;
+        let (inpainting, mut notes) = self.inpainting(&settings, init_image.as_ref(), mask.as_ref(), latent_size)?;
         let usual = if mask.is_some() { 1.0 } else { 0.8 };
         settings.strength = init_image.as_ref().map(|_| settings.strength.unwrap_or(usual));
         let first_step = settings.strength.map_or(0, |strength| first_step(settings.steps, strength));
         let kind = settings.scheduler.map_or_else(|| self.default_scheduler(), Ok)?;
         self.build_scheduler(kind, &settings, first_step)?;
-        let texts = PromptTexts::new(self, &settings, attention_maps)?;
-        let prompt = &texts.prompt.prompt;
+        let evaluations = settings.steps.saturating_mul(evaluations_per_step(kind));
+        let texts = PromptTexts::new(self, &settings, evaluations, attention_maps)?;
+        let prompts = texts.first_part();
         let choice = SubjectChoice::of(&settings);
-        let guided = GuidedRun::set_up(self, request, prompt, latent_size)?;
+        let guided = GuidedRun::set_up(self, request, &texts, latent_size)?;
         let subjects = match &guided {
-            Some(guided) => guided.subjects.clone(),
-            None => match choice.resolve(prompt) {
+            Some(guided) => guided.subjects(),
+            // Subjects of a text among several are shown nowhere.
+            None if texts.prompt.len() > 1 => Vec::new(),
+            None => match choice.resolve_each(&prompts) {
                 // Only guidance needs a subject where nobody named one.
                 Err(PipelineError::NoSubject { .. }) if choice == SubjectChoice::Auto => Vec::new(),
-                subjects => subjects?,
+                subjects => subjects?.swap_remove(0),
             },
         };
         let shown = attention_maps.then(|| {
-            let read = guided.iter().flat_map(|guided| &guided.layers).find(|layers| layers.are_cross());
+            let read = guided.iter().flat_map(GuidedRun::layers).find(|layers| layers.are_cross());
             read.map_or_else(|| AttentionLayers::default_of(self, latent_size), |layers| Ok(layers.clone()))
         });
         let shown = shown.transpose()?;
@@ -84,8 +87,9 @@ impl Pipeline {
         settings.height = Some(latent_size[0] * scale);
         settings.width = Some(latent_size[1] * scale);
         settings.scheduler = Some(kind);
-        if choice == SubjectChoice::Auto && guided.is_some() && !subjects.is_empty() {
-            name_subjects(&mut settings, prompt, &subjects);
+        settings.long_prompts = Some(settings.way_with_long_prompts());
+        if choice == SubjectChoice::Auto && guided.is_some() && !subjects.is_empty() && prompts.len() == 1 {
+            name_subjects(&mut settings, prompts[0], &subjects);
         }
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
@@ -164,29 +168,47 @@ impl Prepared {
         &self.settings
     }
 
-    /// What is to be said of the request before it is drawn.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
     /// The seeds, one image each.
     pub fn seeds(&self) -> &[u64] {
         &self.seeds
     }
 
-    /// The prompt as the text encoder sees it.
+    /// The prompt as the text encoder sees it; of several parts the first, of one that changes the first text.
     pub fn prompt(&self) -> &TokenizedPrompt {
-        &self.texts.prompt.prompt
+        &self.texts.prompt[0].first().prompt
     }
 
-    /// The negative prompt as the text encoder sees it.
+    /// The negative prompt as the text encoder sees it; of one that changes the first text.
     pub fn negative_prompt(&self) -> &TokenizedPrompt {
-        &self.texts.negative.prompt
+        &self.texts.negative.first().prompt
     }
 
-    /// The subjects: those that are guided, or whose attention can be shown. Without guidance there may be none.
+    /// The prompt in its parts, for each of which the noise is predicted, with all their texts.
+    pub fn read_prompt(&self) -> &[ReadPart] {
+        self.texts.drawn()
+    }
+
+    /// The negative prompt with all its texts.
+    pub fn read_negative_prompt(&self) -> &ReadPart {
+        &self.texts.negative
+    }
+
+    /// The first denoising step with each text of a part, counted from 0, in the order of [`ReadPart::texts`].
+    pub fn first_steps(&self, part: &ReadPart) -> Vec<usize> {
+        let per_step = self.settings.scheduler.map_or(1, evaluations_per_step);
+        part.first_evaluations().into_iter().map(|evaluation| evaluation / per_step).collect()
+    }
+
+    /// The subjects: those that are guided, or whose attention can be shown. Without guidance there may be none. Where the prompt
+    /// changes, they are those of all its texts, each with its positions in the first text that has it.
     pub fn subjects(&self) -> &[Subject] {
         &self.subjects
+    }
+
+    /// The subjects that are guided in each text of the prompt, in the order of [`ReadPart::texts`]; none in a text without any. Without
+    /// guidance there is no text.
+    pub fn guided_subjects(&self) -> Vec<&[Subject]> {
+        self.guided.as_ref().map(GuidedRun::subjects_of_texts).unwrap_or_default()
     }
 
     /// The phrases of StructureDiffusion; none with another method.
@@ -199,8 +221,8 @@ impl Prepared {
         self.texts.parts()
     }
 
-    /// What a person should know before the picture is drawn: the preset and why, settings that do not suit the model, and options that
-    /// have no effect.
+    /// What a person should know before the picture is drawn: the preset and why, settings that do not suit the model, options that
+    /// have no effect, and a mask that was stretched.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -272,7 +294,8 @@ mod tests {
         );
         assert_eq!((settings.guidance_scale, settings.timestep_spacing), (0.0, Some(TimestepSpacing::Trailing)));
         // Two of the four steps are guided, and refined.
-        let guidance = Guidance::new(prepared.guided.as_ref().unwrap().objective.clone()).unwrap();
+        let text = prepared.guided.as_ref().and_then(|guided| guided.texts[0].as_ref()).unwrap();
+        let guidance = Guidance::new(text.objective.clone()).unwrap();
         assert_eq!(guidance.plan().altered_steps, 0..2);
         assert_eq!(guidance.plan().refinement.keys().copied().collect::<Vec<_>>(), [0, 1]);
 

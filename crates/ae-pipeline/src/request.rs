@@ -133,4 +133,40 @@ impl SubjectChoice {
         }
         Ok(subjects)
     }
+
+    /// The subjects that the choice means in each text of a prompt that changes. A subject that a text does not have is left out
+    /// there; every one must be in some text.
+    ///
+    /// # Errors
+    ///
+    /// As [`resolve`](Self::resolve), and for token positions where there are several texts.
+    pub(crate) fn resolve_each(&self, texts: &[&TokenizedPrompt]) -> Result<Vec<Vec<Subject>>, PipelineError> {
+        if let [text] = texts {
+            return Ok(vec![self.resolve(text)?]);
+        }
+        match self {
+            Self::Auto => {
+                let subjects: Vec<_> = texts.iter().map(|text| automatic_subjects(text)).collect();
+                if subjects.iter().all(Vec::is_empty) {
+                    self.resolve(texts[0])?;
+                }
+                Ok(subjects)
+            }
+            Self::Words(words) => {
+                let has = |text: &TokenizedPrompt, word: &String| find_subjects(text, &[word]).is_ok();
+                if let Some(missing) = words.iter().find(|word| !texts.iter().any(|text| has(text, word))) {
+                    find_subjects(texts[0], &[missing])?;
+                }
+                let found = texts.iter().map(|text| {
+                    let words: Vec<_> = words.iter().filter(|word| has(text, word)).collect();
+                    find_subjects(text, &words)
+                });
+                Ok(found.collect::<Result<_, _>>()?)
+            }
+            Self::Indices(indices) => {
+                let expected = "subjects by their words: the prompt changes, and positions are of one text".to_owned();
+                Err(PipelineError::Option { option: "token_indices", value: format!("{indices:?}"), expected })
+            }
+        }
+    }
 }

@@ -8,10 +8,11 @@ use ae_unet::{ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
 
 use crate::attention::{AttentionLayers, GuidedUNet};
-use crate::conditioning::Conditioning;
-use crate::guided_run::GuidedRun;
+use crate::conditioning::{Conditioning, EncodedTexts};
+use crate::guided_run::{GuidedRun, GuidedText};
 use crate::init_image::draw;
 use crate::output::located;
+use crate::read_prompt::evaluations_per_step;
 use crate::start::{Start, beside};
 use crate::{Event, Pipeline, PipelineError, Prepared, Processor, StepTrace};
 
@@ -23,8 +24,11 @@ pub(crate) struct Run<'a> {
     pipeline: &'a Pipeline,
     prepared: &'a Prepared,
     scheduler: Box<dyn Scheduler>,
-    /// Guidance from the beginning of the run, with what it remembers; none for methods without.
-    pub(crate) guidance: Option<Guidance>,
+    /// Guidance from the beginning of the run by each text of the prompt, with what it remembers; none for methods without.
+    pub(crate) guidance: Vec<Option<Guidance>>,
+    encoded: EncodedTexts,
+    /// Which texts the negative prompt and the parts have now.
+    state: Vec<usize>,
     pub(crate) conditioning: Conditioning,
     noise: Vec<NoiseSource>,
     start: Start,
@@ -38,12 +42,24 @@ impl<'a> Run<'a> {
         let settings = prepared.settings();
         let kind = settings.scheduler.expect("a prepared request has a sampler");
         let scheduler = pipeline.build_scheduler(kind, settings, prepared.first_step)?;
-        let conditioning = prepared.texts.encode(pipeline, settings)?;
+        let (encoded, state) = (prepared.texts.encode(pipeline, settings)?, prepared.texts.at(0));
+        let conditioning = encoded.at(&state)?;
         let mut noise: Vec<_> = prepared.seeds.iter().map(|&seed| NoiseSource::new(settings.rng, seed)).collect();
         let start = Start::new(pipeline, prepared, &*scheduler, &mut noise)?;
         let latents = start.latents.0.clone() * start.latents.1;
-        let guidance = prepared.guided.as_ref().map(|guided| Guidance::new(guided.objective.clone())).transpose()?;
-        Ok(Self { pipeline, prepared, scheduler, guidance, conditioning, noise, start, latents })
+        let guidance = prepared.guided.as_ref().map(GuidedRun::begin).transpose()?.unwrap_or_default();
+        Ok(Self { pipeline, prepared, scheduler, guidance, encoded, state, conditioning, noise, start, latents })
+    }
+
+    /// Takes the texts that the prompts have at an evaluation of the model; whether they are others than before.
+    fn go_to(&mut self, evaluation: usize) -> Result<bool, PipelineError> {
+        let state = self.prepared.texts.at(evaluation);
+        if state == self.state {
+            return Ok(false);
+        }
+        self.conditioning = self.encoded.at(&state)?;
+        self.state = state;
+        Ok(true)
     }
 
     /// Every denoising step; returns, for every picture, what happened in each.
@@ -54,7 +70,8 @@ impl<'a> Run<'a> {
     ) -> Result<Vec<Vec<StepTrace>>, PipelineError> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
-        let texts = self.read_texts(&unet);
+        let mut texts = self.read_texts(&unet);
+        let per_step = self.prepared.settings().scheduler.map_or(1, evaluations_per_step);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
         let Start { latents: (latents, init_noise_sigma), condition, .. } = &self.start;
@@ -65,6 +82,9 @@ impl<'a> Run<'a> {
         for step in 0..num_steps {
             let start = Instant::now();
             let timestep = self.scheduler.timesteps()[step];
+            if self.go_to(per_step * step)? {
+                texts = self.read_texts(&unet);
+            }
             let guided = self.guide(&unet, &texts, step, observe)?;
             if let Some(guided) = &guided {
                 self.go_on_with(guided, step);
@@ -74,6 +94,9 @@ impl<'a> Run<'a> {
             let mut prediction = self.predict_noise(&unet, &texts, step, &mut (&mut *processor, &mut collector));
             if let Some(second) = self.scheduler.second_evaluation(&prediction, step, &self.latents) {
                 // What is shown of the step is what its first evaluation saw.
+                if self.go_to(per_step * step + 1)? {
+                    texts = self.read_texts(&unet);
+                }
                 prediction = self.predict_at(&unet, &texts, second.input, second.timestep, processor);
             }
             let shape = {
@@ -92,7 +115,7 @@ impl<'a> Run<'a> {
                 None => Vec::new(),
             };
             let attention = match collector {
-                Some(collector) => collector.attention_maps(pictures)?,
+                Some(collector) => collector.attention_maps(pictures, self.prepared.prompt().tokens().len())?,
                 None => Vec::new(),
             };
 
@@ -119,8 +142,7 @@ impl<'a> Run<'a> {
     /// What the U-Net needs of the texts at every step.
     pub(crate) fn read_texts(&self, unet: &UNet2DConditionModel) -> Texts {
         let scale = self.prepared.settings().guidance_scale;
-        let every = self.conditioning.read(unet, scale);
-        let prompt = every.narrow(1, 1);
+        let [prompt, every] = self.conditioning.read(unet, scale);
         // First the pictures without the prompt, then those with it.
         let texts = if self.conditioning.is_single(scale) { &prompt } else { &every };
         let all = texts.repeat_each(self.prepared.seeds.len());
@@ -138,7 +160,11 @@ impl<'a> Run<'a> {
         step: usize,
         observe: &mut Observer<'_>,
     ) -> Result<Option<Guided>, PipelineError> {
-        let (Some(guidance), Some(GuidedRun { layers, .. })) = (&mut self.guidance, &self.prepared.guided) else {
+        // Guidance reads the only part of the prompt, whose text stands behind that of the negative prompt.
+        let text = self.state[1];
+        let guided = self.prepared.guided.as_ref().and_then(|guided| guided.texts[text].as_ref());
+        let guidance = self.guidance.get_mut(text).and_then(Option::as_mut);
+        let (Some(guidance), Some(GuidedText { layers, .. })) = (guidance, guided) else {
             return Ok(None);
         };
         let timesteps = self.scheduler.timesteps();

@@ -107,7 +107,7 @@ impl ModelFiles for SingleFileModel {
 /// Without the training steps of the base model it is ComfyUI's rule (`SD20.model_type` in `supported_models.py`), which was learnt from
 /// files that are known: the biases before the last attention are spread wider where a model was trained for the velocity. It knows
 /// SD-Turbo, which predicts noise.
-fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint) -> (PredictionType, Option<String>) {
+fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint, unet: &Checkpoint) -> (PredictionType, Option<String>) {
     /// Channels that the U-Net for inpainting sees: there is one such model, and it predicts noise.
     const INPAINTING: usize = 9;
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.

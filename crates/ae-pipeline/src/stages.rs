@@ -35,7 +35,8 @@ impl Pipeline {
                 let plan = Plan::new(first..first + 1, guidance.plan().step_size);
                 guidance.with_plan(plan)
             };
-            run.guidance = run.guidance.map(once).transpose()?;
+            let guidance = run.guidance.into_iter().map(|guidance| guidance.map(once).transpose());
+            run.guidance = guidance.collect::<Result<_, _>>()?;
             let unet = self.unet.get()?;
             let texts = run.read_texts(&unet);
             let noise_prediction = read(run.predict_noise(&unet, &texts, 0, &mut ()))?;

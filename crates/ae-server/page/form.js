@@ -188,7 +188,8 @@ export class Form {
     this.words.refresh({
       model: at("model").value,
       prompt: at("prompt").value,
-      prompt_weighting: at("prompt_weighting").checked,
+      prompt_syntax: at("prompt_syntax").value || null,
+      long_prompts: at("long_prompts").value || null,
     });
     this.save();
   }

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use ae_figures::{Step, Subject, Term, Token};
-use ae_settings::{Method, Overrides};
+use ae_settings::{LongPrompts, Method, Overrides, PromptSyntax};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -112,9 +112,21 @@ pub struct TokensRequest {
     pub prompt: String,
     /// The id of a model; absent: the first.
     pub model: Option<String>,
-    /// Read brackets as weights.
-    #[serde(default)]
-    pub prompt_weighting: bool,
+    /// How the prompt is read: `plain` or `a1111`; absent: plain.
+    #[schema(value_type = Option<String>)]
+    pub prompt_syntax: Option<PromptSyntax>,
+    /// What becomes of a long prompt: `chunks`, `padded` or `cut`; absent: as the syntax has it.
+    #[schema(value_type = Option<String>)]
+    pub long_prompts: Option<LongPrompts>,
+    /// The former name of `prompt_syntax`: true stands for `a1111`.
+    pub prompt_weighting: Option<bool>,
+}
+
+impl TokensRequest {
+    /// How the prompt is read, by today's or the former name.
+    pub fn prompt_syntax(&self) -> Option<PromptSyntax> {
+        self.prompt_syntax.or((self.prompt_weighting == Some(true)).then_some(PromptSyntax::A1111))
+    }
 }
 
 /// A prompt as the model reads it.

@@ -9,18 +9,26 @@
 //! [`write()`] makes the text of a picture, [`read`] reads the text of any picture. What that program's keys cannot say stands
 //! in a key of its own, [`OWN_KEY`], as JSON.
 //!
+//! The syntax of its prompts is here too, but for the weights of words, which the tokenizer reads: [`without_comments`],
+//! [`take_networks`], [`composed_parts`] and [`prompt_schedule`], in this order.
+//!
 //! The format is that of `create_infotext` (`modules/processing.py`) and `parse_generation_parameters`
 //! (`modules/infotext_utils.py`) of version 1.10.
 
+mod composition;
 mod fields;
 mod keys;
 mod prompt;
 mod read;
 pub(crate) mod sampler;
+mod schedule;
 mod unsupported;
 mod write;
 
+pub use composition::{PartWeightError, composed_parts};
+pub use prompt::{Construct, ConstructKind, Networks, constructs, take_networks, without_comments};
 pub use read::{Reading, read};
+pub use schedule::{ScheduleError, prompt_schedule};
 pub use unsupported::{Unsupported, UnsupportedValues};
 pub use write::write;
 

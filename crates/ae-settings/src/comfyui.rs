@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::a1111::{Reading, Unsupported};
-use crate::{FileRef, LoraRef, Method, NoiseKind, Overrides, PredictionType};
+use crate::{FileRef, LoraRef, Method, NoiseKind, Overrides, PredictionType, PromptSyntax};
 use graph::{Graph, Node};
 use text::Texts;
 
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
             rng: Some(NoiseKind::TorchCpu),
             clip_skip: Some(0),
             vae_tiling: Some(false),
-            prompt_weighting: Some(false),
+            prompt_syntax: Some(PromptSyntax::Plain),
             ..Overrides::default()
         };
         let mut reader = Self { graph: Graph::new(nodes), read };

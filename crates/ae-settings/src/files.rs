@@ -48,12 +48,20 @@ pub struct LoraRef {
     /// The factor of its updates; 1 is the strength it was trained for.
     #[serde(default = "full_strength")]
     pub strength: f64,
+    /// That of the U-Net's updates, where it is another than that of the text encoder's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unet_strength: Option<f64>,
 }
 
 impl LoraRef {
     /// A LoRA by the path or name of its file, and its strength.
     pub fn new(name: impl Into<String>, strength: f64) -> Self {
-        Self { name: name.into(), sha256: None, strength }
+        Self { name: name.into(), sha256: None, strength, unet_strength: None }
+    }
+
+    /// The strength in the U-Net.
+    pub fn strength_in_unet(&self) -> f64 {
+        self.unet_strength.unwrap_or(self.strength)
     }
 
     /// Its file.
@@ -69,13 +77,19 @@ const fn full_strength() -> f64 {
 option_value!(Vec<LoraRef>, Kind::Loras, |text| lora(text).map(|lora| vec![lora]));
 
 fn lora(text: &str) -> Result<LoraRef, String> {
-    let (name, strength) = match text.rsplit_once(':').and_then(|(name, end)| Some((name, end.parse().ok()?))) {
-        Some((name, strength)) => (name, strength),
-        None => (text, full_strength()),
+    fn number(text: &str) -> Option<(&str, f64)> {
+        text.rsplit_once(':').and_then(|(name, end)| Some((name, end.parse().ok()?)))
+    }
+    let lora = match number(text).map(|(rest, last)| (rest, last, number(rest))) {
+        None => LoraRef::new(text, full_strength()),
+        Some((name, strength, None)) => LoraRef::new(name, strength),
+        Some((_, unet, Some((name, strength)))) => {
+            LoraRef { unet_strength: Some(unet), ..LoraRef::new(name, strength) }
+        }
     };
-    match strength {
-        strength if f64::is_finite(strength) => Ok(LoraRef::new(name, strength)),
-        _ => Err(format!("the strength {strength} is not finite")),
+    match [lora.strength, lora.strength_in_unet()].into_iter().find(|strength| !strength.is_finite()) {
+        Some(strength) => Err(format!("the strength {strength} is not finite")),
+        None => Ok(lora),
     }
 }
 
@@ -133,7 +147,10 @@ mod tests {
         assert_eq!(lora("a.safetensors:0.6"), expected("a.safetensors", 0.6));
         assert_eq!(lora("C:\\a.safetensors:-1"), expected("C:\\a.safetensors", -1.0));
         assert!(lora("a:nan").is_err());
-        for text in ["a.safetensors", "a.safetensors:0.6", "b:-1"] {
+        let apart = LoraRef { unet_strength: Some(0.0), ..LoraRef::new("a.safetensors", 0.6) };
+        assert_eq!(lora("a.safetensors:0.6:0"), Ok(apart));
+        assert!(lora("a:1:inf").is_err());
+        for text in ["a.safetensors", "a.safetensors:0.6", "b:-1", "b:-1:0.25", "C:\\a:1:2"] {
             let read = lora(text).unwrap();
             assert_eq!(lora(&self::text("loras", [&read])), Ok(read));
         }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::a1111::{Reading, Unsupported};
-use crate::{FileRef, LoraRef, Method, NoiseKind, Overrides, SchedulerKind, SigmaSpacing};
+use crate::{FileRef, LoraRef, Method, NoiseKind, Overrides, PromptSyntax, SchedulerKind, SigmaSpacing};
 
 /// Reads the metadata of a picture; none where the text is no object of JSON.
 ///
@@ -80,7 +80,7 @@ impl Reader {
         self.read.rng = self.read.rng.or(Some(NoiseKind::TorchCpu));
         self.read.clip_skip = self.read.clip_skip.or(Some(0));
         self.read.vae_tiling = Some(false);
-        self.read.prompt_weighting = Some(false);
+        self.read.prompt_syntax = Some(PromptSyntax::Plain);
         self.read.negative_prompt.get_or_insert_default();
         Reading { overrides: self.read, unsupported: self.unsupported }
     }

@@ -7,6 +7,42 @@ use crate::{AttendAndExcite, FORMAT, Group, OptionInfo, Overrides, Settings, Set
 /// The key of the group that is an object of its own.
 const GROUP: &str = "attend_and_excite";
 
+/// An option of former versions, a switch, and what it stands for today.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FormerOption {
+    /// Its key in JSON; a command line has hyphens in it.
+    pub name: &'static str,
+    /// Today's options with their values where it is on. Where it is off, they are left as they are by default.
+    pub stands_for: &'static [(&'static str, &'static str)],
+}
+
+impl FormerOption {
+    /// Every one.
+    pub const ALL: &'static [Self] =
+        &[Self { name: "prompt_weighting", stands_for: &[("prompt_syntax", "a1111"), ("long_prompts", "cut")] }];
+}
+
+/// Puts today's options in the place of former ones, where they are not given themselves.
+fn modernised(settings: &Map<String, Value>) -> Result<Map<String, Value>, SettingsError> {
+    let mut settings = settings.clone();
+    for former in FormerOption::ALL {
+        match settings.remove(former.name) {
+            None | Some(Value::Null | Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => {
+                for (name, value) in former.stands_for {
+                    let given = settings.entry(*name).or_insert(Value::Null);
+                    if given.is_null() {
+                        *given = Value::from(*value);
+                    }
+                }
+            }
+            Some(value) => return Err(wrong(former.name, &value, "expected true or false".to_owned())),
+        }
+    }
+    Ok(settings)
+}
+
 /// Every option, with the key of the group that it is a member of.
 pub fn all_options() -> impl Iterator<Item = (Option<&'static str>, &'static OptionInfo)> {
     let own = Settings::OPTIONS.iter().map(|option| (None, option));
@@ -28,6 +64,7 @@ impl Overrides {
         if let Some(found) = settings.get("format").and_then(Value::as_u64).filter(|found| *found > u64::from(FORMAT)) {
             return Err(SettingsError::Format { found, known: FORMAT });
         }
+        let settings = &modernised(settings)?;
         let mut checked = checked(settings, "", Settings::OPTIONS)?;
         if let Some(group) = settings.get(GROUP).filter(|group| !group.is_null()) {
             let Value::Object(group) = group else { return Err(wrong(GROUP, group, "expected an object".to_owned())) };
@@ -214,6 +251,24 @@ mod tests {
         assert_eq!(given.attend_and_excite.thresholds, Some(Thresholds::new([(StepIndex::Steps(0), 0.05)])));
         assert_eq!(given.subjects, None);
         assert_eq!(given.seed, Some(3));
+    }
+
+    #[test]
+    fn former_options_are_read_as_what_they_stand_for() {
+        let read =
+            |settings: Value| Overrides::from_json(&settings).map(|read| (read.prompt_syntax, read.long_prompts));
+        let (syntax, cut, chunks) =
+            (Some(crate::PromptSyntax::A1111), Some(crate::LongPrompts::Cut), Some(crate::LongPrompts::Chunks));
+        assert_eq!(read(json!({ "prompt_weighting": true })), Ok((syntax, cut)));
+        assert_eq!(read(json!({ "prompt_weighting": true, "long_prompts": "chunks" })), Ok((syntax, chunks)));
+        assert_eq!(read(json!({ "prompt_weighting": true, "prompt_syntax": null })), Ok((syntax, cut)));
+        assert_eq!(read(json!({ "prompt_weighting": false })), Ok((None, None)));
+        assert_eq!(read(json!({ "prompt_weighting": null })), Ok((None, None)));
+        assert_eq!(refused(&json!({ "prompt_weighting": 1 })), "prompt_weighting is 1: expected true or false");
+        for former in FormerOption::ALL {
+            let given = former.stands_for.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
+            assert!(Overrides::from_json(&Value::Object(given.collect())).is_ok(), "{}", former.name);
+        }
     }
 
     #[test]

@@ -174,6 +174,28 @@ choices! {
 }
 
 choices! {
+    /// What in a prompt is more than text.
+    "prompt syntax" PromptSyntax {
+        /// Nothing, as in diffusers: every character is text.
+        Plain = "plain",
+        /// What AUTOMATIC1111's program knows: weights in brackets, LoRAs, AND, BREAK, and texts that change from step to step.
+        A1111 = "a1111",
+    }
+}
+
+choices! {
+    /// What becomes of a prompt beyond the length that the text encoder reads at once.
+    "way with long prompts" LongPrompts {
+        /// It is encoded in chunks, as in AUTOMATIC1111's program and ComfyUI; prompt and negative prompt have each their own length.
+        Chunks = "chunks",
+        /// The same, and the shorter one of both gets empty chunks: that program's option "Pad prompt/negative prompt".
+        Padded = "padded",
+        /// What does not fit is cut, as in diffusers.
+        Cut = "cut",
+    }
+}
+
+choices! {
     /// The generator behind a seed.
     "generator" NoiseKind {
         /// `torch.Generator("cpu")`: MT19937.

@@ -25,9 +25,10 @@ pub use choice::{Choice, UnknownName};
 pub use effect::Circumstances;
 pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef};
-pub use json::all_options;
+pub use json::{FormerOption, all_options};
 pub use kinds::{
-    EotNormalization, FloatType, Method, NoiseKind, PredictionType, SchedulerKind, SigmaSpacing, TimestepSpacing,
+    EotNormalization, FloatType, LongPrompts, Method, NoiseKind, PredictionType, PromptSyntax, SchedulerKind,
+    SigmaSpacing, TimestepSpacing,
 };
 pub use option::{Group, OptionInfo};
 pub use preset::{Preset, Recipe};

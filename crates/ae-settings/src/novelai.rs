@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::a1111::{Reading, Unsupported};
-use crate::{Method, NoiseKind, Overrides, SchedulerKind, SigmaSpacing};
+use crate::{Method, NoiseKind, Overrides, PromptSyntax, SchedulerKind, SigmaSpacing};
 
 /// The program's name under `Software`.
 pub const SOFTWARE: &str = "NovelAI";
@@ -78,7 +78,7 @@ impl Reader {
         self.read = Overrides {
             method: Some(Method::StableDiffusion),
             rng: Some(NoiseKind::TorchCpu),
-            prompt_weighting: Some(false),
+            prompt_syntax: Some(PromptSyntax::Plain),
             clip_skip: Some(0),
             vae_tiling: Some(false),
             ..Overrides::default()

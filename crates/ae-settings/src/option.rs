@@ -153,7 +153,8 @@ fn item_text(item: &Value) -> String {
         Value::Object(file) => {
             let name = file.get("name").and_then(Value::as_str).unwrap_or_default();
             let more = file.get("strength").or_else(|| file.get("token")).filter(|more| !more.is_null());
-            more.map_or_else(|| name.to_owned(), |more| format!("{name}:{}", item_text(more)))
+            let more = more.into_iter().chain(file.get("unet_strength"));
+            more.fold(name.to_owned(), |text, more| format!("{text}:{}", item_text(more)))
         }
         other => other.to_string(),
     }

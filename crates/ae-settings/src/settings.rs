@@ -2,8 +2,8 @@
 
 use crate::option::options;
 use crate::{
-    AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LoraRef, Method, NoiseKind,
-    PredictionType, Preset, SchedulerKind, SigmaSpacing, TimestepSpacing,
+    AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LongPrompts, LoraRef, Method,
+    NoiseKind, PredictionType, Preset, PromptSyntax, SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
 
 /// The format of the settings that this version writes.
@@ -130,9 +130,15 @@ options! {
         [label: "CLIP skip", group: Group::Sampling, value_name: "N", range: Some([0.0, 100.0])]
         clip_skip: usize = 0;
 
-        /// Read `(word:1.3)`, `(word)` and `[word]` as weights; otherwise brackets are text.
-        [label: "Prompt weighting", group: Group::Sampling]
-        prompt_weighting: bool = false;
+        /// How prompts are read: plain, or a1111 for weights as in `(word:1.3)`, `<lora:NAME:STRENGTH>`, AND, BREAK, `[from:to:when]` and
+        /// `[a|b]`.
+        [label: "Prompt syntax", group: Group::Sampling, value_name: "NAME"]
+        prompt_syntax: PromptSyntax = PromptSyntax::Plain;
+
+        /// What becomes of prompts beyond 75 tokens: chunks, padded (chunks, as many for the negative prompt) or cut.
+        [label: "Long prompts", group: Group::Sampling, value_name: "NAME",
+            default_text: Some("chunks with the syntax a1111, otherwise cut")]
+        long_prompts: Option<LongPrompts> = None;
 
         /// Image to start from (PNG, JPEG or WebP).
         [label: "Initial image", group: Group::InitImage, value_name: "FILE"]
@@ -186,8 +192,8 @@ options! {
         [label: "Variant", group: Group::Loaded, value_name: "NAME", default_text: Some("those of the float type")]
         variant: Option<String> = None;
 
-        /// LoRA and its strength [default: 1]. May be given several times.
-        [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH]"]
+        /// LoRA and its strength [default: 1], with another for the U-Net if wanted. May be given several times.
+        [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH[:UNET]]"]
         loras: Vec<LoraRef> = Vec::new();
 
         /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given several
@@ -207,5 +213,15 @@ options! {
             /// The parameters of Attend-and-Excite.
             attend_and_excite: AttendAndExcite, AttendAndExciteOverrides;
         }
+    }
+}
+
+impl Settings {
+    /// What becomes of long prompts: as it is said, or as the syntax of the prompts has it.
+    pub fn way_with_long_prompts(&self) -> LongPrompts {
+        self.long_prompts.unwrap_or(match self.prompt_syntax {
+            PromptSyntax::Plain => LongPrompts::Cut,
+            PromptSyntax::A1111 => LongPrompts::Chunks,
+        })
     }
 }

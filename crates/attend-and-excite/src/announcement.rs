@@ -1,22 +1,31 @@
 //! What is said of a picture before it is drawn.
 
-use ae_pipeline::{Subject, TokenizedPrompt};
-use ae_settings::Method;
+use ae_pipeline::{ReadPart, Subject, TokenizedPrompt};
+use ae_settings::a1111::{Construct, ConstructKind, constructs, without_comments};
+use ae_settings::{Method, PromptSyntax};
 
 use crate::Prepared;
 
-/// The lines that a person should read before a picture is drawn: what of the prompts is cut, and what was understood. `named` says
-/// that the subjects are the person's own.
+/// Texts of a prompt that changes, and signs of a syntax, that are said before it is only counted how many more there are.
+const MOST_SHOWN: usize = 6;
+
+/// The lines that a person should read before a picture is drawn: what of the prompts is cut or not read, and what was understood.
+/// `named` says that the subjects are the person's own.
 pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
     let settings = prepared.settings();
-    let mut lines: Vec<String> = [("prompt", prepared.prompt()), ("negative prompt", prepared.negative_prompt())]
-        .into_iter()
-        .filter_map(|(name, prompt)| truncation_warning(name, prompt))
-        .collect();
-    lines.extend(prepared.notes().iter().map(|note| format!("note: {note}")));
-    if !settings.prompt_weighting && has_weights(&settings.prompt) {
-        lines.push("note: brackets are read as text; --prompt-weighting gives their words weight".to_owned());
+    let (prompts, negative) = (prepared.read_prompt(), std::slice::from_ref(prepared.read_negative_prompt()));
+    let mut lines: Vec<String> = Vec::new();
+    for (name, parts, text) in
+        [("prompt", prompts, &settings.prompt), ("negative prompt", negative, &settings.negative_prompt)]
+    {
+        let texts = parts.iter().flat_map(ReadPart::tokenized);
+        lines.extend(texts.filter_map(|text| truncation_warning(name, text)));
+        lines.extend(syntax_note(name, text, settings.prompt_syntax));
+        for part in parts.iter().filter(|part| part.texts.len() > 1) {
+            lines.push(changes(name, part, &prepared.first_steps(part)));
+        }
     }
+    lines.extend(prepared.notes().iter().map(|note| format!("note: {note}")));
     let quoted = |texts: Vec<&str>| texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
     if let Some(phrases) = prepared.phrases() {
         let phrases: Vec<_> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
@@ -24,36 +33,86 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
         lines.push(format!("phrases: {phrases}"));
     }
     if let Some(parts) = prepared.parts() {
-        lines.push(format!("parts: {}", quoted(parts.iter().map(|part| part.text.as_str()).collect())));
+        let shown = parts.iter().map(|part| match part.weight {
+            1.0 => format!("'{}'", part.text),
+            weight => format!("'{}' (weight {weight})", part.text),
+        });
+        lines.push(format!("parts: {}", shown.collect::<Vec<_>>().join(", ")));
     }
     if settings.method == Method::AttendAndExcite {
-        let name = |subject: &Subject| {
-            let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
-            format!("{} ({})", subject.text, positions.join("+"))
+        let names = |subjects: &[Subject]| {
+            let name = |subject: &Subject| {
+                let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
+                format!("{} ({})", subject.text, positions.join("+"))
+            };
+            subjects.iter().map(name).collect::<Vec<_>>().join(", ")
         };
-        let names: Vec<_> = prepared.subjects().iter().map(name).collect();
         let hint = if named { "" } else { ", chosen from the prompt; --subjects names others" };
-        lines.push(format!("subjects: {}{hint}", names.join(", ")));
+        match &prepared.guided_subjects()[..] {
+            [] | [_] => lines.push(format!("subjects: {}{hint}", names(prepared.subjects()))),
+            texts => {
+                let texts = texts.iter().zip(prepared.first_steps(&prompts[0])).take(MOST_SHOWN);
+                let texts = texts.map(|(subjects, first)| match subjects {
+                    [] => format!("none in the text of step {}, which is not guided", first + 1),
+                    subjects => format!("{} in the text of step {}", names(subjects), first + 1),
+                });
+                lines.push(format!("subjects: {}{hint}", texts.collect::<Vec<_>>().join("; ")));
+            }
+        }
     }
     lines
 }
 
-/// A warning of the part of a prompt that the model does not read; `name` is what the prompt is called.
-pub fn truncation_warning(name: &str, prompt: &TokenizedPrompt) -> Option<String> {
-    /// Characters of it to show.
-    const SHOWN: usize = 60;
-    let cut = prompt.truncation()?;
-    let mut text: String = cut.text.chars().take(SHOWN).collect();
-    if text.len() < cut.text.len() {
-        text.push('…');
-    }
-    Some(format!("warning: the {name} is too long, {} tokens were cut: '{text}'", cut.tokens))
+/// The texts of a prompt that changes, each with the step that has it first.
+fn changes(name: &str, part: &ReadPart, first_steps: &[usize]) -> String {
+    let shown = part.tokenized().into_iter().zip(first_steps).take(MOST_SHOWN);
+    let shown = shown.map(|(text, first)| format!("'{}' from step {}", shortened(text.text().trim()), first + 1));
+    let more = part.texts.len().saturating_sub(MOST_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("the {name} changes: {}{more}", shown.collect::<Vec<_>>().join(", "))
 }
 
-/// Whether a prompt looks like one with weights.
-fn has_weights(prompt: &str) -> bool {
-    let number = |text: &str| text.split(')').next().is_some_and(|number| number.trim().parse::<f32>().is_ok());
-    prompt.contains('(') && prompt.split(':').skip(1).any(number) || prompt.contains("((")
+/// What of a prompt has a meaning in AUTOMATIC1111's program and none here, and what is left out.
+fn syntax_note(name: &str, prompt: &str, syntax: PromptSyntax) -> Option<String> {
+    let of_comment = |found: &Construct| found.kind == ConstructKind::Comment;
+    let found = constructs(prompt);
+    if syntax == PromptSyntax::A1111 {
+        let is_shorter = without_comments(prompt) != prompt;
+        let comment = found.iter().find(|found| of_comment(found)).filter(|_| is_shorter)?;
+        let comment = shortened(&prompt[comment.span.clone()]);
+        return Some(format!("note: comments are left out of the {name}, such as '{comment}'"));
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let mut signs: Vec<String> = Vec::new();
+    for Construct { span, .. } in &found {
+        let sign = format!("'{}'", shortened(&prompt[span.clone()]));
+        if !signs.contains(&sign) {
+            signs.push(sign);
+        }
+    }
+    signs.truncate(MOST_SHOWN);
+    let signs = signs.join(", ");
+    Some(format!(
+        "note: in the {name} {signs} is read as text; --prompt-syntax a1111 reads it as AUTOMATIC1111's program does"
+    ))
+}
+
+/// A warning of the part of a prompt that the model does not read; `name` is what the prompt is called.
+pub fn truncation_warning(name: &str, prompt: &TokenizedPrompt) -> Option<String> {
+    let cut = prompt.truncation()?;
+    Some(format!("warning: the {name} is too long, {} tokens were cut: '{}'", cut.tokens, shortened(&cut.text)))
+}
+
+/// The beginning of a text.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -74,10 +133,32 @@ mod tests {
         assert!(warning("prompt", &"a cat ".repeat(100)).unwrap().ends_with("…'"));
     }
 
+    /// Every construct of the syntax is honoured, or named.
     #[test]
-    fn weights_are_brackets_with_a_number_or_in_pairs() {
-        for (prompt, expected) in [("a (cat:1.3)", true), ("((cat))", true), ("a (cat)", false), ("cat: 3", false)] {
-            assert_eq!(has_weights(prompt), expected, "{prompt}");
+    fn what_a_plain_prompt_does_not_honour_is_named() {
+        let note = |prompt: &str| syntax_note("prompt", prompt, PromptSyntax::Plain);
+        for sign in [
+            "AND",
+            "BREAK",
+            "[a:b:0.5]",
+            "[b:3]",
+            "[a::3]",
+            "[a|b]",
+            "<lora:a:1>",
+            "<lyco:a>",
+            "<hypernet:a:1>",
+            "(a:1.3)",
+            "(a)",
+            "[a]",
+            r"\(",
+            "# a",
+        ] {
+            let note = note(&format!("a cat {sign}")).unwrap();
+            assert!(note.starts_with(&format!("note: in the prompt '{sign}' is read as text")), "{note}");
         }
+        assert_eq!(note("a cat, and a dog: old"), None);
+        let comment = syntax_note("prompt", "a cat # black", PromptSyntax::A1111).unwrap();
+        assert_eq!(comment, "note: comments are left out of the prompt, such as '# black'");
+        assert_eq!(syntax_note("prompt", "a (cat) AND [a|b]", PromptSyntax::A1111), None);
     }
 }

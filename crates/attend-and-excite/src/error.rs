@@ -84,6 +84,9 @@ pub enum Error {
     /// Values of another program's picture that cannot be honoured.
     #[error(transparent)]
     Unsupported(#[from] ae_settings::a1111::UnsupportedValues),
+    /// Networks of a prompt that cannot be loaded.
+    #[error(transparent)]
+    Networks(#[from] crate::UnknownNetworks),
     /// A file of settings that is not found.
     #[error(transparent)]
     FileSearch(#[from] crate::FileSearchError),

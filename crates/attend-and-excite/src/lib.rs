@@ -23,6 +23,7 @@ mod models;
 mod picture_settings;
 mod pool;
 mod prompt;
+mod prompt_networks;
 mod record;
 #[cfg(feature = "figures")]
 mod recorder;
@@ -54,6 +55,7 @@ pub use models::{cached_models, model_names, model_table};
 pub use picture_settings::{FoundSettings, PictureSettingsError, read_settings};
 pub use pool::work_through;
 pub use prompt::{Model, PromptBuilder};
+pub use prompt_networks::{UnknownNetworks, with_prompt_networks};
 pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use ae_pipeline::{LoadOptions, ModelSource, Pipeline, Prepared};
-use ae_settings::{FileRef, Overrides, Settings};
+use ae_settings::{FileRef, LoraRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
 use crate::file_hash::{FileHashes, HashesInBackground};
@@ -22,6 +22,8 @@ pub struct LoadedModel {
 /// What was loaded, as settings; the hashes of the files are computed beside the run.
 #[derive(Debug)]
 struct Record {
+    found: FoundModel,
+    settings: Settings,
     loaded: Overrides,
     hashes: HashesInBackground,
     complete: OnceLock<Overrides>,
@@ -63,6 +65,29 @@ impl LoadedModel {
     /// As [`load_all`](Self::load_all).
     pub fn load(found: &FoundModel, settings: &Settings, low_memory: bool, device: DeviceSpec) -> Result<Self, Error> {
         Ok(Self::load_all(found, settings, low_memory, &[device])?.remove(0))
+    }
+
+    /// The models with other LoRAs, bit by bit as if they had been loaded with them; what these do not change is shared.
+    ///
+    /// # Errors
+    ///
+    /// When a LoRA cannot be loaded.
+    pub fn all_with_loras(models: &[Self], loras: &[LoraRef]) -> Result<Vec<Self>, Error> {
+        let Some(first) = models.first() else { return Ok(Vec::new()) };
+        let mut settings = first.record.settings.clone();
+        settings.loras = loras.to_vec();
+        let change = |model: &Self| Ok(model.pipeline.with_additions(loras, &settings.embeddings)?);
+        let pipelines = models.iter().map(change).collect::<Result<Vec<_>, Error>>()?;
+        let record = Arc::new(Record::new(&first.record.found, &settings, &pipelines[0]));
+        let loaded = models.iter().zip(pipelines);
+        Ok(loaded
+            .map(|(model, pipeline)| Self { device: model.device, pipeline, record: Arc::clone(&record) })
+            .collect())
+    }
+
+    /// The LoRAs that it was loaded with.
+    pub fn loras(&self) -> &[LoraRef] {
+        &self.record.settings.loras
     }
 
     /// What was loaded, as settings: every file by its base name and its hash. Waits for the hashes.
@@ -123,7 +148,7 @@ impl Record {
             *name = base_name(name);
         }
         let hashes = HashesInBackground::start(FileHashes::from_env(), paths);
-        Self { loaded, hashes, complete: OnceLock::new() }
+        Self { found: found.clone(), settings: settings.clone(), loaded, hashes, complete: OnceLock::new() }
     }
 
     /// The record with the hashes. A file that cannot be read any more has none.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ae_figures::{Step, StepGuidance, Subject, Term, Token, TokenMaps};
 use ae_pipeline::{
-    AttentionMaps, Event, GuidanceTrace, Picture, Pipeline, PipelineError, Prepared, Processor, StepTrace, TokenKind,
-    TokenizedPrompt, Trace,
+    AttentionMaps, Event, GuidanceTrace, Losses, Picture, Pipeline, PipelineError, Prepared, Processor, StepTrace,
+    TokenKind, TokenizedPrompt, Trace,
 };
 use image::RgbImage;
 
@@ -50,6 +50,8 @@ struct Recorder<'a> {
     tiled: bool,
     /// The positions whose maps are kept.
     tokens: Vec<usize>,
+    /// The names of the subjects of all texts, where the prompt changes: a step has the losses of some of them.
+    names: Option<Vec<String>>,
     previews: Previews,
     started: Instant,
     decoding: Duration,
@@ -65,7 +67,15 @@ impl<'a> Recorder<'a> {
         Self {
             pipeline,
             tiled: prepared.settings().vae_tiling,
-            tokens: (1..prepared.prompt().end()).collect(),
+            tokens: prepared
+                .prompt()
+                .tokens()
+                .iter()
+                .filter(|token| token.span.is_some())
+                .map(|token| token.index)
+                .collect(),
+            names: (prepared.guided_subjects().len() > 1)
+                .then(|| prepared.subjects().iter().map(|subject| subject.text.clone()).collect()),
             previews,
             started: Instant::now(),
             decoding: Duration::ZERO,
@@ -94,7 +104,7 @@ impl<'a> Recorder<'a> {
         let mut previews = previews.into_iter();
         for (picture, (steps, trace)) in self.steps.iter_mut().zip(*traces).enumerate() {
             let maps = attention.get(picture).map(|maps| token_maps(maps, &self.tokens));
-            steps.push(figure_step(*step, *num_steps, trace, maps, previews.next()));
+            steps.push(figure_step((*step, *num_steps), trace, self.names.as_deref(), maps, previews.next()));
         }
         ControlFlow::Continue(())
     }
@@ -124,22 +134,36 @@ fn token_maps(maps: &AttentionMaps, tokens: &[usize]) -> TokenMaps {
 }
 
 fn figure_step(
-    step: usize,
-    num_steps: usize,
+    (step, num_steps): (usize, usize),
     trace: &StepTrace,
+    names: Option<&[String]>,
     maps: Option<TokenMaps>,
     preview: Option<RgbImage>,
 ) -> Step {
     let guidance = trace.guidance.as_ref().map(|GuidanceTrace { evaluations, updated, .. }| {
-        let evaluations = evaluations.iter().map(|losses| losses.values().collect());
+        let evaluations = evaluations.iter().map(|losses| match names {
+            None => losses.values().collect(),
+            Some(names) => names.iter().map(|name| loss_of(losses, name)).collect(),
+        });
         StepGuidance { evaluations: evaluations.collect(), updated: *updated }
     });
     Step { step, num_steps, timestep: trace.timestep, seconds: trace.seconds, guidance, maps, preview }
 }
 
+/// The loss of a subject; of one that the text of the step does not have it is no number.
+fn loss_of(losses: &Losses, name: &str) -> f32 {
+    losses.terms.iter().find(|term| term.name == name).map_or(f32::NAN, |term| term.value)
+}
+
+/// The tokens of a prompt from the start token up to the end token, without those between its chunks.
+pub(crate) fn shown_tokens(prompt: &TokenizedPrompt) -> impl Iterator<Item = &ae_pipeline::Token> {
+    let is_end = |token: &ae_pipeline::Token| [0, prompt.end()].contains(&token.index);
+    prompt.tokens().iter().filter(move |token| token.span.is_some() || is_end(token))
+}
+
 /// The tokens of a prompt up to the end token, each with its place among the subjects.
 pub fn figure_tokens(prompt: &TokenizedPrompt, subjects: &[ae_pipeline::Subject]) -> Vec<Token> {
-    let shown = prompt.tokens().iter().take(prompt.end() + 1);
+    let shown = shown_tokens(prompt);
     let token = |token: &ae_pipeline::Token| Token {
         index: token.index,
         text: token.text.clone(),
@@ -170,8 +194,14 @@ pub fn figure_subjects(subjects: &[ae_pipeline::Subject]) -> Vec<Subject> {
 /// The terms of the loss of a run as figures show them: as its first evaluation names them. A term with the name of a subject
 /// belongs to that. A run without an evaluation has one term per subject.
 pub(crate) fn figure_terms(trace: &Trace, subjects: &[Subject]) -> Vec<Term> {
-    let guided = trace.steps.iter().find_map(|step| step.guidance.as_ref()?.evaluations.first());
-    let names = guided.map(|losses| losses.terms.iter().map(|term| term.name.as_str()));
+    let mut guided = trace.steps.iter().filter_map(|step| step.guidance.as_ref()?.evaluations.first());
+    let names_of = |losses: &Losses| losses.terms.iter().map(|term| term.name.clone()).collect::<Vec<_>>();
+    let first = guided.next();
+    // Where the prompt changes, so may the terms: then they are those of the subjects.
+    if first.is_some_and(|first| guided.any(|other| names_of(other) != names_of(first))) {
+        return Term::per_subject(subjects);
+    }
+    let names = first.map(|losses| losses.terms.iter().map(|term| term.name.as_str()));
     names.map_or_else(|| Term::per_subject(subjects), |names| named_terms(names, subjects))
 }
 

@@ -92,7 +92,7 @@ fn autoencoder(weights: &str, name: &str) -> String {
     folder.map_or(weights.to_owned(), |folder| folder.display().to_string())
 }
 
-fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {
+pub(crate) fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {
     let file = FileRef { name: name.to_owned(), sha256 };
     Ok(search(folders)?.find(&file)?.display().to_string())
 }

@@ -25,20 +25,20 @@ pub enum UserConfigError {
     #[error("there is no place for a config file: neither XDG_CONFIG_HOME nor a home folder is set")]
     NoPlace,
     /// It is there and cannot be read.
-    #[error("cannot read the config file '{path}': {source}; without one the defaults hold", path = path.display())]
+    #[error("cannot read the config file '{path}': {cause}; without one the defaults hold", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It cannot be written.
-    #[error("cannot write the config file '{path}': {source}", path = path.display())]
+    #[error("cannot write the config file '{path}': {cause}", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is no TOML.
     #[error("'{path}' is no TOML, in line {line}: {reason}; expected lines such as `steps = 30`, `model = \"sd15\"`", path = path.display())]
@@ -82,7 +82,7 @@ impl UserConfig {
         const LARGEST: u64 = 1 << 20;
         let text = match ae_files::read_text(path, LARGEST) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            text => text.map_err(|source| UserConfigError::Read { path: path.to_owned(), source })?,
+            text => text.map_err(|cause| UserConfigError::Read { path: path.to_owned(), cause })?,
         };
         Ok(Self { path: path.to_owned(), text })
     }
@@ -139,7 +139,7 @@ impl UserConfig {
     ///
     /// What the system says.
     pub fn save(&self) -> Result<(), UserConfigError> {
-        let write = |source| UserConfigError::Write { path: self.path.clone(), source };
+        let write = |cause| UserConfigError::Write { path: self.path.clone(), cause };
         ae_files::write_file(&self.path, |file| file.write_all(self.text.as_bytes())).map_err(write)
     }
 

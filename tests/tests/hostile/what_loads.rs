@@ -12,7 +12,7 @@ fn check(list: &str, lines: &[String]) {
     let page = std::fs::read_to_string(&path).expect("the page");
     let (before, rest) = page.split_once(&format!("<!-- begin: {list} -->\n")).expect("where the list begins");
     let (found, after) = rest.split_once(&format!("<!-- end: {list} -->")).expect("where the list ends");
-    let expected: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let expected = lines.join("\n") + "\n";
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         let page = format!("{before}<!-- begin: {list} -->\n{expected}<!-- end: {list} -->{after}");
         std::fs::write(&path, page).expect("the page is written");

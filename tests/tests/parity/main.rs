@@ -15,6 +15,7 @@ mod inpainting;
 mod noise;
 mod objective;
 mod precision;
+mod prompts;
 mod runs;
 mod sampler_runs;
 mod samplers;

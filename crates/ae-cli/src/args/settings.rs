@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use ae_settings::{Group, Kind, OptionInfo, Overrides, Settings, all_options};
+use ae_settings::{FormerOption, Group, Kind, OptionInfo, Overrides, Settings, all_options};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
@@ -72,7 +72,7 @@ impl Chosen for OfModels {
 
 impl Chosen for OfTokens {
     fn has(option: &OptionInfo) -> bool {
-        ["model", "embeddings", "prompt_weighting"].contains(&option.name)
+        ["model", "embeddings", "prompt_syntax", "long_prompts"].contains(&option.name)
     }
 }
 
@@ -90,13 +90,23 @@ impl<C: Chosen> SettingsArgs<C> {
     fn options() -> impl Iterator<Item = (Option<&'static str>, &'static OptionInfo)> {
         all_options().filter(|(_, option)| C::has(option))
     }
+
+    /// Switches of former versions that stand for options of this command.
+    fn former() -> impl Iterator<Item = &'static FormerOption> {
+        let has = |name: &str| Self::options().any(|(_, option)| option.name == name);
+        FormerOption::ALL.iter().filter(move |former| former.stands_for.iter().all(|(name, _)| has(name)))
+    }
 }
 
 impl<C: Chosen> clap::Args for SettingsArgs<C> {
     fn augment_args(command: Command) -> Command {
-        Self::options().fold(command, |command, (group, option)| {
+        let command = Self::options().fold(command, |command, (group, option)| {
             let argument = argument(option);
             command.arg(if group.is_some() { argument.help_heading("Attend-and-Excite") } else { argument })
+        });
+        Self::former().fold(command, |command, former| {
+            let argument = Arg::new(former.name).long(former.name.replace('_', "-")).hide(true);
+            command.arg(argument.action(ArgAction::SetTrue))
         })
     }
 
@@ -153,6 +163,9 @@ impl<C: Chosen> SettingsArgs<C> {
             };
             members.insert(option.name.to_owned(), value);
         }
+        let former = Self::former().filter(|former| matches.get_flag(former.name));
+        let former = former.filter(|former| !said_only || is_said(former.name));
+        all.extend(former.map(|former| (former.name.to_owned(), Value::Bool(true))));
         Overrides::from_json(&Value::Object(all))
             .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")))
     }

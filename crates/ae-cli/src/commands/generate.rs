@@ -12,7 +12,7 @@ use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Proce
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
     InputImages, LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record, explanation, grid,
-    side_by_side, work_through, write_png,
+    side_by_side, with_prompt_networks, work_through, write_png,
 };
 use image::RgbImage;
 use indicatif::MultiProgress;
@@ -75,22 +75,30 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     }
     let images = InputImages::read(&mut given)?;
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
+    let with_networks = |own: &Overrides| with_prompt_networks(&given.clone().over(own), &args.folders.lora_dir);
+    let prompts = prompts.iter().map(with_networks).collect::<Result<Vec<_>, _>>()?;
     let pictures = prompts.iter().filter(|_| !args.is_piped());
-    let names: BTreeSet<_> = pictures.map(|own| given.clone().over(own).prompt.unwrap_or_default()).collect();
+    let names: BTreeSet<_> = pictures.map(|own| own.prompt.clone().unwrap_or_default()).collect();
     let folders: Vec<_> = names.iter().map(|prompt| args.output.join(folder_name(prompt))).collect();
     try_places("--output", folders.iter().map(PathBuf::as_path))?;
     try_places("--save-tensors", args.save_tensors.as_deref().and_then(Path::parent))?;
     let interrupted = Interrupts::listen()?.flag();
-    let models = models::load(&given, &args.devices, verbosity.quiet, &interrupted)?;
+    let mut models = models::load(&prompts[0], &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;
-    let mut drawing = Drawing { args, verbosity, models: &models, interrupted, finished: 0 };
+    let mut finished = 0;
     for own in prompts {
-        drawing.prompt(&given.clone().over(&own), images.clone(), latents.clone()).map_err(|error| match error {
+        let loras = own.loras.as_deref().unwrap_or_default();
+        if models[0].loras() != loras {
+            models = LoadedModel::all_with_loras(&models, loras)?;
+        }
+        let mut drawing = Drawing { args, verbosity, models: &models, interrupted: Arc::clone(&interrupted), finished };
+        drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {
             CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
-                CliError::Prompt { prompt: own.prompt.unwrap_or_default(), error: Box::new(error) }
+                CliError::Prompt { prompt: own.prompt.clone().unwrap_or_default(), error: Box::new(error) }
             }
             other => other,
         })?;
+        finished = drawing.finished;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
-use ae_pipeline::{PipelineError, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer};
-use ae_settings::Settings;
+use ae_files::show_foreign;
+use ae_pipeline::{ReadPart, Subject, SubjectChoice, TokenKind, TokenizedPrompt, load_tokenizer, read_prompt};
+use ae_settings::a1111::{take_networks, without_comments};
+use ae_settings::{PromptSyntax, Settings};
 use attend_and_excite::{Align, table, truncation_warning};
 
 use crate::Verbosity;
@@ -18,18 +20,26 @@ pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliE
     for own in prompts {
         let mut settings = shared.clone();
         settings.apply(&own);
-        let tokens = tokenizer.tokenize_with(&settings.prompt, settings.prompt_weighting);
-        let tokens = tokens.map_err(PipelineError::from)?.prompt;
+        if settings.prompt_syntax == PromptSyntax::A1111 {
+            settings.prompt = take_networks(&without_comments(&settings.prompt)).prompt;
+        }
+        let parts = read_prompt(&tokenizer, &settings, settings.steps)?;
+        let texts: Vec<_> = parts.iter().flat_map(ReadPart::tokenized).collect();
         let choice = SubjectChoice::of(&settings);
-        let subjects = match choice.resolve(&tokens) {
-            Ok(subjects) => subjects,
-            // A prompt without nouns still has tokens to show.
-            Err(_) if choice == SubjectChoice::Auto => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        print(&token_table(&tokens, &subjects));
-        if let Some(warning) = truncation_warning("prompt", &tokens) {
-            say(&warning);
+        for tokens in &texts {
+            let subjects = match choice.resolve(tokens) {
+                Ok(subjects) => subjects,
+                // A prompt without nouns still has tokens to show, and one of several texts need not have all subjects in each.
+                Err(_) if choice == SubjectChoice::Auto || texts.len() > 1 => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+            if texts.len() > 1 {
+                print(&format!("{}\n", show_foreign(tokens.text().trim(), 200, false)));
+            }
+            print(&token_table(tokens, &subjects));
+            if let Some(warning) = truncation_warning("prompt", tokens) {
+                say(&warning);
+            }
         }
     }
     Ok(())

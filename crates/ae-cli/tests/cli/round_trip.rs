@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ae_settings::{Overrides, Settings};
+use ae_settings::{LongPrompts, Overrides, PromptSyntax, Settings};
 use attend_and_excite::{FoundSettings, read_settings};
 
 use crate::run::{Outcome, Place};
@@ -70,8 +70,55 @@ fn pictures_of_every_method_and_option_are_drawn_again() {
         &["--scheduler", "euler", "--sigmas", "exponential", "--timestep-spacing", "linspace"],
         &["--scheduler", "dpmpp-2m", "--sigmas", "karras", "--height", "96", "--width", "160"],
         &["--vae-tiling", "--prompt-weighting", "--dtype", "bf16", "--prediction-type", "epsilon"],
+        &["--prompt-syntax", "a1111", "--negative-prompt", "[blue:(green:1.3):1]"],
     ] {
         is_drawn_again(&[&prompt[..], options].concat(), &[]);
+    }
+    let long = format!("{} a lion and a red car", "very ".repeat(75));
+    for (prompt, options) in [
+        ("a [lion|cat] AND a (hat:1.2) :0.5", &["--method", "stable-diffusion"][..]),
+        ("a [lion:cat:0.5] BREAK and a red car # at night", &[]),
+        (&long, &["--long-prompts", "padded", "--negative-prompt", "a cat"]),
+    ] {
+        is_drawn_again(&[&["--prompt", prompt, "--steps", "3", "--prompt-syntax", "a1111"], options].concat(), &[]);
+    }
+}
+
+/// A tag in the prompt is the option, bit by bit, also where the prompts of a call have other ones.
+#[test]
+fn a_lora_of_the_prompt_is_the_lora_of_the_option() {
+    let place = Place::new();
+    let (model, folder) = (fixture("models/sd1"), fixture("convenience/lora"));
+    let file = format!("{folder}/kohya.safetensors:0.7:0.3");
+    let all = |args: &[&str]| -> Vec<String> {
+        let shared = ["--steps", "2", "--model", &model, "--prompt-syntax", "a1111"];
+        [&shared[..], args].concat().into_iter().map(str::to_owned).collect()
+    };
+    let pixels = |path: &Path| image::open(path).unwrap().into_rgb8();
+    let tag = ["--prompt", "a cat <lora:kohya:0.7:0.3>", "--lora-dir", &folder];
+    let by_tag = draw(&place, "tag", &all(&tag));
+    let by_option = draw(&place, "option", &all(&["--prompt", "a cat", "--lora", &file]));
+    let without = draw(&place, "without", &all(&["--prompt", "a dog"]));
+    assert_eq!(settings(&by_tag), settings(&by_option));
+    assert!(pixels(&by_tag) == pixels(&by_option));
+    let both = all(&[&["--prompt", "a dog"], &tag[..], &["--output", "both"]].concat());
+    let args: Vec<_> = std::iter::once("generate").chain(both.iter().map(String::as_str)).collect();
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    for (name, expected) in [("a cat", &by_tag), ("a dog", &without)] {
+        let path = place.path().join("both").join(name).join("42.png");
+        assert_eq!(settings(&path), settings(expected), "{name}");
+        assert!(pixels(&path) == pixels(expected), "{name}");
+    }
+    let again = ["--from", by_tag.to_str().unwrap(), "--model-dir", &fixture("models"), "--lora-dir", &folder];
+    assert!(pixels(&draw(&place, "again", &again.map(str::to_owned))) == pixels(&by_tag));
+    for (prompt, reason) in [
+        ("a cat <lora:nowhere:1>", "there is no file 'nowhere' in"),
+        ("a cat <hypernet:x:1>", "hypernetworks are not loaded here"),
+        ("a cat <lora:kohya:dyn=4>", "a rank (dyn) is not chosen here"),
+    ] {
+        let outcome = refused(&place, &["--prompt-syntax", "a1111", "--lora-dir", &folder, "--prompt", prompt]);
+        assert!(outcome.stderr.contains(reason), "{outcome}");
     }
 }
 
@@ -286,7 +333,8 @@ fn a_picture_of_another_program_is_drawn_without_what_is_ignored() {
     picture(&place, "theirs.png", "parameters", text);
     let args = ["--from", "theirs.png", "--model", "embedded", "--ignore", "Hires"].map(str::to_owned);
     let drawn = settings(&draw(&place, "outputs", &args));
-    assert_eq!((drawn.steps, drawn.seed, drawn.prompt_weighting), (Some(3), Some(7), Some(true)));
+    assert_eq!((drawn.steps, drawn.seed, drawn.prompt_syntax), (Some(3), Some(7), Some(PromptSyntax::A1111)));
+    assert_eq!(drawn.long_prompts, Some(LongPrompts::Chunks));
     assert_eq!(drawn.rng, Some(ae_settings::NoiseKind::TorchCuda));
     assert_eq!(drawn.method, Some(ae_settings::Method::StableDiffusion));
 }

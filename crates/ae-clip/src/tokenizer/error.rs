@@ -135,6 +135,14 @@ pub enum TokenizerError {
         /// [`MAX_PROMPT_BYTES`](crate::MAX_PROMPT_BYTES).
         max: usize,
     },
+    /// A prompt of more chunks than are read.
+    #[error("the prompt has {chunks} chunks of tokens; at most {max} are read: shorten it")]
+    TooManyChunks {
+        /// Their number.
+        chunks: usize,
+        /// [`MOST_CHUNKS`](crate::MOST_CHUNKS).
+        max: usize,
+    },
     /// The tokenizers library failed on a prompt.
     #[error("cannot tokenize the prompt: {reason}")]
     Encode {

@@ -49,6 +49,46 @@ pub enum ApplyWeightsError {
 /// Weights of another number, and weights after which an embedding is not a finite number, where the reference goes on
 /// with NaN; a device that failed.
 pub fn apply_weights(embeddings: Tensor<3>, weights: &[impl AsRef<[f32]>]) -> Result<Tensor<3>, ApplyWeightsError> {
+    apply(embeddings, weights, None)
+}
+
+/// As [`apply_weights`], where several prompts are scaled by one mean: that of their group, in which each counts as often as `groups`
+/// says. AUTOMATIC1111's program does so with the texts of a prompt that changes, which it encodes together, chunk by chunk
+/// (`EmphasisOriginal` of `modules/sd_emphasis.py`).
+///
+/// # Shapes
+/// - groups: for every prompt the number of its group, and how often it counts
+///
+/// # Errors
+///
+/// As [`apply_weights`].
+///
+/// # Panics
+///
+/// When there are not as many groups as prompts.
+pub fn apply_weights_to_groups(
+    embeddings: Tensor<3>,
+    weights: &[impl AsRef<[f32]>],
+    groups: &[(usize, usize)],
+) -> Result<Tensor<3>, ApplyWeightsError> {
+    let prompts = embeddings.dims()[0];
+    assert_eq!(groups.len(), prompts, "a group for each prompt");
+    let mut shares = vec![0.0_f32; prompts * prompts];
+    for (row, (group, _)) in groups.iter().enumerate() {
+        let same = || groups.iter().enumerate().filter(|(_, (other, _))| other == group);
+        let all: usize = same().map(|(_, (_, count))| count).sum();
+        same().for_each(|(column, (_, count))| shares[row * prompts + column] = *count as f32 / all as f32);
+    }
+    let shares = Tensor::<2>::from_data(TensorData::new(shares, [prompts, prompts]), &embeddings.device());
+    apply(embeddings, weights, Some(&shares))
+}
+
+/// `shares`: how much each prompt counts in the mean of every one, `[prompts, prompts]`; without them each has its own.
+fn apply(
+    embeddings: Tensor<3>,
+    weights: &[impl AsRef<[f32]>],
+    shares: Option<&Tensor<2>>,
+) -> Result<Tensor<3>, ApplyWeightsError> {
     let [prompts, tokens, _] = embeddings.dims();
     if weights.len() != prompts {
         return Err(ApplyWeightsError::Prompts { found: weights.len(), expected: prompts });
@@ -65,7 +105,11 @@ pub fn apply_weights(embeddings: Tensor<3>, weights: &[impl AsRef<[f32]>]) -> Re
     let embeddings = embeddings.cast(FloatDType::F32);
     let factors = TensorData::new(factors, [prompts, tokens, 1]);
     let weighted = embeddings.clone() * Tensor::from_data(factors, &embeddings.device());
-    let weighted = weighted.clone() * (mean(embeddings) / mean(weighted));
+    let of_group = |means: Tensor<3>| match shares {
+        Some(shares) => shares.clone().matmul(means.reshape([prompts, 1])).reshape([prompts, 1, 1]),
+        None => means,
+    };
+    let weighted = weighted.clone() * (of_group(mean(embeddings)) / of_group(mean(weighted)));
     let weighted = weighted.cast(dtype);
 
     // A mean is finite only if all its numbers are.
@@ -111,6 +155,25 @@ mod tests {
         weighted.clone().narrow(0, 0, 1).into_data().assert_approx_eq(&expected, tolerance);
         // Weights of 1 change nothing.
         weighted.narrow(0, 1, 1).into_data().assert_eq(&embeddings().narrow(0, 1, 1).into_data(), true);
+    }
+
+    /// `z.mean()` over the texts of a batch, of which the second is there twice.
+    #[test]
+    fn the_mean_of_a_group_is_kept_by_all_of_it() {
+        let weights = [[1.0, 1.5, 0.5], [1.0; 3]];
+        let alone = apply_weights(embeddings(), &weights).unwrap().into_data();
+        let apart = apply_weights_to_groups(embeddings(), &weights, &[(0, 1), (1, 2)]).unwrap().into_data();
+        apart.assert_approx_eq::<f32>(&alone, Tolerance::rel_abs(1e-6, 1e-6));
+        let together = apply_weights_to_groups(embeddings(), &weights, &[(0, 1), (0, 2)]).unwrap();
+        let factors = Tensor::<1>::from_floats([1.0, 1.5, 0.5, 1.0, 1.0, 1.0], &Device::flex()).reshape([2, 3, 1]);
+        let weighted = embeddings() * factors;
+        let mean = |of: &Tensor<3>| {
+            let of: Vec<f32> = of.to_data().iter::<f32>().collect();
+            (of[..12].iter().sum::<f32>() + 2.0 * of[12..].iter().sum::<f32>()) / 36.0
+        };
+        let factor = mean(&embeddings()) / mean(&weighted);
+        let expected = weighted.mul_scalar(factor);
+        together.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::rel_abs(1e-5, 1e-6));
     }
 
     #[test]

@@ -33,13 +33,16 @@ pub enum WeightError {
 /// | `[text]` | 1 / 1.1 |
 /// | `(text:1.3)` | 1.3: digits and a period, with or without sign |
 /// | `\(` `\)` `\[` `\]` `\\` | the character itself |
+/// | `BREAK` | ends a chunk: a text of its own, with the weight -1 |
 ///
 /// Brackets within each other multiply their weights. An open bracket without its end holds to the end of the
 /// prompt, an end without a beginning is text, and so is a colon anywhere else. A backslash before another
 /// character is dropped.
 ///
-/// Equal to `parse_prompt_attention` of diffusers' community pipeline `lpw_stable_diffusion.py`, but that
-/// digits are ASCII.
+/// `BREAK` within brackets is a word there as here: its weight is multiplied.
+///
+/// Equal to `parse_prompt_attention` of `modules/prompt_parser.py`, but that digits are ASCII; and to that of diffusers'
+/// community pipeline `lpw_stable_diffusion.py`, which knows neither `BREAK` nor blanks around a weight.
 ///
 /// ```
 /// let parts = ae_clip::parse_weighted_prompt("a (((house:1.3)) [on] a (hill:0.5)")?;
@@ -66,17 +69,17 @@ pub fn parse_weighted_prompt(prompt: &str) -> Result<Vec<(String, f32)>, WeightE
             '[' => square.push(parts.len()),
             ')' if let Some(start) = round.pop() => parts.multiply(start, ROUND_BRACKETS),
             ']' if let Some(start) = square.pop() => parts.multiply(start, SQUARE_BRACKETS),
-            ':' if let Some(number) = number(&rest[1..])
+            ':' if let Some((number, behind)) = number(&rest[1..])
                 && let Some(start) = round.pop() =>
             {
                 let weight = number.parse().map_err(|_| WeightError::Malformed { number: shortened(number) })?;
                 parts.multiply(start, weight);
-                length += number.len() + 1;
+                length = rest.len() - behind.len();
             }
             ')' | ']' | ':' => parts.push(&rest[..length]),
             _ => {
                 length = rest.find(|symbol| symbol == ':' || ESCAPABLE.contains(&symbol)).unwrap_or(rest.len());
-                parts.push(&rest[..length]);
+                parts.push_with_breaks(&rest[..length]);
             }
         }
         rest = &rest[length..];
@@ -89,12 +92,23 @@ pub fn parse_weighted_prompt(prompt: &str) -> Result<Vec<(String, f32)>, WeightE
     parts.merged()
 }
 
-/// The sign, digits and periods that a round bracket ends.
-fn number(text: &str) -> Option<&str> {
+/// The sign, digits and periods that a round bracket ends, and what follows the bracket.
+fn number(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let rest = digits.trim_start_matches(|symbol: char| symbol.is_ascii_digit() || symbol == '.');
-    let is_number = rest.len() < digits.len() && rest.starts_with(')');
-    is_number.then(|| &text[..text.len() - rest.len()])
+    let behind = rest.trim_start().strip_prefix(')').filter(|_| rest.len() < digits.len())?;
+    Some((&text[..text.len() - rest.len()], behind))
+}
+
+/// The word that ends a chunk.
+const BREAK: &str = "BREAK";
+/// Its weight, by which the reference knows it.
+const WEIGHT_OF_BREAK: f64 = -1.0;
+
+/// Whether a part of a weighted prompt is no text but the end of a chunk.
+pub(crate) fn is_break(text: &str, weight: f32) -> bool {
+    text == BREAK && f64::from(weight).total_cmp(&WEIGHT_OF_BREAK).is_eq()
 }
 
 /// The beginning of a text, for a message.
@@ -117,6 +131,25 @@ impl<'a> Parts<'a> {
     fn push(&mut self, text: &'a str) {
         self.texts.push(text);
         self.weights.push(1.0);
+    }
+
+    /// Adds a text, in which the word [`BREAK`] takes the blanks around it with it.
+    fn push_with_breaks(&mut self, text: &'a str) {
+        let is_of_word = |symbol: char| symbol.is_alphanumeric() || symbol == '_';
+        let mut rest = text;
+        let mut from = 0;
+        while let Some(at) = rest[from..].find(BREAK).map(|at| from + at) {
+            let (before, behind) = (&rest[..at], &rest[at + BREAK.len()..]);
+            if before.ends_with(is_of_word) || behind.starts_with(is_of_word) {
+                from = at + BREAK.len();
+                continue;
+            }
+            self.push(before.trim_end());
+            self.texts.push(BREAK);
+            self.weights.push(WEIGHT_OF_BREAK);
+            (rest, from) = (behind.trim_start(), 0);
+        }
+        self.push(rest);
     }
 
     /// Multiplies all weights from `start` on.
@@ -159,7 +192,7 @@ mod tests {
     /// `parse_prompt_attention(prompt)` of `lpw_stable_diffusion.py`.
     #[test]
     fn parts_equal_the_reference() {
-        let expected: [(&str, &[(&str, f32)]); 25] = [
+        let expected: [(&str, &[(&str, f32)]); 24] = [
             ("normal text", &[("normal text", 1.0)]),
             ("", &[("", 1.0)]),
             ("()", &[("", 1.0)]),
@@ -179,7 +212,6 @@ mod tests {
             (r"\a\", &[("a", 1.0)]),
             (r"\(a:1.3)", &[("(a:1.3)", 1.0)]),
             ("(a:)", &[("a:", 1.1)]),
-            ("(a:1e3)(b: 1.3)", &[("a:1e3b: 1.3", 1.1)]),
             ("(a:b:1.2)", &[("a:b", 1.2)]),
             ("((a:1.1)b:2)", &[("a", 2.2), ("b", 2.0)]),
             ("(a\nb:2)", &[("a\nb", 2.0)]),
@@ -198,6 +230,30 @@ mod tests {
                     (".", 1.1),
                 ],
             ),
+        ];
+        for (prompt, expected) in expected {
+            let expected: Vec<_> = expected.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
+            assert_eq!(parse(prompt), expected, "{prompt}");
+        }
+    }
+
+    /// `parse_prompt_attention(prompt)` of `modules/prompt_parser.py`.
+    #[test]
+    fn breaks_and_blanks_are_as_in_the_reference() {
+        let expected: [(&str, &[(&str, f32)]); 13] = [
+            ("(a:1e3)(b: 1.3 )", &[("a:1e3", 1.1), ("b", 1.3)]),
+            ("(a :\n-.5)", &[("a ", -0.5)]),
+            ("a BREAK b", &[("a", 1.0), ("BREAK", -1.0), ("b", 1.0)]),
+            ("a, BREAK, b", &[("a,", 1.0), ("BREAK", -1.0), (", b", 1.0)]),
+            ("BREAK", &[("", 1.0), ("BREAK", -1.0), ("", 1.0)]),
+            ("a\nBREAK\nBREAK b", &[("a", 1.0), ("BREAK", -1.0), ("", 1.0), ("BREAK", -1.0), ("b", 1.0)]),
+            ("BREAKFAST a_BREAK BREAK_a 1BREAK", &[("BREAKFAST a_BREAK BREAK_a 1BREAK", 1.0)]),
+            ("(a)BREAK[b]", &[("a", 1.1), ("", 1.0), ("BREAK", -1.0), ("", 1.0), ("b", 0.909_090_94)]),
+            ("(a BREAK b:2)", &[("a", 2.0), ("BREAK", -2.0), ("b", 2.0)]),
+            ("x:BREAK:y", &[("x:", 1.0), ("BREAK", -1.0), (":y", 1.0)]),
+            ("a:1.3) BREAK b", &[("a:1.3)", 1.0), ("BREAK", -1.0), ("b", 1.0)]),
+            ("break", &[("break", 1.0)]),
+            ("é BREAKé BREAK", &[("é BREAKé", 1.0), ("BREAK", -1.0), ("", 1.0)]),
         ];
         for (prompt, expected) in expected {
             let expected: Vec<_> = expected.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();

@@ -31,7 +31,7 @@ pub(super) fn write(model: &Opened<'_>, path: &Path) -> Result<Vec<String>, Conv
     if let Some(reason) = refused {
         return Err(refuse(reason));
     }
-    written.map_err(|source| ConvertError::Write { path: path.to_owned(), source })?;
+    written.map_err(|cause| ConvertError::Write { path: path.to_owned(), cause })?;
     Ok(notes)
 }
 

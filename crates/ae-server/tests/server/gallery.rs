@@ -119,7 +119,7 @@ fn a_request_a_picture_and_the_restored_request_say_the_same() {
         let mut request = json!({ "prompt": "paint and \"paper\"", "negative_prompt": "grün", "seeds": [7], "method": method,
             "subjects": ["paint#1"], "steps": 3, "guidance_scale": 0.1, "height": 24, "width": 40, "scheduler": "dpmpp-2m",
             "sigmas": "karras", "timestep_spacing": "trailing", "rng": "torch-cuda", "clip_skip": 1, "vae_tiling": true,
-            "prompt_weighting": true, "model": "paint" });
+            "prompt_syntax": "a1111", "model": "paint" });
         for own in method.own_options() {
             request[own] = match *own {
                 "attend_and_excite" => json!({ "max_iter_to_alter": "12.5%", "thresholds": { "0%": 0.1, "7": 0.2 },

@@ -71,6 +71,8 @@ fn values_of_the_wrong_type(refusals: &mut Refusals) {
         "scheduler",
         "rng",
         "prompt_weighting",
+        "prompt_syntax",
+        "long_prompts",
         "clip_skip",
         "attend_and_excite",
     ];

@@ -3,7 +3,7 @@
 use super::unsupported::Unsupported;
 
 /// Fields that say nothing of the pixels: records, places in a batch, texts that the prompt was made of, lists of hashes.
-const RECORDS: [&str; 17] = [
+const RECORDS: [&str; 16] = [
     "Version",
     "User",
     "Lora hashes",
@@ -20,7 +20,6 @@ const RECORDS: [&str; 17] = [
     "Wildcard negative prompt",
     "Init image hash",
     "Cache FP16 weight for LoRA",
-    "Pad conds",
 ];
 
 /// Fields with the values at which they change nothing.

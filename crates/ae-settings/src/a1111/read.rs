@@ -3,11 +3,11 @@
 use std::str::FromStr;
 
 use super::fields::Parts;
-use super::prompt::{Networks, syntax};
+use super::prompt::{Networks, syntax, take_networks};
 use super::sampler::{Sampler, differences, timestep_spacing};
 use super::unsupported::{Unsupported, UnsupportedValues};
 use super::{MASK_INVERTED, ONLY_MASKED, OWN_KEY, OWN_VERSION, keys};
-use crate::{EmbeddingRef, FileRef, LoraRef, Method, NoiseKind, Overrides};
+use crate::{EmbeddingRef, FileRef, LongPrompts, LoraRef, Method, NoiseKind, Overrides, PromptSyntax};
 
 /// The fields without which a text says too little, and the option that replaces each.
 const NEEDED: [(&str, &[&str]); 6] = [
@@ -77,8 +77,8 @@ impl Fields {
 
     fn read(&self, prompt: &str, negative_prompt: String) -> Reading {
         let is_ours = self.get("Version").is_some_and(|version| version.starts_with(OWN_VERSION));
-        let Networks { prompt, loras, mut unsupported } = Networks::take(prompt);
-        if !is_ours {
+        let Networks { prompt, loras, mut unsupported } = take_networks(prompt);
+        if self.get("Emphasis") == Some("None") {
             unsupported.extend(syntax(&prompt, false));
             unsupported.extend(syntax(&negative_prompt, true));
         }
@@ -86,7 +86,8 @@ impl Fields {
         let mut read = Overrides {
             method: Some(Method::StableDiffusion),
             rng: Some(NoiseKind::TorchCuda),
-            prompt_weighting: Some(!is_ours),
+            prompt_syntax: Some(if is_ours { PromptSyntax::Plain } else { PromptSyntax::A1111 }),
+            long_prompts: Some(if is_ours { LongPrompts::Cut } else { LongPrompts::Chunks }),
             clip_skip: Some(0),
             vae_tiling: Some(false),
             prompt: Some(prompt),
@@ -228,10 +229,18 @@ fn take(read: &mut Overrides, name: &str, value: &str) -> Option<Result<(), &'st
         "Emphasis" => match value {
             "Original" => Ok(()),
             "None" => {
-                read.prompt_weighting = Some(false);
+                read.prompt_syntax = Some(PromptSyntax::Plain);
                 Ok(())
             }
             _ => Err("weights are applied as by the emphasis Original"),
+        },
+        "Pad conds" => match value {
+            "True" => {
+                read.long_prompts = Some(LongPrompts::Padded);
+                Ok(())
+            }
+            "False" => Ok(()),
+            _ => Err("expected True or False"),
         },
         "Model hash" | "VAE hash" if !is_hash(value) => Err("expected hexadecimal digits"),
         "Model" | "Model hash" | "VAE" | "VAE hash" | "Sampler" | "Schedule type" => Ok(()),
@@ -291,7 +300,7 @@ mod tests {
             "scheduler": "dpmpp-2m", "sigmas": "karras", "timestep_spacing": "linspace", "guidance_scale": 7.0,
             "seed": 4_294_967_295_u64, "width": 512, "height": 768, "model": "v1-5-pruned-emaonly", "model_files": [model],
             "vae": { "name": "vae-ft-mse-840000-ema-pruned.safetensors", "sha256": "735e4c3a44" }, "clip_skip": 1,
-            "rng": "torch-cuda", "prompt_weighting": true, "method": "stable-diffusion", "vae_tiling": false,
+            "rng": "torch-cuda", "prompt_syntax": "a1111", "long_prompts": "chunks", "method": "stable-diffusion", "vae_tiling": false,
             "loras": [{ "name": "Ink v2", "sha256": "a1b2c3d4e5f6", "strength": 0.8 }],
             "embeddings": [{ "name": "easynegative", "sha256": "c74b4e810b03", "token": "easynegative" }],
         });
@@ -307,6 +316,19 @@ mod tests {
             assert_eq!(options(&with(rng))["rng"], expected, "{rng}");
         }
         assert_eq!(refused(&with("RNG: TPU")), ["RNG=TPU"]);
+    }
+
+    /// What was refused before the syntax was known.
+    #[test]
+    fn the_syntax_of_a_prompt_is_honoured() {
+        let text = with("Lora hashes: \"Ink: A1B2C3D4E5F6\", Pad conds: True")
+            .replace("a cat", "a [cat|dog:0.5] BREAK (x:1.3) AND y :0.5 <lora:Ink:0.5:0.8>");
+        let options = options(&text);
+        assert_eq!(options["prompt"], "a [cat|dog:0.5] BREAK (x:1.3) AND y :0.5");
+        assert_eq!((&options["prompt_syntax"], &options["long_prompts"]), (&json!("a1111"), &json!("padded")));
+        let lora = json!({ "name": "Ink", "sha256": "a1b2c3d4e5f6", "strength": 0.5, "unet_strength": 0.8 });
+        assert_eq!(options["loras"], json!([lora]));
+        assert_eq!(refused(&with("Pad conds: 1")), ["Pad conds=1"]);
     }
 
     #[test]
@@ -346,11 +368,12 @@ mod tests {
         ] {
             assert_eq!(refused(&with(more)), expected, "{more}");
         }
-        let text =
-            with("").replace("Euler a", "DPM++ 2M SDE Karras").replace("a cat", "a cat BREAK [a|b] AND <hypernet:x:1>");
+        let text = with("Emphasis: None")
+            .replace("Euler a", "DPM++ 2M SDE Karras")
+            .replace("a cat", "a cat BREAK [a|b] AND <hypernet:x:1>");
         assert_eq!(
             refused(&text).iter().map(|value| value.split('=').next().unwrap()).collect::<Vec<_>>(),
-            ["hypernet", "BREAK", "AND", "Prompt editing", "Sampler"]
+            ["hypernet", "AND", "BREAK", "Prompt editing", "Sampler"]
         );
     }
 

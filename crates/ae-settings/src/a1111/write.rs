@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::fields::{NEGATIVE, quote};
 use super::sampler::schedule_name;
 use super::{MASK_INVERTED, ONLY_MASKED, OWN_KEY, OWN_VERSION, SHORT_HASH, read, stem};
-use crate::{FileRef, Group, NoiseKind, OptionInfo, SchedulerKind, Settings};
+use crate::{FileRef, Group, NoiseKind, OptionInfo, PromptSyntax, SchedulerKind, Settings};
 
 /// The characters of a prompt that are not text.
 const SYNTAX: [char; 5] = ['(', ')', '[', ']', '\\'];
@@ -25,21 +25,17 @@ fn own_options(settings: &Settings, text: &str) -> Map<String, Value> {
     let read = Settings::combine([&read(text).overrides]).unwrap_or_default();
     let is_said = as_said(settings).to_json();
     let read = as_said(&read).to_json();
-    let mut all = settings.to_json();
+    let mut all = Settings { long_prompts: Some(settings.way_with_long_prompts()), ..settings.clone() }.to_json();
     all.retain(|name, _| {
         let is_record = |option: &OptionInfo| option.name == name && option.group == Group::Record;
         !Settings::OPTIONS.iter().any(is_record) && is_said.get(name) != read.get(name)
     });
-    // Weights of a prompt without brackets are all 1, with and without the syntax.
-    if ![&settings.prompt, &settings.negative_prompt].iter().any(|prompt| prompt.contains(SYNTAX)) {
-        all.remove("prompt_weighting");
-    }
     all
 }
 
 /// Settings whose files have the names and hashes of a text.
 fn as_said(settings: &Settings) -> Settings {
-    let mut said = settings.clone();
+    let mut said = Settings { long_prompts: Some(settings.way_with_long_prompts()), ..settings.clone() };
     let shorten = |name: &mut String, sha256: &mut Option<String>| {
         *name = stem(name).to_owned();
         *sha256 = sha256.as_deref().map(short);
@@ -52,10 +48,12 @@ fn as_said(settings: &Settings) -> Settings {
 
 fn text(settings: &Settings, own_options: &Map<String, Value>) -> String {
     let loras = settings.loras.iter().fold(String::new(), |mut tags, lora| {
-        let _ = write!(tags, " <lora:{}:{}>", stem(&lora.name), lora.strength);
-        tags
+        let _ = write!(tags, " <lora:{}:{}", stem(&lora.name), lora.strength);
+        let _ = lora.unet_strength.map(|strength| write!(tags, ":{strength}"));
+        tags + ">"
     });
-    let prompt = |prompt| if settings.prompt_weighting { String::from(prompt) } else { escape(prompt) };
+    let is_text = settings.prompt_syntax == PromptSyntax::Plain;
+    let prompt = |prompt| if is_text { escape(prompt) } else { String::from(prompt) };
     let mut text = format!("{}{loras}\n", prompt(&settings.prompt));
     if !settings.negative_prompt.is_empty() {
         let _ = writeln!(text, "{NEGATIVE} {}", prompt(&settings.negative_prompt));
@@ -137,7 +135,8 @@ fn short(sha256: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        EmbeddingRef, FloatType, LoraRef, Method, PredictionType, SigmaSpacing, StepIndex, Thresholds, TimestepSpacing,
+        EmbeddingRef, FloatType, LongPrompts, LoraRef, Method, PredictionType, SigmaSpacing, StepIndex, Thresholds,
+        TimestepSpacing,
     };
 
     /// A small generator of numbers.
@@ -183,7 +182,12 @@ mod tests {
             ];
             let lora = |draw: &mut Self| {
                 let FileRef { name, sha256 } = draw.file();
-                LoraRef { name, sha256, strength: draw.one(&[1.0, -0.5, 0.1 + 0.2]) }
+                LoraRef {
+                    name,
+                    sha256,
+                    strength: draw.one(&[1.0, -0.5, 0.1 + 0.2]),
+                    unet_strength: draw.maybe(&[0.0, 0.7]),
+                }
             };
             let embedding = |draw: &mut Self| {
                 let FileRef { name, sha256 } = draw.file();
@@ -207,7 +211,8 @@ mod tests {
                 guidance_rescale: self.one(&[0.0, 0.7]),
                 vae_tiling: self.one(&[true, false]),
                 clip_skip: self.below(3),
-                prompt_weighting: self.one(&[true, false]),
+                prompt_syntax: self.one(PromptSyntax::ALL),
+                long_prompts: self.maybe(LongPrompts::ALL),
                 model: self.maybe(&["sd15", "org/name@main", "x/y.safetensors"].map(str::to_owned)),
                 dtype: self.one(FloatType::ALL),
                 variant: self.maybe(&["fp16", "non_ema"].map(str::to_owned)),
@@ -247,9 +252,6 @@ mod tests {
     fn decisive(settings: &Settings) -> Map<String, Value> {
         let mut all = as_said(settings).to_json();
         all.retain(|name, _| Settings::OPTIONS.iter().all(|o| o.name != name || o.group != Group::Record));
-        if ![&settings.prompt, &settings.negative_prompt].iter().any(|prompt| prompt.contains(SYNTAX)) {
-            all.remove("prompt_weighting");
-        }
         all
     }
 
@@ -281,7 +283,7 @@ mod tests {
             model: Some("models/v1-5.safetensors".to_owned()),
             model_files: vec![FileRef { name: "v1-5.safetensors".to_owned(), sha256: sha256.clone() }],
             vae: Some(FileRef { name: "mse.safetensors".to_owned(), sha256: sha256.clone() }),
-            loras: vec![LoraRef { name: "ink.safetensors".to_owned(), sha256, strength: 0.8 }],
+            loras: vec![LoraRef { name: "ink.safetensors".to_owned(), sha256, strength: 0.8, unet_strength: None }],
             version: "0.1.0".to_owned(),
             ..Settings::default()
         };
@@ -309,7 +311,7 @@ mod tests {
     fn brackets_that_are_text_are_text_for_other_readers() {
         let settings = Settings { prompt: "a (cat) \\o/".to_owned(), ..Settings::default() };
         assert!(write(&settings).starts_with("a \\(cat\\) \\\\o/\n"));
-        let settings = Settings { prompt_weighting: true, ..settings };
+        let settings = Settings { prompt_syntax: PromptSyntax::A1111, ..settings };
         assert!(write(&settings).starts_with("a (cat) \\o/\n"));
     }
 }

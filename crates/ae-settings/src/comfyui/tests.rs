@@ -212,10 +212,13 @@ fn texts_keep_their_brackets_and_name_their_inversions() {
     let names: Vec<_> =
         plain.overrides.embeddings.unwrap().into_iter().map(|found| (found.name, found.token)).collect();
     assert_eq!(names, [("easy.pt".to_owned(), Some("easy".to_owned())), ("b".to_owned(), Some("b".to_owned()))]);
-    let weighted = with("a (cat:1.2) [x]");
+    let weighted = with("a (cat:1.2) [x] AND a dog");
     assert_eq!(weighted.unsupported[0].name, "Prompt weights");
     let found = weighted.settle(&Overrides::default(), &["prompt weights"]).unwrap();
-    assert_eq!((found.prompt.as_deref(), found.prompt_weighting), (Some("a (cat:1.2) \\[x\\]"), Some(true)));
+    assert_eq!(
+        (found.prompt.as_deref(), found.prompt_syntax),
+        (Some("a (cat:1.2) \\[x\\] and a dog"), Some(PromptSyntax::A1111))
+    );
     assert_eq!(with("embedding:").overrides.prompt.as_deref(), Some("embedding:"));
 }
 

@@ -1,7 +1,7 @@
 //! The texts of a graph.
 
 use super::graph::Graph;
-use crate::{EmbeddingRef, Overrides};
+use crate::{EmbeddingRef, Overrides, PromptSyntax};
 
 /// Before the name of a textual inversion.
 const EMBEDDING: &str = "embedding:";
@@ -21,9 +21,9 @@ impl Texts {
         let mut embeddings: Vec<EmbeddingRef> = Vec::new();
         let [prompt, negative_prompt] = texts.map(|text| {
             let text = take_embeddings(text, &mut embeddings);
-            if weighting { text.replace('[', "\\[").replace(']', "\\]") } else { unescaped(&text) }
+            if weighting { without_words(&text.replace('[', "\\[").replace(']', "\\]")) } else { unescaped(&text) }
         });
-        read.prompt_weighting = Some(weighting);
+        read.prompt_syntax = Some(if weighting { PromptSyntax::A1111 } else { PromptSyntax::Plain });
         read.prompt = Some(prompt);
         read.negative_prompt = Some(negative_prompt);
         read.embeddings = (!embeddings.is_empty()).then_some(embeddings);
@@ -41,6 +41,11 @@ fn has_weights(text: &str) -> bool {
         }
     }
     false
+}
+
+/// Without the words of AUTOMATIC1111's syntax, which are text here: CLIP knows no capitals.
+fn without_words(text: &str) -> String {
+    text.replace("AND", "and").replace("BREAK", "break")
 }
 
 fn unescaped(text: &str) -> String {

@@ -67,6 +67,35 @@ mod tests {
         assert_eq!(prompts("animals", Some(0)).unwrap(), []);
     }
 
+    /// As Windows' Notepad and PowerShell write them.
+    #[test]
+    fn files_of_every_encoding_have_the_same_prompts() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prompts");
+        for text in ["a cat\r\nein Löwe\r\n", "[\"a cat\",\r\n \"ein Löwe\"]"] {
+            let little: Vec<u8> = "\u{feff}"
+                .chars()
+                .chain(text.chars())
+                .collect::<String>()
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect();
+            let big: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+            for bytes in [text.as_bytes().to_vec(), format!("\u{feff}{text}").into_bytes(), little, big] {
+                std::fs::write(&file, bytes).unwrap();
+                let prompts = prompts(file.to_str().unwrap(), None).unwrap();
+                assert_eq!(
+                    prompts.iter().map(|prompt| prompt.text.as_str()).collect::<Vec<_>>(),
+                    ["a cat", "ein Löwe"]
+                );
+            }
+        }
+        std::fs::write(&file, [0xff, 0xfe, b'[', 0, b'"', 0]).unwrap();
+        assert!(
+            prompts(file.to_str().unwrap(), None).unwrap_err().to_string().contains("no prompts: EOF while parsing")
+        );
+    }
+
     #[test]
     fn sets_that_are_mixed_in_a_file_are_limited_once() {
         let folder = tempfile::tempdir().unwrap();

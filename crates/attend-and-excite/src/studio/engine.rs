@@ -2,11 +2,13 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ae_pipeline::{ClipTokenizer, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer};
+use ae_pipeline::{
+    ClipTokenizer, PipelineError, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer, read_prompt,
+};
 use ae_server::{
     Device, Drawn, Engine, EngineError, GenerateRequest, Model, ModelDefaults, Tokens, TokensRequest, Update,
 };
-use ae_settings::{Method, Overrides, Settings};
+use ae_settings::{Method, Overrides, PromptSyntax, Settings};
 use ae_tensor::DeviceSpec;
 
 use super::catalogue::{Catalogue, Listed};
@@ -113,7 +115,14 @@ impl StudioEngine {
         let mut own = model.pipeline.request_with(&request.overrides).map_err(refused)?;
         own.seeds = vec![seed];
         own.attention_maps = own.settings.method != Method::ComposableDiffusion;
-        model.pipeline.prepare(&own).map_err(refused)
+        match model.pipeline.prepare(&own) {
+            Err(PipelineError::MapsOfParts | PipelineError::MapsOfSchedule) => {
+                own.attention_maps = false;
+                model.pipeline.prepare(&own)
+            }
+            prepared => prepared,
+        }
+        .map_err(refused)
     }
 
     fn device(&self, name: Option<&str>) -> Result<DeviceSpec, EngineError> {
@@ -138,9 +147,11 @@ impl StudioEngine {
         Ok(tokenizer)
     }
 
-    fn tokenize(&self, listed: &Listed, prompt: &str, weighting: bool) -> Result<TokenizedPrompt, EngineError> {
-        let weighted = self.tokenizer(listed)?.tokenize_with(prompt, weighting);
-        Ok(weighted.map_err(|error| refused(error.into()))?.prompt)
+    /// The first text of the first part of the prompt.
+    fn tokenize(&self, listed: &Listed, given: &Overrides) -> Result<TokenizedPrompt, EngineError> {
+        let settings = Settings::combine([given]).map_err(|error| refused(error.into()))?;
+        let parts = read_prompt(&*self.tokenizer(listed)?, &settings, settings.steps).map_err(refused)?;
+        Ok(parts[0].first().prompt.clone())
     }
 }
 
@@ -178,7 +189,10 @@ impl Engine for StudioEngine {
 
     fn tokens(&self, request: &TokensRequest) -> Result<Tokens, EngineError> {
         let listed = self.listed(request.model.as_deref())?;
-        Ok(tokens::describe(&self.tokenize(listed, &request.prompt, request.prompt_weighting)?))
+        let mut given = Overrides::default();
+        given.prompt = Some(request.prompt.clone());
+        (given.prompt_syntax, given.long_prompts) = (request.prompt_syntax(), request.long_prompts);
+        Ok(tokens::describe(&self.tokenize(listed, &given)?))
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
@@ -190,10 +204,10 @@ impl Engine for StudioEngine {
             return Self::prepare(request, &model, 0).map(drop);
         }
         // Of a model that is not loaded, the tokens are all that can be checked now.
-        let weighting = given.prompt_weighting.unwrap_or_default();
-        let prompt = self.tokenize(listed, request.prompt(), weighting)?;
-        if request.method() == Method::AttendAndExcite {
-            let settings = Settings::combine([given]).map_err(|error| refused(error.into()))?;
+        let prompt = self.tokenize(listed, given)?;
+        let settings = Settings::combine([given]).map_err(|error| refused(error.into()))?;
+        // A prompt that changes may have its subjects in another text.
+        if request.method() == Method::AttendAndExcite && settings.prompt_syntax == PromptSyntax::Plain {
             SubjectChoice::of(&settings).resolve(&prompt).map_err(refused)?;
         }
         Ok(())

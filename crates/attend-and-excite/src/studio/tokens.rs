@@ -1,14 +1,14 @@
 use ae_pipeline::{SubjectChoice, TokenizedPrompt, subject_name};
 use ae_server::{PromptToken, Tokens, Truncation, Word};
 
-use crate::recorder::kind_name;
+use crate::recorder::{kind_name, shown_tokens};
 
 /// The tokens as the API shows them.
 pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {
     // Without a noun nothing is chosen.
     let automatic = SubjectChoice::Auto.resolve(prompt).unwrap_or_default();
     let chosen = |positions: &[usize]| automatic.iter().any(|subject| subject.positions == positions);
-    let tokens = prompt.tokens().iter().take(prompt.end() + 1).map(|token| PromptToken {
+    let tokens = shown_tokens(prompt).map(|token| PromptToken {
         index: token.index,
         text: token.text.clone(),
         kind: kind_name(token.kind).to_owned(),

@@ -1,0 +1,101 @@
+//! The LoRAs that a prompt names.
+
+use std::path::PathBuf;
+
+use ae_settings::a1111::{Networks, Unsupported, take_networks, without_comments};
+use ae_settings::{Overrides, PromptSyntax};
+
+use crate::Error;
+use crate::redraw::find;
+
+/// Networks of a prompt that cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the prompt names what cannot be loaded: {}; take it out of the prompt",
+    self.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct UnknownNetworks {
+    /// The networks.
+    pub networks: Vec<Unsupported>,
+}
+
+/// The settings with the LoRAs that their prompt names (`<lora:NAME:STRENGTH>`) behind those that are given, and without them in the
+/// prompt. Their files are looked for by name in `folders`, in the current folder and in the cache of the hub. A prompt that is plain
+/// text stays as it is.
+///
+/// # Errors
+///
+/// When a file is not found, or a network is of another kind.
+pub fn with_prompt_networks(given: &Overrides, folders: &[PathBuf]) -> Result<Overrides, Error> {
+    let mut given = given.clone();
+    let Some(prompt) = given.prompt.clone().filter(|_| given.prompt_syntax == Some(PromptSyntax::A1111)) else {
+        return Ok(given);
+    };
+    let text = without_comments(&prompt);
+    let Networks { prompt: rest, loras, unsupported, .. } = take_networks(&text);
+    if !unsupported.is_empty() {
+        return Err(UnknownNetworks { networks: unsupported }.into());
+    }
+    if loras.is_empty() {
+        return Ok(given);
+    }
+    let all = given.loras.get_or_insert_default();
+    for mut lora in loras {
+        lora.name = find(folders, &lora.name, None)?;
+        all.push(lora);
+    }
+    given.prompt = Some(rest);
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use ae_settings::LoraRef;
+
+    use super::*;
+
+    fn given(prompt: &str) -> Overrides {
+        let mut given = Overrides::default();
+        given.prompt = Some(prompt.to_owned());
+        given.prompt_syntax = Some(PromptSyntax::A1111);
+        given
+    }
+
+    #[test]
+    fn loras_are_found_by_name_and_stand_behind_those_that_are_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("styles/Ink v2.safetensors");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "x").unwrap();
+        let mut own = given("a cat <lora:Ink v2:0.5:0.8># <lora:no:1>\nand a dog <lyco:Ink v2>");
+        own.loras = Some(vec![LoraRef::new("first.safetensors", 0.3)]);
+        let found = with_prompt_networks(&own, &[folder.path().to_owned()]).unwrap();
+        assert_eq!(found.prompt.as_deref(), Some("a cat\nand a dog"));
+        let path = file.display().to_string();
+        let mut expected = vec![LoraRef::new("first.safetensors", 0.3), LoraRef::new(path.clone(), 0.5)];
+        expected[1].unet_strength = Some(0.8);
+        expected.push(LoraRef::new(path, 1.0));
+        assert_eq!(found.loras, Some(expected));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let refusal = |prompt: &str| with_prompt_networks(&given(prompt), &[]).unwrap_err().to_string();
+        assert!(refusal("a <lora:nowhere:1>").starts_with("there is no file 'nowhere' in"));
+        assert_eq!(
+            refusal("a <hypernet:h:1> <lora:x:dyn=3>"),
+            "the prompt names what cannot be loaded: hypernet: <hypernet:h:1> (hypernetworks are not loaded here); lora: \
+             <lora:x:dyn=3> (a rank (dyn) is not chosen here); take it out of the prompt"
+        );
+    }
+
+    #[test]
+    fn other_prompts_stay_as_they_are() {
+        for prompt in ["a cat # a comment\n", "<toy> a\r\n"] {
+            assert_eq!(with_prompt_networks(&given(prompt), &[]).unwrap(), given(prompt));
+        }
+        let mut plain = given("a <lora:x:1> <hypernet:y:1>");
+        for syntax in [None, Some(PromptSyntax::Plain)] {
+            plain.prompt_syntax = syntax;
+            assert_eq!(with_prompt_networks(&plain, &[]).unwrap(), plain);
+        }
+    }
+}
