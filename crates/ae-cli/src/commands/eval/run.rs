@@ -69,7 +69,12 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
                 .and_then(|request| pipeline.prepare(&request))
                 .map_err(|error| CliError::Prompt { prompt: prompt.text.clone(), error: Box::new(error.into()) })?;
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
-            let own: BTreeSet<String> = prepared.notes().iter().cloned().collect();
+            // The subjects are the benchmark's, and scored in every arm.
+            let own = prepared
+                .notes()
+                .iter()
+                .filter(|note| !note.starts_with("subjects ") && !note.starts_with("token_indices "));
+            let own: BTreeSet<String> = own.cloned().collect();
             notes = Some(notes.map_or_else(|| own.clone(), |all| &all & &own));
         }
         if let Some(shared) = shared {
