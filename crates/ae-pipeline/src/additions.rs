@@ -139,6 +139,7 @@ mod tests {
             write("ink.safetensors", &[("bundle_emb.<ink>.string_to_param.*", [3, 2]), ("lora_unet_a.diff", [2, 2])]);
         let two = write("two.safetensors", &[("<a>", [1, 2]), ("<b>", [2, 2])]);
         let loras = Loras::open(&[LoraRef::new(lora.clone(), 1.0)]).unwrap();
+        assert!(loras.have_embeddings() && !Loras(Vec::new()).have_embeddings());
         let mut tokenizer = ClipTokenizer::stable_diffusion_1();
         let added = EmbeddedTokens::add(&[EmbeddingRef::new(two.clone(), None)], &loras, &mut tokenizer).unwrap();
         let found: Vec<_> = added.iter().map(|tokens| (tokens.token.as_str(), tokens.first_id)).collect();

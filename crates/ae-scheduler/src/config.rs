@@ -411,6 +411,20 @@ mod tests {
     }
 
     #[test]
+    fn the_text_of_a_config_has_every_field_and_what_was_set() {
+        let text =
+            r#"{"_class_name": "DDIMScheduler", "beta_end": 0.012, "thresholding": false, "trained_betas": null}"#;
+        let config = SchedulerConfig::from_json(text).unwrap().with_prediction_type(PredictionType::VPrediction);
+        let written: Value = serde_json::from_str(&config.to_json()).unwrap();
+        let mut expected: Value = serde_json::from_str(text).unwrap();
+        expected["prediction_type"] = "v_prediction".into();
+        assert_eq!(written, expected);
+        let again = SchedulerConfig::from_json(&config.to_json()).unwrap();
+        assert_eq!((again.kind(), again.prediction_type()), (Ok(SchedulerKind::Ddim), PredictionType::VPrediction));
+        assert_eq!(again.to_json(), config.to_json());
+    }
+
+    #[test]
     fn the_class_name_chooses_the_sampler() {
         for &kind in SchedulerKind::ALL {
             let is_sde = kind == SchedulerKind::DpmSolverMultistepSde;

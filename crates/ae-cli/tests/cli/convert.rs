@@ -19,8 +19,10 @@ fn done(place: &Place, args: &[&str]) -> Outcome {
 }
 
 fn picture(place: &Place, output: &str, more: &[&str]) -> image::RgbImage {
-    let args = ["generate", "a cat and a dog", "--seeds", "5", "--steps", "2", "--output", output];
-    done(place, &[&args[..], more].concat());
+    let args = ["generate", "a cat and a dog", "--seeds", "5", "--output", output];
+    // Small and plain: it is about the weights.
+    let quick = ["--steps", "1", "--method", "stable-diffusion", "--height", "64", "--width", "64"];
+    done(place, &[&args[..], &quick, more].concat());
     image::open(place.path().join(output).join("a cat and a dog/5.png")).unwrap().into_rgb8()
 }
 
@@ -46,7 +48,7 @@ fn a_converted_model_draws_the_same_pictures() {
 fn what_was_merged_is_in_the_model() {
     let place = Place::new();
     let (model, lora) = (fixture("models/sd1"), format!("{}:0.7", fixture("convenience/lora/kohya.safetensors")));
-    for dtype in ["f32", "f16", "bf16"] {
+    for dtype in ["f32", "f16"] {
         let merged = format!("merged-{dtype}");
         done(&place, &["convert", &model, &merged, "--lora", &lora, "--dtype", dtype]);
         let added = picture(&place, "added", &["--model", &model, "--lora", &lora, "--dtype", dtype]);
