@@ -103,6 +103,7 @@ impl Pipeline {
             own_objective: request.objective.is_some(),
             shows_attention: attention_maps,
             init_image: init_image.is_some(),
+            mask: mask.is_some(),
             latents: latents.is_some(),
             has_tiles: latent_size.into_iter().max() > Some(VaeTiling::default().tile_latent_min_size),
         };

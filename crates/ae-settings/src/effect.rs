@@ -16,6 +16,8 @@ pub struct Circumstances {
     pub shows_attention: bool,
     /// There is an image to start from.
     pub init_image: bool,
+    /// There is a mask of what is drawn anew.
+    pub mask: bool,
     /// There are latents to start from.
     pub latents: bool,
     /// The picture is larger than one tile of the decoder.
@@ -57,9 +59,15 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("correct_altered_steps", Unless(without_correction)),
     ("vae_tiling", Unless(|_, run| (!run.has_tiles).then(|| "the picture is no larger than a tile".to_owned()))),
     ("clip_skip", Always),
-    ("prompt_weighting", Always),
+    ("prompt_syntax", Always),
+    ("long_prompts", Always),
     ("init_image", Unless(|_, run| (!run.init_image).then(|| "the request holds no image".to_owned()))),
     ("strength", Unless(|_, run| (!run.init_image).then(|| "there is no initial image".to_owned()))),
+    ("mask", Unless(|_, run| (!run.mask).then(|| "the request holds no mask".to_owned()))),
+    ("mask_blur", Refused),
+    ("mask_padding", Refused),
+    ("mask_invert", Refused),
+    ("mask_overlay", Refused),
     ("model", Always),
     ("dtype", Always),
     ("variant", Refused),
@@ -207,6 +215,7 @@ mod tests {
         own_objective: false,
         shows_attention: false,
         init_image: true,
+        mask: true,
         latents: false,
         has_tiles: true,
     };
@@ -260,6 +269,7 @@ mod tests {
             ("vae_tiling", json!(true), vec![without(|run| run.has_tiles = false)]),
             ("init_image", json!({ "name": "x.png" }), vec![without(|run| run.init_image = false)]),
             ("strength", json!(0.5), vec![without(|run| run.init_image = false)]),
+            ("mask", json!({ "name": "x.png" }), vec![without(|run| run.mask = false)]),
             ("max_iter_to_alter", json!(10), vec![plain(), own()]),
             (
                 "thresholds",
