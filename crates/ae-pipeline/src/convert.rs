@@ -223,7 +223,7 @@ fn fill(model: &Opened<'_>, folder: &Path) -> Result<(), ConvertError> {
         ae_files::write_file_by_path(&folder.join(file), |draft| checkpoint.write(draft)).map_err(failed)
     };
     let scheduler = model.scheduler.kind().map_or("PNDMScheduler", |kind| kind.class_name());
-    text("model_index.json", &index(scheduler))?;
+    text("model_index.json", &index(scheduler, model.unet.config.is_inpainting()))?;
     text("scheduler/scheduler_config.json", &model.scheduler.to_json())?;
     let texts = model.files.texts()?;
     for (file, content) in &texts {
@@ -246,11 +246,11 @@ fn fill(model: &Opened<'_>, folder: &Path) -> Result<(), ConvertError> {
 /// The version of diffusers whose layout is written.
 const VERSION: &str = "0.42.1";
 
-/// `model_index.json`: the classes of the parts.
-fn index(scheduler: &str) -> String {
+/// `model_index.json`: the classes of the pipeline and its parts.
+fn index(scheduler: &str, is_inpainting: bool) -> String {
     let nothing = [Value::Null, Value::Null];
     let index = json!({
-        "_class_name": "StableDiffusionPipeline",
+        "_class_name": if is_inpainting { "StableDiffusionInpaintPipeline" } else { "StableDiffusionPipeline" },
         "_diffusers_version": VERSION,
         "feature_extractor": nothing,
         "image_encoder": nothing,

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ae_pipeline::{
-    EotNormalization, Event, LoadOptions, Method, ModelSource, Output, Pipeline, Request, SchedulerKind, Thresholds,
-    open_model,
+    Destination, EotNormalization, Event, LoadOptions, Method, ModelSource, Output, Pipeline, Request, SchedulerKind, Thresholds,
+    convert, open_model,
 };
 use ae_tensor::FloatType;
 use ae_tests::{Tensors, assert_close, fixtures, inpainting_model, largest_difference, model};
@@ -353,4 +353,21 @@ fn other_tasks_are_still_refused_by_name() {
         let error = error.unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
     }
+}
+
+/// diffusers' `from_pretrained` makes the pipeline that the index names.
+#[test]
+fn a_converted_model_for_inpainting_is_one() {
+    let (whole, _folder) = nine_channels(FloatType::F32);
+    let (folder, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    inpainting_model(folder.path());
+    let copy = place.path().join("copy");
+    let destination = Destination::new(&copy, false).unwrap();
+    convert(&ModelSource::folder(folder.path()), FloatType::F32, &destination, &Device::flex()).unwrap();
+    let index = std::fs::read_to_string(copy.join("model_index.json")).unwrap();
+    assert!(index.contains(r#""_class_name": "StableDiffusionInpaintPipeline""#), "{index}");
+    let copy = load(&copy, FloatType::F32);
+    assert!(copy.is_inpainting());
+    let [expected, found] = [&whole, &copy].map(|pipeline| draw(pipeline, &request(pipeline)));
+    assert!(expected.pictures[0].image == found.pictures[0].image);
 }
