@@ -7,11 +7,16 @@ use ae_settings::a1111::constructs;
 ///
 /// A head of several words is its last word, as in [`ae_clip::find_subjects`]. Words that did not fit are left out.
 pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
-    let phrases = noun_phrases(prompt.text());
+    // What another program would take for a sign is no thing, even where it is text, and a phrase ends there.
+    let signs: Vec<_> = constructs(prompt.text()).into_iter().filter(|found| found.kind.hides_words()).collect();
+    let mut text = prompt.text().to_owned();
+    for sign in &signs {
+        let blank = format!("{:<width$}", ",", width = sign.span.len());
+        text.replace_range(sign.span.clone(), &blank);
+    }
+    let phrases = noun_phrases(&text);
     // Two views of one text: a phrase ends inside the word it ends with.
     let heads: Vec<_> = phrases.iter().filter(|phrase| phrase.is_shown).map(|phrase| phrase.head.end - 1).collect();
-    // What another program would take for a sign is no thing, even where it is text.
-    let signs: Vec<_> = constructs(prompt.text()).into_iter().filter(|found| found.kind.hides_words()).collect();
     let is_sign =
         |word: &Word| signs.iter().any(|sign| sign.span.start < word.span.end && word.span.start < sign.span.end);
     let words = prompt.words().iter().filter(|word| !word.is_cut && !is_sign(word));

@@ -166,7 +166,7 @@ options! {
         [label: "Invert the mask", group: Group::InitImage]
         mask_invert: bool = false;
 
-        /// Keep the initial image's own pixels outside the mask; off is diffusers' way without a padding.
+        /// Keep the initial image's own pixels outside the mask, as diffusers does with a padding alone.
         [label: "Keep what is outside", group: Group::InitImage, flag: Some("no-mask-overlay")]
         mask_overlay: bool = true;
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ae_pipeline::{
-    Destination, EotNormalization, Event, LoadOptions, Method, ModelSource, Output, Pipeline, Request, SchedulerKind, Thresholds,
-    convert, open_model,
+    Destination, EotNormalization, Event, LoadOptions, Method, ModelSource, Output, Pipeline, Request, SchedulerKind,
+    Thresholds, convert, open_model,
 };
 use ae_tensor::FloatType;
 use ae_tests::{Tensors, assert_close, fixtures, inpainting_model, largest_difference, model};
