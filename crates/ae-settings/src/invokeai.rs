@@ -363,7 +363,7 @@ mod tests {
         let expected = json!({
             "method": "stable-diffusion", "prompt": "a cat and a dog", "negative_prompt": "blurry", "seed": 3, "rng": "torch-cpu",
             "steps": 30, "guidance_scale": 7.0, "guidance_rescale": 0.0, "height": 768, "width": 512, "scheduler": "dpmpp-2m",
-            "sigmas": "karras", "vae_tiling": false, "clip_skip": 0, "prompt_weighting": false, "model": "stable-diffusion-v1-5",
+            "sigmas": "karras", "vae_tiling": false, "clip_skip": 0, "prompt_syntax": "plain", "model": "stable-diffusion-v1-5",
             "model_files": [{ "name": "stable-diffusion-v1-5" }], "loras": [{ "name": "sketch", "strength": 0.75 }],
             "vae": { "name": "mse-840000" },
         });

@@ -262,7 +262,10 @@ fn wrong_configs_are_named() {
         fs::write(copy.file("attend_and_excite.json"), text).unwrap();
         copy.error(&[named]);
     }
-    let copy = Copy::new();
-    fs::write(copy.file("unet/config.json"), [0xff, 0xfe]).unwrap();
-    copy.error(&["unet/config.json", "UTF-8"]);
+    for (bytes, named) in [(&[0xff, 0xff][..], "UTF-8"), (&[0xff, 0xfe, 0x00], "UTF-16"), (&[0xff, 0xfe], "malformed")]
+    {
+        let copy = Copy::new();
+        fs::write(copy.file("unet/config.json"), bytes).unwrap();
+        copy.error(&["unet/config.json", named]);
+    }
 }

@@ -54,7 +54,7 @@ fn the_default_workflow_is_read() {
         "method": "stable-diffusion", "prompt": "a cat and a dog", "negative_prompt": "text, watermark",
         "seed": 156_680_208_700_286_u64, "rng": "torch-cpu", "steps": 20, "guidance_scale": 8.0, "height": 768, "width": 512,
         "scheduler": "euler", "timestep_spacing": "linspace", "sigmas": "normal", "vae_tiling": false, "clip_skip": 0,
-        "prompt_weighting": false, "model": "v1-5-pruned-emaonly.safetensors",
+        "prompt_syntax": "plain", "model": "v1-5-pruned-emaonly.safetensors",
         "model_files": [{ "name": "v1-5-pruned-emaonly.safetensors" }],
     });
     assert_eq!(Value::Object(found.overrides.to_json()), expected);
