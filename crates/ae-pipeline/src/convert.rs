@@ -229,12 +229,12 @@ fn fill(model: &Opened<'_>, folder: &Path) -> Result<(), ConvertError> {
     for (file, content) in &texts {
         text(file, content)?;
     }
+    let tokenizer = &model.files.tokenizers()?[0];
     if !texts.iter().any(|(file, _)| file.starts_with("tokenizer/")) {
         let place = folder.join("tokenizer");
         fs::create_dir_all(&place).map_err(failed)?;
-        model.files.tokenizers()?[0].save(&place).map_err(failed)?;
+        tokenizer.save(&place).map_err(failed)?;
     }
-    let tokenizer = &model.files.tokenizers()?[0];
     text("text_encoder/config.json", &config(&model.text_encoder.config, &text_encoder_class(tokenizer)))?;
     weights("text_encoder/model.safetensors", model.text_encoder()?)?;
     text("unet/config.json", &config(&model.unet.config, &unet_class(&model.unet.config)))?;

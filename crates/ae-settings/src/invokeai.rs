@@ -97,11 +97,11 @@ impl Reader {
         }
         for (name, options) in NEEDED {
             if !given.iter().any(|(given, _)| *given == name) {
-                self.refuse(name, "", "it is missing", options);
+                self.unsupported.push(Unsupported::missing(name, options));
             }
         }
         if !given.iter().any(|(name, _)| *name == "model") {
-            self.refuse("model", "", "it is missing", &["model"]);
+            self.unsupported.push(Unsupported::missing("model", &["model"]));
         }
     }
 
@@ -236,7 +236,7 @@ impl Reader {
             }
         }
         if self.read.model.is_none() {
-            self.refuse("model_weights", "", "it is missing", &["model"]);
+            self.unsupported.push(Unsupported::missing("model_weights", &["model"]));
         }
         for (name, value) in image.iter().filter(|(_, value)| !value.is_null()) {
             self.old_key(name, value);
@@ -248,7 +248,7 @@ impl Reader {
                 name => name,
             };
             if image.get(name).is_none_or(Value::is_null) {
-                self.refuse(name, "", "it is missing", options);
+                self.unsupported.push(Unsupported::missing(name, options));
             }
         }
     }

@@ -107,7 +107,7 @@ impl Reader {
         ];
         for (name, options) in needed {
             if !comment.contains_key(name) {
-                self.refuse(name, "", "it is missing", options);
+                self.unsupported.push(Unsupported::missing(name, options));
             }
         }
         if self.read.scheduler.is_some_and(|kind| !kind.has_sigmas(SigmaSpacing::Normal)) {

@@ -141,7 +141,7 @@ impl Fields {
         let needed = if is_ours { &NEEDED[..NEEDED_OF_OURS] } else { &NEEDED };
         for (name, options) in needed {
             if self.get(name).is_none() && !(*name == "Model" && self.get("Model hash").is_some()) {
-                unsupported.push(Unsupported::new(name, "", "it is missing").settled_by(options));
+                unsupported.push(Unsupported::missing(name, options));
             }
         }
         unsupported.retain(|value| !value.is_settled(&own));

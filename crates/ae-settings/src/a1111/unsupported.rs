@@ -24,6 +24,11 @@ impl Unsupported {
         Self { name: shown(name), value: shown(value), reason: reason.into(), settled_by: &[] }
     }
 
+    /// A field without which a picture cannot be drawn, and the options that replace it.
+    pub(crate) fn missing(name: &str, options: &'static [&'static str]) -> Self {
+        Self::new(name, "", "it is missing").settled_by(options)
+    }
+
     pub(crate) fn settled_by(self, options: &'static [&'static str]) -> Self {
         Self { settled_by: options, ..self }
     }
