@@ -32,6 +32,7 @@ pub(crate) fn router(app: App) -> Router {
     router
         .route("/", get(assets::page))
         .route("/assets/{name}", get(assets::file))
+        .route("/favicon.ico", get(assets::icon))
         .route("/api/openapi.json", get(async move || Json(document)))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

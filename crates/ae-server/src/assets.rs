@@ -7,6 +7,8 @@ use crate::name::Name;
 /// The page and its files, compiled in.
 const PAGE: &str = include_str!("../page/index.html");
 
+const ICON: &str = include_str!("../page/icon.svg");
+
 /// Names and contents of files beside the page.
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../page/", $name)))),*] };
@@ -40,6 +42,11 @@ pub(crate) async fn file(Name(name): Name) -> Result<Response, ApiError> {
     let file = files.find(|(known, _)| *known == name);
     let (name, content) = file.ok_or_else(|| ApiError::NotFound("the page has no such file".to_owned()))?;
     Ok(([(header::CONTENT_TYPE, content_type(name))], *content).into_response())
+}
+
+/// The icon at the place where browsers look for it on answers that are not the page, as a refusal without a token.
+pub(crate) async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, content_type("icon.svg"))], ICON).into_response()
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -89,6 +89,13 @@ fn a_taken_port_is_named() {
     assert!(error.starts_with(&format!("cannot listen on {}", place.client.0)), "{error}");
 }
 
+/// A browser asks for it beside an answer that names no icon, as a refusal does, and shows an error where there is none.
+#[test]
+fn browsers_find_the_icon_without_the_page() {
+    let answer = Place::new().client.get("/favicon.ico");
+    assert_eq!((answer.status, answer.header("content-type")), (200, "image/svg+xml".to_owned()));
+}
+
 #[test]
 fn every_answer_tells_the_browser_to_be_careful() {
     let place = Place::new();
