@@ -3,6 +3,7 @@
 mod gallery;
 mod info;
 mod jobs;
+mod texts;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -48,6 +49,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(texts::texts))
         .routes(routes!(jobs::generate))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::status, jobs::cancel))
