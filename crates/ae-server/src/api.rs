@@ -1,6 +1,7 @@
 //! What the server answers.
 
 mod gallery;
+mod images;
 mod info;
 mod jobs;
 mod texts;
@@ -50,6 +51,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
         .routes(routes!(texts::texts))
+        .routes(routes!(images::bring))
+        .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::status, jobs::cancel))
