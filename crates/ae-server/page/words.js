@@ -94,7 +94,8 @@ export class Words {
     this.isGuided = isGuided;
     this.request = request;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.load(request), DELAY);
+    // Nobody types yet when the page opens.
+    this.timer = setTimeout(() => this.load(request), this.timer === undefined ? 0 : DELAY);
     this.describe();
   }
 
