@@ -57,7 +57,9 @@ export class Words {
 
   /// Takes the subjects of a picture. Where they are those that would be chosen anyway, the choice stays automatic.
   fill(settings) {
+    const isKnown = this.loaded?.prompt === settings.prompt;
     this.choice = settings;
+    if (isKnown && this.isAutomatic) this.choice = {};
     this.mayBeAutomatic = this.chosen.subjects !== undefined;
     this.loaded = undefined;
   }
