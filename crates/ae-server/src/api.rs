@@ -3,6 +3,7 @@
 mod gallery;
 mod info;
 mod jobs;
+mod watch;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -59,6 +60,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(gallery::record))
         .routes(routes!(gallery::report))
         .routes(routes!(gallery::settings))
+        .routes(routes!(watch::health))
+        .routes(routes!(watch::metrics))
         .routes(routes!(webui::txt2img))
         .routes(routes!(webui::progress))
         .routes(routes!(webui::interrupt))
