@@ -43,9 +43,11 @@ impl App {
             request.seeds.push(random_seed()?);
         }
         let client = Context::current().map(|context| context.client);
-        let (app, engine) = (self.clone(), Arc::clone(&self.engine));
+        let app = self.clone();
         let submitted = blocking(move || {
-            engine.check(&request)?;
+            app.gallery.images().find(&mut request)?;
+            request.images.check_size(&request, &app.limits)?;
+            app.engine.check(&request)?;
             if !app.gallery.has_room((app.limits.max_gallery_mib as u64) << 20) {
                 let message = format!("the gallery has {} MiB", app.limits.max_gallery_mib);
                 return Err(ApiError::busy("max_gallery_mib", message));

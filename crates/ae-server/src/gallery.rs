@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::images::Images;
 use crate::png_text::read_settings;
 use crate::{Drawn, Limits, PICTURE_NAMES, ServerError};
 
@@ -55,6 +56,8 @@ pub(crate) struct Damaged {
 #[derive(Debug)]
 pub(crate) struct Gallery {
     folder: PathBuf,
+    /// What its pictures start from.
+    images: Images,
     /// The lock of the folder, while this server has it.
     lock: Mutex<same_file::Handle>,
     /// Most bytes of the settings of a picture.
@@ -72,10 +75,15 @@ impl Gallery {
         // Tidying up is no reason not to start.
         let _ = remove_unfinished(folder);
         let most_settings = limits.max_unpacked;
-        let gallery =
-            Self { folder: folder.to_owned(), lock: Mutex::new(lock), most_settings, bytes: AtomicU64::default() };
+        let (lock, bytes, images) = (Mutex::new(lock), AtomicU64::default(), Images::of_gallery(folder));
+        let gallery = Self { folder: folder.to_owned(), images, lock, most_settings, bytes };
         gallery.count();
         Ok(gallery)
+    }
+
+    /// What its pictures start from.
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
     }
 
     /// Makes sure that the folder is still the one whose lock this server has: somebody may have put another in its place.

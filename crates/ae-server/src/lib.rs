@@ -29,6 +29,7 @@ mod engine;
 mod error;
 mod gallery;
 mod guard;
+mod images;
 mod job;
 mod limits;
 mod log;
@@ -47,6 +48,7 @@ pub use engine::{
     Truncation, Update, Word,
 };
 pub use error::ServerError;
+pub use images::InputFiles;
 pub use limits::{Limit, LimitError, Limits};
 pub use request::GenerateRequest;
 pub use server::{Server, Stopper};

@@ -98,6 +98,10 @@ limits! {
     max_body = 1 << 20;
     /// Largest picture that is read, in bytes.
     max_picture = 32 << 20;
+    /// Most pixels of an image that is brought to start from.
+    max_pixels = 32 << 20;
+    /// Most bytes of all images that are kept to start from; the oldest make room.
+    max_images = 1 << 30;
     /// Most bytes of all bodies that are read at a time, with what JSON becomes in memory.
     max_bodies = 128 << 20;
     /// Most bytes of the settings that a picture carries, unpacked.

@@ -91,7 +91,9 @@ impl Queue {
 
     fn draw(&self, task: &Task, engine: &dyn Engine, gallery: &Gallery) -> Result<(), EngineError> {
         let is_cancelled = || task.cancelled.load(Ordering::SeqCst);
-        for (index, &seed) in task.request.seeds.iter().enumerate() {
+        let mut request = task.request.clone();
+        gallery.images().find(&mut request).map_err(|error| EngineError::Failed(error.to_string()))?;
+        for (index, &seed) in request.seeds.iter().enumerate() {
             let entry = entry_name(&task.id, index);
             if task.pictures.contains(&entry) {
                 continue;
@@ -101,7 +103,7 @@ impl Queue {
             }
             self.with_job(&task.id, Job::forget);
             let start = Instant::now();
-            let drawn = engine.draw(&task.request, seed, &mut |update| {
+            let drawn = engine.draw(&request, seed, &mut |update| {
                 self.with_job(&task.id, |job| update_job(job, seed, &update));
                 if is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;

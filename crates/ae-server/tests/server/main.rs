@@ -6,6 +6,7 @@ mod crowd;
 mod engine;
 mod exposed;
 mod gallery;
+mod images;
 mod jobs;
 mod load;
 mod malformed;
