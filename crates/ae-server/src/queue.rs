@@ -20,14 +20,15 @@ use crate::error::ApiError;
 use crate::gallery::Gallery;
 use crate::job::{Job, JobState, JobView};
 use crate::metrics::Metrics;
-use crate::{GenerateRequest, Limits};
+use crate::{Engine, GenerateRequest, Limits};
 
 /// Jobs that have ended and that the list has.
 const LISTED: usize = 50;
 
 /// All jobs of a server.
-#[derive(Debug)]
 pub(crate) struct Queue {
+    /// Who draws, to be interrupted.
+    engine: Arc<dyn Engine>,
     state: Mutex<State>,
     /// Signalled when there is a job, or the queue is closed.
     changed: Condvar,
@@ -52,8 +53,9 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>, store: Store) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, limits: &Limits, metrics: Arc<Metrics>, store: Store) -> Self {
         Self {
+            engine,
             state: Mutex::new(State { most_remembered: limits.max_remembered, ..State::default() }),
             changed: Condvar::new(),
             most_waiting: limits.max_queue,
@@ -135,6 +137,9 @@ impl Queue {
             state.tell_positions();
             self.store.remove(id);
             self.metrics.ended(JobState::Cancelled);
+        } else if state.running.as_deref() == Some(id) {
+            // Under the lock: no other job can have begun.
+            self.engine.interrupt();
         }
         state.view(id)
     }
@@ -150,6 +155,7 @@ impl Queue {
         }
         if let Some(job) = state.running.as_ref().and_then(|id| state.jobs.get(id)) {
             job.cancelled.store(true, Ordering::SeqCst);
+            self.engine.interrupt();
         }
         self.changed.notify_all();
     }
@@ -180,6 +186,12 @@ impl Queue {
     pub(crate) fn running(&self) -> Option<JobView> {
         let state = self.lock();
         state.running.as_ref().and_then(|id| state.view(id).ok())
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

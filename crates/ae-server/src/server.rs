@@ -60,9 +60,10 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Arc::new(Metrics::new());
+        let engine: Arc<dyn Engine> = Arc::new(engine);
         let app = App {
-            engine: Arc::new(engine),
-            queue: Arc::new(Queue::new(&limits, Arc::clone(&metrics), store)),
+            engine: Arc::clone(&engine),
+            queue: Arc::new(Queue::new(engine, &limits, Arc::clone(&metrics), store)),
             gallery,
             access,
             cookie: cookie_name(address.port()).into(),
@@ -116,8 +117,8 @@ impl Server {
         let Self { listener, app, stop, .. } = self;
         let limits = Arc::clone(&app.limits);
         let worker = {
-            let App { engine, queue, gallery, .. } = app.clone();
-            let work = move || queue.work(&*engine, &gallery);
+            let App { queue, gallery, .. } = app.clone();
+            let work = move || queue.work(&gallery);
             thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work)
         };
         let worker = worker.map_err(ServerError::System)?;

@@ -35,13 +35,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "outputs/studio", value_name = "DIR")]
     pub(crate) gallery: PathBuf,
 
-    /// Longest side of a picture in pixels that a client may ask for.
-    #[arg(long, default_value_t = Limits::default().max_side, value_name = "PIXELS")]
-    pub(crate) max_side: usize,
-
-    /// Most jobs that wait.
-    #[arg(long, default_value_t = Limits::default().max_queue, value_name = "N")]
-    pub(crate) max_queue: usize,
+    /// A limit on what clients may ask for, such as `max_queue=100`; may be given several times. `--help` lists all, `/api/info` has
+    /// their values.
+    #[arg(long, value_name = "NAME=VALUE", long_help = format!("A limit on what clients may ask for, such as `max_queue=100` or \
+        `max_picture=64M`; may be given several times. All limits:\n\n{}", Limits::table()))]
+    pub(crate) limit: Vec<String>,
 
     /// Keep a network on the device only while it works; slower, with the same pictures.
     #[arg(long)]

@@ -30,13 +30,13 @@ struct Task {
 
 impl Queue {
     /// Draws job after job until the queue is closed.
-    pub(crate) fn work(&self, engine: &dyn Engine, gallery: &Gallery) {
+    pub(crate) fn work(&self, gallery: &Gallery) {
         /// Characters of a reason.
         const LONGEST: usize = 1000;
         while let Some(task) = self.next() {
             tracing::info!(job = task.id, seeds = task.request.seeds.len(), "a job begins");
             // A bug in the engine ends the job, not the server.
-            let result = catch_unwind(AssertUnwindSafe(|| self.draw(&task, engine, gallery)));
+            let result = catch_unwind(AssertUnwindSafe(|| self.draw(&task, &*self.engine, gallery)));
             let result = result.unwrap_or_else(|panic| Err(EngineError::Failed(message(&*panic))));
             let (end, error) = match result {
                 Ok(()) => (JobState::Done, None),

@@ -1,4 +1,5 @@
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use ae_figures::{Step, Term};
 use ae_pipeline::{Event, Picture, Prepared};
@@ -53,7 +54,9 @@ impl Job<'_> {
     fn command(&self, seed: u64) -> String {
         let mut given = self.request.overrides.clone();
         (given.seed, given.format, given.version, given.device) = (None, None, None, None);
-        given.model.clone_from(&self.listed.option);
+        // A path of this machine is nobody's affair.
+        let path = self.listed.option.as_deref().filter(|option| Path::new(option).exists());
+        given.model = if path.is_some() { Some(self.listed.id.clone()) } else { self.listed.option.clone() };
         let mut arguments = vec!["generate".to_owned()];
         arguments.extend(given.arguments());
         arguments.push(format!("--seeds={seed}"));
