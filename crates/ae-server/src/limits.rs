@@ -93,7 +93,7 @@ limits! {
     /// Most jobs of one client that wait; clients are told apart by their addresses.
     max_queue_per_client = 32;
     /// Most jobs that are remembered after their end.
-    max_remembered = 500;
+    max_remembered = 2000;
     /// Largest body of a request in bytes; pictures may be larger.
     max_body = 1 << 20;
     /// Largest picture that is read, in bytes.
