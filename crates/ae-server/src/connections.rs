@@ -48,7 +48,7 @@ pub(crate) async fn serve(
             sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let place = match places.enter(peer.ip()) {
+        let place = match places.enter(peer.ip().to_canonical()) {
             Ok(place) => place,
             Err(error) => {
                 refuse(&stream, &error);

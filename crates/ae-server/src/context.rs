@@ -35,7 +35,7 @@ impl Context {
         let place = request.extensions().get::<Arc<Place>>().cloned();
         let peer = place.as_ref().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |place| place.address);
         let forwarded = || {
-            let all = request.headers().get_all("x-forwarded-for").iter().last()?.to_str().ok()?;
+            let all = request.headers().get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
             // Those before the last may be made up by the client.
             all.rsplit(',').next()?.trim().parse().ok()
         };

@@ -170,7 +170,7 @@ impl ApiError {
     /// The body of the answer.
     fn body(&self) -> ErrorBody {
         /// Characters of an error, and of the name of a field in it, that come from the request.
-        const LONGEST: [usize; 2] = [1000, 200];
+        const LONGEST: [usize; 2] = [2000, 200];
         let message = self.to_string();
         let message = if matches!(self, Self::Failed(_)) { without_paths(&message) } else { message };
         let (field, limit) = match self {

@@ -241,7 +241,11 @@ impl State {
         let Some(job) = self.jobs.get_mut(id) else { return };
         (job.view.state, job.view.run, job.view.position) = (JobState::Queued, None, Some(0));
         job.forget();
-        job.part();
+        if self.closed {
+            job.part();
+        } else {
+            job.publish();
+        }
         self.waiting.push_front(id.to_owned());
     }
 

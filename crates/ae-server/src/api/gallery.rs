@@ -38,7 +38,8 @@ fn usual_limit() -> usize {
 const MOST: usize = 200;
 
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Entries {
+#[schema(as = Entries)]
+pub(crate) struct Part {
     /// How many entries the gallery has.
     total: usize,
     /// The newest first.
@@ -49,11 +50,11 @@ pub(crate) struct Entries {
 
 /// What was made, the newest first.
 #[utoipa::path(get, path = "/api/gallery", params(Page),
-    responses((status = OK, body = Entries), (status = "4XX", body = ErrorBody)))]
+    responses((status = OK, body = Part), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn list(
     State(app): State<App>,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Entries>, ApiError> {
+) -> Result<Json<Part>, ApiError> {
     let Query(page) = page.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
     let found = blocking(move || {
         let ids = app.gallery.ids()?;
@@ -69,7 +70,7 @@ pub(crate) async fn list(
                 Err(entry) => damaged.push(entry),
             }
         }
-        Ok(Entries { total, entries, damaged })
+        Ok(Part { total, entries, damaged })
     });
     let found = found.await?;
     found.map(Json).map_err(|error: std::io::Error| ApiError::Failed(format!("the gallery cannot be read: {error}")))

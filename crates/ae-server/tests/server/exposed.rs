@@ -105,9 +105,9 @@ fn who_does_not_read_is_cut_off() {
 
 #[test]
 fn an_address_has_a_part_of_the_connections() {
-    let place = Place::with(|config| config.limits.max_connections_per_address = 2);
+    let place = Place::with(|config| config.limits.max_connections_per_address = 4);
     let job = place.client.submit(&json!({ "steps": 250 }));
-    let mut listeners: Vec<_> = (0..2).map(|_| place.client.events(&job["id"])).collect();
+    let mut listeners: Vec<_> = (0..4).map(|_| place.client.events(&job["id"])).collect();
     listeners.iter_mut().for_each(|events| drop(events.next().unwrap()));
     let mut stream = place.client.connect();
     let answer = read(&mut stream).unwrap();
@@ -177,7 +177,7 @@ fn what_is_remembered_is_small() {
 #[test]
 fn names_in_errors_are_cut() {
     let place = Place::new();
-    let name = "n\u{1b}[2J".repeat(150_000);
+    let name = "n\u{1b}[2J".repeat(80_000);
     for (path, body) in [
         ("/api/generate", json!({ "prompt": "a", name.clone(): 1 })),
         ("/api/generate", json!({ "prompt": "a", "attend_and_excite": { name.clone(): 1 } })),
