@@ -16,7 +16,7 @@ pub(crate) struct PictureInfo {
 /// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PictureError {
-    #[error("this is no whole PNG file, or its texts are too large ({0})")]
+    #[error("this is not a valid PNG file, or its texts are too large ({0})")]
     Png(png::DecodingError),
     #[error("this PNG file has no settings: it was not made by attend-and-excite-rs, or another program removed them")]
     NoSettings,

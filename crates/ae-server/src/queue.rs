@@ -168,7 +168,7 @@ impl Queue {
     pub(crate) fn list(&self) -> Vec<JobView> {
         let state = self.lock();
         let ids = state.running.iter().chain(&state.waiting).chain(state.ended.iter().take(LISTED));
-        ids.filter_map(|id| state.jobs.get(id)).map(|job| job.view.short()).collect()
+        ids.filter_map(|id| state.jobs.get(id)).map(|job| job.snapshot().short()).collect()
     }
 
     /// Whether jobs are taken and drawn.
@@ -207,7 +207,7 @@ fn unknown(id: &str) -> ApiError {
 
 impl State {
     fn view(&self, id: &str) -> Result<JobView, ApiError> {
-        self.jobs.get(id).map(|job| job.view.clone()).ok_or_else(|| unknown(id))
+        self.jobs.get(id).map(Job::snapshot).ok_or_else(|| unknown(id))
     }
 
     /// A job comes to the end of the queue.
@@ -228,6 +228,8 @@ impl State {
             run: None,
             step: 0,
             num_steps: 0,
+            seconds: 0.0,
+            notes: Vec::new(),
             error: None,
             pictures,
         };
@@ -239,8 +241,7 @@ impl State {
     /// A job that was drawn waits again, for the next server.
     fn put_back(&mut self, id: &str) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        (job.view.state, job.view.run, job.view.position) = (JobState::Queued, None, Some(0));
-        job.forget();
+        job.put_back();
         if self.closed {
             job.part();
         } else {
@@ -252,13 +253,7 @@ impl State {
     /// A job comes to its end; the oldest of the others is forgotten.
     fn end(&mut self, id: &str, end: JobState, error: Option<String>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        job.view.state = end;
-        job.view.error = error;
-        job.view.position = None;
-        job.view.run = None;
-        job.view.request = job.view.request.short();
-        job.forget();
-        job.publish();
+        job.stop(end, error);
         self.ended.push_front(id.to_owned());
         if self.ended.len() > self.most_remembered
             && let Some(oldest) = self.ended.pop_back()
