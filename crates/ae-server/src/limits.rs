@@ -145,7 +145,7 @@ impl Limits {
     /// The table for a person, a line for each limit.
     pub fn table() -> String {
         let width = Self::ALL.iter().map(|limit| limit.name.len()).max().unwrap_or_default();
-        let line = |limit: &Limit| format!("{:width$}  {} [default: {}]", limit.name, limit.about, limit.default);
+        let line = |limit: &Limit| format!("  {:width$}  {} [default: {}]", limit.name, limit.about, limit.default);
         Self::ALL.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 

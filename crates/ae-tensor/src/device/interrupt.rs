@@ -112,6 +112,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a bug")]
     fn a_bug_stays_one() {
-        interruptible(&Arc::default(), || panic!("a bug"));
+        interruptible::<()>(&Arc::default(), || panic!("a bug"));
     }
 }
