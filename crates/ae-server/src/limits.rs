@@ -145,7 +145,9 @@ impl Limits {
     /// The table for a person, a line for each limit.
     pub fn table() -> String {
         let width = Self::ALL.iter().map(|limit| limit.name.len()).max().unwrap_or_default();
-        let line = |limit: &Limit| format!("  {:width$}  {} [default: {}]", limit.name, limit.about, limit.default);
+        let line = |limit: &Limit| {
+            format!("  {:width$}  {} [default: {}]", limit.name, limit.about.trim_end_matches('.'), limit.default)
+        };
         Self::ALL.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
@@ -220,7 +222,11 @@ mod tests {
         assert_eq!(shown.as_object().unwrap().len(), Limits::ALL.len());
         for limit in Limits::ALL {
             assert_eq!(shown[limit.name], limit.default, "{}", limit.name);
-            assert!(Limits::table().contains(limit.about) && limit.about.ends_with('.'), "{}", limit.about);
+            assert!(
+                Limits::table().contains(limit.about.trim_end_matches('.')) && limit.about.ends_with('.'),
+                "{}",
+                limit.about
+            );
             limits.set(&format!("{}=7", limit.name)).unwrap();
             assert_eq!(serde_json::to_value(&limits).unwrap()[limit.name], 7);
         }
