@@ -280,7 +280,7 @@ fn answers_have_no_path_of_the_model() {
         assert!(!answer.text().contains("models of ann"), "{path}");
     }
     let run = studio.client.get(&format!("{entry}/run.json")).json();
-    assert!(run["command"].as_str().unwrap().contains("--model=small"), "{}", run["command"]);
+    assert!(run["command"].as_str().unwrap().contains("--model small"), "{}", run["command"]);
 }
 
 #[test]
