@@ -3,6 +3,7 @@
 mod download;
 mod figures;
 mod files;
+mod log;
 pub(crate) mod preview;
 mod progress;
 
@@ -14,6 +15,7 @@ use ae_files::show_foreign;
 pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
+pub(crate) use log::listen;
 pub(crate) use progress::Progress;
 
 /// The first failure of the standard output: pictures are drawn nevertheless, and the command fails at its end.

@@ -61,7 +61,7 @@ fn what_cannot_be_done_is_refused() {
         assert!(answer.error().starts_with(expected), "{}", answer.error());
     }
     let failed = place.client.post("/sdapi/v1/txt2img", &json!({ "prompt": "fail" }));
-    assert_eq!((failed.status, failed.error().as_str()), (500, "the paint is dry"));
+    assert_eq!((failed.status, failed.error().as_str()), (500, "cannot read '…/paint.json': the paint is dry"));
 }
 
 #[test]
