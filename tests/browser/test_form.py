@@ -297,3 +297,35 @@ def test_what_has_no_effect_is_said(open_studio, studio):
     wait_until_finished(page)
     [job] = page.request.get(f"{studio}/api/jobs").json()["jobs"][:1]
     assert any("eta" in note for note in job["notes"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("attention_res", "7"), ("kernel_size", "4"), ("sigmas", "karras"), ("phrases", "a dog")]
+)
+def test_what_the_server_refuses_stands_below_its_field(open_studio, watch, field, value):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    if field == "phrases":
+        page.locator("#method").select_option("structure-diffusion")
+    set_field(page, field, value)
+    page.click("#generate")
+    expect(page.locator(f"#{field}-error")).to_be_visible()
+    expect(page.locator(f"#{field}")).to_be_focused()
+    expect(page.locator(f"#{field}-error")).to_be_in_viewport()
+    expect(page.locator("#form-error")).to_be_hidden()
+
+
+def test_the_settings_of_a_picture_can_be_copied(open_studio):
+    page = open_studio()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    generate(page, steps=2, seeds="12")
+    wait_until_finished(page)
+    page.locator("#gallery li button").first.click()
+    page.locator("#detail").get_by_text("Copy as", exact=True).click()
+    page.locator("#detail").get_by_role("button", name="Command line").click()
+    expect(page.locator("#detail .toast")).to_contain_text("Command line copied.")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert "--seeds=12" in command and "--steps 2" in command and "--model" not in command
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden()
+    expect(page.locator(".toast")).to_be_visible()  # it stays to its end

@@ -81,6 +81,7 @@ async function begin() {
       announce("Deleted.");
     },
   });
+  at("detail-actions").append(copyMenu(() => detail.settings, ({ message }) => detail.showError(message)));
   acceptPictures(restoreFrom);
   beginKeys(view);
   document.addEventListener("keydown", (event) => {

@@ -143,7 +143,8 @@ export class Form {
 
   /// What shows a field of a request.
   inputOf(field) {
-    if (["subjects", "token_indices"].includes(field)) return at("words");
+    // A method without subjects has phrases in their place.
+    if (["subjects", "token_indices"].includes(field)) return this.isGuided ? at("words") : (this.controls.get("phrases")?.input ?? null);
     return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
   }
 
