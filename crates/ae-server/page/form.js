@@ -144,8 +144,10 @@ export class Form {
   /// What shows a field of a request.
   inputOf(field) {
     // A method without subjects has phrases in their place.
-    if (["subjects", "token_indices"].includes(field)) return this.isGuided ? at("words") : (this.controls.get("phrases")?.input ?? null);
-    return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
+    const isSubjects = ["subjects", "token_indices"].includes(field);
+    if (isSubjects && this.isGuided) return at("words");
+    const name = isSubjects ? "phrases" : field.split(".").at(-1);
+    return this.controls.get(name)?.input ?? (["prompt", "seeds"].includes(name) ? at(name) : null);
   }
 
   /// An error of no field.

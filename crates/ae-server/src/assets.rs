@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = files![
     "menu.js",
     "presets.js",
     "restore.js",
+    "shortcuts.js",
     "sizes.js",
     "store.js",
     "theme.js",
