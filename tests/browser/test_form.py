@@ -294,7 +294,7 @@ def test_what_has_no_effect_is_said(open_studio, studio):
     set_field(page, "guidance_rescale", "0.5")
     generate(page, steps=3)
     note = page.locator("#run-notes li")
-    expect(note).to_contain_text("guidance-rescale")
+    expect(note).to_contain_text("guidance_rescale has no effect")
     wait_until_finished(page)
     expect(note).to_have_count(1)
     [job] = page.request.get(f"{studio}/api/jobs").json()["jobs"][:1]
