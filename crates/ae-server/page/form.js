@@ -125,7 +125,9 @@ export class Form {
 
   /// What in the form belongs to one picture and not to a way of drawing.
   get ofPicture() {
-    return { prompt: at("prompt").value, seeds: at("seeds").value ? [at("seeds").value] : undefined, ...this.words.choice };
+    const { init_image, mask } = Object.assign({}, ...this.parts.map((part) => part.read()));
+    const seeds = at("seeds").value ? [at("seeds").value] : undefined;
+    return { prompt: at("prompt").value, seeds, init_image, mask, ...this.words.choice };
   }
 
   /// What cannot be sent, or the server did not accept: below its field, otherwise above the button.
