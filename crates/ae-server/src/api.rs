@@ -1,8 +1,10 @@
 //! What the server answers.
 
 mod gallery;
+mod images;
 mod info;
 mod jobs;
+mod texts;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -48,6 +50,9 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(texts::texts))
+        .routes(routes!(images::bring))
+        .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::status, jobs::cancel))

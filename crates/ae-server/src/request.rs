@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::Limits;
 use crate::error::ApiError;
+use crate::{InputFiles, Limits};
 
 /// What to draw: values for the options of [`ae_settings`], of which only the prompt is needed, and what only a server knows.
 ///
@@ -25,6 +25,8 @@ pub struct GenerateRequest {
     pub device: Option<String>,
     /// Everything else. Anything left out takes the model's default, else the paper's.
     pub overrides: Overrides,
+    /// Where the initial image and the mask lie. The server finds them by their hashes; they are no part of the JSON.
+    pub images: InputFiles,
 }
 
 impl GenerateRequest {
@@ -50,7 +52,7 @@ impl GenerateRequest {
             return Err(SettingsError::Value { field, value, expected: "say what to draw".to_owned() });
         }
         let compare = typed("compare", compare)?.unwrap_or_default();
-        Ok(Self { seeds, compare, device: typed("device", device)?, overrides })
+        Ok(Self { seeds, compare, device: typed("device", device)?, overrides, images: InputFiles::default() })
     }
 
     /// As JSON, without what is absent.
@@ -63,6 +65,24 @@ impl GenerateRequest {
             all.insert("device".to_owned(), json!(device));
         }
         all
+    }
+
+    /// The call of `ae generate` that draws it with what `--model` takes; without one with the embedded model.
+    pub fn command_line(&self, model: Option<&str>) -> String {
+        let mut given = self.overrides.clone();
+        (given.seed, given.format, given.version, given.device) = (None, None, None, None);
+        given.model = model.map(str::to_owned);
+        let mut arguments = vec!["ae".to_owned(), "generate".to_owned()];
+        arguments.extend(given.arguments());
+        if !self.seeds.is_empty() {
+            let seeds: Vec<_> = self.seeds.iter().map(u64::to_string).collect();
+            arguments.push(format!("--seeds={}", seeds.join(",")));
+        }
+        arguments.extend(self.device.as_ref().map(|device| format!("--device={device}")));
+        arguments.extend(self.has_plain().then(|| "--compare".to_owned()));
+        // NUL cannot be in an argument; nothing else is refused.
+        let quoted = arguments.iter().map(|argument| shlex::try_quote(argument).unwrap_or(Cow::Borrowed(argument)));
+        quoted.collect::<Vec<_>>().join(" ")
     }
 
     /// The prompt.
@@ -244,6 +264,18 @@ mod tests {
         elsewhere.device = Some("cpu".to_owned());
         let again = GenerateRequest::from_json(serde_json::to_value(&elsewhere).unwrap()).unwrap();
         assert_eq!((again.device.as_deref(), again.overrides.device), (Some("cpu"), None));
+    }
+
+    #[test]
+    fn a_request_is_a_command_line() {
+        let request = read(&json!({ "prompt": "a cat's hat", "seeds": [1, 2], "device": "cuda:0", "compare": true,
+            "model": "sd14", "attend_and_excite": { "smoothing": false } }))
+        .unwrap();
+        assert_eq!(
+            request.command_line(Some("sd14")),
+            r#"ae generate --prompt "a cat's hat" --model sd14 --no-smoothing '--seeds=1,2' '--device=cuda:0' --compare"#
+        );
+        assert_eq!(read(&json!({})).unwrap().command_line(None), "ae generate --prompt 'a cat'");
     }
 
     #[test]

@@ -46,9 +46,7 @@ impl Queue {
                 state.running = Some(id.clone());
                 state.tell_positions();
                 let Some(job) = state.jobs.get_mut(&id) else { continue };
-                job.view.state = JobState::Running;
-                job.view.position = None;
-                job.publish();
+                job.start();
                 let (request, cancelled) = (job.view.request.clone(), Arc::clone(&job.cancelled));
                 return Some(Task { id, request, cancelled });
             }
@@ -61,12 +59,14 @@ impl Queue {
 
     fn draw(&self, task: &Task, engine: &dyn Engine, gallery: &Gallery) -> Result<(), EngineError> {
         let is_cancelled = || task.cancelled.load(Ordering::SeqCst);
-        for (index, &seed) in task.request.seeds.iter().enumerate() {
+        let mut request = task.request.clone();
+        gallery.images().find(&mut request).map_err(|error| EngineError::Failed(error.to_string()))?;
+        for (index, &seed) in request.seeds.iter().enumerate() {
             if is_cancelled() {
                 return Err(EngineError::Interrupted);
             }
             self.with_job(&task.id, Job::forget);
-            let drawn = engine.draw(&task.request, seed, &mut |update| {
+            let drawn = engine.draw(&request, seed, &mut |update| {
                 self.with_job(&task.id, |job| update_job(job, seed, &update));
                 if is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
@@ -92,7 +92,12 @@ impl Queue {
 fn update_job(job: &mut Job, seed: u64, update: &Update<'_>) {
     let run = job.view.run.as_ref().map_or(0, |run| run.index);
     match update {
-        Update::Started { method, num_steps, tokens, subjects, terms } => {
+        Update::Started { method, num_steps, tokens, subjects, terms, notes } => {
+            for note in *notes {
+                if !job.view.notes.contains(note) {
+                    job.view.notes.push(note.clone());
+                }
+            }
             let index = if job.view.run.is_some() { run + 1 } else { 0 };
             let per_seed = 1 + usize::from(job.view.request.has_plain());
             let of = job.view.request.seeds.len() * per_seed;
