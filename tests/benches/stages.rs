@@ -16,6 +16,7 @@ use std::time::Instant;
 use ae_guidance::{AttendAndExcite, GuidanceSettings, Subjects, aggregate_attention};
 use ae_kernels::{Kernel, Profile, WeightOrder, in_pool, linear};
 use ae_pipeline::{ModelSource, Pipeline};
+use ae_tensor::nn::shared;
 use ae_tensor::{Checkpoint, FloatType};
 use ae_tests::sprites;
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel, UNetConfig};
@@ -203,7 +204,9 @@ impl AttentionProcessor for Maps {
     }
 
     fn process(&mut self, _: &AttentionSite, probs: Tensor<4>) -> ControlFlow<(), Tensor<4>> {
-        self.seen.push(probs.clone());
+        // As ae-pipeline does.
+        let [seen, probs] = shared(probs);
+        self.seen.push(seen);
         if self.seen.len() == self.layers { ControlFlow::Break(()) } else { ControlFlow::Continue(probs) }
     }
 }

@@ -2,8 +2,8 @@ use std::fmt;
 
 use ae_checkpoint::{Checkpoint, Family};
 use ae_config::{ConfigError, Fields};
+use ae_tensor::nn;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, sigmoid};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -48,8 +48,8 @@ impl Activation {
     /// Activates every element.
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
-            Self::Gelu => gelu(x),
+            Self::QuickGelu => nn::quick_gelu(x),
+            Self::Gelu => nn::gelu(x),
         }
     }
 }

@@ -90,10 +90,8 @@ impl ClipEncoder {
 
 impl ClipEncoderLayer {
     fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let attended = self.self_attn.forward(norm(&self.layer_norm1, hidden_states.clone()));
-        let hidden_states = hidden_states + attended;
-        let transformed = self.mlp.forward(norm(&self.layer_norm2, hidden_states.clone()));
-        hidden_states + transformed
+        let hidden_states = self.self_attn.forward(norm(&self.layer_norm1, hidden_states.clone()), hidden_states);
+        self.mlp.forward(norm(&self.layer_norm2, hidden_states.clone()), hidden_states)
     }
 }
 

@@ -1,6 +1,6 @@
-use std::ops::Range;
-
-use ae_tensor::nn::softmax;
+use ae_tensor::nn::{linear, softmax};
+use burn::module::Param;
+use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
 
@@ -49,18 +49,12 @@ impl AttendAndExcite {
         let [batch, rows, cols, _] = maps.dims();
         let windows = self.subjects.windows();
         let (width, count) = (windows.iter().map(ExactSizeIterator::len).sum(), self.subjects.count());
-        let selection = TensorData::new(self.subjects.selection(), [1, width, count]);
-        let selection = Tensor::<3>::from_data(selection, &maps.device().without_autodiff());
+        let selection = TensorData::new(self.subjects.selection(), [width, count]);
+        let selection = Tensor::from_data(selection, &maps.device().without_autodiff());
+        let selection = Linear { weight: Param::from_tensor(selection), bias: None };
 
-        let logits = match windows {
-            [window] => maps.narrow(3, window.start, width),
-            windows => {
-                let window = |window: &Range<usize>| maps.clone().narrow(3, window.start, window.len());
-                Tensor::cat(windows.iter().map(window).collect(), 3)
-            }
-        };
-        let probs = softmax(logits, self.settings.attention_scale).reshape([batch, rows * cols, width]);
-        let subject_maps = probs.matmul(selection).swap_dims(1, 2).reshape([batch, count, rows, cols]);
+        let probs = softmax(maps, windows, self.settings.attention_scale).reshape([batch, rows * cols, width]);
+        let subject_maps = linear(&selection, probs, None).swap_dims(1, 2).reshape([batch, count, rows, cols]);
         match self.settings.smoothing {
             Some(smoothing) => smoothing.forward(subject_maps),
             None => subject_maps,

@@ -1,6 +1,5 @@
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::{ConvOptions, PadMode};
-use burn::tensor::{Tensor, TensorData};
+use ae_tensor::nn::smoothed;
+use burn::tensor::Tensor;
 
 use crate::GuidanceError;
 
@@ -53,20 +52,13 @@ impl GaussianSmoothing {
     /// # Shapes
     /// - maps and output: `[batch, subjects, rows, cols]`
     pub fn forward(self, maps: Tensor<4>) -> Tensor<4> {
-        let [batch, subjects, rows, cols] = maps.dims();
-        let radius = self.radius();
-        let kernel = TensorData::new(self.kernel(), [1, 1, self.kernel_size, self.kernel_size]);
-        // The kernel is a constant: it goes to the plain side of the device.
-        let kernel = Tensor::from_data(kernel, &maps.device().without_autodiff());
-        let maps = maps.reshape([batch * subjects, 1, rows, cols]);
-        let padded = maps.pad([(radius, radius), (radius, radius)], PadMode::Reflect);
-        conv2d(padded, kernel, None, ConvOptions::new([1, 1], [0, 0], [1, 1], 1)).reshape([batch, subjects, rows, cols])
+        smoothed(maps, &self.kernel())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Tolerance};
+    use burn::tensor::{Device, TensorData, Tolerance};
 
     use super::*;
 

@@ -21,6 +21,30 @@ pub(crate) fn silu_slope(x: f32) -> f32 {
     s * (1.0 + x * (1.0 - s))
 }
 
+/// `x * normal_cdf(x)` of every element.
+pub fn gelu(input: &[f32]) -> Vec<f32> {
+    counted(Kernel::Elementwise, 0, || {
+        let mut out = vec![0.0; input.len()];
+        for_rows!(&mut out, 1, |first, out| {
+            let input = &input[first..first + out.len()];
+            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * normal_cdf(*x));
+        });
+        out
+    })
+}
+
+/// `x * sigmoid(1.702 x)` of every element, the approximation of the GELU in OpenAI's CLIP.
+pub fn quick_gelu(input: &[f32]) -> Vec<f32> {
+    counted(Kernel::Elementwise, 0, || {
+        let mut out = vec![0.0; input.len()];
+        for_rows!(&mut out, 1, |first, out| {
+            let input = &input[first..first + out.len()];
+            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * sigmoid(1.702 * x));
+        });
+        out
+    })
+}
+
 /// The gated activation of diffusers' `GEGLU`: the first half of every row times the GELU of the second.
 ///
 /// # Shapes

@@ -1,6 +1,7 @@
 mod gradient;
 mod layout;
 mod probabilities;
+mod values;
 
 use rayon::prelude::*;
 
@@ -58,10 +59,21 @@ impl Attention {
     /// When the sizes do not fit together.
     pub fn forward(&self, query: &[f32], key: &[f32], value: &[f32]) -> Attended {
         self.check(query, key, value);
-        counted(Kernel::Attention, 2 * self.operations(), || self.attend(query, key, value))
+        counted(Kernel::Attention, 2 * self.operations(), || self.attend(query, key, value, false))
     }
 
-    fn attend(&self, query: &[f32], key: &[f32], value: &[f32]) -> Attended {
+    /// The same where a query sees no key behind its own place, without what a gradient needs.
+    ///
+    /// # Panics
+    ///
+    /// When the sizes do not fit together, or there are more keys than queries or fewer.
+    pub fn causal(&self, query: &[f32], key: &[f32], value: &[f32]) -> Vec<f32> {
+        self.check(query, key, value);
+        assert_eq!(self.queries, self.keys, "attention: a key for every query");
+        counted(Kernel::Attention, 2 * self.operations(), || self.attend(query, key, value, true).output)
+    }
+
+    fn attend(&self, query: &[f32], key: &[f32], value: &[f32], is_causal: bool) -> Attended {
         let Self { batch, heads, queries, head_dim, .. } = *self;
         let channels = heads * head_dim;
         let keys = self.pack_heads(key, self.keys_size(), |rows, out| self.pack_keys(rows, out));
@@ -81,13 +93,14 @@ impl Attention {
                 let keys = &keys[at * self.keys_size()..][..self.keys_size()];
                 let values = &values[at * self.lines_size()..][..self.lines_size()];
                 let rows = self.rows(picture, head, first, output.len() / channels);
-                self.attend_some(query, &rows, keys, values, head, output, softmax);
+                let seen = is_causal.then_some(first);
+                self.attend_some(query, &rows, keys, values, head, seen, output, softmax);
             }
         });
         attended
     }
 
-    /// One head of some queries.
+    /// One head of some queries, which see all keys, or those up to their own place, that of the first being `first`.
     #[expect(clippy::too_many_arguments, reason = "two inputs, two packed ones, two outputs and the place of each")]
     fn attend_some(
         &self,
@@ -96,6 +109,7 @@ impl Attention {
         keys: &[f32],
         values: &[f32],
         head: usize,
+        first: Option<usize>,
         output: &mut [f32],
         softmax: &mut [f32],
     ) {
@@ -103,7 +117,7 @@ impl Attention {
         let (count, padded, cut) = (rows.len(), self.padded_keys(), Cut { columns: head_dim });
         let mut weights = Scratch::new(count * padded);
         self.scores(query, rows, keys, &mut weights);
-        vectorized!(|| self.exponentials(&mut weights, head, softmax));
+        vectorized!(|| self.exponentials(&mut weights, head, first, softmax));
         let rows: Vec<usize> = (0..count).map(|row| row * WIDTH).collect();
         let segments: Vec<usize> = (0..padded / WIDTH).map(|panel| panel * count * WIDTH).collect();
         for index in 0..cut.count() {
@@ -120,13 +134,14 @@ impl Attention {
         }
     }
 
-    /// Scores become `exp(scale * (score - largest))`, zero beyond the last key; largest and sum of every row go to `softmax`.
+    /// Scores become `exp(scale * (score - largest))`, zero beyond the last key that is seen; largest and sum of every row go to
+    /// `softmax`.
     #[inline(always)]
-    fn exponentials(&self, scores: &mut [f32], head: usize, softmax: &mut [f32]) {
+    fn exponentials(&self, scores: &mut [f32], head: usize, first: Option<usize>, softmax: &mut [f32]) {
         let Self { heads, scale, .. } = *self;
         let rows = softmax.len() / (2 * heads);
         let size = rows * WIDTH;
-        self.fill_beyond(scores, rows, f32::NEG_INFINITY);
+        self.fill_beyond(scores, rows, first, f32::NEG_INFINITY);
         for (row, statistics) in softmax.chunks_exact_mut(2 * heads).enumerate() {
             let mut largest = [f32::NEG_INFINITY; WIDTH];
             for panel in scores.chunks_exact(size) {
@@ -146,7 +161,7 @@ impl Attention {
             }
             statistics[2 * head..][..2].copy_from_slice(&[largest, sum.iter().sum()]);
         }
-        self.fill_beyond(scores, rows, 0.0);
+        self.fill_beyond(scores, rows, first, 0.0);
     }
 
     /// Floating point operations of one product with all scores.
@@ -211,6 +226,28 @@ mod tests {
             let [query, key, value] = inputs(&attention);
             let expected = definition(&attention, [&query, &key, &value]);
             assert_close(&attention.forward(&query, &key, &value).output, &expected, 2e-6);
+        }
+    }
+
+    /// Behind the last key it is that of all keys up to a place.
+    #[test]
+    fn a_causal_attention_does_not_see_what_follows() {
+        for (queries, head_dim) in [(77, 32), (64, 16), (130, 5), (1, 8)] {
+            let attention = Attention { batch: 2, heads: 2, queries, keys: queries, head_dim, scale: 0.7 };
+            let [query, key, value] = inputs(&attention);
+            let output = attention.causal(&query, &key, &value);
+            let channels = 2 * head_dim;
+            for place in [0, queries / 2, queries - 1] {
+                let up_to = Attention { queries: 1, keys: place + 1, ..attention };
+                let [query, key, value] = [(&query, place), (&key, 0), (&value, 0)].map(|(values, from)| {
+                    let of_picture = |picture: &[f32]| picture[from * channels..(place + 1) * channels].to_vec();
+                    values.chunks_exact(queries * channels).flat_map(of_picture).collect::<Vec<f32>>()
+                });
+                let expected = definition(&up_to, [&query, &key, &value]);
+                let row = |picture: &[f32]| picture[place * channels..(place + 1) * channels].to_vec();
+                let actual: Vec<f32> = output.chunks_exact(queries * channels).flat_map(row).collect();
+                assert_close(&actual, &expected, 2e-6);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ mod pool;
 mod product;
 mod profile;
 mod scratch;
+mod smoothing;
 mod softmax;
 mod sum;
 #[cfg(test)]
@@ -30,7 +31,7 @@ mod testing;
 mod vector;
 mod winograd;
 
-pub use activation::{geglu, geglu_gradient, silu};
+pub use activation::{geglu, geglu_gradient, gelu, quick_gelu, silu};
 pub use attention::{Attended, Attention, AttentionGradient, AttentionInputs};
 pub use channels::{join_channels, split_channels};
 pub use conv::{Conv2d, PreparedWeights};
@@ -42,5 +43,6 @@ pub use linear::{WeightOrder, linear};
 pub use pictures::Pictures;
 pub use pool::in_pool;
 pub use profile::{Kernel, Profile, Work};
-pub use softmax::{softmax, softmax_gradient};
+pub use smoothing::Smoothing;
+pub use softmax::Softmax;
 pub use sum::add;

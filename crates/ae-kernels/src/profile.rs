@@ -10,11 +10,11 @@ pub enum Kernel {
     Convolution,
     /// [`linear`](crate::linear())
     Linear,
-    /// [`Attention`](crate::Attention)
+    /// [`Attention`](crate::Attention) and [`Softmax`](crate::Softmax)
     Attention,
     /// [`GroupNorm`](crate::GroupNorm), with its SiLU, and [`layer_norm`](crate::layer_norm())
     Normalisation,
-    /// [`geglu`](crate::geglu()), [`silu`](crate::silu()) and [`Enlargement`](crate::Enlargement)
+    /// Activations such as [`geglu`](crate::geglu()), [`Enlargement`](crate::Enlargement), [`Smoothing`](crate::Smoothing) and sums
     Elementwise,
 }
 

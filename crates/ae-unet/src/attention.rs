@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{attention, attention_probs, linear, merge_heads, shared, split_heads};
+use ae_tensor::nn::{attention, attention_probs, attention_values, linear, shared};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -74,12 +74,11 @@ impl Attention {
     ) -> ControlFlow<B, Tensor<3>> {
         let query = linear(&self.to_q, normed, None);
         let output = if processor.wants(site) {
-            let dtype = query.dtype();
             let probs = attention_probs(query, key.clone(), self.heads);
             let shape = probs.dims();
             let probs = processor.process(site, probs)?;
             assert_eq!(probs.dims(), shape, "the processor must keep the shape of the probabilities at {site}");
-            merge_heads(probs.cast(dtype).matmul(split_heads(value(), self.heads)))
+            attention_values(probs, value())
         } else {
             attention(query, key.clone(), value(), self.heads)
         };

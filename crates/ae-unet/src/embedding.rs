@@ -1,6 +1,6 @@
+use ae_tensor::nn::{linear, silu};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Longest period of the sinusoids, in timesteps.
@@ -80,10 +80,10 @@ impl TimestepEmbedding {
     /// - output: `[batch, channels]`
     pub(crate) fn forward(&self, features: Tensor<2>, guidance: Option<Tensor<2>>) -> Tensor<2> {
         let features = match (&self.cond_proj, guidance) {
-            (Some(projection), Some(guidance)) => features + projection.forward(guidance),
+            (Some(projection), Some(guidance)) => features + linear(projection, guidance, None),
             _ => features,
         };
-        self.linear_2.forward(silu(self.linear_1.forward(features)))
+        linear(&self.linear_2, silu(linear(&self.linear_1, features, None)), None)
     }
 }
 

@@ -3,13 +3,12 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated};
+use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated, silu};
 use ae_tensor::{
     Checkpoint, CheckpointError, Component, FloatType, KeyRules, checkpoint_of, load_weights, restore_weights,
 };
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::block::{Block2D, skipping};

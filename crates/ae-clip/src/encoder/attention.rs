@@ -1,9 +1,7 @@
-use ae_tensor::nn::{linear, merge_heads, split_heads};
+use ae_tensor::nn::{linear, self_attention};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::ClipEncoderConfig;
 
@@ -33,41 +31,12 @@ impl ClipAttention {
     }
 
     /// # Shapes
-    /// - input, output: `[batch, sequence, hidden_size]`
-    pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let dtype = hidden_states.dtype();
-        // In single precision whatever the type of the weights, like every softmax.
-        let heads = |states: Tensor<3>| split_heads(states, self.heads).cast(DType::F32);
-        let query = heads(linear(&self.q_proj, hidden_states.clone(), None));
-        let key = heads(linear(&self.k_proj, hidden_states.clone(), None));
-        let value = heads(linear(&self.v_proj, hidden_states, None));
-        // burn's default scale, but named: without it cubecl may choose a kernel with f16 products, and a pass
-        // over some 77 tokens or 200 patches is no place to trade exactness for speed.
-        let scale = (query.dims()[3] as f64).sqrt().recip();
-        let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: self.is_causal };
-        let attended = merge_heads(attention(query, key, value, None, None, options)).cast(dtype);
-        linear(&self.out_proj, attended, None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::{Bool, Distribution, Tolerance};
-
-    use super::*;
-
-    #[test]
-    fn the_causal_option_is_a_triangular_mask() {
-        let device = Device::flex();
-        let random = || Tensor::<4>::random([2, 3, 77, 16], Distribution::Normal(0.0, 1.0), &device);
-        let (query, key, value) = (random(), random(), random());
-        let mask = Tensor::<2, Bool>::triu_mask([77, 77], 1, &device).bool_not();
-        let weights =
-            (query.clone().matmul(key.clone().transpose()) / 4.0).mask_fill(mask.unsqueeze(), f32::NEG_INFINITY);
-        let expected = burn::tensor::activation::softmax(weights, 3).matmul(value.clone());
-
-        let options = AttentionModuleOptions { scale: Some(0.25), softcap: None, is_causal: true };
-        let actual = attention(query, key, value, None, None, options);
-        actual.into_data().assert_approx_eq(&expected.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    /// - input, residual, output: `[batch, sequence, hidden_size]`
+    pub(super) fn forward(&self, hidden_states: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        let query = linear(&self.q_proj, hidden_states.clone(), None);
+        let key = linear(&self.k_proj, hidden_states.clone(), None);
+        let value = linear(&self.v_proj, hidden_states, None);
+        let attended = self_attention(query, key, value, self.heads, self.is_causal);
+        linear(&self.out_proj, attended, Some(residual))
     }
 }

@@ -25,9 +25,9 @@ impl ClipMlp {
     }
 
     /// # Shapes
-    /// - input, output: `[batch, sequence, hidden_size]`
-    pub(super) fn forward(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+    /// - input, residual, output: `[batch, sequence, hidden_size]`
+    pub(super) fn forward(&self, hidden_states: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
         let hidden_states = linear(&self.fc1, hidden_states, None);
-        linear(&self.fc2, self.activation.apply(hidden_states), None)
+        linear(&self.fc2, self.activation.apply(hidden_states), Some(residual))
     }
 }

@@ -153,7 +153,7 @@ impl Head<'_> {
         attention.scores(query, &rows, keys, &mut weights);
         attention.scores(gradient, &rows, values, &mut by_weights);
         if block.end == attention.padded_keys() {
-            attention.fill_beyond(&mut weights, count, f32::NEG_INFINITY);
+            attention.fill_beyond(&mut weights, count, None, f32::NEG_INFINITY);
         }
         let softmax = &softmax[2 * attention.heads * (picture * attention.queries + queries.start)..];
         let statistics = softmax.chunks_exact(2 * attention.heads).map(|row| [row[2 * head], row[2 * head + 1]]);

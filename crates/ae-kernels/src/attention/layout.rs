@@ -84,13 +84,24 @@ impl Attention {
         }
     }
 
-    /// Fills what stands beyond the last key in scores of so many rows that end with the last panel.
+    /// Fills what stands beyond the last key in scores of so many rows that end with the last panel; with the place of the first
+    /// row, what stands behind the place of every row.
     #[inline(always)]
-    pub(super) fn fill_beyond(&self, scores: &mut [f32], rows: usize, value: f32) {
-        let used = self.keys - (self.padded_keys() - WIDTH);
-        if used < WIDTH {
-            let last = scores.len() - rows * WIDTH;
-            for line in scores[last..].chunks_exact_mut(WIDTH) {
+    pub(super) fn fill_beyond(&self, scores: &mut [f32], rows: usize, first: Option<usize>, value: f32) {
+        let Some(first) = first else {
+            let used = self.keys - (self.padded_keys() - WIDTH);
+            if used < WIDTH {
+                let last = scores.len() - rows * WIDTH;
+                for line in scores[last..].chunks_exact_mut(WIDTH) {
+                    line[used..].fill(value);
+                }
+            }
+            return;
+        };
+        let from = first / WIDTH;
+        for (panel, lines) in scores.chunks_exact_mut(rows * WIDTH).enumerate().skip(from) {
+            for (row, line) in lines.chunks_exact_mut(WIDTH).enumerate() {
+                let used = (first + row + 1).saturating_sub(panel * WIDTH).min(WIDTH);
                 line[used..].fill(value);
             }
         }

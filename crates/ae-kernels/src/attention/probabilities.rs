@@ -38,7 +38,7 @@ impl Attention {
                 let mut weights = Scratch::new(count * self.padded_keys());
                 self.scores(query, &rows, &packed[at * self.keys_size()..][..self.keys_size()], &mut weights);
                 let mut statistics = Scratch::new(2 * count);
-                vectorized!(|| Self { heads: 1, ..*self }.exponentials(&mut weights, 0, &mut statistics));
+                vectorized!(|| Self { heads: 1, ..*self }.exponentials(&mut weights, 0, None, &mut statistics));
                 for (row, out) in out.chunks_exact_mut(keys).enumerate() {
                     let factor = 1.0 / statistics[2 * row + 1];
                     for (panel, out) in out.chunks_mut(WIDTH).enumerate() {
@@ -119,7 +119,15 @@ impl Attention {
     }
 
     /// A product of rows of `depth` elements, `step` apart, with lines of `head_dim`: panels of `[rows, width]`.
-    fn times(&self, a: &[f32], rows: &[usize], depth: usize, step: usize, lines: Strided<'_>, out: &mut [f32]) {
+    pub(super) fn times(
+        &self,
+        a: &[f32],
+        rows: &[usize],
+        depth: usize,
+        step: usize,
+        lines: Strided<'_>,
+        out: &mut [f32],
+    ) {
         let cut = Cut { columns: self.head_dim };
         for (index, out) in cut.split(rows.len(), out).into_iter().enumerate() {
             let width = cut.width(index);

@@ -5,25 +5,31 @@
 mod attention;
 mod channels;
 mod conv;
+mod elementwise;
 mod geglu;
 mod heads;
 mod linear;
 mod norms;
 mod operation;
 mod prepared;
+mod repeated;
 mod shared;
+mod smoothing;
 mod softmax;
 mod upsample_nearest;
 
-pub(super) use attention::{attention, attention_probs};
+pub(super) use attention::{attention, attention_probs, attention_values, self_attention};
 pub(super) use channels::join_channels;
 pub(super) use conv::conv2d;
+pub(super) use elementwise::elementwise;
 pub(super) use geglu::geglu;
 pub(super) use heads::mean_over_heads;
 pub(super) use linear::linear;
 pub(super) use norms::{group_norm, layer_norm};
 pub(super) use prepared::Prepared;
+pub(super) use repeated::repeated;
 pub(super) use shared::shared;
+pub(super) use smoothing::smoothed;
 pub(super) use softmax::softmax;
 pub(super) use upsample_nearest::upsample_nearest;
 

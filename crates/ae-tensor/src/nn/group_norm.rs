@@ -1,7 +1,7 @@
 use burn::nn::GroupNorm;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
+use super::activations::silu;
 use super::layout::{channels_first, channels_last};
 use super::precision::in_f32;
 

@@ -31,7 +31,14 @@ pub fn channels_first(map: Tensor<4>) -> Tensor<4> {
 pub fn repeated<const D: usize>(values: Tensor<D>, batch: usize) -> Tensor<D> {
     let there = values.dims()[0];
     assert!(batch.is_multiple_of(there), "{batch} from {there}");
-    if there == batch { values } else { values.repeat_dim(0, batch / there) }
+    if there == batch {
+        return values;
+    }
+    #[cfg(feature = "cpu")]
+    if let Some(repeated) = super::cpu::repeated(&values, batch / there) {
+        return repeated;
+    }
+    values.repeat_dim(0, batch / there)
 }
 
 /// The channels of two feature maps beside each other, `[batch, rows, columns, channels of both]`.
@@ -49,9 +56,26 @@ pub fn join_channels(first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
 
 #[cfg(all(test, feature = "cpu"))]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::{Device, Distribution, Tolerance};
 
     use super::*;
+
+    #[test]
+    fn a_repeated_batch_is_that_of_burn_forwards_and_backwards() {
+        let random = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Default, &Device::flex());
+        let (values, weights) = (random([2, 3, 5]).swap_dims(1, 2), random([6, 5, 3]));
+        let of = |repeat: fn(Tensor<3>) -> Tensor<3>| {
+            let values = values.clone().autodiff().require_grad();
+            let output = repeat(values.clone());
+            let gradients = (output.clone() * weights.clone()).sum().backward();
+            [output.inner().into_data(), values.grad(&gradients).unwrap().into_data()]
+        };
+        for (ours, burns) in of(|values| repeated(values, 6)).into_iter().zip(of(|values| values.repeat_dim(0, 3))) {
+            ours.assert_approx_eq(&burns, Tolerance::<f32>::rel_abs(1e-6, 1e-7));
+        }
+        let plain = repeated(values.clone(), 4);
+        assert_eq!(plain.into_data(), Tensor::cat(vec![values; 2], 0).into_data());
+    }
 
     #[test]
     fn joined_channels_are_those_of_burn_forwards_and_backwards() {

@@ -1,5 +1,6 @@
-use super::operation::{Input, Primitive, run, tensor, values};
+use super::operation::{Input, Primitive, constant, run, tensor, values};
 use ae_kernels::{Attended, Attention, AttentionInputs};
+use burn::backend::Flex;
 use burn::tensor::Tensor;
 use std::sync::Arc;
 
@@ -60,6 +61,46 @@ pub(in crate::nn) fn attention_probs(query: &Tensor<3>, key: &Tensor<3>, heads: 
         [by_query.then(|| tensor(of_queries, of_query)), of_keys.map(|of_keys| tensor(of_keys, of_key))]
     };
     Some(run([Input::new(query)?, Input::new(key)?], forward, backward))
+}
+
+/// What is seen with given probabilities.
+pub(in crate::nn) fn attention_values(probs: &Tensor<4>, value: &Tensor<3>) -> Option<Tensor<3>> {
+    let ([batch, heads, queries, keys], of_value @ [.., channels]) = (probs.dims(), value.dims());
+    let kernel = Attention { batch, heads, queries, keys, head_dim: channels / heads, scale: 1.0 };
+    let forward = |inputs: [Primitive; 2], _| {
+        let inputs = inputs.map(|input| input.to_contiguous());
+        let [probs, value] = inputs.each_ref().map(values);
+        (tensor(kernel.values(probs, value), [batch, queries, channels]), Some(inputs))
+    };
+    let backward = move |inputs: [Primitive; 2], gradient: Primitive, [by_probs, by_value]: [bool; 2]| {
+        let ([probs, value], gradient) = (inputs.each_ref().map(values), gradient.to_contiguous());
+        let gradient = values(&gradient);
+        let of_probs = || kernel.values_gradient_by_probabilities(value, gradient);
+        let of_values = || kernel.values_gradient_by_value(probs, gradient);
+        [
+            by_probs.then(|| tensor(of_probs(), [batch, heads, queries, keys])),
+            by_value.then(|| tensor(of_values(), of_value)),
+        ]
+    };
+    Some(run([Input::new(probs)?, Input::new(value)?], forward, backward))
+}
+
+/// The attention of a sequence to itself; a causal one has no gradient.
+pub(in crate::nn) fn self_attention(
+    query: &Tensor<3>,
+    key: &Tensor<3>,
+    value: &Tensor<3>,
+    heads: usize,
+    is_causal: bool,
+) -> Option<Tensor<3>> {
+    if !is_causal {
+        return attention(query, key, value, heads);
+    }
+    let kernel = kernel(heads, query, key);
+    let [query, key, value] = [constant(query)?, constant(key)?, constant(value)?];
+    let output = kernel.causal(values(&query), values(&key), values(&value));
+    let shape = [kernel.batch, kernel.queries, kernel.heads * kernel.head_dim];
+    Some(Tensor::from_primitive::<Flex>(tensor(output, shape)))
 }
 
 fn kernel(heads: usize, query: &Tensor<3>, key: &Tensor<3>) -> Attention {

@@ -1,7 +1,7 @@
 use super::operation::{Input, Primitive, constant, is_contiguous, run, sides, tensor, values};
 use super::size;
 use crate::nn::Conv2d;
-use ae_kernels::{Conv2d as Kernel, PreparedWeights};
+use ae_kernels::{Conv2d as Kernel, PreparedWeights, add};
 use burn::tensor::Tensor;
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ pub(in crate::nn) fn conv2d(
     residual: Option<&Tensor<4>>,
 ) -> Option<Tensor<4>> {
     let bias = match (&layer.bias, shift) {
-        (Some(bias), Some(shift)) => Some(constant(&(bias.val() + shift.clone()))?),
+        (Some(bias), Some(shift)) => {
+            let sum = add(values(&constant(&bias.val())?), values(&constant(shift)?));
+            Some(tensor(sum, shift.dims()))
+        }
         (Some(bias), None) => Some(constant(&bias.val())?),
         (None, Some(shift)) => Some(constant(shift)?),
         (None, None) => None,

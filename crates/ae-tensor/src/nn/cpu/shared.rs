@@ -20,6 +20,8 @@ pub(in crate::nn) fn shared<const N: usize, const D: usize>(input: &Tensor<D>) -
         let sum = Arc::clone(&sum);
         let collect = move |(), gradient: Primitive, _| {
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+            // What burn is told once, of one element: that there is a gradient.
+            let said = sum.is_none().then(|| tensor(vec![0.0], [1]));
             *sum = Some(match sum.take() {
                 Some(sum) => {
                     let [sum, gradient] = [sum, gradient].map(|gradient| gradient.to_contiguous());
@@ -27,8 +29,7 @@ pub(in crate::nn) fn shared<const N: usize, const D: usize>(input: &Tensor<D>) -
                 }
                 None => gradient,
             });
-            // What burn is told is of one element: that there is a gradient.
-            [Some(tensor(vec![0.0], [1]))]
+            [said]
         };
         Some(run([Input::new(&whole)?], same, collect))
     };

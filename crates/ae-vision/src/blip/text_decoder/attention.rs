@@ -1,9 +1,7 @@
-use ae_tensor::nn::{self, LayerNorm, layer_norm, linear, merge_heads, split_heads};
+use ae_tensor::nn::{self, LayerNorm, layer_norm, linear};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use super::cache::KeysAndValues;
 use crate::blip::config::BlipTextConfig;
@@ -66,7 +64,7 @@ impl BlipTextAttention {
         let heads = self.attend.heads;
         let context = match query.dims()[1] {
             1 => nn::attention(query, keys, values, heads),
-            _ => causal_attention(query, keys, values, heads),
+            _ => nn::self_attention(query, keys, values, heads, true),
         };
         self.output.forward(context, hidden_states)
     }
@@ -85,19 +83,6 @@ impl BlipTextAttention {
         let context = nn::attention(query, keys, values, self.attend.heads).reshape(shape);
         self.output.forward(context, hidden_states)
     }
-}
-
-/// Attention of a whole sequence to itself, in which no token sees what follows.
-///
-/// # Shapes
-/// - query, key, value, output: `[rows, sequence, heads * head_dim]`
-fn causal_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
-    let dtype = query.dtype();
-    let [query, key, value] = [query, key, value].map(|states| split_heads(states, heads).cast(DType::F32));
-    // burn's default scale, but named: without it cubecl may choose a kernel with half-precision products.
-    let scale = (query.dims()[3] as f64).sqrt().recip();
-    let options = AttentionModuleOptions { scale: Some(scale), softcap: None, is_causal: true };
-    merge_heads(attention(query, key, value, None, None, options)).cast(dtype)
 }
 
 impl BlipTextSelfOutput {
