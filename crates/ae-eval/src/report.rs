@@ -135,7 +135,7 @@ mod tests {
             arms: Vec::new(),
             prompts: Vec::new(),
             seeds: Vec::new(),
-            files: BTreeMap::default(),
+            files: std::collections::BTreeMap::default(),
         };
         all(&Report::new(&nothing, &[]).unwrap());
         let mut plan = plan();
