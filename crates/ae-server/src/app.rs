@@ -5,6 +5,7 @@ use crate::error::ApiError;
 use crate::gallery::Gallery;
 use crate::job::JobView;
 use crate::queue::Queue;
+use crate::webui::Chosen;
 use crate::{Engine, GenerateRequest, Limits};
 
 /// What every handler shares.
@@ -15,6 +16,7 @@ pub(crate) struct App {
     pub(crate) gallery: Arc<Gallery>,
     pub(crate) access: Arc<Access>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) webui: Arc<Chosen>,
 }
 
 impl App {

@@ -101,6 +101,8 @@ pub(crate) struct Job {
     pub(crate) view: JobView,
     /// Set when it shall end.
     pub(crate) cancelled: Arc<AtomicBool>,
+    /// Set when the picture that is being drawn shall end.
+    pub(crate) skipped: Arc<AtomicBool>,
     /// Those who listen.
     events: broadcast::Sender<Arc<Event>>,
     /// Start and steps of the seed that is being drawn, for those who come in the middle.
@@ -112,7 +114,7 @@ impl Job {
         /// A listener that is further behind starts anew from the history.
         const CAPACITY: usize = 64;
         let (events, _) = broadcast::channel(CAPACITY);
-        Self { view, cancelled: Arc::default(), events, history: Vec::new() }
+        Self { view, cancelled: Arc::default(), skipped: Arc::default(), events, history: Vec::new() }
     }
 
     /// Tells everybody how far it is.
@@ -130,6 +132,11 @@ impl Job {
     pub(crate) fn record(&mut self, event: Arc<Event>) {
         self.history.push(Arc::clone(&event));
         self.tell(event);
+    }
+
+    /// The steps that were recorded.
+    pub(crate) fn steps(&self) -> Vec<Arc<Event>> {
+        self.history.iter().filter(|event| event.name == "step").cloned().collect()
     }
 
     /// Nobody who comes later needs what was recorded.

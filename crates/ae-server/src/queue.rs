@@ -1,6 +1,7 @@
 //! The jobs: those that wait, the one that is drawn, and the latest that have ended.
 
 mod subscription;
+mod watch;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};

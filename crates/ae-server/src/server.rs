@@ -55,7 +55,8 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let queue = Arc::new(Queue::new(limits.max_queue));
-        let app = App { engine: Arc::new(engine), queue, gallery, access, limits: Arc::new(limits) };
+        let app =
+            App { engine: Arc::new(engine), queue, gallery, access, limits: Arc::new(limits), webui: Arc::default() };
         Ok(Self { listener, address, token, app, stop: watch::Sender::new(false) })
     }
 

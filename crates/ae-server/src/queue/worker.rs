@@ -17,6 +17,7 @@ struct Task {
     id: String,
     request: GenerateRequest,
     cancelled: Arc<AtomicBool>,
+    skipped: Arc<AtomicBool>,
 }
 
 impl Queue {
@@ -49,8 +50,8 @@ impl Queue {
                 job.view.state = JobState::Running;
                 job.view.position = None;
                 job.publish();
-                let (request, cancelled) = (job.view.request.clone(), Arc::clone(&job.cancelled));
-                return Some(Task { id, request, cancelled });
+                let (cancelled, skipped) = (Arc::clone(&job.cancelled), Arc::clone(&job.skipped));
+                return Some(Task { id, request: job.view.request.clone(), cancelled, skipped });
             }
             if state.closed {
                 return None;
@@ -60,7 +61,7 @@ impl Queue {
     }
 
     fn draw(&self, task: &Task, engine: &dyn Engine, gallery: &Gallery) -> Result<(), EngineError> {
-        let is_cancelled = || task.cancelled.load(Ordering::SeqCst);
+        let [is_cancelled, is_skipped] = [&task.cancelled, &task.skipped].map(|flag| || flag.load(Ordering::SeqCst));
         let mut request = task.request.clone();
         gallery.images().find(&mut request).map_err(|error| EngineError::Failed(error.to_string()))?;
         for (index, &seed) in request.seeds.iter().enumerate() {
@@ -68,10 +69,15 @@ impl Queue {
                 return Err(EngineError::Interrupted);
             }
             self.with_job(&task.id, Job::forget);
+            task.skipped.store(false, Ordering::SeqCst);
             let drawn = engine.draw(&request, seed, &mut |update| {
                 self.with_job(&task.id, |job| update_job(job, seed, &update));
-                if is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
+                if is_cancelled() || is_skipped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            let drawn = match drawn {
+                Err(EngineError::Interrupted) if is_skipped() && !is_cancelled() => continue,
+                drawn => drawn?,
+            };
             let entry = gallery
                 .add(&format!("{}-{index:03}", task.id), &drawn)
                 .map_err(|error| EngineError::Failed(format!("the picture cannot be kept: {error}")))?;

@@ -9,6 +9,7 @@ mod images;
 mod jobs;
 mod load;
 mod malformed;
+mod openai;
 mod openapi;
 mod place;
 mod webui;
