@@ -5,6 +5,7 @@ mod figures;
 mod files;
 pub(crate) mod preview;
 mod progress;
+mod remote_progress;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,6 +16,7 @@ pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
 pub(crate) use progress::Progress;
+pub(crate) use remote_progress::RemoteProgress;
 
 /// The first failure of the standard output: pictures are drawn nevertheless, and the command fails at its end.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
