@@ -42,6 +42,7 @@ impl RemoteProgress {
                 self.said.1 = subjects.to_vec();
                 self.line(&format!("subjects: {}", subjects.join(", ")));
             }
+            RemoteEvent::Note(note) => self.line(&format!("note: {note}")),
             RemoteEvent::Loss { loss } => self.loss = Some(*loss),
             RemoteEvent::Step { seed, done, num_steps, run, runs } => {
                 let loss = self.loss.take().map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();

@@ -87,6 +87,7 @@ pub(crate) async fn generations(
         submitted => submitted?,
     };
     let finished = app.finish(&job.id).await?;
+    notes.extend(finished.job.notes.iter().cloned());
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let address = |id: &String| format!("http://{host}/api/gallery/{id}/picture.png");
     let pictures = finished.base64().into_iter().zip(&finished.job.pictures).zip(finished.seeds());

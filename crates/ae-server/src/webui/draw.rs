@@ -90,6 +90,7 @@ async fn draw(app: App, way: Way, body: Map<String, Value>) -> Result<Drawing, A
     let job = app.submit(request).await.map_err(named)?;
     app.webui.set(keeps);
     let finished = app.finish(&job.id).await?;
+    notes.extend(finished.job.notes.iter().cloned());
     if finished.job.state == JobState::Cancelled {
         notes.push("the job was cancelled; these pictures were finished".to_owned());
     }

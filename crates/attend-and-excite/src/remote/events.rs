@@ -16,6 +16,8 @@ pub enum RemoteEvent<'a> {
         /// Jobs before it.
         before: usize,
     },
+    /// The studio says what has no effect, or what to know of the model.
+    Note(&'a str),
     /// A run begins.
     Started {
         /// The seed.
@@ -60,7 +62,7 @@ pub(super) fn follow<E: From<RemoteError>>(
     seeds: &[u64],
     observe: &mut dyn FnMut(RemoteEvent<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut followed = Followed { seeds, job: Value::Null, pictures: 0 };
+    let mut followed = Followed { seeds, job: Value::Null, pictures: 0, notes: 0 };
     let mut tries = 0;
     loop {
         let lines = http.lines(&format!("/api/jobs/{id}/events"));
@@ -125,6 +127,8 @@ struct Followed<'a> {
     job: Value,
     /// Pictures that were told.
     pictures: usize,
+    /// Notes that were told.
+    notes: usize,
 }
 
 impl Followed<'_> {
@@ -141,6 +145,11 @@ impl Followed<'_> {
                 self.job = data.clone();
                 if data["state"] == "queued" {
                     observe(RemoteEvent::Waiting { before: number(&data["position"]) })?;
+                }
+                let notes = data["notes"].as_array().map(Vec::as_slice).unwrap_or_default();
+                for note in notes.iter().skip(self.notes).filter_map(Value::as_str) {
+                    self.notes += 1;
+                    observe(RemoteEvent::Note(note))?;
                 }
                 let entries = data["pictures"].as_array().map(Vec::as_slice).unwrap_or_default();
                 for entry in entries.iter().skip(self.pictures).filter_map(Value::as_str) {
@@ -191,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_job_is_told_picture_by_picture() {
-        let mut followed = Followed { seeds: &[7, 8, 9], job: Value::Null, pictures: 0 };
+        let mut followed = Followed { seeds: &[7, 8, 9], job: Value::Null, pictures: 0, notes: 0 };
         let mut told = Vec::new();
         let mut hear = |name: &str, data: Value| {
             let observe = &mut |event: RemoteEvent<'_>| {
@@ -201,10 +210,11 @@ mod tests {
             followed.hear(name, &data, observe).unwrap();
         };
         hear("job", json!({ "state": "queued", "position": 2 }));
-        hear("job", json!({ "state": "running", "run": { "seed": 7, "of": 3 }, "pictures": [] }));
+        hear("job", json!({ "state": "running", "run": { "seed": 7, "of": 3 }, "pictures": [], "notes": ["x"] }));
         hear("start", json!({ "seed": 7, "subjects": [{ "text": "cat" }] }));
         hear("loss", json!({ "losses": [0.25, 0.5] }));
         hear("step", json!({ "run": 0, "step": 4, "num_steps": 50 }));
+        hear("job", json!({ "state": "running", "notes": ["x", "y"] }));
         let pictures = ["1700000000000-000000-000", "1700000000000-000000-002"];
         hear("job", json!({ "state": "running", "pictures": pictures[..1] }));
         hear("job", json!({ "state": "done", "pictures": pictures }));
@@ -212,9 +222,11 @@ mod tests {
             told,
             [
                 "Waiting { before: 2 }",
+                "Note(\"x\")",
                 "Started { seed: 7, subjects: [\"cat\"] }",
                 "Loss { loss: 0.5 }",
                 "Step { seed: 7, done: 5, num_steps: 50, run: 0, runs: 3 }",
+                "Note(\"y\")",
                 "Picture { entry: \"1700000000000-000000-000\", seed: 7 }",
                 "Picture { entry: \"1700000000000-000000-002\", seed: 9 }",
             ]
