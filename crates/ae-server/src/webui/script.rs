@@ -153,11 +153,10 @@ fn read_argument(argument: Option<Value>) -> Result<Option<Map<String, Value>>, 
 fn whole_floats(options: &mut Map<String, Value>) {
     let is_whole =
         |name: &str| AttendAndExcite::OPTIONS.iter().any(|o| o.name == name && o.kind == ae_settings::Kind::Whole);
-    for (name, value) in options.iter_mut().filter(|(name, _)| is_whole(name)) {
+    for (_, value) in options.iter_mut().filter(|(name, _)| is_whole(name)) {
         if let Ok(read) = super::field::Kind::Whole.read(value) {
             *value = read;
         }
-        let _ = name;
     }
 }
 
