@@ -45,6 +45,7 @@ pub fn write(
 pub struct TextChunks<R: BufRead + Seek> {
     reader: Reader<R>,
     is_at_end: bool,
+    largest: usize,
 }
 
 impl<R: BufRead + Seek> TextChunks<R> {
@@ -59,7 +60,14 @@ impl<R: BufRead + Seek> TextChunks<R> {
         options.set_skip_ancillary_crc_failures(false);
         let mut decoder = Decoder::new_with_options(file, options);
         decoder.set_limits(png::Limits { bytes: LARGEST_HEAD });
-        Ok(Self { reader: decoder.read_info()?, is_at_end: false })
+        Ok(Self { reader: decoder.read_info()?, is_at_end: false, largest: LARGEST_TEXT })
+    }
+
+    /// The same with texts of at most so many bytes, where that is less than [`LARGEST_TEXT`].
+    #[must_use]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.largest = bytes.min(LARGEST_TEXT);
+        self
     }
 
     /// Width and height in pixels.
@@ -107,22 +115,22 @@ impl<R: BufRead + Seek> TextChunks<R> {
         let info = self.reader.info();
         if let Some(chunk) = info.utf8_text.iter().find(|chunk| chunk.keyword == keyword) {
             let mut chunk = chunk.clone();
-            chunk.decompress_text_with_limit(LARGEST_TEXT)?;
-            return chunk.get_text().and_then(bounded).map(Some);
+            chunk.decompress_text_with_limit(self.largest)?;
+            return chunk.get_text().and_then(|text| self.bounded(text)).map(Some);
         }
         if let Some(chunk) = info.compressed_latin1_text.iter().find(|chunk| chunk.keyword == keyword) {
             let mut chunk = chunk.clone();
-            chunk.decompress_text_with_limit(LARGEST_TEXT)?;
-            return chunk.get_text().and_then(bounded).map(Some);
+            chunk.decompress_text_with_limit(self.largest)?;
+            return chunk.get_text().and_then(|text| self.bounded(text)).map(Some);
         }
         let plain = info.uncompressed_latin1_text.iter().find(|chunk| chunk.keyword == keyword);
-        plain.map(|chunk| bounded(chunk.text.clone())).transpose()
+        plain.map(|chunk| self.bounded(chunk.text.clone())).transpose()
     }
-}
 
-/// Refuses a text that is too long though it was not packed.
-fn bounded(text: String) -> Result<String, DecodingError> {
-    if text.len() > LARGEST_TEXT { Err(DecodingError::LimitsExceeded) } else { Ok(text) }
+    /// Refuses a text that is too long though it was not packed.
+    fn bounded(&self, text: String) -> Result<String, DecodingError> {
+        if text.len() > self.largest { Err(DecodingError::LimitsExceeded) } else { Ok(text) }
+    }
 }
 
 #[cfg(test)]
@@ -249,6 +257,8 @@ mod tests {
         assert!(get(&picture(&[&ITXtChunk::new("settings", &*large)], &[]), "settings").is_err());
         let other = TEXtChunk::new("x", "x".repeat(LARGEST_HEAD));
         assert!(get(&picture(&[&other, &TEXtChunk::new("settings", "{}")], &[]), "settings").is_err());
+        let some = picture(&[&compressed("settings", "{\"prompt\": 1}")], &[]);
+        assert!(TextChunks::open(Cursor::new(&some)).unwrap().at_most(5).get("settings").is_err());
         // A large text that nobody asks for does no harm.
         let settings = TEXtChunk::new("settings", "{}");
         assert_eq!(

@@ -144,10 +144,13 @@ export class Form {
 
   /// What shows a field of a request.
   inputOf(field) {
-    if (["subjects", "token_indices"].includes(field)) return at("words");
+    // A method without subjects has phrases in their place.
+    const isSubjects = ["subjects", "token_indices"].includes(field);
+    if (isSubjects && this.isGuided) return at("words");
+    const name = isSubjects ? "phrases" : field.split(".").at(-1);
     const part = this.parts.map((each) => each.inputOf(field)).find(Boolean);
     if (part) return part;
-    return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
+    return this.controls.get(name)?.input ?? (["prompt", "seeds"].includes(name) ? at(name) : null);
   }
 
   /// An error of no field.

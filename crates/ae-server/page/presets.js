@@ -68,9 +68,11 @@ export class Presets {
       return;
     }
     const before = this.all;
-    this.change({ ...before, [name]: Object.fromEntries(Object.entries(request).filter(([key]) => !OF_PICTURE.includes(key))) }, name);
+    const settings = Object.fromEntries(Object.entries(request).filter(([key]) => !OF_PICTURE.includes(key)));
+    this.change({ ...before, [name]: settings }, name);
     this.name.value = "";
-    toast(name in before ? `“${name}” replaced.` : `“${name}” saved.`, { label: "Undo", act: () => this.change(before) });
+    const undo = { label: "Undo", act: () => this.change(before) };
+    toast(`“${name}” ${name in before ? "replaced" : "saved"}.`, undo);
   }
 
   take() {

@@ -34,6 +34,11 @@ impl Access {
     }
 }
 
+/// The name of the cookie that holds the token of the server on a port: cookies go to every port of a host.
+pub(crate) fn cookie_name(port: u16) -> String {
+    format!("ae_token_{port}")
+}
+
 /// A token that nobody guesses.
 pub(crate) fn random_token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];

@@ -5,6 +5,7 @@ mod images;
 mod info;
 mod jobs;
 mod texts;
+mod watch;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -65,6 +66,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(gallery::record))
         .routes(routes!(gallery::report))
         .routes(routes!(gallery::settings))
+        .routes(routes!(watch::health))
+        .routes(routes!(watch::metrics))
         .merge(webui::router())
         .merge(openai::router())
 }

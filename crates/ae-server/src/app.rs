@@ -1,9 +1,15 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
 use crate::access::Access;
+use crate::connections::Places;
+use crate::context::Context;
 use crate::error::ApiError;
 use crate::gallery::Gallery;
 use crate::job::JobView;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::webui::Chosen;
 use crate::{Engine, GenerateRequest, Limits};
@@ -15,26 +21,42 @@ pub(crate) struct App {
     pub(crate) queue: Arc<Queue>,
     pub(crate) gallery: Arc<Gallery>,
     pub(crate) access: Arc<Access>,
+    /// The name of the cookie with the token.
+    pub(crate) cookie: Arc<str>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) webui: Arc<Chosen>,
+    pub(crate) places: Arc<Places>,
+    /// A permit for each byte that bodies may have in memory.
+    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl App {
+    /// Reads a request, first as far as limits go: an error names the server's own.
+    pub(crate) fn read(&self, request: Value) -> Result<GenerateRequest, ApiError> {
+        GenerateRequest::check_json(&request, &self.limits)?;
+        Ok(GenerateRequest::from_json(request)?)
+    }
+
     /// Checks a request and puts it into the queue.
     pub(crate) async fn submit(&self, mut request: GenerateRequest) -> Result<JobView, ApiError> {
         request.check(&self.limits)?;
         if request.seeds.is_empty() {
             request.seeds.push(random_seed()?);
         }
+        let client = Context::current().map(|context| context.client);
         let app = self.clone();
-        let check = move || {
+        let submitted = blocking(move || {
             app.gallery.images().find(&mut request)?;
             request.images.check_size(&request, &app.limits)?;
             app.engine.check(&request)?;
-            Ok::<_, ApiError>(request)
-        };
-        let request = blocking(check).await??;
-        self.queue.submit(request)
+            if !app.gallery.has_room((app.limits.max_gallery_mib as u64) << 20) {
+                let message = format!("the gallery has {} MiB", app.limits.max_gallery_mib);
+                return Err(ApiError::busy("max_gallery_mib", message));
+            }
+            app.queue.submit(request, client)
+        });
+        submitted.await?
     }
 }
 

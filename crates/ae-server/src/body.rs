@@ -1,4 +1,6 @@
-use axum::body::{Body, Bytes};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
@@ -6,7 +8,11 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::context::Context;
 use crate::error::ApiError;
+
+/// Times a byte of JSON grows in memory, at most: that of a list of digits.
+const GROWTH: usize = 16;
 
 /// The body of a request as JSON.
 ///
@@ -19,7 +25,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         expect_type(request.headers(), "application/json")?;
-        let bytes = read(request.into_body(), app.limits.max_body, app).await?;
+        let bytes = read(request.into_body(), ("max_body", app.limits.max_body), GROWTH, app).await?;
         Ok(Self(json(&bytes)?))
     }
 }
@@ -32,7 +38,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonWithImages<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         expect_type(request.headers(), "application/json")?;
-        let bytes = read(request.into_body(), app.limits.max_picture, app).await?;
+        let bytes = read(request.into_body(), ("max_picture", app.limits.max_picture), GROWTH, app).await?;
         Ok(Self(json(&bytes)?))
     }
 }
@@ -53,7 +59,7 @@ impl FromRequest<App> for PngBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         expect_type(request.headers(), "image/png")?;
-        Ok(Self(read(request.into_body(), app.limits.max_picture, app).await?))
+        Ok(Self(read(request.into_body(), ("max_picture", app.limits.max_picture), 1, app).await?))
     }
 }
 
@@ -68,7 +74,7 @@ impl FromRequest<App> for ImageBody {
         if !["image/png", "image/jpeg", "image/webp"].into_iter().any(is_one) {
             return Err(ApiError::ContentType("image/png, image/jpeg or image/webp"));
         }
-        Ok(Self(read(request.into_body(), app.limits.max_picture, app).await?))
+        Ok(Self(read(request.into_body(), ("max_picture", app.limits.max_picture), 1, app).await?))
     }
 }
 
@@ -78,19 +84,33 @@ fn expect_type(headers: &HeaderMap, expected: &'static str) -> Result<(), ApiErr
     if essence.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(ApiError::ContentType(expected)) }
 }
 
-/// Reads a body of at most `most` bytes, which must arrive in time.
-async fn read(body: Body, most: usize, app: &App) -> Result<Bytes, ApiError> {
+/// Reads a body of at most as many bytes as a limit says, which must arrive in time. Each of the first bytes of a `max_body` counts
+/// `times` in the memory that all bodies share.
+async fn read(body: Body, (limit, most): (&'static str, usize), times: usize, app: &App) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::too_large(limit, most);
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    let context = Context::current();
     let read = async {
         let mut bytes = Vec::new();
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| ApiError::Malformed(format!("the body cannot be read: {error}")))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(ApiError::TooLarge(most));
+            let read = bytes.len() + chunk.len();
+            if read > most {
+                return Err(too_large());
+            }
+            let dear = read.min(app.limits.max_body) - bytes.len().min(app.limits.max_body);
+            let cost = u32::try_from(chunk.len() + (times - 1) * dear).unwrap_or(u32::MAX);
+            let share = Arc::clone(&app.bodies).try_acquire_many_owned(cost);
+            let share = share.map_err(|_| ApiError::busy("max_bodies", "too much is being sent at a time"))?;
+            if let Some(context) = &context {
+                context.keep(share);
             }
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes.into())
     };
-    timeout(app.limits.read_timeout, read).await.unwrap_or(Err(ApiError::Timeout))
+    timeout(app.limits.body_time(), read).await.unwrap_or(Err(ApiError::Timeout))
 }

@@ -51,6 +51,10 @@ pub trait Engine: Send + Sync + 'static {
         seed: u64,
         observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Drawn, EngineError>;
+
+    /// Asks what is drawn to end as soon as it can, in the middle of a step if it can; comes at any time from any thread. An engine that
+    /// does nothing ends when `observe` breaks.
+    fn interrupt(&self) {}
 }
 
 /// Why an engine did not do what it was asked for.

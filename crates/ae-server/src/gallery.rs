@@ -4,8 +4,10 @@
 //! done. What the disk has is what the gallery lists.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ae_files::{open_file, read_file, remove_folder, remove_unfinished, write_folder};
 use serde::Serialize;
@@ -14,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::images::Images;
 use crate::png_text::read_settings;
-use crate::{Drawn, PICTURE_NAMES, ServerError};
+use crate::{Drawn, Limits, PICTURE_NAMES, ServerError};
 
 /// Held while a server has the gallery.
 const LOCK: &str = ".lock";
@@ -41,30 +43,42 @@ pub(crate) struct Entry {
     pub(crate) plain: bool,
 }
 
+/// An entry that cannot be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Damaged {
+    /// Its name.
+    id: String,
+    /// What is wrong with it.
+    reason: String,
+}
+
 /// The folder of pictures.
 #[derive(Debug)]
 pub(crate) struct Gallery {
     folder: PathBuf,
     /// What its pictures start from.
     images: Images,
-    /// Kept for its lock.
-    _lock: File,
+    /// The lock of the folder, while this server has it.
+    lock: Mutex<same_file::Handle>,
+    /// Most bytes of the settings of a picture.
+    most_settings: usize,
+    /// Bytes on the disk when they were counted last, with what was added since.
+    bytes: AtomicU64,
 }
 
 impl Gallery {
     /// Opens a folder for this server alone, and removes what a killed one had not finished.
-    pub(crate) fn open(folder: &Path) -> Result<Self, ServerError> {
+    pub(crate) fn open(folder: &Path, limits: &Limits) -> Result<Self, ServerError> {
         let failed = |cause| ServerError::Gallery { path: folder.to_owned(), cause };
-        fs::create_dir_all(folder).map_err(failed)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(ServerError::GalleryInUse { path: folder.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let lock = take_lock(folder).map_err(failed)?;
+        let lock = lock.ok_or_else(|| ServerError::GalleryInUse { path: folder.to_owned() })?;
         // Tidying up is no reason not to start.
         let _ = remove_unfinished(folder);
-        Ok(Self { folder: folder.to_owned(), images: Images::of_gallery(folder), _lock: lock })
+        let most_settings = limits.max_unpacked;
+        let (lock, bytes, images) = (Mutex::new(lock), AtomicU64::default(), Images::of_gallery(folder));
+        let gallery = Self { folder: folder.to_owned(), images, lock, most_settings, bytes };
+        gallery.count();
+        Ok(gallery)
     }
 
     /// What its pictures start from.
@@ -72,13 +86,45 @@ impl Gallery {
         &self.images
     }
 
+    /// Makes sure that the folder is still the one whose lock this server has: somebody may have put another in its place.
+    fn hold(&self) -> io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if same_file::Handle::from_path(self.folder.join(LOCK)).is_ok_and(|found| found == *lock) {
+            return Ok(());
+        }
+        let other = || io::Error::other("the folder was replaced, and another server has the new one");
+        *lock = take_lock(&self.folder)?.ok_or_else(other)?;
+        Ok(())
+    }
+
     /// Keeps a picture; returns the name of its entry.
     pub(crate) fn add(&self, id: &str, drawn: &Drawn) -> io::Result<String> {
+        self.hold()?;
         let (record, trace) = (drawn.record.to_string(), drawn.trace.to_string());
         let pictures = std::iter::once(&drawn.picture).chain(&drawn.plain).map(Vec::as_slice);
         let rest = [(RECORD, record.as_bytes()), (TRACE, trace.as_bytes())];
-        write_folder(&self.folder.join(id), PICTURE_NAMES.into_iter().zip(pictures).chain(rest))?;
+        let files: Vec<_> = PICTURE_NAMES.into_iter().zip(pictures).chain(rest).collect();
+        let added = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        write_folder(&self.folder.join(id), files)?;
+        self.bytes.fetch_add(added, Ordering::Relaxed);
         Ok(id.to_owned())
+    }
+
+    /// Bytes on the disk, not counting what others removed meanwhile.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the gallery has less than so many bytes.
+    pub(crate) fn has_room(&self, most: u64) -> bool {
+        self.bytes() < most || self.count() < most
+    }
+
+    /// Counts the bytes on the disk anew.
+    fn count(&self) -> u64 {
+        let bytes = size(&self.folder);
+        self.bytes.store(bytes, Ordering::Relaxed);
+        bytes
     }
 
     /// The names of all entries, the newest first.
@@ -92,24 +138,45 @@ impl Gallery {
         Ok(ids)
     }
 
-    /// An entry; none when there is no such name, or somebody removed its picture.
+    /// An entry; none when there is no such name, or it cannot be shown.
     pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
+        self.read_entry(id)?.ok()
+    }
+
+    /// An entry, or what is wrong with it; none when there is no such name.
+    pub(crate) fn read_entry(&self, id: &str) -> Option<Result<Entry, Damaged>> {
         let folder = self.entry_folder(id)?;
-        let picture = BufReader::new(open_file(&folder.join(PICTURE_NAMES[0])).ok()?);
-        let info = read_settings(picture).ok()?;
-        Some(Entry {
+        let damaged = |reason: &dyn std::fmt::Display| Damaged { id: id.to_owned(), reason: reason.to_string() };
+        let picture = match own_file(&folder, PICTURE_NAMES[0]).and_then(|path| open_file(&path)) {
+            Ok(file) => BufReader::new(file),
+            // It was removed meanwhile.
+            Err(_) if fs::symlink_metadata(&folder).is_err() => return None,
+            Err(error) => return Some(Err(damaged(&format!("{} cannot be read: {error}", PICTURE_NAMES[0])))),
+        };
+        let entry = read_settings(picture, self.most_settings).map(|info| Entry {
             id: id.to_owned(),
-            created: id.split('-').next()?.parse().ok()?,
+            created: id.split('-').next().and_then(|time| time.parse().ok()).unwrap_or_default(),
             settings: info.settings,
             width: info.width,
             height: info.height,
-            plain: folder.join(PICTURE_NAMES[1]).exists(),
-        })
+            plain: own_file(&folder, PICTURE_NAMES[1]).is_ok(),
+        });
+        Some(entry.map_err(|error| damaged(&error)))
+    }
+
+    /// Whether there is an entry.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.entry_folder(id).is_some_and(|folder| folder.is_dir())
     }
 
     /// One of the pictures of an entry, as its file.
     pub(crate) fn picture(&self, id: &str, name: &'static str) -> Option<Vec<u8>> {
-        read_file(&self.entry_folder(id)?.join(name), LARGEST).ok()
+        self.read(id, name)
+    }
+
+    fn read(&self, id: &str, name: &str) -> Option<Vec<u8>> {
+        let path = own_file(&self.entry_folder(id)?, name).ok()?;
+        read_file(&path, LARGEST).ok()
     }
 
     /// The run of an entry as JSON.
@@ -123,7 +190,7 @@ impl Gallery {
     }
 
     fn json(&self, id: &str, name: &str) -> Option<Value> {
-        serde_json::from_slice(&read_file(&self.entry_folder(id)?.join(name), LARGEST).ok()?).ok()
+        serde_json::from_slice(&self.read(id, name)?).ok()
     }
 
     /// Removes an entry; false when there is none.
@@ -135,6 +202,38 @@ impl Gallery {
     fn entry_folder(&self, id: &str) -> Option<PathBuf> {
         is_id(id).then(|| self.folder.join(id))
     }
+}
+
+/// Takes the lock of a folder, which is made if it is not there; none where another server has it.
+fn take_lock(folder: &Path) -> io::Result<Option<same_file::Handle>> {
+    fs::create_dir_all(folder)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    match lock.try_lock() {
+        Ok(()) => same_file::Handle::from_file(lock).map(Some),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The path of a file of an entry, which must lie in the entry's folder itself: a link would lead out of the gallery.
+fn own_file(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let path = folder.join(name);
+    for path in [folder, &path] {
+        if fs::symlink_metadata(path)?.is_symlink() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is a link"));
+        }
+    }
+    Ok(path)
+}
+
+/// Bytes of all files below a folder; of what cannot be read none.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => size(&entry.path()),
+        _ => entry.metadata().map_or(0, |file| file.len()),
+    };
+    entries.map(of).sum()
 }
 
 /// Whether a text is as the names of entries: milliseconds, the job's number, the picture's number.
@@ -160,7 +259,7 @@ mod tests {
     #[test]
     fn an_entry_comes_back_and_goes() {
         let place = tempfile::tempdir().unwrap();
-        let gallery = Gallery::open(place.path()).unwrap();
+        let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
         for id in ["1700000000000-000000-000", "1700000000001-000001-000"] {
             gallery.add(id, &drawn()).unwrap();
         }
@@ -181,7 +280,7 @@ mod tests {
         fs::write(half.join("picture.png"), "").unwrap();
         fs::write(place.path().join(".ae-foreign"), "mine").unwrap();
         fs::write(place.path().join("notes.txt"), "mine").unwrap();
-        let gallery = Gallery::open(place.path()).unwrap();
+        let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
         assert!(!half.exists() && place.path().join(".ae-foreign").exists() && place.path().join("notes.txt").exists());
         assert!(gallery.ids().unwrap().is_empty());
     }
@@ -189,9 +288,40 @@ mod tests {
     #[test]
     fn one_server_has_the_gallery() {
         let place = tempfile::tempdir().unwrap();
-        let _gallery = Gallery::open(place.path()).unwrap();
-        let second = Gallery::open(place.path()).unwrap_err();
+        let _gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
+        let second = Gallery::open(place.path(), &Limits::default()).unwrap_err();
         assert!(matches!(second, ServerError::GalleryInUse { .. }), "{second}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_lock_follows_the_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("gallery");
+        let open = || Gallery::open(&folder, &Limits::default());
+        let first = open().unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        first.add("1700000000000-000000-000", &drawn()).unwrap();
+        assert!(matches!(open().unwrap_err(), ServerError::GalleryInUse { .. }));
+        fs::remove_dir_all(&folder).unwrap();
+        let second = open().unwrap();
+        let error = first.add("1700000000000-000000-001", &drawn()).unwrap_err().to_string();
+        assert!(error.contains("another server has the new one"), "{error}");
+        second.add("1700000000000-000000-002", &drawn()).unwrap();
+        assert_eq!(second.ids().unwrap(), ["1700000000000-000000-002"]);
+    }
+
+    #[test]
+    fn what_is_on_the_disk_is_counted() {
+        let place = tempfile::tempdir().unwrap();
+        let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
+        gallery.add("1700000000000-000000-000", &drawn()).unwrap();
+        let bytes = gallery.bytes();
+        assert_eq!(bytes, size(place.path()));
+        assert!(gallery.has_room(bytes + 1) && !gallery.has_room(bytes));
+        // What was removed makes room.
+        gallery.remove("1700000000000-000000-000").unwrap();
+        assert!(gallery.has_room(bytes));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Who may speak to the server.
+//! Who may speak to the server, and what every answer has.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -12,32 +13,42 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::access::Access;
 use crate::app::App;
+use crate::context::Context;
 use crate::error::ApiError;
-
-/// The cookie that holds the token.
-const COOKIE: &str = "ae_token";
+use crate::log;
 
 /// Lets a request through, or answers it.
 pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    match check(&app, &request) {
+    let start = Instant::now();
+    let context = Context::new(&request, matches!(*app.access, Access::Token(_)));
+    let line = log::Line::new(&context, &request);
+    let mut response = match check(&app, &request) {
         Ok(Pass::Through) => {
-            let mut response = next.run(request).await;
-            let headers = response.headers_mut();
-            for (name, value) in HEADERS {
-                headers.entry(name).or_insert(header::HeaderValue::from_static(value));
+            if let Some(place) = &context.place {
+                place.trust();
             }
-            response
+            context.clone().scope(next.run(request)).await
         }
+        Ok(Pass::ForAll) => context.clone().scope(next.run(request)).await,
         Ok(Pass::WithCookie(token)) => {
-            let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+            let cookie = format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000", app.cookie);
             (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie.as_str()), (header::LOCATION, "/")]).into_response()
         }
         Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(header::HeaderValue::from_static(value));
     }
+    if let Ok(id) = header::HeaderValue::from_str(&context.id) {
+        headers.insert("x-request-id", id);
+    }
+    line.end(&app.metrics, &response, start.elapsed());
+    response
 }
 
-/// What every answer says to a browser: everything comes from here, nobody may show us in a frame.
-const HEADERS: [(header::HeaderName, &str); 4] = [
+/// What every answer says to a browser: everything comes from here, nobody may show us in a frame or read us from another origin.
+const HEADERS: [(header::HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -45,15 +56,22 @@ const HEADERS: [(header::HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
+    (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 enum Pass {
     Through,
+    /// Whoever asks may know, and is not known by it.
+    ForAll,
     /// The page was opened with the token in its address.
     WithCookie(String),
 }
 
 fn check(app: &App, request: &Request) -> Result<Pass, ApiError> {
+    // Those who watch over the process have no token, and call it by any name.
+    if request.uri().path() == "/healthz" {
+        return Ok(Pass::ForAll);
+    }
     let headers = request.headers();
     let host = host(headers, request.uri()).unwrap_or_default();
     match &*app.access {
@@ -67,7 +85,7 @@ fn check(app: &App, request: &Request) -> Result<Pass, ApiError> {
             if let Some(token) = query_token(request).filter(|token| access.knows(token)) {
                 return Ok(Pass::WithCookie(token.to_owned()));
             }
-            if !tokens(headers).any(|token| access.knows(&token)) {
+            if !tokens(headers, &app.cookie).any(|token| access.knows(&token)) {
                 return Err(ApiError::Unauthorized);
             }
         }
@@ -94,13 +112,13 @@ fn query_token(request: &Request) -> Option<&str> {
 }
 
 /// The tokens that a request carries.
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {
+fn tokens<'a>(headers: &'a HeaderMap, cookie: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
     let password = authorization.and_then(|value| value.strip_prefix("Basic ")).and_then(password);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookies = cookies.flat_map(|cookies| cookies.split(';'));
-    let named = cookies.filter_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    let named = cookies.filter_map(move |pair| pair.trim().strip_prefix(cookie)?.strip_prefix('='));
     bearer.into_iter().chain(named).map(Cow::Borrowed).chain(password.map(Cow::Owned))
 }
 

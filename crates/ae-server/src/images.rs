@@ -73,7 +73,8 @@ impl Images {
         let path = self.folder.join(&sha256);
         if !touch(&path) {
             let keep = || {
-                self.make_room((bytes.len() as u64).min(limits.max_images), limits.max_images)?;
+                let most = limits.max_images as u64;
+                self.make_room((bytes.len() as u64).min(most), most)?;
                 write_file(&path, |file| file.write_all(bytes))
             };
             keep().map_err(|error| ApiError::Failed(format!("the image cannot be kept: {error}")))?;
@@ -170,11 +171,11 @@ fn decode(bytes: &[u8], limits: &Limits) -> Result<DynamicImage, ApiError> {
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut most = image::Limits::default();
-    most.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    most.max_alloc = Some((limits.max_pixels as u64).saturating_mul(16));
     reader.limits(most);
     let mut decoder = reader.into_decoder().map_err(|error| unreadable(&error))?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
+    if u64::from(width) * u64::from(height) > limits.max_pixels as u64 {
         let most = limits.max_pixels;
         let message = format!("this image has {width} x {height} pixels: expected at most {most} in all");
         return Err(ApiError::invalid(message));
@@ -276,7 +277,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let images = Images::of_gallery(place.path());
         let files: Vec<_> = (0..3).map(|shade| png(2, shade)).collect();
-        let limits = Limits { max_images: 2 * files[0].len() as u64 + 1, ..limits() };
+        let limits = Limits { max_images: 2 * files[0].len() + 1, ..limits() };
         let kept: Vec<_> = files[..2].iter().map(|file| images.keep(file, &limits).unwrap().sha256).collect();
         let old = SystemTime::now() - std::time::Duration::from_hours(1);
         File::options().write(true).open(images.path(&kept[1]).unwrap()).unwrap().set_modified(old).unwrap();

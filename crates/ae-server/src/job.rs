@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -21,7 +22,7 @@ pub(crate) enum JobState {
     Running,
     /// Every picture is in the gallery.
     Done,
-    /// A client ended it, or the server stopped; pictures that were finished are in the gallery.
+    /// A client ended it; pictures that were finished are in the gallery.
     Cancelled,
     /// `error` says why; pictures that were finished are in the gallery.
     Failed,
@@ -30,6 +31,17 @@ pub(crate) enum JobState {
 impl JobState {
     pub(crate) fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
+    }
+
+    /// As it is written in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
     }
 }
 
@@ -45,7 +57,8 @@ pub(crate) struct JobView {
     pub(crate) created: u64,
     /// How many jobs are before it while it waits.
     pub(crate) position: Option<usize>,
-    /// What was asked for, with the seeds that were chosen.
+    /// What was asked for, with the seeds that were chosen. In the list, and once the job has ended, long texts are cut and end
+    /// with `…`, and long lists are shortened; `settings` of the gallery's entries have all.
     pub(crate) request: GenerateRequest,
     /// What is being drawn.
     pub(crate) run: Option<RunView>,
@@ -61,6 +74,13 @@ pub(crate) struct JobView {
     pub(crate) error: Option<String>,
     /// The gallery's entries of the pictures that are finished.
     pub(crate) pictures: Vec<String>,
+}
+
+impl JobView {
+    /// For the list, and for those that have ended: of bounded size.
+    pub(crate) fn short(&self) -> Self {
+        Self { request: self.request.short(), ..self.clone() }
+    }
 }
 
 /// One run of a job: a seed with one method.
@@ -98,6 +118,12 @@ impl Event {
         let data = serde_json::to_string(view).expect("a job is JSON");
         Arc::new(Self { name: "job", data, is_last: view.state.is_final() })
     }
+
+    /// A job as it is when the server stops.
+    fn last_of(view: &JobView) -> Arc<Self> {
+        let data = serde_json::to_string(view).expect("a job is JSON");
+        Arc::new(Self { name: "job", data, is_last: true })
+    }
 }
 
 /// A job as the queue keeps it.
@@ -110,6 +136,10 @@ pub(crate) struct Job {
     pub(crate) cancelled: Arc<AtomicBool>,
     /// Set when the picture that is being drawn shall end.
     pub(crate) skipped: Arc<AtomicBool>,
+    /// A client ended it, not the end of the server.
+    pub(crate) is_unwanted: bool,
+    /// Whose it is; none of this program's own.
+    pub(crate) client: Option<IpAddr>,
     /// Those who listen.
     events: broadcast::Sender<Arc<Event>>,
     /// Start and steps of the seed that is being drawn, for those who come in the middle.
@@ -117,11 +147,20 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(view: JobView) -> Self {
+    pub(crate) fn new(view: JobView, client: Option<IpAddr>) -> Self {
         /// A listener that is further behind starts anew from the history.
         const CAPACITY: usize = 64;
         let (events, _) = broadcast::channel(CAPACITY);
-        Self { view, started: None, cancelled: Arc::default(), skipped: Arc::default(), events, history: Vec::new() }
+        Self {
+            view,
+            started: None,
+            cancelled: Arc::default(),
+            skipped: Arc::default(),
+            is_unwanted: false,
+            client,
+            events,
+            history: Vec::new(),
+        }
     }
 
     /// It is drawn from now on.
@@ -141,9 +180,16 @@ impl Job {
         view
     }
 
+    /// It waits again.
+    pub(crate) fn put_back(&mut self) {
+        self.started = None;
+        (self.view.state, self.view.run, self.view.position) = (JobState::Queued, None, Some(0));
+        self.forget();
+    }
+
     /// It has ended: the time that it took stays.
     pub(crate) fn stop(&mut self, end: JobState, error: Option<String>) {
-        self.view = JobView { state: end, error, position: None, run: None, ..self.snapshot() };
+        self.view = JobView { state: end, error, position: None, run: None, ..self.snapshot().short() };
         self.forget();
         self.publish();
     }
@@ -152,6 +198,11 @@ impl Job {
     pub(crate) fn publish(&self) {
         // Nobody may listen.
         let _ = self.events.send(Event::of_job(&self.snapshot()));
+    }
+
+    /// Tells everybody that nothing more comes from this server.
+    pub(crate) fn part(&self) {
+        let _ = self.events.send(Event::last_of(&self.view));
     }
 
     /// Tells everybody what happened.

@@ -15,8 +15,8 @@
 //!
 //! The server is for one person or a trusted group. On a loopback address it takes every local client; on another one it
 //! takes only those that know its token ([`Config::token`]). It refuses requests that a page of another origin makes in the
-//! browser of its user, opens no path that a client names, and bounds sizes, steps, seeds, bodies, times and connections
-//! ([`Limits`]).
+//! browser of its user, opens no path that a client names, tells none, and bounds sizes, steps, seeds, bodies, times and connections
+//! ([`Limits`]). What failed stands in the log (`tracing`) under the id that the answer has as `x-request-id`.
 
 mod access;
 mod api;
@@ -25,6 +25,7 @@ mod assets;
 mod body;
 mod config;
 mod connections;
+mod context;
 mod engine;
 mod error;
 mod gallery;
@@ -32,9 +33,12 @@ mod guard;
 mod images;
 mod job;
 mod limits;
+mod log;
+mod metrics;
 mod name;
 mod openai;
 mod png_text;
+mod public_text;
 mod queue;
 mod request;
 mod server;
@@ -48,6 +52,6 @@ pub use engine::{
 };
 pub use error::ServerError;
 pub use images::InputFiles;
-pub use limits::Limits;
+pub use limits::{Limit, LimitError, Limits};
 pub use request::GenerateRequest;
 pub use server::{Server, Stopper};

@@ -1,30 +1,42 @@
 //! The jobs: those that wait, the one that is drawn, and the latest that have ended.
 
+mod store;
 mod subscription;
 mod watch;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::GenerateRequest;
-use crate::error::ApiError;
-use crate::job::{Job, JobState, JobView};
+use serde_json::Value;
 
-/// Jobs that have ended and can still be asked for; older ones are forgotten.
-const REMEMBERED: usize = 2000;
-/// Those of them that the list has.
+pub(crate) use store::Store;
+
+use store::Kept;
+
+use crate::error::ApiError;
+use crate::gallery::Gallery;
+use crate::job::{Job, JobState, JobView};
+use crate::metrics::Metrics;
+use crate::{Engine, GenerateRequest, Limits};
+
+/// Jobs that have ended and that the list has.
 const LISTED: usize = 50;
 
 /// All jobs of a server.
-#[derive(Debug)]
 pub(crate) struct Queue {
+    /// Who draws, to be interrupted.
+    engine: Arc<dyn Engine>,
     state: Mutex<State>,
     /// Signalled when there is a job, or the queue is closed.
     changed: Condvar,
     most_waiting: usize,
+    most_of_a_client: usize,
+    metrics: Arc<Metrics>,
+    store: Store,
     counter: AtomicU64,
 }
 
@@ -36,12 +48,23 @@ struct State {
     running: Option<String>,
     /// Last to first.
     ended: VecDeque<String>,
+    /// Jobs that have ended and can still be asked for; older ones are forgotten.
+    most_remembered: usize,
     closed: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(most_waiting: usize) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), most_waiting, counter: AtomicU64::new(0) }
+    pub(crate) fn new(engine: Arc<dyn Engine>, limits: &Limits, metrics: Arc<Metrics>, store: Store) -> Self {
+        Self {
+            engine,
+            state: Mutex::new(State { most_remembered: limits.max_remembered, ..State::default() }),
+            changed: Condvar::new(),
+            most_waiting: limits.max_queue,
+            most_of_a_client: limits.max_queue_per_client,
+            metrics,
+            store,
+            counter: AtomicU64::new(0),
+        }
     }
 
     /// A panic elsewhere leaves the state as it was between two whole changes.
@@ -49,62 +72,91 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request with its seeds at the end of the queue.
-    pub(crate) fn submit(&self, request: GenerateRequest) -> Result<JobView, ApiError> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(ApiError::Stopping);
-        }
-        if state.waiting.len() >= self.most_waiting {
-            return Err(ApiError::QueueFull(self.most_waiting));
-        }
+    /// Puts a request with its seeds, of a client, at the end of the queue, on the disk first.
+    pub(crate) fn submit(&self, request: GenerateRequest, client: Option<IpAddr>) -> Result<JobView, ApiError> {
+        self.expect_room(&self.lock(), client)?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let created = u64::try_from(created).unwrap_or_default();
         let number = self.counter.fetch_add(1, Ordering::Relaxed) % 1_000_000;
         // Sorts by time, and is new after a restart.
         let id = format!("{created:013}-{number:06}");
-        let view = JobView {
-            id: id.clone(),
-            state: JobState::Queued,
-            created,
-            position: Some(state.waiting.len() + usize::from(state.running.is_some())),
-            request,
-            run: None,
-            step: 0,
-            num_steps: 0,
-            seconds: 0.0,
-            notes: Vec::new(),
-            error: None,
-            pictures: Vec::new(),
-        };
-        state.jobs.insert(id.clone(), Job::new(view.clone()));
-        state.waiting.push_back(id);
+        let kept = Kept { created, client, request: Value::Object(request.to_json()), pictures: Vec::new() };
+        let failed = |error| ApiError::Failed(format!("the job cannot be kept on the disk: {error}"));
+        self.store.save(&id, &kept).map_err(failed)?;
+        let mut state = self.lock();
+        // Others may have come while the file was written.
+        if let Err(error) = self.expect_room(&state, client) {
+            self.store.remove(&id);
+            return Err(error);
+        }
+        let view = state.add(id, created, request, Vec::new(), client);
         self.changed.notify_all();
         Ok(view)
     }
 
-    /// Ends a job: at once if it waits, after the step it is in if it is drawn.
+    fn expect_room(&self, state: &State, client: Option<IpAddr>) -> Result<(), ApiError> {
+        if state.closed {
+            return Err(ApiError::Stopping);
+        }
+        if state.waiting.len() >= self.most_waiting {
+            return Err(ApiError::too_many("max_queue", format!("{} jobs wait already", self.most_waiting)));
+        }
+        let is_its = |id: &&String| state.jobs.get(*id).is_some_and(|job| job.client == client);
+        if state.waiting.iter().filter(is_its).count() >= self.most_of_a_client {
+            let message = format!("{} jobs of this client wait already", self.most_of_a_client);
+            return Err(ApiError::too_many("max_queue_per_client", message));
+        }
+        Ok(())
+    }
+
+    /// Takes up the jobs that the server before this one left; returns how many. What of them is in the gallery is not drawn again.
+    pub(crate) fn resume(&self, gallery: &Gallery) -> usize {
+        let mut state = self.lock();
+        for (id, Kept { created, client, request, mut pictures }) in self.store.load() {
+            match GenerateRequest::from_json(request) {
+                Ok(request) => {
+                    let entries = (0..request.seeds.len()).map(|index| entry_name(&id, index));
+                    pictures = entries.filter(|entry| pictures.contains(entry) || gallery.has(entry)).collect();
+                    state.add(id, created, request, pictures, client);
+                }
+                Err(error) => tracing::error!(job = id, reason = %error, "a job on the disk cannot be drawn"),
+            }
+        }
+        self.changed.notify_all();
+        state.waiting.len()
+    }
+
+    /// Ends a job: at once if it waits, as soon as the engine looks up if it is drawn.
     pub(crate) fn cancel(&self, id: &str) -> Result<JobView, ApiError> {
         let mut state = self.lock();
         let job = state.jobs.get_mut(id).ok_or_else(|| unknown(id))?;
         job.cancelled.store(true, Ordering::SeqCst);
+        job.is_unwanted = true;
         if job.view.state == JobState::Queued {
             state.waiting.retain(|waiting| waiting != id);
             state.end(id, JobState::Cancelled, None);
             state.tell_positions();
+            self.store.remove(id);
+            self.metrics.ended(JobState::Cancelled);
+        } else if state.running.as_deref() == Some(id) {
+            // Under the lock: no other job can have begun.
+            self.engine.interrupt();
         }
         state.view(id)
     }
 
-    /// Ends everything and takes nothing more.
+    /// Takes nothing more, and ends what is drawn. What is not finished waits on the disk for the next server.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        state.closed = true;
-        while let Some(id) = state.waiting.pop_front() {
-            state.end(&id, JobState::Cancelled, None);
+        if std::mem::replace(&mut state.closed, true) {
+            return;
+        }
+        for job in state.waiting.iter().filter_map(|id| state.jobs.get(id)) {
+            job.part();
         }
         if let Some(job) = state.running.as_ref().and_then(|id| state.jobs.get(id)) {
             job.cancelled.store(true, Ordering::SeqCst);
+            self.engine.interrupt();
         }
         self.changed.notify_all();
     }
@@ -117,7 +169,18 @@ impl Queue {
     pub(crate) fn list(&self) -> Vec<JobView> {
         let state = self.lock();
         let ids = state.running.iter().chain(&state.waiting).chain(state.ended.iter().take(LISTED));
-        ids.filter_map(|id| state.view(id).ok()).collect()
+        ids.filter_map(|id| state.jobs.get(id)).map(|job| job.snapshot().short()).collect()
+    }
+
+    /// Whether jobs are taken and drawn.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
+    /// How many jobs wait, and whether one is drawn.
+    pub(crate) fn counts(&self) -> (usize, bool) {
+        let state = self.lock();
+        (state.waiting.len(), state.running.is_some())
     }
 
     /// The job that is drawn.
@@ -125,6 +188,17 @@ impl Queue {
         let state = self.lock();
         state.running.as_ref().and_then(|id| state.view(id).ok())
     }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// The gallery's name of a picture of a job.
+fn entry_name(id: &str, index: usize) -> String {
+    format!("{id}-{index:03}")
 }
 
 fn unknown(id: &str) -> ApiError {
@@ -137,12 +211,52 @@ impl State {
         self.jobs.get(id).map(Job::snapshot).ok_or_else(|| unknown(id))
     }
 
+    /// A job comes to the end of the queue.
+    fn add(
+        &mut self,
+        id: String,
+        created: u64,
+        request: GenerateRequest,
+        pictures: Vec<String>,
+        client: Option<IpAddr>,
+    ) -> JobView {
+        let view = JobView {
+            id: id.clone(),
+            state: JobState::Queued,
+            created,
+            position: Some(self.waiting.len() + usize::from(self.running.is_some())),
+            request,
+            run: None,
+            step: 0,
+            num_steps: 0,
+            seconds: 0.0,
+            notes: Vec::new(),
+            error: None,
+            pictures,
+        };
+        self.jobs.insert(id.clone(), Job::new(view.clone(), client));
+        self.waiting.push_back(id);
+        view
+    }
+
+    /// A job that was drawn waits again, for the next server.
+    fn put_back(&mut self, id: &str) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.put_back();
+        if self.closed {
+            job.part();
+        } else {
+            job.publish();
+        }
+        self.waiting.push_front(id.to_owned());
+    }
+
     /// A job comes to its end; the oldest of the others is forgotten.
     fn end(&mut self, id: &str, end: JobState, error: Option<String>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.stop(end, error);
         self.ended.push_front(id.to_owned());
-        if self.ended.len() > REMEMBERED
+        if self.ended.len() > self.most_remembered
             && let Some(oldest) = self.ended.pop_back()
         {
             self.jobs.remove(&oldest);

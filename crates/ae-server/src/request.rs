@@ -102,20 +102,25 @@ impl GenerateRequest {
 
     /// Checks what a server allows.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), ApiError> {
-        let all = Value::Object(self.to_json());
-        for (field, most) in limits.of_fields() {
-            let (size, is) = match all.pointer(&format!("/{}", field.replace('.', "/"))) {
-                Some(Value::String(text)) => (text.chars().count(), "characters long"),
-                Some(Value::Array(items)) => (items.len(), "items long"),
-                Some(Value::Number(number)) => (number.as_u64().map_or(0, |number| number as usize), ""),
-                _ => continue,
-            };
-            if size > most {
-                let message = format!("{field} is {}: expected at most {most}", format!("{size} {is}").trim_end());
-                return Err(ApiError::of_field(field, message));
-            }
-        }
-        Ok(())
+        Self::check_json(&Value::Object(self.to_json()), limits)
+    }
+
+    /// Checks what a server allows of a request that was not read yet: all texts and lists of it, whoever reads them, and the
+    /// fields that have limits of their own.
+    pub(crate) fn check_json(request: &Value, limits: &Limits) -> Result<(), ApiError> {
+        let own = limits.of_fields();
+        check_all(request, false, &mut String::new(), &|field| own.iter().find(|(name, ..)| *name == field), limits)
+    }
+
+    /// The same with its long texts cut and its long lists shortened: of bounded size, and no longer what was asked for.
+    pub(crate) fn short(&self) -> Self {
+        let short = |overrides: &Overrides| {
+            let mut all = Value::Object(overrides.to_json());
+            shorten(&mut all);
+            Overrides::from_json(&all).unwrap_or_default()
+        };
+        let (overrides, seeds, device) = (short(&self.overrides), self.seeds.clone(), self.device.clone());
+        Self { overrides, seeds, device, compare: self.compare, images: InputFiles::default() }
     }
 
     /// The JSON Schema of a request: that of the settings, with what only a server knows and what it allows.
@@ -136,7 +141,7 @@ impl GenerateRequest {
             "x-group": "request" });
         properties["seed"] = json!({ "type": "integer", "minimum": 0, "title": "Seed", "x-kind": "whole",
             "description": "Stands for `seeds` in the settings of a picture.", "x-group": "request" });
-        for (field, most) in limits.of_fields() {
+        for (field, _, most) in limits.of_fields() {
             let field = format!("/{}", field.replace('.', "/properties/"));
             let Some(option) = properties.pointer_mut(&field) else { continue };
             let keyword = match option["type"].as_str() {
@@ -166,6 +171,65 @@ impl PartialSchema for GenerateRequest {
 impl ToSchema for GenerateRequest {
     fn name() -> Cow<'static, str> {
         "GenerateRequest".into()
+    }
+}
+
+/// Checks a value and all that is in it; `own` has the limits of single fields.
+fn check_all<'a>(
+    value: &Value,
+    is_item: bool,
+    field: &mut String,
+    own: &impl Fn(&str) -> Option<&'a (&'static str, &'static str, usize)>,
+    limits: &Limits,
+) -> Result<(), ApiError> {
+    let (size, is, usual) = match value {
+        Value::String(text) => (text.chars().count(), "characters long", Some(("max_prompt", limits.max_prompt))),
+        Value::Array(items) => (items.len(), "items long", Some(("max_items", limits.max_items))),
+        Value::Object(items) => (items.len(), "entries long", Some(("max_entries", limits.max_entries))),
+        Value::Number(number) => (number.as_u64().map_or(0, |number| number as usize), "", None),
+        _ => return Ok(()),
+    };
+    if let Some((limit, most)) = own(field).filter(|_| !is_item).map(|(_, limit, most)| (*limit, *most)).or(usual)
+        && size > most
+    {
+        let message = format!("{field} is {}: expected at most {most} ({limit})", format!("{size} {is}").trim_end());
+        return Err(ApiError::above(field, limit, message));
+    }
+    let length = field.len();
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| check_all(item, true, field, own, limits)),
+        Value::Object(items) => items.iter().try_for_each(|(name, item)| {
+            // A field of a group is named with it.
+            if length > 0 {
+                field.push('.');
+            }
+            field.push_str(name);
+            let checked = check_all(item, false, field, own, limits);
+            field.truncate(length);
+            checked
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Cuts the texts of a value and shortens its lists.
+fn shorten(value: &mut Value) {
+    /// Characters of a text; a person knows a prompt by its beginning.
+    const TEXT: usize = 200;
+    const ITEMS: usize = 16;
+    match value {
+        Value::String(text) => {
+            if let Some((at, _)) = text.char_indices().nth(TEXT) {
+                text.truncate(at);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => {
+            items.truncate(ITEMS);
+            items.iter_mut().for_each(shorten);
+        }
+        Value::Object(items) => items.values_mut().for_each(shorten),
+        _ => {}
     }
 }
 
@@ -219,14 +283,55 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_limits_is_named() {
-        assert_eq!(refused(&json!({ "width": 4096 })), "width is 4096: expected at most 1024");
+        assert_eq!(refused(&json!({ "width": 4096 })), "width is 4096: expected at most 1024 (max_side)");
         assert_eq!(refused(&json!({ "steps": 0 })), "steps is 0: expected a number from 1 to 1000000");
-        assert_eq!(refused(&json!({ "steps": 251 })), "steps is 251: expected at most 250");
-        assert_eq!(refused(&json!({ "seeds": vec![1; 17] })), "seeds is 17 items long: expected at most 16");
+        assert_eq!(refused(&json!({ "steps": 251 })), "steps is 251: expected at most 250 (max_steps)");
+        assert_eq!(
+            refused(&json!({ "seeds": vec![1; 17] })),
+            "seeds is 17 items long: expected at most 16 (max_seeds)"
+        );
         assert!(refused(&json!({ "prompt": "é".repeat(5001) })).starts_with("prompt is 5001 characters long"));
         assert!(refused(&json!({ "subjects": ["cat"], "token_indices": [2] })).starts_with("both subjects and"));
         let guidance = json!({ "attend_and_excite": { "max_refinement_steps": 1000 } });
         assert!(refused(&guidance).starts_with("attend_and_excite.max_refinement_steps is 1000"));
+    }
+
+    /// Of fields that the method does not read, too.
+    #[test]
+    fn every_text_and_list_is_bounded() {
+        let long = "x".repeat(5001);
+        let thresholds: Map<_, _> = (0..251).map(|step| (step.to_string(), json!(0.5))).collect();
+        for (more, expected) in [
+            (json!({ "method": "stable-diffusion", "subjects": [long] }), "subjects is 5001 characters long"),
+            (json!({ "phrases": vec!["a"; 78] }), "phrases is 78 items long: expected at most 77 (max_items)"),
+            (
+                json!({ "attend_and_excite": { "thresholds": thresholds } }),
+                "attend_and_excite.thresholds is 251 entries long",
+            ),
+            (
+                json!({ "loras": [{ "name": long }] }),
+                "loras.name is 5001 characters long: expected at most 5000 (max_prompt)",
+            ),
+        ] {
+            let error = refused(&more);
+            assert!(error.starts_with(expected), "{error}");
+        }
+        // A number in a list is no length of it.
+        let fine = read(&json!({ "seeds": [4_000_000_000_u64], "token_indices": [76] })).unwrap();
+        assert!(fine.check(&Limits::default()).is_ok());
+    }
+
+    #[test]
+    fn a_short_request_is_small_and_still_a_request() {
+        let thresholds: Map<_, _> = (0..200).map(|step| (step.to_string(), json!(0.5))).collect();
+        let long = read(&json!({ "prompt": "ä".repeat(5000), "subjects": vec!["b".repeat(5000); 77], "seeds": [1, 2],
+            "compare": true, "attend_and_excite": { "thresholds": thresholds } }));
+        let short = long.unwrap().short();
+        assert!(short.prompt().starts_with("ää") && short.prompt().ends_with("ä…"), "{}", short.prompt());
+        assert_eq!((short.seeds.len(), short.compare, short.overrides.subjects.as_ref().unwrap().len()), (2, true, 16));
+        assert!(serde_json::to_string(&short).unwrap().len() < 8000);
+        let usual = read(&json!({ "subjects": ["cat"], "steps": 3 })).unwrap();
+        assert_eq!(usual.short(), usual);
     }
 
     #[test]

@@ -2,14 +2,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::access::{Access, random_token};
+use crate::access::{Access, cookie_name, random_token};
 use crate::api::router;
 use crate::app::App;
+use crate::connections::Places;
 use crate::gallery::Gallery;
-use crate::queue::Queue;
+use crate::metrics::Metrics;
+use crate::queue::{Queue, Store};
 use crate::{Config, Engine, ServerError, connections};
 
 /// A server that has its address and its gallery, and waits to be run.
@@ -18,6 +21,7 @@ pub struct Server {
     address: SocketAddr,
     token: Option<String>,
     app: App,
+    resumed: usize,
     stop: watch::Sender<bool>,
 }
 
@@ -29,8 +33,8 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Cancels what waits and what is drawn, and ends [`Server::run`] once that has come to its end. Pictures that are
-    /// finished stay in the gallery.
+    /// Ends what is drawn, and [`Server::run`] once the step has come to its end, or after [`Limits::stop_ms`]. Pictures that are
+    /// finished stay in the gallery; what waits, and what was drawn, waits on the disk for the next server on the gallery.
     pub fn stop(&self) {
         self.queue.close();
         self.stop.send_replace(true);
@@ -50,14 +54,32 @@ impl Server {
         let random = || random_token().map_err(|error| ServerError::System(io::Error::other(error)));
         let token = if needs_token && token.is_none() { Some(random()?) } else { token };
         let access = Arc::new(Access::new(token.as_deref())?);
-        let gallery = Arc::new(Gallery::open(&gallery)?);
+        let store = Store::new(&gallery);
+        let gallery = Arc::new(Gallery::open(&gallery, &limits)?);
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let queue = Arc::new(Queue::new(limits.max_queue));
-        let app =
-            App { engine: Arc::new(engine), queue, gallery, access, limits: Arc::new(limits), webui: Arc::default() };
-        Ok(Self { listener, address, token, app, stop: watch::Sender::new(false) })
+        let metrics = Arc::new(Metrics::new());
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let app = App {
+            engine: Arc::clone(&engine),
+            queue: Arc::new(Queue::new(engine, &limits, Arc::clone(&metrics), store)),
+            gallery,
+            access,
+            cookie: cookie_name(address.port()).into(),
+            places: Places::new(&limits),
+            bodies: Arc::new(Semaphore::new(limits.max_bodies.min(Semaphore::MAX_PERMITS))),
+            limits: Arc::new(limits),
+            metrics,
+            webui: Arc::default(),
+        };
+        let resumed = app.queue.resume(&app.gallery);
+        Ok(Self { listener, address, token, app, resumed, stop: watch::Sender::new(false) })
+    }
+
+    /// Jobs that the server before this one on the same gallery left, and that go on.
+    pub fn resumed(&self) -> usize {
+        self.resumed
     }
 
     /// The address it listens on.
@@ -96,8 +118,8 @@ impl Server {
         let Self { listener, app, stop, .. } = self;
         let limits = Arc::clone(&app.limits);
         let worker = {
-            let App { engine, queue, gallery, .. } = app.clone();
-            let work = move || queue.work(&*engine, &gallery);
+            let App { queue, gallery, .. } = app.clone();
+            let work = move || queue.work(&gallery);
             thread::Builder::new().name("worker".to_owned()).stack_size(STACK).spawn(work)
         };
         let worker = worker.map_err(ServerError::System)?;
@@ -111,12 +133,23 @@ impl Server {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).map_err(ServerError::System)?;
             let stopped = stop.subscribe();
-            connections::serve(listener, router(app.clone()), &limits, stopped).await;
+            let places = Arc::clone(&app.places);
+            connections::serve(listener, router(app.clone()), &limits, places, stopped).await;
             Ok(())
         })?;
         app.queue.close();
-        // The picture that is being written is finished first.
-        let _ = worker.join();
+        // The picture that is being written is finished first. A step that takes long is not waited for: what it would have given
+        // is drawn again.
+        let end = Instant::now() + limits.stop_time();
+        while !worker.is_finished() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(5));
+        }
+        if worker.is_finished() {
+            let _ = worker.join();
+        } else {
+            tracing::warn!("the step that is drawn is not waited for (stop_ms)");
+        }
+        runtime.shutdown_background();
         Ok(())
     }
 }

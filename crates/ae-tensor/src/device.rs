@@ -9,6 +9,7 @@ mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod info;
+mod interrupt;
 mod kind;
 mod open;
 mod opened;
@@ -19,5 +20,8 @@ pub use choice::DeviceChoice;
 pub use compute::compute_on;
 pub use error::DeviceError;
 pub use info::{DeviceInfo, devices};
+pub use interrupt::interruptible;
+#[cfg(feature = "cpu")]
+pub(crate) use interrupt::look_up;
 pub use kind::{DeviceKind, by_preference, listed_devices};
 pub use spec::DeviceSpec;

@@ -30,7 +30,7 @@ pub use ae_checkpoint::Checkpoint;
 pub use ae_settings::{FloatType, NoiseKind};
 pub use device::{
     Backend, DeviceChoice, DeviceError, DeviceInfo, DeviceKind, DeviceSpec, by_preference, compute_on, devices,
-    listed_devices,
+    interruptible, listed_devices,
 };
 pub use dtype::BurnFloat;
 pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights, restore_weights};

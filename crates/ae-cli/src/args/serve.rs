@@ -9,6 +9,7 @@ use super::{OfModels, SettingsArgs};
 
 /// The studio.
 #[derive(Debug, Args)]
+#[command(after_help = format!("Limits:\n{}", Limits::table()))]
 pub(crate) struct ServeArgs {
     /// A model to choose from, as in `ae generate`; may be given several times, the first is drawn with by default. The
     /// embedded model and those in the cache of the Hugging Face hub can be chosen too.
@@ -35,13 +36,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "outputs/studio", value_name = "DIR")]
     pub(crate) gallery: PathBuf,
 
-    /// Longest side of a picture in pixels that a client may ask for.
-    #[arg(long, default_value_t = Limits::default().max_side, value_name = "PIXELS")]
-    pub(crate) max_side: usize,
-
-    /// Most jobs that wait.
-    #[arg(long, default_value_t = Limits::default().max_queue, value_name = "N")]
-    pub(crate) max_queue: usize,
+    /// A limit on what clients may ask for, one of those below, such as `max_queue=100` or `max_picture=64M`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<String>,
 
     /// Keep a network on the device only while it works; slower, with the same pictures.
     #[arg(long)]

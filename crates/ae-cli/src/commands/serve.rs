@@ -11,10 +11,15 @@ use crate::args::ServeArgs;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
-use crate::output::{Download, print, say, try_places};
+use crate::output::{Download, listen, print, say, try_places};
 
 /// Serves the studio until Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    let mut limits = Limits::default();
+    for limit in &args.limit {
+        limits.set(limit).map_err(|error| CliError::Usage(error.to_string()))?;
+    }
+    listen(verbosity);
     try_places("--gallery", [args.gallery.as_path()])?;
     let interrupts = Interrupts::listen()?;
     let mut download = Download::new(verbosity.quiet).interrupted_by(interrupts.flag());
@@ -31,13 +36,15 @@ pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliErr
     engine.load_default()?;
 
     let token = args.token.clone().or_else(|| std::env::var("AE_TOKEN").ok().filter(|token| !token.is_empty()));
-    let limits = Limits { max_side: args.max_side, max_queue: args.max_queue, ..Limits::default() };
     let address = SocketAddr::new(args.listen, args.port);
     let config = Config { address, token, gallery: args.gallery.clone(), limits };
     let server = Server::bind(config, engine)?;
     let stopper = server.stopper();
     interrupts.on_first(move || stopper.stop());
     if !verbosity.quiet {
+        if server.resumed() > 0 {
+            say(&format!("{} job(s) that waited when the studio was closed go on", server.resumed()));
+        }
         say(&format!("the studio is open, with its gallery in '{}'; Ctrl-C closes it", args.gallery.display()));
     }
     if server.address().ip().is_unspecified() {

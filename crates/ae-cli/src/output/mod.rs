@@ -3,6 +3,7 @@
 mod download;
 mod figures;
 mod files;
+mod log;
 pub(crate) mod preview;
 mod progress;
 mod remote_progress;
@@ -15,6 +16,7 @@ use ae_files::show_foreign;
 pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
+pub(crate) use log::listen;
 pub(crate) use progress::Progress;
 pub(crate) use remote_progress::RemoteProgress;
 

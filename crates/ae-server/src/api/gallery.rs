@@ -14,7 +14,7 @@ use crate::PICTURE_NAMES;
 use crate::app::{App, blocking};
 use crate::body::PngBody;
 use crate::error::{ApiError, ErrorBody};
-use crate::gallery::Entry;
+use crate::gallery::{Damaged, Entry};
 use crate::name::Name;
 use crate::png_text::read_settings;
 
@@ -38,27 +38,39 @@ fn usual_limit() -> usize {
 const MOST: usize = 200;
 
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Entries {
+#[schema(as = Entries)]
+pub(crate) struct Part {
     /// How many entries the gallery has.
     total: usize,
     /// The newest first.
     entries: Vec<Entry>,
+    /// Entries of this part that cannot be shown, with the reason.
+    damaged: Vec<Damaged>,
 }
 
 /// What was made, the newest first.
 #[utoipa::path(get, path = "/api/gallery", params(Page),
-    responses((status = OK, body = Entries), (status = "4XX", body = ErrorBody)))]
+    responses((status = OK, body = Part), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn list(
     State(app): State<App>,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Entries>, ApiError> {
+) -> Result<Json<Part>, ApiError> {
     let Query(page) = page.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
     let found = blocking(move || {
         let ids = app.gallery.ids()?;
         let total = ids.len();
         let older = ids.iter().filter(|id| page.before.as_ref().is_none_or(|before| *id < before));
-        let entries = older.filter_map(|id| app.gallery.entry(id)).take(page.limit.min(MOST)).collect();
-        Ok(Entries { total, entries })
+        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
+        for found in older.filter_map(|id| app.gallery.read_entry(id)) {
+            if entries.len() == page.limit.min(MOST) || damaged.len() == MOST {
+                break;
+            }
+            match found {
+                Ok(entry) => entries.push(entry),
+                Err(entry) => damaged.push(entry),
+            }
+        }
+        Ok(Part { total, entries, damaged })
     });
     let found = found.await?;
     found.map(Json).map_err(|error: std::io::Error| ApiError::Failed(format!("the gallery cannot be read: {error}")))
@@ -133,7 +145,9 @@ pub(crate) async fn settings(
     State(app): State<App>,
     PngBody(bytes): PngBody,
 ) -> Result<Json<RestoredSettings>, ApiError> {
-    let info = read_settings(std::io::Cursor::new(bytes)).map_err(|error| ApiError::invalid(error.to_string()))?;
+    let most = app.limits.max_unpacked;
+    let info = blocking(move || read_settings(std::io::Cursor::new(bytes), most)).await?;
+    let info = info.map_err(|error| ApiError::invalid(error.to_string()))?;
     let mut settings = GenerateRequest::from_json(info.settings)
         .map_err(|error| ApiError::invalid(format!("the settings in this picture cannot be used: {error}")))?;
     // Pictures of the command line have the model's title. One that is not here stays, to be refused by its name.
@@ -174,9 +188,11 @@ fn png(bytes: Vec<u8>) -> Response {
 
 /// A record in which the names of pictures are replaced by their addresses.
 fn with_pictures(mut record: Value, address: impl Fn(&str) -> Option<String>) -> Value {
-    for run in record["runs"].as_array_mut().into_iter().flatten() {
-        if let Some(address) = run["picture"].as_str().and_then(&address) {
-            run["picture"] = Value::from(address);
+    // What is no record of ours stays as it is.
+    let runs = record.get_mut("runs").and_then(Value::as_array_mut);
+    for picture in runs.into_iter().flatten().filter_map(|run| run.get_mut("picture")) {
+        if let Some(address) = picture.as_str().and_then(&address) {
+            *picture = Value::from(address);
         }
     }
     record

@@ -28,7 +28,7 @@ pub(crate) async fn generate(
     State(app): State<App>,
     JsonBody(request): JsonBody<Value>,
 ) -> Result<(StatusCode, Json<JobView>), ApiError> {
-    let request = GenerateRequest::from_json(request)?;
+    let request = app.read(request)?;
     Ok((StatusCode::ACCEPTED, Json(app.submit(request).await?)))
 }
 

@@ -23,8 +23,7 @@ pub(crate) struct Texts {
 #[utoipa::path(post, path = "/api/texts", request_body = GenerateRequest,
     responses((status = OK, body = Texts), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn texts(State(app): State<App>, JsonBody(request): JsonBody<Value>) -> Result<Json<Texts>, ApiError> {
-    let request = GenerateRequest::from_json(request)?;
-    request.check(&app.limits)?;
+    let request = app.read(request)?;
     blocking(move || {
         let command = app.engine.command(&request)?;
         // What the request leaves to the model stands in the text too, where it is known.

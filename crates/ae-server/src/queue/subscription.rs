@@ -29,7 +29,8 @@ impl Queue {
     pub(crate) async fn wait(self: &Arc<Self>, id: &str) -> Result<JobView, ApiError> {
         let mut subscription = self.subscribe(id)?;
         while subscription.next().await.is_some() {}
-        self.view(id)
+        let view = self.view(id)?;
+        if view.state.is_final() { Ok(view) } else { Err(ApiError::Stopping) }
     }
 }
 

@@ -72,9 +72,13 @@ pub(super) fn translate(app: &App, way: Way, body: Map<String, Value>) -> Result
 }
 
 /// An error of ours by the name that a field has in that program.
-pub(super) fn named(error: ApiError) -> ApiError {
-    let ApiError::Invalid { field: Some(ours), message } = error else { return error };
-    let theirs = match ours.as_str() {
+pub(super) fn named(mut error: ApiError) -> ApiError {
+    let (ApiError::Invalid { field: Some(field), message } | ApiError::Limit { field: Some(field), message, .. }) =
+        &mut error
+    else {
+        return error;
+    };
+    let theirs = match field.as_str() {
         "guidance_scale" => "cfg_scale",
         "scheduler" => "sampler_name",
         "sigmas" => "scheduler",
@@ -86,13 +90,13 @@ pub(super) fn named(error: ApiError) -> ApiError {
         "vae" => "sd_vae",
         "loras" => "prompt",
         "clip_skip" => "CLIP_stop_at_last_layers",
-        other => other,
+        _ => return error,
     };
-    let message = match message.strip_prefix(&ours) {
-        Some(rest) if rest.starts_with([' ', ':']) => format!("{theirs}{rest}"),
-        _ => message,
-    };
-    ApiError::Invalid { field: Some(theirs.to_owned()), message }
+    if let Some(rest) = message.strip_prefix(field.as_str()).filter(|rest| rest.starts_with([' ', ':'])) {
+        *message = format!("{theirs}{rest}");
+    }
+    theirs.clone_into(field);
+    error
 }
 
 /// One seed a picture.

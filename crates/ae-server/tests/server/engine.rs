@@ -9,8 +9,8 @@ use ae_server::{
 use ae_settings::{Method, Overrides, Settings};
 use serde_json::json;
 
-/// Paints one colour, in steps of two milliseconds. Prompts make it fail: "fail" returns an error, "panic" panics, and "refuse"
-/// is refused before it is queued.
+/// Paints one colour, in steps of two milliseconds. Prompts make it fail: "fail" returns an error with a path, "panic" panics, "refuse"
+/// is refused before it is queued, and "stuck" looks up from its first step only after half a minute.
 pub(crate) struct Painter;
 
 impl Engine for Painter {
@@ -68,7 +68,9 @@ impl Engine for Painter {
         assert!(request.prompt() != "panic", "as asked for");
         assert_eq!(request.images.init_image.is_some(), request.overrides.init_image.is_some());
         if request.prompt() == "fail" {
-            return Err(EngineError::Failed("the paint is dry".to_owned()));
+            return Err(EngineError::Failed(
+                "cannot read '/home/ann/my models/paint.json': the paint is dry".to_owned(),
+            ));
         }
         let num_steps = request.overrides.steps.unwrap_or(5);
         let token = Token { index: 1, text: "paint".to_owned(), kind: "text".to_owned(), subject: Some(0) };
@@ -89,7 +91,11 @@ impl Engine for Painter {
                 if go_on.is_break() {
                     return Err(EngineError::Interrupted);
                 }
-                thread::sleep(Duration::from_millis(2));
+                thread::sleep(if request.prompt() == "stuck" {
+                    Duration::from_secs(30)
+                } else {
+                    Duration::from_millis(2)
+                });
                 let maps = Some(TokenMaps::new(1, 1, vec![1], vec![0.5]));
                 let step = Step {
                     step,

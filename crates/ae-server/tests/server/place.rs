@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use ae_server::{Config, Limits, Server, ServerError, Stopper};
 use tempfile::TempDir;
@@ -24,7 +23,7 @@ impl Place {
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().unwrap();
-        let limits = Limits { read_timeout: Duration::from_millis(300), ..Limits::default() };
+        let limits = Limits { head_ms: 300, body_ms: 300, stop_ms: 2000, ..Limits::default() };
         let mut config = Config { limits, ..Config::new(folder.path().join("gallery")) };
         config.address = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);

@@ -228,7 +228,7 @@ fn what_cannot_be_done_is_refused() {
         assert!(answer.error().starts_with(expected), "{}", answer.error());
     }
     let failed = place.client.post(TXT2IMG, &json!({ "prompt": "fail" }));
-    assert_eq!((failed.status, failed.error().as_str()), (500, "the paint is dry"));
+    assert_eq!((failed.status, failed.error().as_str()), (500, "cannot read '…/paint.json': the paint is dry"));
     for name in ["interrogate", "extra-single-image", "extra-batch-images"] {
         let answer = place.client.post(&format!("/sdapi/v1/{name}"), &json!({ "image": "" }));
         assert!(answer.status == 422 && answer.error().contains(name), "{}", answer.text());

@@ -7,7 +7,8 @@ use burn::tensor::Device;
 pub fn compute_on<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "cpu")]
     if *device == Device::flex() {
-        return ae_kernels::in_pool(work);
+        let flag = super::interrupt::flag();
+        return ae_kernels::in_pool(|| super::interrupt::with(flag, work));
     }
     let _ = device;
     work()

@@ -49,9 +49,9 @@ impl DetectorScorer {
             percent(accuracy.vae.colour_accuracy),
         );
         let metrics = vec![
-            metric(Self::ALL, "All subjects there", MetricKind::Share),
-            metric(Self::COLOURS, "All subjects there in the colours named", MetricKind::Share),
-            metric(Self::NO_OTHER, "No subject that was not asked for", MetricKind::Share),
+            metric(Self::ALL, "All subjects present", MetricKind::Share),
+            metric(Self::COLOURS, "All subjects present in the colours named", MetricKind::Share),
+            metric(Self::NO_OTHER, "No extra subjects", MetricKind::Share),
         ];
         Self { detector, scorer: Scorer { name: "detector".to_owned(), about, metrics } }
     }

@@ -17,6 +17,13 @@ pub struct Listed {
     pub found: FoundModel,
 }
 
+impl Listed {
+    /// What `--model` takes, as clients read it: of a path its last component, for where it lies on this machine is nobody's affair.
+    pub fn public_option(&self) -> Option<&str> {
+        self.option.as_deref().map(|option| if Path::new(option).exists() { self.id.as_str() } else { option })
+    }
+}
+
 /// The models that clients can choose: those of the command line, the embedded one, and those in the hub's cache.
 #[derive(Clone, Debug)]
 pub struct Catalogue(Vec<Listed>);

@@ -53,7 +53,7 @@ impl Job<'_> {
     fn command(&self, seed: u64) -> String {
         let mut request = self.request.clone();
         request.seeds = vec![seed];
-        request.command_line(self.listed.option.as_deref())
+        request.command_line(self.listed.public_option())
     }
 
     /// One run, told to the observer.

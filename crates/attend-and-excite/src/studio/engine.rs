@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ae_pipeline::{
@@ -10,7 +11,7 @@ use ae_server::{
     Update,
 };
 use ae_settings::{Method, Overrides, PromptSyntax, Settings};
-use ae_tensor::DeviceSpec;
+use ae_tensor::{DeviceSpec, interruptible};
 
 use super::catalogue::{Catalogue, Listed};
 use super::draw::Job;
@@ -31,6 +32,8 @@ pub struct StudioEngine {
     known: Mutex<HashMap<String, (Option<String>, ModelDefaults)>>,
     /// Of the models that were asked for tokens.
     tokenizers: Mutex<HashMap<String, Arc<ClipTokenizer>>>,
+    /// Set where what is drawn shall end.
+    interrupted: Arc<AtomicBool>,
 }
 
 /// The model in memory.
@@ -55,6 +58,7 @@ impl StudioEngine {
             loaded: Mutex::default(),
             known: Mutex::default(),
             tokenizers: Mutex::default(),
+            interrupted: Arc::default(),
         }
     }
 
@@ -214,7 +218,7 @@ impl Engine for StudioEngine {
 
     fn command(&self, request: &GenerateRequest) -> Result<String, EngineError> {
         let listed = self.listed(request.overrides.model.as_deref())?;
-        Ok(request.command_line(listed.option.as_deref()))
+        Ok(request.command_line(listed.public_option()))
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
@@ -242,11 +246,18 @@ impl Engine for StudioEngine {
         seed: u64,
         observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Drawn, EngineError> {
+        // What was meant for another picture; what is meant for this one, `observe` says at the first step.
+        self.interrupted.store(false, Ordering::SeqCst);
         let listed = self.listed(request.overrides.model.as_deref())?;
         let device = self.device(request.device.as_deref())?;
         refusals::check(&request.overrides, &self.shared)?;
         let model = self.model(listed, device)?;
         let prepared = Self::prepare(request, &model, seed)?;
-        Job { request, listed, model: &model, prepared }.draw(observe)
+        let job = Job { request, listed, model: &model, prepared };
+        interruptible(&self.interrupted, || job.draw(observe)).unwrap_or(Err(EngineError::Interrupted))
+    }
+
+    fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
     }
 }

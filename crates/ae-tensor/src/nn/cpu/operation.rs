@@ -8,6 +8,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{DType, Tensor, TensorData};
 
+use crate::device::look_up;
+
 /// A tensor of the CPU backend, in single precision.
 pub(super) type Primitive = FloatTensor<Flex>;
 
@@ -54,6 +56,7 @@ pub(super) fn run<S: Clone + Send + std::fmt::Debug + 'static, const N: usize, c
     forward: impl FnOnce([Primitive; N], bool) -> (Primitive, Option<S>),
     backward: impl FnOnce(S, Primitive, [bool; N]) -> [Option<Primitive>; N] + Send + 'static,
 ) -> Tensor<D> {
+    look_up();
     if inputs.iter().all(|input| matches!(input, Input::Plain(_))) {
         let inputs = inputs.map(|input| match input {
             Input::Plain(tensor) => tensor,
@@ -93,6 +96,7 @@ impl<S, const N: usize> std::fmt::Debug for Step<S, N> {
 impl<S: Clone + Send + std::fmt::Debug + 'static, const N: usize> Backward<Flex, N> for Step<S, N> {
     type State = S;
     fn backward(self, ops: Ops<S, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        look_up();
         let gradient = grads.consume::<Flex>(&ops.node);
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let gradients = (self.0)(ops.state, gradient, wanted);

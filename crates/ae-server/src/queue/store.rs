@@ -1,0 +1,110 @@
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ae_files::{read_file, remove_unfinished, write_file};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The folder in that of the gallery.
+const FOLDER: &str = ".queue";
+/// Bytes of a job, above what a request may have.
+const LARGEST: u64 = 64 << 20;
+
+/// The jobs that have not ended, on the disk: a file for each, so that a server that is started again goes on with them.
+#[derive(Debug)]
+pub(crate) struct Store {
+    folder: PathBuf,
+}
+
+/// A job as it is on the disk.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) created: u64,
+    /// Whose it is.
+    pub(super) client: Option<IpAddr>,
+    /// As it is posted.
+    pub(super) request: Value,
+    /// Entries of the gallery that were finished, whether they are still there or not.
+    pub(super) pictures: Vec<String>,
+}
+
+impl Store {
+    pub(crate) fn new(gallery: &Path) -> Self {
+        Self { folder: gallery.join(FOLDER) }
+    }
+
+    pub(super) fn save(&self, id: &str, job: &Kept) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        write_file(&self.path(id), |file| Ok(serde_json::to_writer(io::BufWriter::new(file), job)?))
+    }
+
+    /// Forgets a job.
+    pub(super) fn remove(&self, id: &str) {
+        match fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(job = id, reason = %error, "a job that has ended stays on the disk");
+            }
+            _ => {}
+        }
+    }
+
+    /// All jobs by their names, the oldest first. What cannot be read is named in the log, and stays.
+    pub(super) fn load(&self) -> Vec<(String, Kept)> {
+        // What a killed server had not finished; to tidy up is no reason not to go on.
+        let _ = remove_unfinished(&self.folder);
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(id) = name.strip_suffix(".json").filter(|id| is_id(id)) else { continue };
+            let read = read_file(&entry.path(), LARGEST);
+            match read.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)) {
+                Ok(job) => jobs.push((id.to_owned(), job)),
+                Err(error) => tracing::error!(job = id, reason = %error, "a job on the disk cannot be read"),
+            }
+        }
+        jobs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        jobs
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+}
+
+/// Whether a text is as the names of jobs.
+fn is_id(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(time, number)| {
+        let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits(time, 13) && digits(number, 6)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn jobs_come_back_in_their_order_and_damaged_ones_stay_where_they_are() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::new(place.path());
+        assert_eq!(store.load(), []);
+        let job =
+            |created| Kept { created, client: None, request: json!({ "prompt": "ä" }), pictures: vec!["x".into()] };
+        for id in ["1700000000002-000001", "1700000000001-000002"] {
+            store.save(id, &job(id[..13].parse().unwrap())).unwrap();
+        }
+        fs::write(place.path().join(".queue/1700000000000-000000.json"), "[").unwrap();
+        fs::write(place.path().join(".queue/notes.json"), "{}").unwrap();
+        let loaded = store.load();
+        let expected = [("1700000000001-000002", 1_700_000_000_001), ("1700000000002-000001", 1_700_000_000_002)];
+        assert_eq!(loaded, expected.map(|(id, created)| (id.to_owned(), job(created))));
+        store.remove("1700000000001-000002");
+        store.remove("1700000000001-000002");
+        assert_eq!(store.load().len(), 1);
+        assert!(place.path().join(".queue/1700000000000-000000.json").exists());
+    }
+}
