@@ -127,7 +127,7 @@ fn all_bodies_share_the_memory() {
     let mut slow = place.client.connect();
     let head = format!("POST /api/settings HTTP/1.1\r\nHost: {}\r\nContent-Type: image/png", place.client.0);
     write!(slow, "{head}\r\nContent-Length: 90001\r\n\r\n").unwrap();
-    slow.write_all(&[0; 90_000]).unwrap();
+    slow.write_all(&vec![0; 90_000]).unwrap();
     until("both fit", || send(20_000).status == 503);
     assert_limit(&send(20_000), 503, "max_bodies");
     assert_eq!(send(5_000).status, 422);
