@@ -16,6 +16,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Draw(#[from] attend_and_excite::Error),
     #[error(transparent)]
+    Remote(#[from] attend_and_excite::remote::RemoteError),
+    #[error(transparent)]
     Latents(#[from] ae_pipeline::InitialLatentsError),
     #[error(transparent)]
     Tensors(#[from] ae_pipeline::SaveError),

@@ -9,7 +9,7 @@ mod watch;
 
 use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::OpenApi;
@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::guard::guard;
-use crate::{assets, webui};
+use crate::{assets, openai, webui};
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -40,6 +40,7 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), guard))
+        .layer(from_fn(openai::in_its_shape))
         .with_state(app)
 }
 
@@ -67,12 +68,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(gallery::settings))
         .routes(routes!(watch::health))
         .routes(routes!(watch::metrics))
-        .routes(routes!(webui::txt2img))
-        .routes(routes!(webui::progress))
-        .routes(routes!(webui::interrupt))
-        .routes(routes!(webui::sd_models))
-        .routes(routes!(webui::samplers))
-        .routes(routes!(webui::options))
+        .merge(webui::router())
+        .merge(openai::router())
 }
 
 /// The OpenAPI document.

@@ -11,6 +11,7 @@ use crate::gallery::Gallery;
 use crate::job::JobView;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::webui::Chosen;
 use crate::{Engine, GenerateRequest, Limits};
 
 /// What every handler shares.
@@ -23,6 +24,7 @@ pub(crate) struct App {
     /// The name of the cookie with the token.
     pub(crate) cookie: Arc<str>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) webui: Arc<Chosen>,
     pub(crate) places: Arc<Places>,
     /// A permit for each byte that bodies may have in memory.
     pub(crate) bodies: Arc<Semaphore>,

@@ -26,14 +26,29 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         expect_type(request.headers(), "application/json")?;
         let bytes = read(request.into_body(), ("max_body", app.limits.max_body), GROWTH, app).await?;
-        // A list would be taken for the fields in their order.
-        if !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(ApiError::Malformed("the body is no JSON object".to_owned()));
-        }
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::Malformed(format!("the body is not as expected: {error}")))?;
-        Ok(Self(value))
+        Ok(Self(json(&bytes)?))
     }
+}
+
+/// The body of a request as JSON in which pictures are texts: it may be as large as a picture.
+pub(crate) struct JsonWithImages<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonWithImages<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        expect_type(request.headers(), "application/json")?;
+        let bytes = read(request.into_body(), ("max_picture", app.limits.max_picture), GROWTH, app).await?;
+        Ok(Self(json(&bytes)?))
+    }
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // A list would be taken for the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::Malformed("the body is no JSON object".to_owned()));
+    }
+    serde_json::from_slice(bytes).map_err(|error| ApiError::Malformed(format!("the body is not as expected: {error}")))
 }
 
 /// The body of a request as a PNG file.

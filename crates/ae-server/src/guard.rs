@@ -1,5 +1,6 @@
 //! Who may speak to the server, and what every answer has.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -7,6 +8,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::access::Access;
 use crate::app::App;
@@ -82,7 +85,7 @@ fn check(app: &App, request: &Request) -> Result<Pass, ApiError> {
             if let Some(token) = query_token(request).filter(|token| access.knows(token)) {
                 return Ok(Pass::WithCookie(token.to_owned()));
             }
-            if !tokens(headers, &app.cookie).any(|token| access.knows(token)) {
+            if !tokens(headers, &app.cookie).any(|token| access.knows(&token)) {
                 return Err(ApiError::Unauthorized);
             }
         }
@@ -109,13 +112,20 @@ fn query_token(request: &Request) -> Option<&str> {
 }
 
 /// The tokens that a request carries.
-fn tokens<'a>(headers: &'a HeaderMap, cookie: &'a str) -> impl Iterator<Item = &'a str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+fn tokens<'a>(headers: &'a HeaderMap, cookie: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
+    let password = authorization.and_then(|value| value.strip_prefix("Basic ")).and_then(password);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let cookies = cookies.flat_map(|cookies| cookies.split(';'));
     let named = cookies.filter_map(move |pair| pair.trim().strip_prefix(cookie)?.strip_prefix('='));
-    bearer.into_iter().chain(named)
+    bearer.into_iter().chain(named).map(Cow::Borrowed).chain(password.map(Cow::Owned))
+}
+
+/// The password of a user of any name, which clients of AUTOMATIC1111's program send.
+fn password(encoded: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 /// Name and port that the client believes to speak to.

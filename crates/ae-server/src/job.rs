@@ -134,6 +134,8 @@ pub(crate) struct Job {
     started: Option<Instant>,
     /// Set when it shall end.
     pub(crate) cancelled: Arc<AtomicBool>,
+    /// Set when the picture that is being drawn shall end.
+    pub(crate) skipped: Arc<AtomicBool>,
     /// A client ended it, not the end of the server.
     pub(crate) is_unwanted: bool,
     /// Whose it is; none of this program's own.
@@ -149,7 +151,16 @@ impl Job {
         /// A listener that is further behind starts anew from the history.
         const CAPACITY: usize = 64;
         let (events, _) = broadcast::channel(CAPACITY);
-        Self { view, started: None, cancelled: Arc::default(), is_unwanted: false, client, events, history: Vec::new() }
+        Self {
+            view,
+            started: None,
+            cancelled: Arc::default(),
+            skipped: Arc::default(),
+            is_unwanted: false,
+            client,
+            events,
+            history: Vec::new(),
+        }
     }
 
     /// It is drawn from now on.
@@ -203,6 +214,11 @@ impl Job {
     pub(crate) fn record(&mut self, event: Arc<Event>) {
         self.history.push(Arc::clone(&event));
         self.tell(event);
+    }
+
+    /// The steps that were recorded.
+    pub(crate) fn steps(&self) -> Vec<Arc<Event>> {
+        self.history.iter().filter(|event| event.name == "step").cloned().collect()
     }
 
     /// Nobody who comes later needs what was recorded.

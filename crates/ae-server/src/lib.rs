@@ -7,8 +7,9 @@
 //!
 //! - The API is described by the OpenAPI document at `/api/openapi.json`, which is made from the handlers themselves. What can be
 //!   drawn is said by the table of options of [`ae_settings`] alone: `/api/generate`, `/api/schema` and the page read it.
-//! - `/sdapi/v1/txt2img` is as in AUTOMATIC1111's program, so that its clients work here.
-//! - Every error is a JSON object with the key `error`.
+//! - `/sdapi/v1` is as in AUTOMATIC1111's program and `/v1` as OpenAI's images, so that their clients work here. Their errors
+//!   have the shape that they expect.
+//! - Every other error is a JSON object with the key `error`.
 //!
 //! # Security
 //!
@@ -35,11 +36,13 @@ mod limits;
 mod log;
 mod metrics;
 mod name;
+mod openai;
 mod png_text;
 mod public_text;
 mod queue;
 mod request;
 mod server;
+mod wait;
 mod webui;
 
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 mod store;
 mod subscription;
+mod watch;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};

@@ -71,6 +71,7 @@ impl Server {
             bodies: Arc::new(Semaphore::new(limits.max_bodies.min(Semaphore::MAX_PERMITS))),
             limits: Arc::new(limits),
             metrics,
+            webui: Arc::default(),
         };
         let resumed = app.queue.resume(&app.gallery);
         Ok(Self { listener, address, token, app, resumed, stop: watch::Sender::new(false) })

@@ -26,6 +26,7 @@ mod unsupported;
 mod write;
 
 pub use composition::{PartWeightError, composed_parts};
+pub use fields::named_values;
 pub use prompt::{Construct, ConstructKind, Networks, constructs, take_networks, without_comments};
 pub use read::{Reading, read};
 pub use schedule::{ScheduleError, prompt_schedule};

@@ -28,6 +28,8 @@ mod record;
 #[cfg(feature = "figures")]
 mod recorder;
 mod redraw;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod seeds;
 pub mod self_test;
 mod source;

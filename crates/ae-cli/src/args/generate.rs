@@ -23,6 +23,10 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
 
+    /// Draw on the studio of another machine, by the address that its `ae serve` prints; without a token in it, by that of AE_TOKEN.
+    #[arg(long, value_name = "URL")]
+    pub(crate) host: Option<String>,
+
     /// Draw a picture again by the settings in its file, ours, AUTOMATIC1111's, ComfyUI's, InvokeAI's or NovelAI's; other options replace them.
     #[arg(long, value_name = "PICTURE")]
     pub(crate) from: Option<PathBuf>,

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::Verbosity;
 use crate::args::{FolderArgs, GenerateArgs, Whose};
+use crate::commands::remote;
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
@@ -45,14 +46,14 @@ pub(crate) fn explain(mut args: GenerateArgs, verbosity: Verbosity) -> Result<()
 pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
     let mut prompts = args.prompts.settings(&args.phrases).map_err(CliError::Usage)?;
     let mut given = args.settings.given.clone();
-    if let Some(picture) = &args.from {
+    if let Some(picture) = args.from.as_ref().filter(|_| args.host.is_none()) {
         let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;
         let folders = [model_dir, lora_dir, embedding_dir, vae_dir].map(Clone::clone);
         // A picture is drawn as it was, whatever the user has set since.
         given = Redraw { folders, ignored: args.ignore.clone() }.settings(picture, &args.settings.said)?;
-        if prompts.is_empty() {
-            prompts.push(Overrides::default());
-        }
+    }
+    if args.from.is_some() && prompts.is_empty() {
+        prompts.push(Overrides::default());
     }
     if prompts.is_empty() {
         let reason = "nothing to draw: give a prompt (`ae generate \"a cat and a dog\"`), or a picture with --from";
@@ -72,6 +73,9 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     if args.save_tensors.is_some() && (several_seeds || prompts.len() > 1) {
         let reason = "--save-tensors writes one file: give one prompt and one seed";
         return Err(CliError::Usage(reason.to_owned()));
+    }
+    if args.host.is_some() {
+        return remote::generate(args, &prompts, verbosity);
     }
     let images = InputImages::read(&mut given)?;
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;

@@ -7,6 +7,7 @@ mod eval;
 mod generate;
 mod inspect;
 mod models;
+mod remote;
 mod self_test;
 mod serve;
 mod tokens;

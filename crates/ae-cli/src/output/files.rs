@@ -43,6 +43,12 @@ impl Files {
         write_whole(path, |file| write_png(file, image, settings, &[]))
     }
 
+    /// Writes `OUTPUT/PROMPT/NAME.png`, of pictures that another machine has drawn.
+    pub(crate) fn write_sheet(&self, name: &str, image: &RgbImage, settings: &Settings) -> Result<PathBuf, CliError> {
+        let path = self.output.join(&self.name).join(format!("{name}.png"));
+        write_whole(path, |file| write_png(file, image, settings, &[]))
+    }
+
     /// Writes `OUTPUT/PROMPT/NAME.png`, a figure that carries no record.
     pub(crate) fn write_plain_picture(&self, name: &str, image: &RgbImage) -> Result<PathBuf, CliError> {
         let path = self.output.join(&self.name).join(format!("{name}.png"));

@@ -6,6 +6,7 @@ mod files;
 mod log;
 pub(crate) mod preview;
 mod progress;
+mod remote_progress;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,6 +18,7 @@ pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
 pub(crate) use log::listen;
 pub(crate) use progress::Progress;
+pub(crate) use remote_progress::RemoteProgress;
 
 /// The first failure of the standard output: pictures are drawn nevertheless, and the command fails at its end.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);

@@ -20,6 +20,7 @@ mod faults;
 mod figures;
 mod files;
 mod interrupt;
+mod remote;
 mod round_trip;
 mod run;
 mod serve;

@@ -17,14 +17,14 @@ use crate::client::Client;
 use crate::crowd::{Dice, fifty_clients, median, pictures, who_are_slow, who_never_read};
 
 /// A studio that runs in a folder.
-struct Studio {
+pub(crate) struct Studio {
     process: Child,
-    client: Client,
-    url: String,
+    pub(crate) client: Client,
+    pub(crate) url: String,
 }
 
 impl Studio {
-    fn start(place: &Place, args: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
         let args = [&["serve", "--port", "0", "--gallery", "gallery"], args].concat();
         let log = std::fs::File::create(place.path().join("log")).unwrap();
         let mut process = place.command(&args).stdout(Stdio::piped()).stderr(log).spawn().unwrap();

@@ -22,6 +22,7 @@ struct Task {
     id: String,
     request: GenerateRequest,
     cancelled: Arc<AtomicBool>,
+    skipped: Arc<AtomicBool>,
     created: u64,
     client: Option<IpAddr>,
     /// What was finished before the server was started again.
@@ -77,6 +78,7 @@ impl Queue {
                     id,
                     request: job.view.request.clone(),
                     cancelled: Arc::clone(&job.cancelled),
+                    skipped: Arc::clone(&job.skipped),
                     created: job.view.created,
                     client: job.client,
                     pictures: job.view.pictures.clone(),
@@ -88,7 +90,7 @@ impl Queue {
     }
 
     fn draw(&self, task: &Task, engine: &dyn Engine, gallery: &Gallery) -> Result<(), EngineError> {
-        let is_cancelled = || task.cancelled.load(Ordering::SeqCst);
+        let [is_cancelled, is_skipped] = [&task.cancelled, &task.skipped].map(|flag| || flag.load(Ordering::SeqCst));
         let mut request = task.request.clone();
         gallery.images().find(&mut request).map_err(|error| EngineError::Failed(error.to_string()))?;
         for (index, &seed) in request.seeds.iter().enumerate() {
@@ -100,11 +102,16 @@ impl Queue {
                 return Err(EngineError::Interrupted);
             }
             self.with_job(&task.id, Job::forget);
+            task.skipped.store(false, Ordering::SeqCst);
             let start = Instant::now();
             let drawn = engine.draw(&request, seed, &mut |update| {
                 self.with_job(&task.id, |job| update_job(job, seed, &update));
-                if is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
+                if is_cancelled() || is_skipped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            let drawn = match drawn {
+                Err(EngineError::Interrupted) if is_skipped() && !is_cancelled() => continue,
+                drawn => drawn?,
+            };
             gallery
                 .add(&entry, &drawn)
                 .map_err(|error| EngineError::Failed(format!("the picture cannot be kept: {error}")))?;

@@ -45,7 +45,15 @@ impl Engine for Painter {
             found.map(|path| path.as_ref().map(|path| path.is_file())),
             named.map(|name| name.as_ref().map(|_| true))
         );
+        if let Some(model) =
+            request.overrides.model.as_ref().filter(|model| !["paint", "Paint 1"].contains(&model.as_str()))
+        {
+            return Err(EngineError::refused("model", format!("there is no model '{model}'")));
+        }
         match request.prompt() {
+            "nounless" if request.method() == Method::AttendAndExcite => {
+                Err(EngineError::refused("subjects", "the prompt has no noun: name subjects"))
+            }
             "refuse" => Err(EngineError::refused("prompt", "this prompt is refused")),
             _ => Ok(()),
         }
@@ -89,7 +97,15 @@ impl Engine for Painter {
                     Duration::from_millis(2)
                 });
                 let maps = Some(TokenMaps::new(1, 1, vec![1], vec![0.5]));
-                let step = Step { step, num_steps, timestep: 1.0, seconds: 0.002, guidance: None, maps, preview: None };
+                let step = Step {
+                    step,
+                    num_steps,
+                    timestep: 1.0,
+                    seconds: 0.002,
+                    guidance: None,
+                    maps,
+                    preview: Some(image::RgbImage::new(1, 1)),
+                };
                 go_on = observe(Update::Loss { step: step.step, iteration: 0, losses: &[0.5] });
                 if go_on.is_continue() {
                     go_on = observe(Update::Step(&step));

@@ -10,6 +10,7 @@ mod images;
 mod jobs;
 mod load;
 mod malformed;
+mod openai;
 mod openapi;
 mod place;
 mod restart;

@@ -40,6 +40,16 @@ impl Parts {
     }
 }
 
+/// The values of a text by their names in that program, the prompts among them; none of a text that says nothing.
+pub fn named_values(text: &str) -> Vec<(String, String)> {
+    let Parts { prompt, negative_prompt, fields } = Parts::of(text);
+    if prompt.is_empty() && fields.is_empty() {
+        return Vec::new();
+    }
+    let prompts = [("Prompt", prompt), ("Negative prompt", negative_prompt)];
+    prompts.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(fields).collect()
+}
+
 /// The fields of a line: names, colons and values, with commas between them. A value with a comma or a colon is a JSON string; an
 /// object or an array of JSON, as some programs write them, is one value as well.
 fn fields(line: &str) -> Vec<(String, String)> {
