@@ -51,10 +51,7 @@ nginx -c "$place/nginx.conf"
 ask() { curl --silent --show-error --cacert cert.pem --header "Authorization: Bearer $AE_TOKEN" "$@"; }
 address=https://localhost:17443
 expect() { if [[ $1 != "$2" ]]; then echo "error: $3 is '$1', expected '$2'" >&2; exit 1; fi; }
-<<<<<<< HEAD
 expect "$(curl --silent --cacert cert.pem "$address/healthz")" ok "/healthz"
-=======
->>>>>>> main
 expect "$(curl --silent --output /dev/null --write-out '%{http_code}' --cacert cert.pem "$address/api/info")" 401 "without a token"
 expect "$(curl --silent --output /dev/null --write-out '%{http_code}' http://localhost:17080/)" 301 "plain HTTP"
 # As the page sends it, and as one of another origin does.
