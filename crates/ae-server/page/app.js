@@ -7,8 +7,14 @@ import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Live } from "./live.js";
+import { Plot } from "./plot.js";
 import { acceptPictures } from "./restore.js";
+import { Seeds } from "./seeds.js";
+import { Selection } from "./selection.js";
 import { Options } from "./settings.js";
+import { Swipe } from "./swipe.js";
+import { Trash } from "./trash.js";
+import { Vary } from "./vary.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -24,28 +30,56 @@ const onConnection = (connected) => {
 let form;
 let live;
 let detail;
+let latestPicture;
 
-const gallery = new Gallery((entry) => detail.open(entry));
+const gallery = new Gallery({
+  onOpen: (entry) => detail.open(entry, gallery),
+  onFavourite: setFavourite,
+  onSelect: () => selection.draw(),
+  onDrop: (ids) => seeds.drop(ids),
+});
+const trash = new Trash({
+  gallery,
+  onRestored: (entry) => seeds.show(entry),
+  onError: ({ message }) => gallery.showError(message),
+  announce,
+});
+const swipe = new Swipe();
+const selection = new Selection({ gallery, onCompare: compare, onDelete: (entries) => trash.discard(entries) });
+
+const seeds = new Seeds({
+  onOpen: (job, id) => openJob(job, id),
+  onPick: setFavourite,
+  onDiscard: discardByName,
+});
+
+const plot = new Plot({ onOpen: openEntries, onCancel: (open) => open.forEach(cancel), onError: showError });
 
 const jobs = new Jobs({
   onConnection,
   onError: showError,
   onCancel: cancel,
-  onOpen: openPicture,
+  onOpen: openJob,
   onEnded: ({ request, error }) => {
     if (error) showError(new Error(`${request.prompt}: ${error}`));
     gallery.refresh();
   },
-  onChange: followNext,
+  onChange: () => {
+    plot.update(jobs.jobs);
+    followNext();
+  },
 });
 
 function followNext() {
   // A list that is a little older than the last event may still hold the job that has just ended.
-  if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) live.follow(jobs.active);
+  if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) {
+    live.follow(jobs.active);
+    seeds.update(jobs.active);
+  }
 }
 
 async function begin() {
-  const [{ version, palette }, schema, { models }, { devices }] = await Promise.all([
+  const [{ version, palette, limits }, schema, { models }, { devices }] = await Promise.all([
     api.info(),
     api.schema(),
     api.models(),
@@ -54,7 +88,15 @@ async function begin() {
   const options = new Options(schema);
   at("version").textContent = version;
   const view = createRunView(at("run"), { palette, options });
-  live = new Live({ view, options, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
+  live = new Live({
+    view,
+    options,
+    onJob: (job) => onJob(job).catch(showError),
+    onStep: ({ preview }, seed) => seeds.preview(seed, preview),
+    onCancel: cancel,
+    onConnection,
+    announce,
+  });
   form = new Form({ options, models, devices, onSubmit: generate });
   detail = new Detail({
     view: createRunView(at("detail-run"), { palette, options }),
@@ -64,11 +106,24 @@ async function begin() {
       useSettings({ ...settings, seeds: [randomSeed()] });
       form.submit();
     },
-    onRemoved: (id) => {
-      gallery.remove(id);
-      announce("Deleted.");
+    onDelete: (entry) => trash.discard([entry]),
+    onFavourite: ({ id, favourite }) => setFavourite(id, !favourite),
+    onCompare: compare,
+    // What was opened elsewhere may be gone by now.
+    onClosed: ({ id }) => gallery.focus(id) || document.activeElement !== document.body || at("gallery-heading").focus(),
+  });
+  const vary = new Vary({
+    options,
+    limits,
+    readForm: () => form.read(),
+    waiting: () => jobs.jobs.filter(({ state }) => state === "queued").length,
+    onStart: (plan, started) => {
+      plot.start(plan, started);
+      jobs.refresh();
     },
   });
+  at("vary-open").addEventListener("click", () => vary.open());
+  gallery.setChoices(options, models);
   acceptPictures(restoreFrom);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
@@ -81,10 +136,11 @@ async function begin() {
     if (document.visibilityState === "visible") refresh();
   });
   await refresh();
+  await plot.restore();
 }
 
 async function refresh() {
-  await Promise.all([gallery.refresh(), jobs.refresh()]);
+  await Promise.all([gallery.refresh(), jobs.refresh(), trash.refresh()]);
 }
 
 async function generate(request) {
@@ -113,9 +169,14 @@ async function cancel({ id }) {
 /// A new state of the job that is followed.
 async function onJob(job) {
   jobs.update(job);
-  if (job.pictures.length > 0 && job.pictures.at(-1) !== gallery.entries[0]?.id) {
+  seeds.update(job);
+  plot.update([job]);
+  const latest = job.pictures.at(-1);
+  if (latest && latest !== latestPicture) {
+    latestPicture = latest;
     await gallery.refresh();
-    await showPictures(gallery.find(job.pictures.at(-1)));
+    // The gallery may show others only.
+    await showPictures(gallery.find(latest) ?? (await api.entry(latest)));
     if (form.lacksDefaults) form.setModels((await api.models()).models);
   }
   if (!isOpen(job)) jobs.refresh();
@@ -137,12 +198,55 @@ async function showPictures(entry) {
   }
 }
 
-async function openPicture(id) {
+/// Opens a job at one of its pictures, otherwise the first; from there one goes to the others.
+async function openJob({ id, pictures }, picture) {
   try {
-    detail.open(gallery.find(id) ?? (await api.entry(id)));
+    const { entries } = await api.gallery({ job: id, limit: pictures.length });
+    if (entries.length === 0) throw new Error("The pictures of this job are deleted.");
+    entries.reverse();
+    await detail.open(entries.find((entry) => entry.id === picture) ?? entries[0], { entries });
   } catch (error) {
     showError(error);
   }
+}
+
+/// Opens an entry among others, all by their names.
+async function openEntries(id, ids) {
+  try {
+    const entries = await Promise.all(ids.map(async (each) => gallery.find(each) ?? (await api.entry(each).catch(() => null))));
+    const there = entries.filter(Boolean);
+    const entry = there.find((each) => each.id === id);
+    if (!entry) throw new Error("This picture is deleted.");
+    await detail.open(entry, { entries: there });
+  } catch (error) {
+    showError(error);
+  }
+}
+
+async function setFavourite(id, favourite) {
+  const entry = await gallery.setFavourite(id, favourite);
+  if (entry) seeds.show(entry);
+  return entry;
+}
+
+async function discardByName(ids) {
+  const entries = await Promise.all(ids.map(async (id) => gallery.find(id) ?? (await api.entry(id))));
+  await trash.discard(entries);
+}
+
+/// Two pictures on one stage, or the plain and the guided one of an entry.
+function compare([one, other]) {
+  const { width, height } = one;
+  const of = (entry) => ({ url: api.pictureUrl(entry.id), name: entryName(entry), width, height });
+  if (other) swipe.open(of(one), of(other));
+  else swipe.open({ ...of(one), url: api.plainUrl(one.id), name: "plain" }, { ...of(one), name: methodName(one) });
+}
+
+const methodName = ({ settings }) => form.options.methodTitle(settings.method ?? "attend-and-excite");
+
+function entryName(entry) {
+  const { prompt, seed } = entry.settings;
+  return `${prompt}, seed ${seed}`;
 }
 
 function useSettings(settings) {

@@ -8,9 +8,9 @@ const RETRY = 2000;
 const at = (id) => document.getElementById(id);
 
 export class Live {
-  /// `onJob` gets every new state of the job, `onConnection` whether the server can be reached, `announce` short news.
-  constructor({ view, options, onJob, onCancel, onConnection, announce }) {
-    Object.assign(this, { view, options, onJob, onConnection, announce });
+  /// `onJob` gets every new state of the job, `onStep` every step and its seed, `onConnection` whether the server can be reached, `announce` short news.
+  constructor({ view, options, onJob, onStep, onCancel, onConnection, announce }) {
+    Object.assign(this, { view, options, onJob, onStep, onConnection, announce });
     at("cancel").addEventListener("click", () => onCancel(this.job));
   }
 
@@ -51,6 +51,7 @@ export class Live {
     on("step", (step) => {
       this.seconds.push(step.seconds);
       this.view.addStep(step);
+      this.onStep(step, this.job.run?.seed);
       at("progress").max = step.num_steps;
       at("progress").value = step.step + 1;
       this.numSteps = step.num_steps;

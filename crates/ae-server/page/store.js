@@ -1,19 +1,25 @@
 // What the page remembers in the browser. Without storage, as in some private windows, it remembers nothing.
 
-const KEY = "attend-and-excite-form";
+const FORM = "attend-and-excite-form";
+const PLOT = "attend-and-excite-plot";
 
-export function loadForm() {
+export const loadForm = () => load(FORM);
+export const saveForm = (state) => save(FORM, state);
+export const loadPlot = () => load(PLOT);
+export const savePlot = (state) => save(PLOT, state);
+
+function load(key) {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(localStorage.getItem(key)) ?? {};
   } catch {
     return {};
   }
 }
 
-export function saveForm(state) {
+function save(key, state) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(state));
+    localStorage.setItem(key, JSON.stringify(state));
   } catch {
-    // The form works all the same.
+    // The page works all the same.
   }
 }

@@ -1,8 +1,10 @@
 //! What the server answers.
 
+mod archive;
 mod gallery;
 mod info;
 mod jobs;
+mod trash;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -49,15 +51,20 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
         .routes(routes!(jobs::generate))
-        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::list, jobs::remove))
         .routes(routes!(jobs::status, jobs::cancel))
+        .routes(routes!(jobs::place))
         .routes(routes!(jobs::events))
         .routes(routes!(gallery::list))
-        .routes(routes!(gallery::entry, gallery::remove))
+        .routes(routes!(gallery::entry, gallery::change, gallery::remove))
         .routes(routes!(gallery::picture))
         .routes(routes!(gallery::plain))
         .routes(routes!(gallery::record))
         .routes(routes!(gallery::report))
+        .routes(routes!(archive::zip))
+        .routes(routes!(trash::list, trash::empty))
+        .routes(routes!(trash::picture))
+        .routes(routes!(trash::restore))
         .routes(routes!(gallery::settings))
         .routes(routes!(webui::txt2img))
         .routes(routes!(webui::progress))

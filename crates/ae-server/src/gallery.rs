@@ -1,13 +1,17 @@
 //! The pictures that were made: a folder on disk, and nothing in memory.
 //!
 //! Every entry is a folder of its own that appears whole, by a rename, or not at all, so that a crash leaves nothing half
-//! done. What the disk has is what the gallery lists.
+//! done. What the disk has is what the gallery lists. A favourite has one more file in its folder.
+
+mod archive;
+mod trash;
+mod wanted;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use ae_files::{open_file, read_file, remove_folder, remove_unfinished, write_folder};
+use ae_files::{open_file, read_file, remove_unfinished, write_folder};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -15,10 +19,15 @@ use utoipa::ToSchema;
 use crate::png_text::read_settings;
 use crate::{Drawn, PICTURE_NAMES, ServerError};
 
+pub(crate) use archive::Archive;
+pub(crate) use wanted::{MOST, Wanted};
+
 /// Held while a server has the gallery.
 const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
 const TRACE: &str = "trace.json";
+/// An empty file.
+const FAVOURITE: &str = "favourite";
 /// Bytes of a file of an entry, far above any picture or record that is made here.
 const LARGEST: u64 = 256 << 20;
 
@@ -38,6 +47,19 @@ pub(crate) struct Entry {
     height: u32,
     /// Whether there is a plain picture beside it.
     pub(crate) plain: bool,
+    /// Whether somebody marked it.
+    pub(crate) favourite: bool,
+}
+
+/// A part of the gallery or of its trash.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Listing {
+    /// How many entries there are in all, wanted or not.
+    total: usize,
+    /// Whether there are more of those that are wanted.
+    more: bool,
+    /// The newest first; in the trash the last deleted first.
+    entries: Vec<Entry>,
 }
 
 /// The folder of pictures.
@@ -61,7 +83,9 @@ impl Gallery {
         }
         // Tidying up is no reason not to start.
         let _ = remove_unfinished(folder);
-        Ok(Self { folder: folder.to_owned(), _lock: lock })
+        let gallery = Self { folder: folder.to_owned(), _lock: lock };
+        gallery.tidy_trash();
+        Ok(gallery)
     }
 
     /// Keeps a picture; returns the name of its entry.
@@ -84,19 +108,44 @@ impl Gallery {
         Ok(ids)
     }
 
+    /// The entries that are wanted, the newest first.
+    pub(crate) fn list(&self, wanted: &Wanted) -> io::Result<Listing> {
+        let ids = self.ids()?;
+        let may_be = ids.iter().filter(|id| wanted.may_be(id));
+        let found = may_be.filter_map(|id| self.entry(id)).filter(|entry| wanted.is(entry));
+        Ok(Listing::of(ids.len(), wanted.limit.min(MOST), found))
+    }
+
+    /// The entries in the trash, the last deleted first.
+    pub(crate) fn list_trash(&self) -> io::Result<Listing> {
+        let ids = self.trash_ids()?;
+        Ok(Listing::of(ids.len(), MOST, ids.iter().filter_map(|id| self.trashed_entry(id))))
+    }
+
     /// An entry; none when there is no such name, or somebody removed its picture.
     pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
-        let folder = self.entry_folder(id)?;
-        let picture = BufReader::new(open_file(&folder.join(PICTURE_NAMES[0])).ok()?);
-        let info = read_settings(picture).ok()?;
-        Some(Entry {
-            id: id.to_owned(),
-            created: id.split('-').next()?.parse().ok()?,
-            settings: info.settings,
-            width: info.width,
-            height: info.height,
-            plain: folder.join(PICTURE_NAMES[1]).exists(),
-        })
+        read_entry(id, &self.entry_folder(id)?)
+    }
+
+    /// An entry of the trash.
+    pub(crate) fn trashed_entry(&self, id: &str) -> Option<Entry> {
+        read_entry(id, &self.trashed_folder(id)?)
+    }
+
+    /// The picture of an entry of the trash.
+    pub(crate) fn trashed_picture(&self, id: &str) -> Option<Vec<u8>> {
+        read_file(&self.trashed_folder(id)?.join(PICTURE_NAMES[0]), LARGEST).ok()
+    }
+
+    /// Marks an entry or takes the mark away; false when there is none.
+    pub(crate) fn set_favourite(&self, id: &str, favourite: bool) -> io::Result<bool> {
+        let Some(mark) = self.entry_folder(id).map(|folder| folder.join(FAVOURITE)) else { return Ok(false) };
+        let done = if favourite { File::create(mark).map(drop) } else { fs::remove_file(mark) };
+        match done {
+            // No entry, or one that had no mark.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.entry(id).is_some()),
+            done => done.map(|()| true),
+        }
     }
 
     /// One of the pictures of an entry, as its file.
@@ -118,15 +167,31 @@ impl Gallery {
         serde_json::from_slice(&read_file(&self.entry_folder(id)?.join(name), LARGEST).ok()?).ok()
     }
 
-    /// Removes an entry; false when there is none.
-    pub(crate) fn remove(&self, id: &str) -> io::Result<bool> {
-        self.entry_folder(id).map_or(Ok(false), |folder| remove_folder(&folder))
-    }
-
     /// A client's text becomes part of a path only when it is a name that the gallery gives.
     fn entry_folder(&self, id: &str) -> Option<PathBuf> {
         is_id(id).then(|| self.folder.join(id))
     }
+}
+
+impl Listing {
+    fn of(total: usize, limit: usize, mut found: impl Iterator<Item = Entry>) -> Self {
+        let entries = found.by_ref().take(limit).collect();
+        Self { total, entries, more: found.next().is_some() }
+    }
+}
+
+fn read_entry(id: &str, folder: &Path) -> Option<Entry> {
+    let picture = BufReader::new(open_file(&folder.join(PICTURE_NAMES[0])).ok()?);
+    let info = read_settings(picture).ok()?;
+    Some(Entry {
+        id: id.to_owned(),
+        created: id.split('-').next()?.parse().ok()?,
+        settings: info.settings,
+        width: info.width,
+        height: info.height,
+        plain: folder.join(PICTURE_NAMES[1]).exists(),
+        favourite: folder.join(FAVOURITE).exists(),
+    })
 }
 
 /// Whether a text is as the names of entries: milliseconds, the job's number, the picture's number.
@@ -140,7 +205,7 @@ fn is_id(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn drawn() -> Drawn {
+    pub(super) fn drawn() -> Drawn {
         let mut picture = Vec::new();
         let mut encoder = png::Encoder::new(&mut picture, 2, 1);
         encoder.set_color(png::ColorType::Rgb);
@@ -160,8 +225,8 @@ mod tests {
         let entry = gallery.entry("1700000000000-000000-000").unwrap();
         assert_eq!((entry.created, entry.width, entry.height, entry.plain), (1_700_000_000_000, 2, 1, false));
         assert_eq!(entry.settings["prompt"], "ein Löwe");
-        assert!(gallery.remove("1700000000000-000000-000").unwrap());
-        assert!(!gallery.remove("1700000000000-000000-000").unwrap());
+        assert!(gallery.discard("1700000000000-000000-000").unwrap());
+        assert!(!gallery.discard("1700000000000-000000-000").unwrap());
         assert_eq!(gallery.ids().unwrap(), ["1700000000001-000001-000"]);
     }
 

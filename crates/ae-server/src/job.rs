@@ -101,6 +101,8 @@ pub(crate) struct Job {
     pub(crate) view: JobView,
     /// Set when it shall end.
     pub(crate) cancelled: Arc<AtomicBool>,
+    /// Whether a client took it from the list after its end.
+    pub(crate) is_cleared: bool,
     /// Those who listen.
     events: broadcast::Sender<Arc<Event>>,
     /// Start and steps of the seed that is being drawn, for those who come in the middle.
@@ -112,7 +114,7 @@ impl Job {
         /// A listener that is further behind starts anew from the history.
         const CAPACITY: usize = 64;
         let (events, _) = broadcast::channel(CAPACITY);
-        Self { view, cancelled: Arc::default(), events, history: Vec::new() }
+        Self { view, cancelled: Arc::default(), is_cleared: false, events, history: Vec::new() }
     }
 
     /// Tells everybody how far it is.

@@ -93,16 +93,39 @@ impl Queue {
         state.view(id)
     }
 
+    /// Moves a job that waits: at place 0 it is the next, beyond the end the last.
+    pub(crate) fn place(&self, id: &str, place: usize) -> Result<JobView, ApiError> {
+        let mut state = self.lock();
+        let view = state.view(id)?;
+        if view.state != JobState::Queued {
+            return Err(ApiError::invalid(format!("job '{id}' does not wait any more, and cannot be moved")));
+        }
+        state.waiting.retain(|waiting| waiting != id);
+        let place = place.min(state.waiting.len());
+        state.waiting.insert(place, id.to_owned());
+        state.tell_positions();
+        state.view(id)
+    }
+
+    /// Ends every job, as [`cancel`](Self::cancel) does.
+    pub(crate) fn cancel_all(&self) {
+        self.lock().cancel_all();
+    }
+
+    /// Takes the jobs that have ended from the list. Who knows one can still ask for it.
+    pub(crate) fn clear_ended(&self) {
+        let mut state = self.lock();
+        let State { jobs, ended, .. } = &mut *state;
+        for id in ended.iter() {
+            jobs.entry(id.clone()).and_modify(|job| job.is_cleared = true);
+        }
+    }
+
     /// Ends everything and takes nothing more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        while let Some(id) = state.waiting.pop_front() {
-            state.end(&id, JobState::Cancelled, None);
-        }
-        if let Some(job) = state.running.as_ref().and_then(|id| state.jobs.get(id)) {
-            job.cancelled.store(true, Ordering::SeqCst);
-        }
+        state.cancel_all();
         self.changed.notify_all();
     }
 
@@ -113,7 +136,9 @@ impl Queue {
     /// The job that is drawn, those that wait from first to last, then the latest that have ended.
     pub(crate) fn list(&self) -> Vec<JobView> {
         let state = self.lock();
-        let ids = state.running.iter().chain(&state.waiting).chain(state.ended.iter().take(LISTED));
+        let is_listed = |id: &&String| state.jobs.get(*id).is_some_and(|job| !job.is_cleared);
+        let ended = state.ended.iter().filter(is_listed).take(LISTED);
+        let ids = state.running.iter().chain(&state.waiting).chain(ended);
         ids.filter_map(|id| state.view(id).ok()).collect()
     }
 
@@ -132,6 +157,15 @@ fn unknown(id: &str) -> ApiError {
 impl State {
     fn view(&self, id: &str) -> Result<JobView, ApiError> {
         self.jobs.get(id).map(|job| job.view.clone()).ok_or_else(|| unknown(id))
+    }
+
+    fn cancel_all(&mut self) {
+        while let Some(id) = self.waiting.pop_front() {
+            self.end(&id, JobState::Cancelled, None);
+        }
+        if let Some(job) = self.running.as_ref().and_then(|id| self.jobs.get(id)) {
+            job.cancelled.store(true, Ordering::SeqCst);
+        }
     }
 
     /// A job comes to its end; the oldest of the others is forgotten.
