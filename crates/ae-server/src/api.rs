@@ -2,6 +2,7 @@
 
 mod archive;
 mod gallery;
+mod images;
 mod info;
 mod jobs;
 mod trash;
@@ -50,6 +51,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(images::bring))
+        .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
         .routes(routes!(jobs::list, jobs::remove))
         .routes(routes!(jobs::status, jobs::cancel))

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::images::Images;
 use crate::png_text::read_settings;
 use crate::{Drawn, PICTURE_NAMES, ServerError};
 
@@ -66,6 +67,8 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub(crate) struct Gallery {
     folder: PathBuf,
+    /// What its pictures start from.
+    images: Images,
     /// Kept for its lock.
     _lock: File,
 }
@@ -83,9 +86,14 @@ impl Gallery {
         }
         // Tidying up is no reason not to start.
         let _ = remove_unfinished(folder);
-        let gallery = Self { folder: folder.to_owned(), _lock: lock };
+        let gallery = Self { folder: folder.to_owned(), images: Images::of_gallery(folder), _lock: lock };
         gallery.tidy_trash();
         Ok(gallery)
+    }
+
+    /// What its pictures start from.
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
     }
 
     /// Keeps a picture; returns the name of its entry.

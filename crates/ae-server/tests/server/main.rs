@@ -6,6 +6,7 @@ mod crowd;
 mod curation;
 mod engine;
 mod gallery;
+mod images;
 mod jobs;
 mod load;
 mod malformed;
