@@ -36,11 +36,17 @@ const gallery = new Gallery({
   onOpen: (entry) => detail.open(entry, gallery),
   onFavourite: setFavourite,
   onSelect: () => selection.draw(),
-  onDrop: (ids) => seeds.drop(ids),
+  onDrop: (ids) => {
+    seeds.drop(ids);
+    plot.drop(ids);
+  },
 });
 const trash = new Trash({
   gallery,
-  onRestored: (entry) => seeds.show(entry),
+  onRestored: (entry) => {
+    seeds.show(entry);
+    plot.put(entry);
+  },
   onError: ({ message }) => gallery.showError(message),
   announce,
 });
@@ -53,7 +59,7 @@ const seeds = new Seeds({
   onDiscard: discardByName,
 });
 
-const plot = new Plot({ onOpen: openEntries, onCancel: (open) => open.forEach(cancel), onError: showError });
+const plot = new Plot({ onOpen: openEntry, onCancel: (open) => open.forEach(cancel), onError: showError });
 
 const jobs = new Jobs({
   onConnection,
@@ -210,14 +216,14 @@ async function openJob({ id, pictures }, picture) {
   }
 }
 
-/// Opens an entry among others, all by their names.
-async function openEntries(id, ids) {
+/// Opens an entry among those of some jobs.
+async function openEntry(id, names) {
   try {
-    const entries = await Promise.all(ids.map(async (each) => gallery.find(each) ?? (await api.entry(each).catch(() => null))));
-    const there = entries.filter(Boolean);
-    const entry = there.find((each) => each.id === id);
+    const found = await Promise.all(names.map((job) => api.gallery({ job, limit: 200 })));
+    const entries = found.flatMap((each) => each.entries.reverse());
+    const entry = entries.find((each) => each.id === id);
     if (!entry) throw new Error("This picture is deleted.");
-    await detail.open(entry, { entries: there });
+    await detail.open(entry, { entries });
   } catch (error) {
     showError(error);
   }
@@ -239,10 +245,11 @@ function compare([one, other]) {
   const { width, height } = one;
   const of = (entry) => ({ url: api.pictureUrl(entry.id), name: entryName(entry), width, height });
   if (other) swipe.open(of(one), of(other));
-  else swipe.open({ ...of(one), url: api.plainUrl(one.id), name: "plain" }, { ...of(one), name: methodName(one) });
+  else swipe.open({ ...of(one), url: api.plainUrl(one.id), name: methodTitle("stable-diffusion") }, { ...of(one), name: methodTitle(one.settings.method) });
 }
 
-const methodName = ({ settings }) => form.options.methodTitle(settings.method ?? "attend-and-excite");
+/// Pictures of before there were methods were all made by one.
+const methodTitle = (name) => form.options.methodTitle(name ?? "attend-and-excite");
 
 function entryName(entry) {
   const { prompt, seed } = entry.settings;

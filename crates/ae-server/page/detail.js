@@ -41,7 +41,8 @@ export class Detail {
       this.entry = undefined;
       this.view.clear();
       this.strip.forget();
-      if (entry) this.onClosed(entry);
+      // Elsewhere the focus is where it was, unless that is gone.
+      if (entry && (this.opener.closest("#gallery") || !this.opener.isConnected)) this.onClosed(entry);
     });
   }
 
@@ -54,6 +55,7 @@ export class Detail {
   /// Opens an entry; `around` has the entries to go to from it, and may load more of them.
   async open(entry, around = { entries: [entry] }) {
     this.around = around;
+    this.opener = document.activeElement;
     this.dialog.showModal();
     // First the name of what is here, then what can be done with it.
     at("detail-title").focus();
@@ -127,7 +129,12 @@ export class Detail {
   async remove() {
     const { entry } = this;
     const next = this.other;
-    if (!(await this.onDelete(entry))) return;
+    // A key that is held down is one deletion.
+    if (this.removing === entry) return;
+    this.removing = entry;
+    const isGone = await this.onDelete(entry);
+    this.removing = undefined;
+    if (!isGone) return;
     this.around.entries = this.around.entries.filter(({ id }) => id !== entry.id);
     this.strip.forget();
     if (this.entry !== entry) return;
@@ -136,7 +143,7 @@ export class Detail {
   }
 
   press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches(TAKES_KEYS)) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.target.matches(TAKES_KEYS)) return;
     const keys = {
       ArrowLeft: () => this.go(-1),
       ArrowRight: () => this.go(1),

@@ -29,7 +29,7 @@ export class Gallery {
   setChoices(options, models) {
     const choice = (value, textContent) => element("option", { value, textContent });
     at("gallery-method").append(...options.methods.map(({ name, title }) => choice(name, title)));
-    at("gallery-model").append(...models.map(({ title }) => choice(title, title)));
+    at("gallery-model").append(...models.map(({ id, title }) => choice(id, title)));
   }
 
   /// What the filters ask for.
@@ -106,10 +106,12 @@ export class Gallery {
     this.onDrop(ids);
   }
 
-  /// Entries are there again, or other than before.
+  /// Entries are there again, or other than before. Those of pages that are not loaded come with their page.
   put(entries) {
+    const last = this.entries.at(-1)?.id;
+    const loaded = entries.filter(({ id }) => !this.more || id >= last);
     const others = this.entries.filter(({ id }) => !entries.some((entry) => entry.id === id));
-    this.entries = [...others, ...entries].toSorted((a, b) => (a.id < b.id ? 1 : -1));
+    this.entries = [...others, ...loaded].toSorted((a, b) => (a.id < b.id ? 1 : -1));
     this.draw();
   }
 
@@ -139,6 +141,14 @@ export class Gallery {
     at("gallery-error").hidden = message === "";
   }
 
+  /// Models that drew pictures and are not here any more can be chosen, too.
+  addModels() {
+    const known = [...at("gallery-model").options].map(({ value }) => value);
+    const used = new Set(this.entries.map(({ settings }) => settings.model).filter(Boolean));
+    for (const name of used)
+      if (!known.includes(name)) at("gallery-model").append(element("option", { value: name, textContent: name }));
+  }
+
   /// Thumbnails that are shown already are kept, with their pictures and the focus.
   draw() {
     const shown = new Map([...at("gallery").children].map((item) => [item.dataset.id, item]));
@@ -150,6 +160,7 @@ export class Gallery {
         at("gallery").insertBefore(item, at("gallery").children[index] ?? null);
       item.querySelector(".star").setAttribute("aria-pressed", this.entries[index].favourite);
     });
+    this.addModels();
     at("gallery-filter").hidden = this.total === 0;
     at("gallery-empty").hidden = this.entries.length > 0;
     at("gallery-empty").textContent =

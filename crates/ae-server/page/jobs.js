@@ -89,7 +89,7 @@ export class Jobs {
     at("jobs").replaceChildren(...items);
     if (!focused) return;
     const buttons = [...at("jobs").querySelectorAll(`button[data-job="${CSS.escape(focused)}"]`)];
-    (buttons.find((button) => button.dataset.act === act && !button.disabled) ?? buttons.at(-1))?.focus();
+    (buttons.find((button) => button.dataset.act === act && !button.disabled) ?? buttons.find(({ disabled }) => !disabled))?.focus();
   }
 
   item(job, waiting) {

@@ -9,7 +9,7 @@ import { loadPlot, savePlot } from "./store.js";
 const at = (id) => document.getElementById(id);
 
 export class Plot {
-  /// `onOpen` gets the name of an entry and those of all of the plot, `onCancel` jobs, `onError` what went wrong.
+  /// `onOpen` gets the name of an entry and those of the plot's jobs, `onCancel` jobs, `onError` what went wrong.
   constructor({ onOpen, onCancel, onError }) {
     Object.assign(this, { onOpen, onCancel, onError });
     const onclick = (id, act) => at(id).addEventListener("click", act);
@@ -43,6 +43,7 @@ export class Plot {
 
   show(plan, jobs) {
     this.plan = plan;
+    this.gone = new Set();
     this.cells = jobs.flatMap((row, y) => row.map((job, x) => ({ x, y, job })));
     savePlot({ plan, jobs: jobs.map((row) => row.map(({ id }) => id)) });
     at("plot").hidden = false;
@@ -65,6 +66,18 @@ export class Plot {
     this.draw();
   }
 
+  /// Entries are gone.
+  drop(ids) {
+    if (!this.plan) return;
+    for (const id of ids) this.gone.add(id);
+    this.draw();
+  }
+
+  /// An entry is there again.
+  put({ id }) {
+    if (this.gone?.delete(id)) this.draw();
+  }
+
   get columns() {
     return this.plan.x.texts;
   }
@@ -77,7 +90,8 @@ export class Plot {
 
   /// The name of the entry of a cell, if it is drawn.
   entry(row, column) {
-    return this.cell(row, column).job.pictures[row.place];
+    const id = this.cell(row, column).job.pictures[row.place];
+    return this.gone.has(id) ? undefined : id;
   }
 
   cell(row, column) {
@@ -107,7 +121,7 @@ export class Plot {
   }
 
   tableCell(row, column) {
-    const cell = element("td", {}, element("span", { className: "hint" }));
+    const cell = element("td");
     cell.dataset.row = this.rows.findIndex(({ index, place }) => index === row.index && place === row.place);
     cell.dataset.column = column;
     return cell;
@@ -118,13 +132,14 @@ export class Plot {
     for (const cell of at("plot-table").querySelectorAll("td")) {
       const row = rows[cell.dataset.row];
       const { job } = this.cell(row, Number(cell.dataset.column));
-      const id = this.entry(row, Number(cell.dataset.column));
-      if (id && cell.dataset.id !== id) {
-        cell.dataset.id = id;
+      const id = this.entry(row, Number(cell.dataset.column)) ?? "";
+      if (id === "") {
+        const text = job.pictures[row.place] ? "deleted" : (job.error ?? stateText(job, row.place));
+        cell.replaceChildren(element("span", { className: "hint", textContent: text }));
+      } else if (cell.dataset.id !== id) {
         cell.replaceChildren(this.picture(id, row, Number(cell.dataset.column)));
-      } else if (!id) {
-        cell.firstChild.textContent = job.error ?? stateText(job, row.place);
       }
+      cell.dataset.id = id;
     }
     const done = rows.flatMap((row) => this.columns.filter((_, column) => this.entry(row, column))).length;
     at("plot-note").textContent = `${done} of ${rows.length * this.columns.length} pictures`;
@@ -136,13 +151,14 @@ export class Plot {
     const { x, y } = this.plan;
     const name = [`${x.title} ${x.texts[column]}`, row.text !== null && `${y.title} ${row.text}`, `seed ${row.seed}`];
     const alt = name.filter(Boolean).join(", ");
-    const image = element("img", { src: api.pictureUrl(id), alt });
-    return element("button", { type: "button", onclick: () => this.onOpen(id, this.entries) }, image);
-  }
-
-  /// The names of all entries that are drawn, row by row.
-  get entries() {
-    return this.rows.flatMap((row) => this.columns.map((_, column) => this.entry(row, column)).filter(Boolean));
+    // It may have been deleted while the page was closed.
+    const image = element("img", { src: api.pictureUrl(id), alt, onerror: () => this.drop([id]) });
+    const open = () =>
+      this.onOpen(
+        id,
+        this.cells.map(({ job }) => job.id),
+      );
+    return element("button", { type: "button", onclick: open }, image);
   }
 
   async exportPng() {

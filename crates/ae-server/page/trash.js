@@ -27,7 +27,7 @@ export class Trash {
     this.gallery.drop(this.undoable);
     const text = `${pictures(gone.length)} moved to the trash.`;
     at("undo-text").textContent = text;
-    (at("detail").open ? at("detail-title") : at("gallery-heading")).after(at("undo"));
+    (at("detail").open ? at("detail-date") : at("gallery-heading")).after(at("undo"));
     at("undo").hidden = false;
     this.announce(text);
     if (!at("detail").open) at("undo-button").focus();

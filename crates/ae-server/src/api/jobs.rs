@@ -53,7 +53,8 @@ pub(crate) enum Which {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Removal {
-    /// `open` or `ended`.
+    /// Which jobs.
+    #[param(inline)]
     which: Which,
 }
 
