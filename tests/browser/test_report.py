@@ -55,8 +55,8 @@ def test_the_keyboard_moves_maps_and_chart(open_report):
         page.keyboard.press("ArrowRight")
     expect(cursor).to_have_attribute("data-step", "7")
     slider = page.locator("[data-testid=step-slider]")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 7 of \d+, timestep \d+$"))
-    expect(maps).to_have_attribute("aria-label", re.compile(r"^Attention to lion at step 7: at most 0\.\d\d, "))
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 8 of \d+, timestep \d+$"))
+    expect(maps).to_have_attribute("aria-label", re.compile(r"^Attention to lion at step 8: at most 0\.\d\d, "))
     assert maps.evaluate("canvas => canvas.toDataURL()") != first
 
 
@@ -163,7 +163,7 @@ def test_command_and_trace(open_report):
         page.click("#save-trace")
     assert json.loads(download.value.path().read_text()) == trace
     assert download.value.suggested_filename.endswith(".json")
-    expect(page.locator(".settings-table")).to_contain_text("Thresholds")
+    expect(page.locator(".settings-table")).to_contain_text("Refinement thresholds")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

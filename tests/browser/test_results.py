@@ -2,18 +2,15 @@
 
 import csv
 import io
-import json
 import re
 import struct
 import zipfile
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
 from actions import TIMEOUT, fits, generate, set_field, wait_for_step, wait_until_finished
 from playwright.sync_api import expect
-
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+from test_access import check
 
 
 def draw(page, studio, **request):
@@ -61,14 +58,6 @@ def shown(page):
     return page.locator("#gallery li").evaluate_all("items => items.map(item => item.dataset.id)")
 
 
-def check_access(page):
-    """Nothing that axe finds."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    assert found == [], json.dumps([(each["id"], [node["target"] for node in each["nodes"]]) for each in found])
-
-
 LION, CAT = {"prompt": "a lion and a red car"}, {"prompt": "a cat and a frog", "method": "stable-diffusion"}
 
 
@@ -80,7 +69,7 @@ def test_the_gallery_is_searched_and_filtered(fresh):
     expect(page.locator("#gallery-total")).to_have_text("1 of 3")
     page.fill("#gallery-search", "mouse")
     expect(page.locator("#gallery-empty")).to_have_text("No picture is as the search asks for.")
-    check_access(page)
+    check(page, "")
     page.fill("#gallery-search", "")
     expect(page.locator("#gallery li")).to_have_count(3)
     page.select_option("#gallery-method", "attend-and-excite")
@@ -123,7 +112,7 @@ def test_favourites_stay(fresh):
     page.check("#gallery-favourites")
     expect(page.locator("#gallery li")).to_have_count(1)
     assert shown(page) == [lion]
-    check_access(page)
+    check(page, "")
     page.uncheck("#gallery-favourites")
     item(page, cat).locator(".thumbnail").click()
     page.keyboard.press("f")
@@ -138,12 +127,12 @@ def test_several_are_deleted_and_come_back(fresh, options):
     item(page, first).locator(".pick").check()
     item(page, third).locator(".pick").check()
     expect(page.locator("#selection-count")).to_have_text("2 selected")
-    check_access(page)
+    check(page, "")
     page.click("#selection-delete")
     expect(page.locator("#undo-text")).to_have_text("2 pictures moved to the trash.")
     expect(page.locator("#undo-button")).to_be_focused()
     assert shown(page) == [second]
-    check_access(page)
+    check(page, "")
     assert fits(page)
     page.click("#undo-button")
     expect(page.locator("#gallery li")).to_have_count(3)
@@ -159,7 +148,7 @@ def test_several_are_deleted_and_come_back(fresh, options):
     expect(page.locator("#gallery li")).to_have_count(1)
     page.click("#trash summary")
     expect(page.locator("#trash-list li")).to_have_count(2)
-    check_access(page)
+    check(page, "")
     assert fits(page)
     page.locator(f"#trash-list li[data-id='{first}']").get_by_role("button").click()
     expect(page.locator("#gallery li")).to_have_count(2)
@@ -195,7 +184,7 @@ def test_detail_goes_from_picture_to_picture(fresh, studio):
     expect(title).to_be_focused()
     expect(page.locator("#detail-strip li")).to_have_count(3)
     expect(page.locator("#detail-strip [aria-current] img")).to_have_attribute("alt", "seed 7")
-    check_access(page)
+    check(page, "")
     page.keyboard.press("ArrowRight")  # older
     expect(page.locator("#detail-date")).to_contain_text("Seed 6")
     page.keyboard.press("ArrowLeft")
@@ -221,7 +210,7 @@ def test_detail_deletes_with_undo(fresh):
     page.keyboard.press("Delete")
     expect(page.locator("#detail-title")).to_have_text(LION["prompt"])
     expect(page.locator("#detail #undo-text")).to_have_text("1 picture moved to the trash.")
-    check_access(page)
+    check(page, "")
     page.click("#undo-button")
     expect(page.locator("#undo")).to_be_hidden()
     page.keyboard.press("Escape")
@@ -237,7 +226,7 @@ def test_guided_and_plain_share_a_stage(fresh, studio):
     expect(page.locator(".swipe-first")).to_have_attribute("src", f"/api/gallery/{lion}/plain.png")
     expect(page.locator(".swipe-second")).to_have_attribute("src", f"/api/gallery/{lion}/picture.png")
     expect(page.locator(".swipe-name").nth(1)).to_have_text("B: Attend-and-Excite")
-    check_access(page)
+    check(page, "")
     clip = "() => getComputedStyle(document.querySelector('.swipe-first')).clipPath"
     assert page.evaluate(clip) == "inset(0px 50% 0px 0px)"
     page.keyboard.press("ArrowRight")
@@ -268,7 +257,7 @@ def test_any_two_share_a_stage(fresh, width):
     expect(page.locator(".swipe-first")).to_have_attribute("src", f"/api/gallery/{ids[0]}/picture.png")
     expect(page.locator(".swipe-second")).to_have_attribute("src", f"/api/gallery/{ids[1]}/picture.png")
     assert page.locator("#swipe").evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
-    check_access(page)
+    check(page, "")
     page.click("#swipe-close")
     expect(page.locator("#selection-compare")).to_be_focused()
 
@@ -283,7 +272,7 @@ def test_the_queue_is_reordered_cancelled_and_cleared(fresh, studio, width):
     rows = page.locator("#jobs li[data-state=queued]")
     expect(rows).to_have_count(2)
     expect(page.locator("#queue-summary")).to_have_text("1 drawing, 2 waiting, 1 ended")
-    check_access(page)
+    check(page, "")
     assert fits(page)
     page.get_by_role("button", name="Move up: a dog").press("Enter")
     expect(rows.first).to_contain_text("a dog")
@@ -328,7 +317,7 @@ def test_seeds_fill_a_grid_and_one_wins(fresh, width):
     expect(cells.first.locator("img")).to_have_attribute("src", re.compile("/picture.png$"), timeout=TIMEOUT)
     wait_until_finished(page)
     expect(page.locator("#seeds-note")).to_contain_text("3 of 3 seeds")
-    check_access(page)
+    check(page, "")
     assert fits(page)
     page.get_by_role("button", name="Enlarge: seed 4").click()
     expect(page.locator("#detail-date")).to_contain_text("Seed 4")
@@ -373,7 +362,7 @@ def test_two_settings_are_varied(fresh, studio, width):
     page, _ = fresh(width=width)
     open_vary(page, "Steps", "2, 3", "Guidance scale", "5; 7.5", "1-2")
     expect(page.locator("#vary-count")).to_have_text("8 pictures in 4 jobs.")
-    check_access(page)
+    check(page, "")
     with page.expect_request(f"{studio}/api/generate") as sent:
         page.click("#vary-start")
     request = sent.value.post_data_json
@@ -383,7 +372,7 @@ def test_two_settings_are_varied(fresh, studio, width):
     expect(pictures).to_have_count(8, timeout=TIMEOUT)
     expect(page.locator("#plot-note")).to_have_text("8 of 8 pictures")
     expect(page.locator("#plot-table thead th")).to_have_text(["Guidance scale", "Seed", "Steps: 2", "Steps: 3"])
-    check_access(page)
+    check(page, "")
     assert fits(page)
 
     with page.expect_download() as download:
@@ -438,7 +427,7 @@ def test_what_cannot_be_varied_is_refused_by_name(fresh, studio, watch):
         open_vary(page, "Steps", values)
         page.click("#vary-start")
         expect(alert).to_contain_text(expected)
-        check_access(page)
+        check(page, "")
         page.keyboard.press("Escape")
     open_vary(page, "Steps", "2", "Steps", "3")
     page.click("#vary-start")

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { element } from "./dom.js";
 import { isOpen } from "./jobs.js";
 import { plotCsv, plotPng, save } from "./plotfile.js";
-import { loadPlot, savePlot } from "./store.js";
+import { load, save as remember } from "./store.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -28,7 +28,7 @@ export class Plot {
 
   /// Shows the plot of the last visit again.
   async restore() {
-    const { plan, jobs } = loadPlot();
+    const { plan, jobs } = load("plot", {});
     if (!plan) return;
     const again = (id) => api.job(id).catch(() => this.remembered(id, plan.seeds));
     this.show(plan, await Promise.all(jobs.map((row) => Promise.all(row.map(again)))));
@@ -45,14 +45,14 @@ export class Plot {
     this.plan = plan;
     this.gone = new Set();
     this.cells = jobs.flatMap((row, y) => row.map((job, x) => ({ x, y, job })));
-    savePlot({ plan, jobs: jobs.map((row) => row.map(({ id }) => id)) });
+    remember("plot", { plan, jobs: jobs.map((row) => row.map(({ id }) => id)) });
     at("plot").hidden = false;
     at("plot-table").replaceChildren(...this.table());
     this.draw();
   }
 
   close() {
-    savePlot({});
+    remember("plot", {});
     this.plan = undefined;
     at("plot").hidden = true;
     at("plot-table").replaceChildren();

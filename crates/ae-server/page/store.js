@@ -1,24 +1,19 @@
 // What the page remembers in the browser. Without storage, as in some private windows, it remembers nothing.
 
-const FORM = "attend-and-excite-form";
-const PLOT = "attend-and-excite-plot";
+const PREFIX = "attend-and-excite-";
 
-export const loadForm = () => load(FORM);
-export const saveForm = (state) => save(FORM, state);
-export const loadPlot = () => load(PLOT);
-export const savePlot = (state) => save(PLOT, state);
-
-function load(key) {
+/// What was saved under a name; `otherwise` where there is nothing, or nothing that can be read.
+export function load(name, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(key)) ?? {};
+    return JSON.parse(localStorage.getItem(PREFIX + name)) ?? otherwise;
   } catch {
-    return {};
+    return otherwise;
   }
 }
 
-function save(key, state) {
+export function save(name, value) {
   try {
-    localStorage.setItem(key, JSON.stringify(state));
+    localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
     // The page works all the same.
   }

@@ -9,7 +9,7 @@ import { parseSeeds, randomSeed } from "./fields.js";
 const SEEDS = "seeds";
 
 export class Vary {
-  /// `readForm` returns the request that everything else is taken from, `onStart` gets the plan of a plot and its jobs,
+  /// `readForm` promises the request that everything else is taken from, `onStart` gets the plan of a plot and its jobs,
   /// `limits` are those of the server and `waiting` says how many jobs wait.
   constructor({ options, limits, readForm, waiting, onStart }) {
     Object.assign(this, { options, limits, readForm, waiting, onStart });
@@ -155,7 +155,7 @@ export class Vary {
 
   /// Puts a job for every cell into the queue, row by row; all of them or none.
   async send({ x, y, seeds }) {
-    const request = { ...this.readForm(), seeds, compare: false };
+    const request = { ...(await this.readForm()), seeds, compare: false };
     const rows = (y?.values ?? [undefined]).map((row) =>
       x.values.map((column) => {
         const pairs = [[x.option, column.value], ...(y ? [[y.option, row.value]] : [])];

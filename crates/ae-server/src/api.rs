@@ -5,6 +5,7 @@ mod gallery;
 mod images;
 mod info;
 mod jobs;
+mod texts;
 mod trash;
 
 use axum::extract::Request;
@@ -51,6 +52,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(texts::texts))
         .routes(routes!(images::bring))
         .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
