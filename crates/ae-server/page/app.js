@@ -142,7 +142,7 @@ async function begin() {
   acceptPictures(restoreFrom);
   beginKeys(view);
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
     // Otherwise a focused button would be pressed, too.
     event.preventDefault();
     form.submit();

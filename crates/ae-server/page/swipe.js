@@ -26,7 +26,7 @@ export class Swipe {
     this.names = ["A", "B"].map((letter, index) => {
       const name = element("span", {});
       const show = () => this.move(index === 0 ? 100 : 0);
-      const button = element("button", { type: "button", className: "swipe-name", onclick: show }, `${letter}: `, name);
+      const button = element("button", { type: "button", className: "swipe-name", onclick: show }, name);
       button.setAttribute("aria-keyshortcuts", letter);
       return { button, name };
     });
@@ -56,7 +56,7 @@ export class Swipe {
       const image = [this.first, this.second][index];
       image.src = url;
       image.alt = name;
-      this.names[index].name.textContent = name;
+      this.names[index].name.textContent = `${"AB"[index]}: ${name}`;
     });
     this.stage.style.setProperty("--ratio", `${first.width} / ${first.height}`);
     this.stage.style.setProperty("--width-by-height", first.width / first.height);
