@@ -2,25 +2,19 @@
 
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
-import { Detail } from "./detail.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
-import { Gallery } from "./gallery.js";
 import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { Live } from "./live.js";
-import { Plot } from "./plot.js";
 import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
+import { Results } from "./results.js";
 import { showExamples } from "./examples.js";
-import { Seeds } from "./seeds.js";
-import { Selection } from "./selection.js";
 import { Options } from "./settings.js";
-import { Swipe } from "./swipe.js";
 import { offerNotifications } from "./title.js";
 import { toast } from "./toast.js";
-import { Trash } from "./trash.js";
 import { Vary } from "./vary.js";
 import { createRunView } from "./view.js";
 
@@ -37,49 +31,21 @@ const onConnection = (connected) => {
 let form;
 let history;
 let live;
-let detail;
 let latestPicture;
 
-const gallery = new Gallery({
-  onOpen: (entry) => detail.open(entry, gallery),
-  onFavourite: setFavourite,
-  onSelect: () => selection.draw(),
-  onDrop: (ids) => {
-    seeds.drop(ids);
-    plot.drop(ids);
-  },
-});
-const trash = new Trash({
-  gallery,
-  onRestored: (entry) => {
-    seeds.show(entry);
-    plot.put(entry);
-  },
-  onError: ({ message }) => gallery.showError(message),
-  announce,
-});
-const swipe = new Swipe();
-const selection = new Selection({ gallery, onCompare: compare, onDelete: (entries) => trash.discard(entries) });
-
-const seeds = new Seeds({
-  onOpen: (job, id) => openJob(job, id),
-  onPick: setFavourite,
-  onDiscard: discardByName,
-});
-
-const plot = new Plot({ onOpen: openEntry, onCancel: (open) => open.forEach(cancel), onError: showError });
+const results = new Results({ onCancel: cancel, onError: showError, announce });
 
 const jobs = new Jobs({
   onConnection,
   onError: showError,
   onCancel: cancel,
-  onOpen: openJob,
+  onOpen: ({ id }) => results.open([id]),
   onEnded: ({ request, error }) => {
     if (error) showError(new Error(`${request.prompt}: ${error}`));
-    gallery.refresh();
+    results.gallery.refresh();
   },
   onChange: () => {
-    plot.update(jobs.jobs);
+    results.plot.update(jobs.jobs);
     followNext();
   },
 });
@@ -88,7 +54,7 @@ function followNext() {
   // A list that is a little older than the last event may still hold the job that has just ended.
   if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) {
     live.follow(jobs.active);
-    seeds.update(jobs.active);
+    results.update(jobs.active);
   }
 }
 
@@ -105,7 +71,7 @@ async function begin() {
   const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
   const onLive = {
     onJob: (job) => onJob(job).catch(showError),
-    onStep: ({ preview }, seed) => seeds.preview(seed, preview),
+    onStep: ({ preview }, seed) => results.seeds.preview(seed, preview),
     onCancel: cancel,
     onConnection,
   };
@@ -113,19 +79,15 @@ async function begin() {
   form = new Form({ options, models, devices, onSubmit: generate });
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
-  detail = new Detail({
+  results.begin({
     view: createRunView(at("detail-run"), { palette, options }),
     options,
+    models,
     onUse: useSettings,
     onAgain: (settings) => {
       useSettings({ ...settings, seeds: [randomSeed()] });
       form.submit();
     },
-    onDelete: (entry) => trash.discard([entry]),
-    onFavourite: ({ id, favourite }) => setFavourite(id, !favourite),
-    onCompare: compare,
-    // What was opened elsewhere may be gone by now.
-    onClosed: ({ id }) => gallery.focus(id) || document.activeElement !== document.body || at("gallery-heading").focus(),
   });
   const vary = new Vary({
     options,
@@ -133,12 +95,11 @@ async function begin() {
     readForm: () => form.request(),
     waiting: () => jobs.jobs.filter(({ state }) => state === "queued").length,
     onStart: (plan, started) => {
-      plot.start(plan, started);
+      results.plot.start(plan, started);
       jobs.refresh();
     },
   });
   at("vary-open").addEventListener("click", () => vary.open());
-  gallery.setChoices(options, models);
   acceptPictures(restoreFrom);
   beginKeys(view);
   document.addEventListener("keydown", (event) => {
@@ -153,7 +114,7 @@ async function begin() {
   });
   performance.mark("ready");
   await refresh();
-  await plot.restore();
+  await results.plot.restore();
 }
 
 /// What stands around the form.
@@ -175,7 +136,7 @@ function beginTools() {
 
 function beginKeys(view) {
   const isMain = () => !document.querySelector("dialog[open]");
-  const viewOf = () => (isMain() ? view : detail.view);
+  const viewOf = () => (isMain() ? view : results.detail.view);
   const slider = () => viewOf().root.querySelector("[data-testid=step-slider]:not(:disabled)");
   const step = (by) => {
     slider().valueAsNumber += by;
@@ -199,7 +160,7 @@ function beginKeys(view) {
 }
 
 async function refresh() {
-  await Promise.all([gallery.refresh(), jobs.refresh(), trash.refresh()]);
+  await Promise.all([results.refresh(), jobs.refresh()]);
 }
 
 async function generate(request) {
@@ -230,14 +191,12 @@ async function cancel({ id }) {
 /// A new state of the job that is followed.
 async function onJob(job) {
   jobs.update(job);
-  seeds.update(job);
-  plot.update([job]);
+  results.update(job);
   const latest = job.pictures.at(-1);
   if (latest && latest !== latestPicture) {
     latestPicture = latest;
-    await gallery.refresh();
-    // The gallery may show others only.
-    await showPictures(gallery.find(latest) ?? (await api.entry(latest)));
+    await results.gallery.refresh();
+    await showPictures(await results.entry(latest));
     if (form.lacksDefaults) form.setModels((await api.models()).models);
   }
   if (!isOpen(job)) jobs.refresh();
@@ -257,58 +216,6 @@ async function showPictures(entry) {
   for (const { run, method } of shown) {
     view.setPicture(run, both && method === "stable-diffusion" ? api.plainUrl(entry.id) : api.pictureUrl(entry.id));
   }
-}
-
-/// Opens a job at one of its pictures, otherwise the first; from there one goes to the others.
-async function openJob({ id, pictures }, picture) {
-  try {
-    const { entries } = await api.gallery({ job: id, limit: pictures.length });
-    if (entries.length === 0) throw new Error("The pictures of this job are deleted.");
-    entries.reverse();
-    await detail.open(entries.find((entry) => entry.id === picture) ?? entries[0], { entries });
-  } catch (error) {
-    showError(error);
-  }
-}
-
-/// Opens an entry among those of some jobs.
-async function openEntry(id, names) {
-  try {
-    const found = await Promise.all(names.map((job) => api.gallery({ job, limit: 200 })));
-    const entries = found.flatMap((each) => each.entries.reverse());
-    const entry = entries.find((each) => each.id === id);
-    if (!entry) throw new Error("This picture is deleted.");
-    await detail.open(entry, { entries });
-  } catch (error) {
-    showError(error);
-  }
-}
-
-async function setFavourite(id, favourite) {
-  const entry = await gallery.setFavourite(id, favourite);
-  if (entry) seeds.show(entry);
-  return entry;
-}
-
-async function discardByName(ids) {
-  const entries = await Promise.all(ids.map(async (id) => gallery.find(id) ?? (await api.entry(id))));
-  await trash.discard(entries);
-}
-
-/// Two pictures on one stage, or the plain and the guided one of an entry.
-function compare([one, other]) {
-  const { width, height } = one;
-  const of = (entry) => ({ url: api.pictureUrl(entry.id), name: entryName(entry), width, height });
-  if (other) swipe.open(of(one), of(other));
-  else swipe.open({ ...of(one), url: api.plainUrl(one.id), name: methodTitle("stable-diffusion") }, { ...of(one), name: methodTitle(one.settings.method) });
-}
-
-/// Pictures of before there were methods were all made by one.
-const methodTitle = (name) => form.options.methodTitle(name ?? "attend-and-excite");
-
-function entryName(entry) {
-  const { prompt, seed } = entry.settings;
-  return `${prompt}, seed ${seed}`;
 }
 
 function useSettings(settings) {

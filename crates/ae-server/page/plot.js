@@ -22,7 +22,7 @@ export class Plot {
   /// Begins with a plan and its jobs, which are rows of columns.
   start({ x, y, seeds }, jobs) {
     const axis = (each) => each && { title: each.option.title, texts: each.values.map(({ text }) => text) };
-    this.show({ prompt: jobs[0][0].request.prompt, x: axis(x), y: axis(y) ?? null, seeds }, jobs);
+    this.begin({ prompt: jobs[0][0].request.prompt, x: axis(x), y: axis(y) ?? null, seeds }, jobs);
     at("plot-heading").focus();
   }
 
@@ -31,7 +31,7 @@ export class Plot {
     const { plan, jobs } = load("plot", {});
     if (!plan) return;
     const again = (id) => api.job(id).catch(() => this.remembered(id, plan.seeds));
-    this.show(plan, await Promise.all(jobs.map((row) => Promise.all(row.map(again)))));
+    this.begin(plan, await Promise.all(jobs.map((row) => Promise.all(row.map(again)))));
   }
 
   /// A job that the server has forgotten: what the gallery has of it.
@@ -41,7 +41,7 @@ export class Plot {
     return { id, state: pictures.every(Boolean) ? "done" : "cancelled", pictures, error: null };
   }
 
-  show(plan, jobs) {
+  begin(plan, jobs) {
     this.plan = plan;
     this.gone = new Set();
     this.cells = jobs.flatMap((row, y) => row.map((job, x) => ({ x, y, job })));
@@ -74,7 +74,7 @@ export class Plot {
   }
 
   /// An entry is there again.
-  put({ id }) {
+  show({ id }) {
     if (this.gone?.delete(id)) this.draw();
   }
 

@@ -41,6 +41,7 @@ const FILES: &[(&str, &str)] = files![
     "presets.js",
     "restore.js",
     "results.css",
+    "results.js",
     "seeds.js",
     "selection.js",
     "sizes.js",
