@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
+import { askWhatFor } from "./dropped.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
 import { History } from "./history.js";
@@ -13,6 +14,7 @@ import { acceptPictures } from "./restore.js";
 import { Results } from "./results.js";
 import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
+import { Start } from "./start.js";
 import { offerNotifications } from "./title.js";
 import { toast } from "./toast.js";
 import { Vary } from "./vary.js";
@@ -29,6 +31,7 @@ const onConnection = (connected) => {
 };
 
 let form;
+let start;
 let history;
 let live;
 let latestPicture;
@@ -76,7 +79,10 @@ async function begin() {
     onConnection,
   };
   live = new Live({ view, options, announce, defaultsOf, ...onLive });
-  form = new Form({ options, models, devices, onSubmit: generate });
+  const usual = () => form?.defaults?.settings ?? {};
+  const onChange = () => form?.changed();
+  start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
+  form = new Form({ options, models, devices, parts: [start], onSubmit: generate });
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
   results.begin({
@@ -100,7 +106,7 @@ async function begin() {
     },
   });
   at("vary-open").addEventListener("click", () => vary.open());
-  acceptPictures(restoreFrom);
+  acceptPictures(restoreFrom, askFor);
   beginKeys(view);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
@@ -228,6 +234,13 @@ function fillWithUndo(settings, text) {
   const before = form.state;
   form.fill(settings);
   toast(text, { label: "Undo", act: () => form.restore(before) });
+}
+
+/// A picture that was dropped: it may have settings, and it may be what a new one starts from.
+async function askFor(file) {
+  const settings = await api.readSettings(file).catch(() => null);
+  const onStart = () => start.choose(file);
+  askWhatFor(file, { hasSettings: settings !== null, onStart, onRestore: () => useSettings(settings.settings) });
 }
 
 async function restoreFrom(file) {
