@@ -105,7 +105,7 @@ def test_a_queued_job_waits_and_can_be_cancelled(open_studio):
     page.click("#generate")
     waiting = page.locator("#jobs li[data-state=queued]")
     expect(waiting).to_contain_text("waiting")
-    waiting.get_by_role("button").click()
+    waiting.get_by_role("button", name="Cancel").click()
     expect(waiting).to_have_count(0)
     expect(page.locator("#jobs li[data-state=running]")).to_have_count(1)
 
@@ -264,10 +264,6 @@ def test_downloads_and_deletion(open_studio, studio):
         assert download.value.suggested_filename.endswith(ending)
         assert download.value.failure() is None
     page.click("#detail-delete")
-    page.click("#detail-keep")
-    page.click("#detail-delete")
-    page.click("#detail-confirm-delete")
-    expect(page.locator("#detail")).to_be_hidden()
     expect(page.locator(f"#gallery li[data-id='{gone}']")).to_have_count(0)
     assert gallery_size(page, studio) == before - 1
 

@@ -35,6 +35,10 @@ async function call(method, path, body, type = "application/json") {
 
 const job = (id) => `/api/jobs/${encodeURIComponent(id)}`;
 const entry = (id) => `/api/gallery/${encodeURIComponent(id)}`;
+const trashed = (id) => `/api/trash/${encodeURIComponent(id)}`;
+
+/// The name of the job that drew an entry.
+export const jobOf = (id) => id.slice(0, id.lastIndexOf("-"));
 
 export const api = {
   info: () => call("GET", "/api/info"),
@@ -49,16 +53,25 @@ export const api = {
   jobs: () => call("GET", "/api/jobs"),
   job: (id) => call("GET", job(id)),
   cancel: (id) => call("DELETE", job(id)),
+  /// Moves a job that waits; 0 is the next to be drawn.
+  place: (id, place) => call("POST", `${job(id)}/place`, { place }),
+  /// Cancels all jobs that are `open`, or takes all that have `ended` from the list.
+  removeJobs: (which) => call("DELETE", `/api/jobs?which=${which}`),
   events: (id) => new EventSource(`${job(id)}/events`),
-  gallery: (limit, before) => {
-    const query = new URLSearchParams(before ? { limit, before } : { limit });
-    return call("GET", `/api/gallery?${query}`);
-  },
+  /// `wanted` are the parameters of the list, as `limit`, `before`, `search`.
+  gallery: (wanted) => call("GET", `/api/gallery?${new URLSearchParams(wanted)}`),
   entry: (id) => call("GET", entry(id)),
   record: (id) => call("GET", `${entry(id)}/run.json`),
+  setFavourite: (id, favourite) => call("PATCH", entry(id), { favourite }),
+  /// Into the trash.
   remove: (id) => call("DELETE", entry(id)),
+  trash: () => call("GET", "/api/trash"),
+  emptyTrash: () => call("DELETE", "/api/trash"),
+  restore: (id) => call("POST", `${trashed(id)}/restore`),
   readSettings: (png) => call("POST", "/api/settings", png, "image/png"),
   pictureUrl: (id) => `${entry(id)}/picture.png`,
   plainUrl: (id) => `${entry(id)}/plain.png`,
+  trashedUrl: (id) => `${trashed(id)}/picture.png`,
+  zipUrl: (ids) => `/api/gallery.zip?ids=${ids.join(",")}`,
   reportUrl: (id) => `${entry(id)}/report.html`,
 };

@@ -2,22 +2,22 @@
 
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
-import { Detail } from "./detail.js";
 import { askWhatFor } from "./dropped.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
-import { Gallery } from "./gallery.js";
 import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Live } from "./live.js";
 import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
+import { Results } from "./results.js";
 import { beginKeys } from "./shortcuts.js";
 import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
 import { Start } from "./start.js";
 import { offerNotifications } from "./title.js";
 import { toast } from "./toast.js";
+import { Vary } from "./vary.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -34,25 +34,31 @@ let form;
 let start;
 let history;
 let live;
-let detail;
+let latestPicture;
 
-const gallery = new Gallery((entry) => detail.open(entry));
+const results = new Results({ onCancel: cancel, onError: showError, announce });
 
 const jobs = new Jobs({
   onConnection,
   onError: showError,
   onCancel: cancel,
-  onOpen: openPicture,
+  onOpen: ({ id }) => results.open([id]),
   onEnded: ({ request, error }) => {
     if (error) showError(new Error(`${request.prompt}: ${error}`));
-    gallery.refresh();
+    results.gallery.refresh();
   },
-  onChange: followNext,
+  onChange: () => {
+    results.plot.update(jobs.jobs);
+    followNext();
+  },
 });
 
 function followNext() {
   // A list that is a little older than the last event may still hold the job that has just ended.
-  if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) live.follow(jobs.active);
+  if (!live.busy && jobs.active && jobs.active.id !== live.job?.id) {
+    live.follow(jobs.active);
+    results.update(jobs.active);
+  }
 }
 
 async function begin() {
@@ -66,7 +72,12 @@ async function begin() {
   at("version").textContent = version;
   const view = createRunView(at("run"), { palette, options });
   const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
-  const onLive = { onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection };
+  const onLive = {
+    onJob: (job) => onJob(job).catch(showError),
+    onStep: ({ preview }, seed) => results.seeds.preview(seed, preview),
+    onCancel: cancel,
+    onConnection,
+  };
   live = new Live({ view, options, announce, defaultsOf, ...onLive });
   const usual = () => form?.defaults?.settings ?? {};
   const onChange = () => form?.changed();
@@ -74,24 +85,37 @@ async function begin() {
   form = new Form({ options, models, devices, parts: [start], onSubmit: generate });
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
-  detail = new Detail({
+  results.begin({
     view: createRunView(at("detail-run"), { palette, options }),
     options,
+    models,
     onUse: useSettings,
     onAgain: (settings) => {
       useSettings({ ...settings, seeds: [randomSeed()] });
       form.submit();
     },
-    onRemoved: (id) => {
-      gallery.remove(id);
-      announce("Deleted.");
+  });
+  const vary = new Vary({
+    options,
+    limits,
+    readForm: () => form.request(),
+    waiting: () => jobs.jobs.filter(({ state }) => state === "queued").length,
+    onStart: (plan, started) => {
+      results.plot.start(plan, started);
+      jobs.refresh();
     },
   });
-  at("detail-actions").append(copyMenu(() => detail.settings, ({ message }) => detail.showError(message)));
+  at("detail-actions").append(
+    copyMenu(
+      () => results.detail.settings,
+      ({ message }) => results.detail.showError(message),
+    ),
+  );
+  at("vary-open").addEventListener("click", () => vary.open());
   acceptPictures(restoreFrom, askFor);
-  beginKeys({ view, detail, live, cancel, drawAgain: () => form.submitWith(randomSeed()) });
+  beginKeys({ view, detail: results.detail, live, cancel, drawAgain: () => form.submitWith(randomSeed()) });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
     // Otherwise a focused button would be pressed, too.
     event.preventDefault();
     form.submit();
@@ -102,6 +126,7 @@ async function begin() {
   });
   performance.mark("ready");
   await refresh();
+  await results.plot.restore();
 }
 
 /// What stands around the form.
@@ -122,7 +147,7 @@ function beginTools() {
 }
 
 async function refresh() {
-  await Promise.all([gallery.refresh(), jobs.refresh()]);
+  await Promise.all([results.refresh(), jobs.refresh()]);
 }
 
 async function generate(request) {
@@ -153,9 +178,12 @@ async function cancel({ id }) {
 /// A new state of the job that is followed.
 async function onJob(job) {
   jobs.update(job);
-  if (job.pictures.length > 0 && job.pictures.at(-1) !== gallery.entries[0]?.id) {
-    await gallery.refresh();
-    await showPictures(gallery.find(job.pictures.at(-1)));
+  results.update(job);
+  const latest = job.pictures.at(-1);
+  if (latest && latest !== latestPicture) {
+    latestPicture = latest;
+    await results.gallery.refresh();
+    await showPictures(await results.entry(latest));
     if (form.lacksDefaults) form.setModels((await api.models()).models);
   }
   if (!isOpen(job)) jobs.refresh();
@@ -174,14 +202,6 @@ async function showPictures(entry) {
   const both = shown.length === 2;
   for (const { run, method } of shown) {
     view.setPicture(run, both && method === "stable-diffusion" ? api.plainUrl(entry.id) : api.pictureUrl(entry.id));
-  }
-}
-
-async function openPicture(id) {
-  try {
-    detail.open(gallery.find(id) ?? (await api.entry(id)));
-  } catch (error) {
-    showError(error);
   }
 }
 

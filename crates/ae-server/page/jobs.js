@@ -13,11 +13,23 @@ const at = (id) => document.getElementById(id);
 export const isOpen = (job) => job.state === "queued" || job.state === "running";
 
 export class Jobs {
-  /// `onCancel` gets a job, `onEnded` one that ended unwatched, `onOpen` the id of a finished picture, `onConnection`
-  /// whether the server answered, `onError` what it refused.
+  /// `onCancel` gets a job, `onEnded` one that ended unwatched, `onOpen` one with pictures, `onConnection` whether the
+  /// server answered, `onError` what it refused.
   constructor({ onChange, onCancel, onEnded, onOpen, onConnection, onError }) {
     Object.assign(this, { onChange, onCancel, onEnded, onOpen, onConnection, onError });
     this.jobs = [];
+    at("queue-cancel").addEventListener("click", () => this.act(() => api.removeJobs("open")));
+    at("queue-clear").addEventListener("click", () => this.act(() => api.removeJobs("ended")));
+  }
+
+  /// Changes the queue, and shows what came of it.
+  async act(change) {
+    try {
+      await change();
+    } catch (error) {
+      this.onError(error);
+    }
+    await this.refresh();
   }
 
   /// The job to watch: the running one, or the next.
@@ -58,17 +70,29 @@ export class Jobs {
 
   draw() {
     const open = this.jobs.filter(isOpen);
-    const finished = this.jobs.filter((job) => !isOpen(job)).slice(0, FINISHED_SHOWN);
-    const focused = document.activeElement?.closest("#jobs button")?.dataset.job;
+    const finished = this.jobs.filter((job) => !isOpen(job));
+    const { job: focused, act } = document.activeElement?.closest("#jobs button")?.dataset ?? {};
     at("queue").hidden = this.jobs.length === 0;
-    at("jobs").replaceChildren(...[...open, ...finished].map((job) => this.item(job)));
-    if (focused)
-      at("jobs")
-        .querySelector(`button[data-job="${CSS.escape(focused)}"]`)
-        ?.focus();
+    const waiting = open.filter(({ state }) => state === "queued");
+    const counts = [
+      [open.length - waiting.length, "drawing"],
+      [waiting.length, "waiting"],
+      [finished.length, "ended"],
+    ];
+    at("queue-summary").textContent = counts
+      .filter(([count]) => count > 0)
+      .map(([count, state]) => `${count} ${state}`)
+      .join(", ");
+    at("queue-cancel").hidden = open.length === 0;
+    at("queue-clear").hidden = finished.length === 0;
+    const items = [...open, ...finished.slice(0, FINISHED_SHOWN)].map((job) => this.item(job, waiting));
+    at("jobs").replaceChildren(...items);
+    if (!focused) return;
+    const buttons = [...at("jobs").querySelectorAll(`button[data-job="${CSS.escape(focused)}"]`)];
+    (buttons.find((button) => button.dataset.act === act && !button.disabled) ?? buttons.find(({ disabled }) => !disabled))?.focus();
   }
 
-  item(job) {
+  item(job, waiting) {
     const { prompt, seeds } = job.request;
     const item = element(
       "li",
@@ -76,7 +100,7 @@ export class Jobs {
       element(
         "div",
         { className: "job-text" },
-        element("span", { className: "job-prompt", textContent: prompt }),
+        element("span", { className: "job-prompt", textContent: prompt, title: prompt }),
         element("span", {
           className: "hint",
           textContent: [stateText(job), seedText(seeds)].filter(Boolean).join(" · "),
@@ -84,8 +108,17 @@ export class Jobs {
       ),
     );
     if (job.error) item.firstChild.append(element("span", { className: "error", textContent: job.error }));
+    const place = waiting.indexOf(job);
+    if (place >= 0 && waiting.length > 1) {
+      const move = (to) => () => this.act(() => api.place(job.id, to));
+      const up = jobButton(job, "Move up", move(place - 1), "↑");
+      const down = jobButton(job, "Move down", move(place + 1), "↓");
+      up.disabled = place === 0;
+      down.disabled = place === waiting.length - 1;
+      item.append(up, down);
+    }
     if (isOpen(job)) item.append(jobButton(job, "Cancel", () => this.onCancel(job)));
-    else if (job.pictures.length > 0) item.append(jobButton(job, "Open", () => this.onOpen(job.pictures.at(-1))));
+    else if (job.pictures.length > 0) item.append(jobButton(job, "Open", () => this.onOpen(job)));
     item.dataset.state = job.state;
     item.dataset.job = job.id;
     return item;
@@ -102,8 +135,11 @@ function seedText(seeds) {
   return seeds.length === 1 ? `seed ${seeds[0]}` : `${seeds.length} seeds`;
 }
 
-function jobButton(job, text, onclick) {
-  const button = element("button", { type: "button", onclick, "aria-label": `${text}: ${job.request.prompt}` }, text);
+/// A button that does something with a job; `sign` is what one sees of a name that takes too much room.
+function jobButton(job, name, onclick, sign = name) {
+  const label = `${name}: ${job.request.prompt}`;
+  const button = element("button", { type: "button", onclick, title: sign === name ? "" : name, "aria-label": label }, sign);
   button.dataset.job = job.id;
+  button.dataset.act = name;
   return button;
 }

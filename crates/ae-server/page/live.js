@@ -14,10 +14,10 @@ const ENDS = { done: "Finished", cancelled: "Cancelled", failed: "Failed" };
 const at = (id) => document.getElementById(id);
 
 export class Live {
-  /// `onJob` gets every new state of the job, `onConnection` whether the server can be reached, `announce` short news, and
-  /// `defaultsOf` a model's id for the settings that suit it.
-  constructor({ view, options, onJob, onCancel, onConnection, announce, defaultsOf }) {
-    Object.assign(this, { view, options, onJob, onConnection, announce, defaultsOf });
+  /// `onJob` gets every new state of the job, `onStep` every step and its seed, `onConnection` whether the server can be
+  /// reached, `announce` short news, and `defaultsOf` a model's id for the settings that suit it.
+  constructor({ view, options, onJob, onStep, onCancel, onConnection, announce, defaultsOf }) {
+    Object.assign(this, { view, options, onJob, onStep, onConnection, announce, defaultsOf });
     at("cancel").addEventListener("click", () => onCancel(this.job));
   }
 
@@ -59,6 +59,7 @@ export class Live {
     on("step", (step) => {
       this.plan().add(step);
       this.view.addStep(step);
+      this.onStep(step, this.job.run?.seed);
       this.showProgress();
     });
   }

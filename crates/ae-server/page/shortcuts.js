@@ -23,6 +23,8 @@ export function beginKeys({ view, detail, live, cancel, drawAgain }) {
     [" ", "Space", "Play the steps, or pause", slider, () => viewOf().player.toggle()],
     ["m", "M", "Show attention over the picture, or hide it", slider, () => viewOf().toggleAttention()],
     ["r", "R", "Use the settings of the open picture", () => at("detail").open, () => at("detail-use").click()],
+    ["", "← → D F Del", "In a picture's detail: its neighbours, compare, favourite, delete"],
+    ["", "A B", "Where two pictures are compared: the one, the other"],
     ["n", "N", "Draw again with a new seed", isMain, drawAgain],
     ["/", "/", "Write the prompt", isMain, () => at("prompt").focus()],
     ["?", "?", "This sheet", isMain, () => at("show-keys").click()],

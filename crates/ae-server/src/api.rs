@@ -1,10 +1,12 @@
 //! What the server answers.
 
+mod archive;
 mod gallery;
 mod images;
 mod info;
 mod jobs;
 mod texts;
+mod trash;
 mod watch;
 
 use axum::extract::Request;
@@ -56,15 +58,20 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(images::bring))
         .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
-        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::list, jobs::remove))
         .routes(routes!(jobs::status, jobs::cancel))
+        .routes(routes!(jobs::place))
         .routes(routes!(jobs::events))
         .routes(routes!(gallery::list))
-        .routes(routes!(gallery::entry, gallery::remove))
+        .routes(routes!(gallery::entry, gallery::change, gallery::remove))
         .routes(routes!(gallery::picture))
         .routes(routes!(gallery::plain))
         .routes(routes!(gallery::record))
         .routes(routes!(gallery::report))
+        .routes(routes!(archive::zip))
+        .routes(routes!(trash::list, trash::empty))
+        .routes(routes!(trash::picture))
+        .routes(routes!(trash::restore))
         .routes(routes!(gallery::settings))
         .routes(routes!(watch::health))
         .routes(routes!(watch::metrics))

@@ -1,15 +1,20 @@
 //! The pictures that were made: a folder on disk, and nothing in memory.
 //!
 //! Every entry is a folder of its own that appears whole, by a rename, or not at all, so that a crash leaves nothing half
-//! done. What the disk has is what the gallery lists.
+//! done. What the disk has is what the gallery lists. A favourite has one more file in its folder.
+
+mod archive;
+mod trash;
+mod wanted;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use ae_files::{open_file, read_file, remove_folder, remove_unfinished, write_folder};
+use ae_files::{open_file, read_file, remove_unfinished, write_folder};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,10 +23,15 @@ use crate::images::Images;
 use crate::png_text::read_settings;
 use crate::{Drawn, Limits, PICTURE_NAMES, ServerError};
 
+pub(crate) use archive::Archive;
+pub(crate) use wanted::{MOST, Wanted};
+
 /// Held while a server has the gallery.
 const LOCK: &str = ".lock";
 const RECORD: &str = "run.json";
 const TRACE: &str = "trace.json";
+/// An empty file.
+const FAVOURITE: &str = "favourite";
 /// Bytes of a file of an entry, far above any picture or record that is made here.
 const LARGEST: u64 = 256 << 20;
 
@@ -41,6 +51,21 @@ pub(crate) struct Entry {
     height: u32,
     /// Whether there is a plain picture beside it.
     pub(crate) plain: bool,
+    /// Whether somebody marked it.
+    pub(crate) favourite: bool,
+}
+
+/// A part of the gallery or of its trash.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Listing {
+    /// How many entries there are in all, wanted or not.
+    total: usize,
+    /// Whether there are more of those that are wanted.
+    more: bool,
+    /// The newest first; in the trash the last deleted first.
+    entries: Vec<Entry>,
+    /// Entries of this part that cannot be shown, with the reason.
+    damaged: Vec<Damaged>,
 }
 
 /// An entry that cannot be shown.
@@ -77,6 +102,7 @@ impl Gallery {
         let most_settings = limits.max_unpacked;
         let (lock, bytes, images) = (Mutex::new(lock), AtomicU64::default(), Images::of_gallery(folder));
         let gallery = Self { folder: folder.to_owned(), images, lock, most_settings, bytes };
+        gallery.tidy_trash();
         gallery.count();
         Ok(gallery)
     }
@@ -115,9 +141,14 @@ impl Gallery {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether the gallery has less than so many bytes.
+    /// Whether the gallery has less than so many bytes. Where it has not, deleted entries make room.
     pub(crate) fn has_room(&self, most: u64) -> bool {
-        self.bytes() < most || self.count() < most
+        let makes_room = || {
+            // What cannot be removed still counts.
+            let _ = self.empty_trash(Duration::ZERO);
+            self.count() < most
+        };
+        self.bytes() < most || self.count() < most || makes_room()
     }
 
     /// Counts the bytes on the disk anew.
@@ -138,19 +169,55 @@ impl Gallery {
         Ok(ids)
     }
 
+    /// The entries that are wanted, the newest first.
+    pub(crate) fn list(&self, wanted: &Wanted) -> io::Result<Listing> {
+        let ids = self.ids()?;
+        let may_be = ids.iter().filter(|id| wanted.may_be(id));
+        let is_wanted = |found: &Result<Entry, Damaged>| found.as_ref().map_or(true, |entry| wanted.is(entry));
+        let found = may_be.filter_map(|id| self.read_entry(id)).filter(is_wanted);
+        Ok(Listing::of(ids.len(), wanted.limit.min(MOST), found))
+    }
+
+    /// The entries in the trash, the last deleted first.
+    pub(crate) fn list_trash(&self) -> io::Result<Listing> {
+        let ids = self.trash_ids()?;
+        let found = ids.iter().filter_map(|id| self.read(id, &self.trashed_folder(id)?));
+        Ok(Listing::of(ids.len(), MOST, found))
+    }
+
     /// An entry; none when there is no such name, or it cannot be shown.
     pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
         self.read_entry(id)?.ok()
     }
 
+    /// The picture of an entry of the trash.
+    pub(crate) fn trashed_picture(&self, id: &str) -> Option<Vec<u8>> {
+        read_own(&self.trashed_folder(id)?, PICTURE_NAMES[0])
+    }
+
+    /// Marks an entry or takes the mark away; false when there is none.
+    pub(crate) fn set_favourite(&self, id: &str, favourite: bool) -> io::Result<bool> {
+        let Some(mark) = self.entry_folder(id).map(|folder| folder.join(FAVOURITE)) else { return Ok(false) };
+        let done = if favourite { File::create(mark).map(drop) } else { fs::remove_file(mark) };
+        match done {
+            // No entry, or one that had no mark.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.entry(id).is_some()),
+            done => done.map(|()| true),
+        }
+    }
+
     /// An entry, or what is wrong with it; none when there is no such name.
-    pub(crate) fn read_entry(&self, id: &str) -> Option<Result<Entry, Damaged>> {
-        let folder = self.entry_folder(id)?;
+    fn read_entry(&self, id: &str) -> Option<Result<Entry, Damaged>> {
+        self.read(id, &self.entry_folder(id)?)
+    }
+
+    /// The entry in a folder.
+    fn read(&self, id: &str, folder: &Path) -> Option<Result<Entry, Damaged>> {
         let damaged = |reason: &dyn std::fmt::Display| Damaged { id: id.to_owned(), reason: reason.to_string() };
-        let picture = match own_file(&folder, PICTURE_NAMES[0]).and_then(|path| open_file(&path)) {
+        let picture = match own_file(folder, PICTURE_NAMES[0]).and_then(|path| open_file(&path)) {
             Ok(file) => BufReader::new(file),
             // It was removed meanwhile.
-            Err(_) if fs::symlink_metadata(&folder).is_err() => return None,
+            Err(_) if fs::symlink_metadata(folder).is_err() => return None,
             Err(error) => return Some(Err(damaged(&format!("{} cannot be read: {error}", PICTURE_NAMES[0])))),
         };
         let entry = read_settings(picture, self.most_settings).map(|info| Entry {
@@ -159,7 +226,8 @@ impl Gallery {
             settings: info.settings,
             width: info.width,
             height: info.height,
-            plain: own_file(&folder, PICTURE_NAMES[1]).is_ok(),
+            plain: own_file(folder, PICTURE_NAMES[1]).is_ok(),
+            favourite: own_file(folder, FAVOURITE).is_ok(),
         });
         Some(entry.map_err(|error| damaged(&error)))
     }
@@ -171,12 +239,7 @@ impl Gallery {
 
     /// One of the pictures of an entry, as its file.
     pub(crate) fn picture(&self, id: &str, name: &'static str) -> Option<Vec<u8>> {
-        self.read(id, name)
-    }
-
-    fn read(&self, id: &str, name: &str) -> Option<Vec<u8>> {
-        let path = own_file(&self.entry_folder(id)?, name).ok()?;
-        read_file(&path, LARGEST).ok()
+        read_own(&self.entry_folder(id)?, name)
     }
 
     /// The run of an entry as JSON.
@@ -190,17 +253,29 @@ impl Gallery {
     }
 
     fn json(&self, id: &str, name: &str) -> Option<Value> {
-        serde_json::from_slice(&self.read(id, name)?).ok()
-    }
-
-    /// Removes an entry; false when there is none.
-    pub(crate) fn remove(&self, id: &str) -> io::Result<bool> {
-        self.entry_folder(id).map_or(Ok(false), |folder| remove_folder(&folder))
+        serde_json::from_slice(&read_own(&self.entry_folder(id)?, name)?).ok()
     }
 
     /// A client's text becomes part of a path only when it is a name that the gallery gives.
     fn entry_folder(&self, id: &str) -> Option<PathBuf> {
         is_id(id).then(|| self.folder.join(id))
+    }
+}
+
+impl Listing {
+    fn of(total: usize, limit: usize, found: impl Iterator<Item = Result<Entry, Damaged>>) -> Self {
+        let mut listing = Self { total, ..Self::default() };
+        for found in found {
+            if listing.entries.len() == limit || listing.damaged.len() == MOST {
+                listing.more = true;
+                break;
+            }
+            match found {
+                Ok(entry) => listing.entries.push(entry),
+                Err(entry) => listing.damaged.push(entry),
+            }
+        }
+        listing
     }
 }
 
@@ -226,6 +301,10 @@ fn own_file(folder: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+fn read_own(folder: &Path, name: &str) -> Option<Vec<u8>> {
+    read_file(&own_file(folder, name).ok()?, LARGEST).ok()
+}
+
 /// Bytes of all files below a folder; of what cannot be read none.
 fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -247,7 +326,7 @@ fn is_id(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn drawn() -> Drawn {
+    pub(super) fn drawn() -> Drawn {
         let mut picture = Vec::new();
         let mut encoder = png::Encoder::new(&mut picture, 2, 1);
         encoder.set_color(png::ColorType::Rgb);
@@ -267,8 +346,8 @@ mod tests {
         let entry = gallery.entry("1700000000000-000000-000").unwrap();
         assert_eq!((entry.created, entry.width, entry.height, entry.plain), (1_700_000_000_000, 2, 1, false));
         assert_eq!(entry.settings["prompt"], "ein Löwe");
-        assert!(gallery.remove("1700000000000-000000-000").unwrap());
-        assert!(!gallery.remove("1700000000000-000000-000").unwrap());
+        assert!(gallery.discard("1700000000000-000000-000").unwrap());
+        assert!(!gallery.discard("1700000000000-000000-000").unwrap());
         assert_eq!(gallery.ids().unwrap(), ["1700000000001-000001-000"]);
     }
 
@@ -320,7 +399,7 @@ mod tests {
         assert_eq!(bytes, size(place.path()));
         assert!(gallery.has_room(bytes + 1) && !gallery.has_room(bytes));
         // What was removed makes room.
-        gallery.remove("1700000000000-000000-000").unwrap();
+        gallery.discard("1700000000000-000000-000").unwrap();
         assert!(gallery.has_room(bytes));
     }
 

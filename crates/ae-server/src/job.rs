@@ -138,6 +138,8 @@ pub(crate) struct Job {
     pub(crate) skipped: Arc<AtomicBool>,
     /// A client ended it, not the end of the server.
     pub(crate) is_unwanted: bool,
+    /// Whether a client took it from the list after its end.
+    pub(crate) is_cleared: bool,
     /// Whose it is; none of this program's own.
     pub(crate) client: Option<IpAddr>,
     /// Those who listen.
@@ -157,6 +159,7 @@ impl Job {
             cancelled: Arc::default(),
             skipped: Arc::default(),
             is_unwanted: false,
+            is_cleared: false,
             client,
             events,
             history: Vec::new(),

@@ -129,20 +129,58 @@ impl Queue {
     /// Ends a job: at once if it waits, as soon as the engine looks up if it is drawn.
     pub(crate) fn cancel(&self, id: &str) -> Result<JobView, ApiError> {
         let mut state = self.lock();
+        self.cancel_one(&mut state, id)?;
+        state.tell_positions();
+        state.view(id)
+    }
+
+    /// Ends every job, as [`cancel`](Self::cancel) does.
+    pub(crate) fn cancel_all(&self) {
+        let mut state = self.lock();
+        let open: Vec<_> = state.waiting.iter().chain(&state.running).cloned().collect();
+        for id in open {
+            // It is there, since the lock is held.
+            let _ = self.cancel_one(&mut state, &id);
+        }
+    }
+
+    fn cancel_one(&self, state: &mut State, id: &str) -> Result<(), ApiError> {
         let job = state.jobs.get_mut(id).ok_or_else(|| unknown(id))?;
         job.cancelled.store(true, Ordering::SeqCst);
         job.is_unwanted = true;
         if job.view.state == JobState::Queued {
             state.waiting.retain(|waiting| waiting != id);
             state.end(id, JobState::Cancelled, None);
-            state.tell_positions();
             self.store.remove(id);
             self.metrics.ended(JobState::Cancelled);
         } else if state.running.as_deref() == Some(id) {
             // Under the lock: no other job can have begun.
             self.engine.interrupt();
         }
+        Ok(())
+    }
+
+    /// Moves a job that waits: at place 0 it is the next, beyond the end the last.
+    pub(crate) fn place(&self, id: &str, place: usize) -> Result<JobView, ApiError> {
+        let mut state = self.lock();
+        let view = state.view(id)?;
+        if view.state != JobState::Queued {
+            return Err(ApiError::invalid(format!("job '{id}' does not wait any more, and cannot be moved")));
+        }
+        state.waiting.retain(|waiting| waiting != id);
+        let place = place.min(state.waiting.len());
+        state.waiting.insert(place, id.to_owned());
+        state.tell_positions();
         state.view(id)
+    }
+
+    /// Takes the jobs that have ended from the list. Who knows one can still ask for it.
+    pub(crate) fn clear_ended(&self) {
+        let mut state = self.lock();
+        let State { jobs, ended, .. } = &mut *state;
+        for id in ended.iter() {
+            jobs.entry(id.clone()).and_modify(|job| job.is_cleared = true);
+        }
     }
 
     /// Takes nothing more, and ends what is drawn. What is not finished waits on the disk for the next server.
@@ -168,7 +206,9 @@ impl Queue {
     /// The job that is drawn, those that wait from first to last, then the latest that have ended.
     pub(crate) fn list(&self) -> Vec<JobView> {
         let state = self.lock();
-        let ids = state.running.iter().chain(&state.waiting).chain(state.ended.iter().take(LISTED));
+        let is_listed = |id: &&String| state.jobs.get(*id).is_some_and(|job| !job.is_cleared);
+        let ended = state.ended.iter().filter(is_listed).take(LISTED);
+        let ids = state.running.iter().chain(&state.waiting).chain(ended);
         ids.filter_map(|id| state.jobs.get(id)).map(|job| job.snapshot().short()).collect()
     }
 

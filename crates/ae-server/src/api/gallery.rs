@@ -7,73 +7,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::GenerateRequest;
 use crate::PICTURE_NAMES;
 use crate::app::{App, blocking};
-use crate::body::PngBody;
+use crate::body::{JsonBody, PngBody};
 use crate::error::{ApiError, ErrorBody};
-use crate::gallery::{Damaged, Entry};
+use crate::gallery::{Entry, Listing, Wanted};
 use crate::name::Name;
 use crate::png_text::read_settings;
 
-/// Which part of the gallery.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Page {
-    /// At most so many entries.
-    #[serde(default = "usual_limit")]
-    limit: usize,
-    /// Only entries older than this one.
-    before: Option<String>,
-}
-
-fn usual_limit() -> usize {
-    50
-}
-
-/// Most entries of one answer.
-const MOST: usize = 200;
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Entries)]
-pub(crate) struct Part {
-    /// How many entries the gallery has.
-    total: usize,
-    /// The newest first.
-    entries: Vec<Entry>,
-    /// Entries of this part that cannot be shown, with the reason.
-    damaged: Vec<Damaged>,
-}
-
 /// What was made, the newest first.
-#[utoipa::path(get, path = "/api/gallery", params(Page),
-    responses((status = OK, body = Part), (status = "4XX", body = ErrorBody)))]
+#[utoipa::path(get, path = "/api/gallery", params(Wanted),
+    responses((status = OK, body = Listing), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn list(
     State(app): State<App>,
-    page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Part>, ApiError> {
-    let Query(page) = page.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
-    let found = blocking(move || {
-        let ids = app.gallery.ids()?;
-        let total = ids.len();
-        let older = ids.iter().filter(|id| page.before.as_ref().is_none_or(|before| *id < before));
-        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
-        for found in older.filter_map(|id| app.gallery.read_entry(id)) {
-            if entries.len() == page.limit.min(MOST) || damaged.len() == MOST {
-                break;
-            }
-            match found {
-                Ok(entry) => entries.push(entry),
-                Err(entry) => damaged.push(entry),
-            }
-        }
-        Ok(Part { total, entries, damaged })
-    });
-    let found = found.await?;
-    found.map(Json).map_err(|error: std::io::Error| ApiError::Failed(format!("the gallery cannot be read: {error}")))
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Listing>, ApiError> {
+    let Query(wanted) = wanted.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    let found = blocking(move || app.gallery.list(&wanted)).await?;
+    found.map(Json).map_err(|error| ApiError::Failed(format!("the gallery cannot be read: {error}")))
 }
 
 /// How a picture was made.
@@ -83,15 +37,44 @@ pub(crate) async fn entry(State(app): State<App>, Name(id): Name) -> Result<Json
     find(id, move |id| app.gallery.entry(id)).await.map(Json)
 }
 
-/// Removes a picture.
+/// What can be changed of an entry. What is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EntryChange {
+    /// Whether it is a favourite.
+    favourite: Option<bool>,
+}
+
+/// Makes a picture a favourite, or none.
+#[utoipa::path(patch, path = "/api/gallery/{id}", params(("id" = String, Path, description = "The entry")),
+    request_body = EntryChange, responses((status = OK, body = Entry), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn change(
+    State(app): State<App>,
+    Name(id): Name,
+    JsonBody(change): JsonBody<EntryChange>,
+) -> Result<Json<Entry>, ApiError> {
+    let (app, name) = (app.clone(), id.clone());
+    let done = blocking(move || {
+        if let Some(favourite) = change.favourite {
+            app.gallery.set_favourite(&name, favourite)?;
+        }
+        Ok(app.gallery.entry(&name))
+    });
+    match done.await? {
+        Ok(entry) => entry.map(Json).ok_or_else(|| unknown(&id)),
+        Err(error) => Err(failed("changed", &error)),
+    }
+}
+
+/// Moves a picture into the trash, where it can be taken back for a day.
 #[utoipa::path(delete, path = "/api/gallery/{id}", params(("id" = String, Path, description = "The entry")),
     responses((status = NO_CONTENT), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn remove(State(app): State<App>, Name(id): Name) -> Result<StatusCode, ApiError> {
     let name = id.clone();
-    match blocking(move || app.gallery.remove(&name)).await? {
+    match blocking(move || app.gallery.discard(&name)).await? {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(unknown(&id)),
-        Err(error) => Err(ApiError::Failed(format!("the picture cannot be removed: {error}"))),
+        Err(error) => Err(failed("removed", &error)),
     }
 }
 
@@ -166,7 +149,7 @@ pub(crate) struct RestoredSettings {
 }
 
 /// What the gallery has of an entry.
-async fn find<T: Send + 'static>(
+pub(super) async fn find<T: Send + 'static>(
     id: String,
     read: impl FnOnce(&str) -> Option<T> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -179,7 +162,11 @@ fn unknown(id: &str) -> ApiError {
     ApiError::NotFound(format!("the gallery has no '{id}'"))
 }
 
-fn png(bytes: Vec<u8>) -> Response {
+pub(super) fn failed(what: &str, error: &std::io::Error) -> ApiError {
+    ApiError::Failed(format!("the picture cannot be {what}: {error}"))
+}
+
+pub(super) fn png(bytes: Vec<u8>) -> Response {
     // An entry never changes.
     let headers =
         [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "private, max-age=31536000, immutable")];

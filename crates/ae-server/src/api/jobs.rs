@@ -1,13 +1,14 @@
 use std::convert::Infallible;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::GenerateRequest;
 use crate::app::App;
@@ -36,6 +37,59 @@ pub(crate) async fn generate(
 #[utoipa::path(get, path = "/api/jobs", responses((status = OK, body = Jobs)))]
 pub(crate) async fn list(State(app): State<App>) -> Json<Jobs> {
     Json(Jobs { jobs: app.queue.list() })
+}
+
+/// Which jobs.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Which {
+    /// Those that wait and the one that is drawn: they are cancelled.
+    Open,
+    /// Those that have ended: they leave the list, and their pictures stay in the gallery.
+    Ended,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Removal {
+    /// Which jobs.
+    #[param(inline)]
+    which: Which,
+}
+
+/// Cancels all jobs that are open, or takes all that have ended from the list.
+#[utoipa::path(delete, path = "/api/jobs", params(Removal),
+    responses((status = OK, body = Jobs), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    removal: Result<Query<Removal>, QueryRejection>,
+) -> Result<Json<Jobs>, ApiError> {
+    let Query(Removal { which }) = removal.map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    match which {
+        Which::Open => app.queue.cancel_all(),
+        Which::Ended => app.queue.clear_ended(),
+    }
+    Ok(list(State(app)).await)
+}
+
+/// Where a job shall stand.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    /// How many of the jobs that wait are before it; 0 is drawn next. One beyond the end is the last.
+    place: usize,
+}
+
+/// Moves a job that waits within the queue.
+#[utoipa::path(post, path = "/api/jobs/{id}/place", params(("id" = String, Path, description = "The job")),
+    request_body = Place, responses((status = OK, body = JobView), (status = "4XX", body = ErrorBody)))]
+pub(crate) async fn place(
+    State(app): State<App>,
+    Name(id): Name,
+    JsonBody(Place { place }): JsonBody<Place>,
+) -> Result<Json<JobView>, ApiError> {
+    Ok(Json(app.queue.place(&id, place)?))
 }
 
 /// How far a job is.

@@ -54,7 +54,7 @@ fn a_removed_entry_is_gone() {
     assert_eq!(place.client.delete(&path).status, 204);
     assert_eq!(place.client.delete(&path).status, 404);
     assert_eq!(place.client.get(&path).error(), format!("the gallery has no '{id}'"));
-    assert_eq!(Place::files(&place.gallery()), [".lock", ".queue"]);
+    assert_eq!(Place::files(&place.gallery()), [".lock", ".queue", ".trash"]);
 }
 
 #[test]

@@ -133,6 +133,68 @@ fn a_client_that_goes_away_leaves_its_job() {
 }
 
 #[test]
+fn jobs_that_wait_are_moved() {
+    let place = Place::new();
+    let client = place.client;
+    let running = client.submit(&json!({ "steps": 250 }));
+    client.wait(&running["id"], |job| job["state"] == "running");
+    let [a, b, c] = ["a", "b", "c"].map(|prompt| client.submit(&json!({ "prompt": prompt }))["id"].clone());
+    let put = |id: &Value, place: usize| {
+        client.post(&format!("/api/jobs/{}/place", id.as_str().unwrap()), &json!({ "place": place }))
+    };
+    let order = || {
+        let jobs = client.get("/api/jobs").json();
+        jobs["jobs"].as_array().unwrap()[1..].iter().map(|job| job["id"].clone()).collect::<Vec<_>>()
+    };
+    let moved = put(&c, 0);
+    assert_eq!((moved.status, &moved.json()["position"]), (200, &json!(1)), "{}", moved.text());
+    assert_eq!(order(), [&c, &a, &b].map(Clone::clone));
+    assert_eq!(put(&c, 1).json()["position"], 2);
+    assert_eq!(order(), [&a, &c, &b].map(Clone::clone));
+    assert_eq!(put(&a, 99).json()["position"], 3);
+    assert_eq!(order(), [&c, &b, &a].map(Clone::clone));
+    let refused = put(&running["id"], 0);
+    assert_eq!((refused.status, refused.error().contains("does not wait any more")), (422, true), "{}", refused.text());
+    assert_eq!(put(&json!("none"), 0).status, 404);
+    client.delete(&format!("/api/jobs/{}", running["id"].as_str().unwrap()));
+    for id in [&a, &b, &c] {
+        client.end(id);
+    }
+    // They were drawn in their new order; of those that have ended the last comes first.
+    let jobs = client.get("/api/jobs").json();
+    let ended: Vec<_> = jobs["jobs"].as_array().unwrap().iter().map(|job| job["id"].clone()).collect();
+    assert_eq!(ended[..3], [a, b, c]);
+}
+
+#[test]
+fn all_jobs_are_cancelled_or_cleared_at_once() {
+    let place = Place::new();
+    let client = place.client;
+    let done = client.submit(&json!({}))["id"].clone();
+    client.end(&done);
+    let running = client.submit(&json!({ "steps": 250 }))["id"].clone();
+    client.wait(&running, |job| job["state"] == "running");
+    let waiting = client.submit(&json!({}))["id"].clone();
+    let cleared = client.delete("/api/jobs?which=ended").json();
+    let listed: Vec<_> = cleared["jobs"].as_array().unwrap().iter().map(|job| &job["id"]).collect();
+    assert_eq!(listed, [&running, &waiting]);
+    // Who knows it can still ask for it.
+    assert_eq!(client.job(&done)["state"], "done");
+    assert_eq!(client.delete("/api/jobs?which=open").status, 200);
+    for id in [&running, &waiting] {
+        assert_eq!(client.end(id)["state"], "cancelled");
+    }
+    client.delete("/api/jobs?which=ended");
+    assert_eq!(client.get("/api/jobs").json(), json!({ "jobs": [] }));
+    assert_eq!(client.gallery().len(), 1);
+    assert_eq!(client.delete("/api/jobs").status, 400);
+    assert_eq!(client.delete("/api/jobs?which=all").status, 400);
+    // And the queue goes on.
+    let next = client.submit(&json!({}));
+    assert_eq!(client.end(&next["id"])["state"], "done");
+}
+
+#[test]
 fn a_request_is_told_in_other_words() {
     let place = Place::new();
     let request =

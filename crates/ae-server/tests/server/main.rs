@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod crowd;
+mod curation;
 mod engine;
 mod exposed;
 mod gallery;
