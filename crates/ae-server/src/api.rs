@@ -4,6 +4,7 @@ mod gallery;
 mod images;
 mod info;
 mod jobs;
+mod models;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -46,7 +47,9 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(info::info))
         .routes(routes!(info::schema))
-        .routes(routes!(info::models))
+        .routes(routes!(models::models))
+        .routes(routes!(models::adapters))
+        .routes(routes!(models::download, models::cancel, models::events))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
         .routes(routes!(images::bring))

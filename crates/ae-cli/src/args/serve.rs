@@ -5,7 +5,7 @@ use ae_server::{Config, Limits};
 use ae_tensor::DeviceChoice;
 use clap::Args;
 
-use super::{OfModels, SettingsArgs};
+use super::{FolderArgs, OfModels, SettingsArgs};
 
 /// The studio.
 #[derive(Debug, Args)]
@@ -46,6 +46,9 @@ pub(crate) struct ServeArgs {
     /// Keep a network on the device only while it works; slower, with the same pictures.
     #[arg(long)]
     pub(crate) low_memory: bool,
+
+    #[command(flatten)]
+    pub(crate) folders: FolderArgs,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs<OfModels>,
