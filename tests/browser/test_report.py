@@ -55,8 +55,8 @@ def test_the_keyboard_moves_maps_and_chart(open_report):
         page.keyboard.press("ArrowRight")
     expect(cursor).to_have_attribute("data-step", "7")
     slider = page.locator("[data-testid=step-slider]")
-    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 7 of \d+, timestep \d+$"))
-    expect(maps).to_have_attribute("aria-label", re.compile(r"^Attention to lion at step 7: at most 0\.\d\d, "))
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^step 8 of \d+, timestep \d+$"))
+    expect(maps).to_have_attribute("aria-label", re.compile(r"^Attention to lion at step 8: at most 0\.\d\d, "))
     assert maps.evaluate("canvas => canvas.toDataURL()") != first
 
 

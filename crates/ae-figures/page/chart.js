@@ -65,11 +65,7 @@ export class LossChart {
       cursor(rows[position] ?? [], terms, position, x, y),
     );
     this.legend.replaceChildren(...terms.map((term, index) => legendEntry(term, index, rows[position] ?? [])));
-    const updates = (rows[position]?.length ?? 0) - 1;
-    this.reading.textContent =
-      updates < 0
-        ? `Step ${position}: the latents are not altered here.`
-        : `Step ${position}: ${updates === 0 ? "no refinement" : plural(updates, "refinement update")}.`;
+    this.reading.textContent = reading(rows, position);
   }
 
   stepAt(clientX) {
@@ -77,6 +73,15 @@ export class LossChart {
     const share = (clientX - box.left - MARGIN.left) / this.inner;
     return Math.max(0, Math.min(this.last, Math.round(share * this.last)));
   }
+}
+
+/// What happened at a step, counted from 1.
+function reading(rows, position) {
+  const updates = (rows[position]?.length ?? 0) - 1;
+  const last = rows.findLastIndex((evaluations) => evaluations.length > 0);
+  if (updates < 0 && position > last) return `No guidance after step ${last + 1}.`;
+  if (updates < 0) return `Step ${position + 1}: no guidance.`;
+  return `Step ${position + 1}: ${updates === 0 ? "no refinement" : plural(updates, "refinement update")}.`;
 }
 
 /// The ends of the axis: 0 and 1 if all losses lie there, otherwise their range.
@@ -96,7 +101,9 @@ function withColours(terms) {
 function axes(last, [low, high], x, y) {
   const bottom = HEIGHT - MARGIN.bottom;
   const every = [1, 2, 5, 10, 20, 50, 100].find((step) => x(step) - x(0) >= 44) ?? last;
-  const across = Array.from({ length: Math.floor(last / every) + 1 }, (_, i) => i * every);
+  // Steps count from 1 here, and at round numbers.
+  const round = Array.from({ length: Math.floor((last + 1) / every) + 1 }, (_, i) => Math.max(0, i * every - 1));
+  const across = [...new Set(round)];
   const up = Array.from({ length: 5 }, (_, i) => low + (i / 4) * (high - low));
   return [
     ...up.map((loss) => svgElement("line", { class: "grid", x1: x(0), x2: x(last), y1: y(loss), y2: y(loss) })),
@@ -104,8 +111,8 @@ function axes(last, [low, high], x, y) {
     ...across.map((step) =>
       svgElement("line", { class: "axis", x1: x(step), x2: x(step), y1: bottom, y2: bottom + 5 }),
     ),
-    ...across.map((step) => label(x(step), bottom + 19, step, "middle")),
-    label((x(0) + x(last)) / 2, HEIGHT - 4, "step, counted from 0", "middle"),
+    ...across.map((step) => label(x(step), bottom + 19, step + 1, "middle")),
+    label((x(0) + x(last)) / 2, HEIGHT - 4, "step", "middle"),
   ];
 }
 

@@ -1,12 +1,14 @@
 // The tokens of the prompt, as buttons that choose whose attention lies over the picture.
 
 import { element } from "./dom.js";
+import { rove } from "./rove.js";
 
 export class TokenChips {
   /// `onChange` gets the texts of the chosen tokens.
   constructor(onChange) {
     this.onChange = onChange;
     this.root = element("div", { className: "chips", role: "group", "aria-label": "Tokens whose attention is shown" });
+    rove(this.root);
     this.clear();
   }
 
@@ -25,7 +27,7 @@ export class TokenChips {
   /// `mapped` are the positions of the tokens that have maps; the others cannot be chosen.
   draw(mapped) {
     const chips = this.tokens.map((token) => this.chip(token, mapped.has(token.index)));
-    this.root.replaceChildren(element("span", { className: "label", textContent: "Attention to" }), ...chips);
+    this.root.replaceChildren(element("span", { className: "label", textContent: "Show attention for" }), ...chips);
   }
 
   chip({ index, text, kind, subject }, mapped) {

@@ -10,7 +10,7 @@ const options = new Options(JSON.parse(at("schema").textContent));
 
 showPictures();
 at("run").append(noteOnUse());
-createRunView(at("run"), { palette: record.palette, options }).setRecord(record);
+createRunView(at("run"), { palette: record.palette, options, covered: true }).setRecord(record);
 at("settings").append(settingsTable(record.settings, options));
 at("command").textContent = record.command;
 at("copy-command").addEventListener("click", copyCommand);

@@ -1,14 +1,24 @@
 // The studio: ties form, jobs, live run and gallery together.
 
+import { Additions } from "./additions.js";
 import { api } from "./api.js";
+import { copyMenu } from "./copy.js";
 import { Detail } from "./detail.js";
+import { askWhatFor } from "./dropped.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
+import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
+import { Keys } from "./keys.js";
 import { Live } from "./live.js";
+import { ModelCard, withWord } from "./models.js";
+import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
+import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
+import { Start } from "./start.js";
+import { toast } from "./toast.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -22,6 +32,8 @@ const onConnection = (connected) => {
 };
 
 let form;
+let start;
+let history;
 let live;
 let detail;
 
@@ -45,17 +57,29 @@ function followNext() {
 }
 
 async function begin() {
-  const [{ version, palette }, schema, { models }, { devices }] = await Promise.all([
+  const [{ version, palette, limits }, schema, { models }, { devices }, adapters] = await Promise.all([
     api.info(),
     api.schema(),
     api.models(),
     api.devices(),
+    api.adapters(),
   ]);
   const options = new Options(schema);
   at("version").textContent = version;
   const view = createRunView(at("run"), { palette, options });
-  live = new Live({ view, options, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
-  form = new Form({ options, models, devices, onSubmit: generate });
+  const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
+  const onLive = { onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection };
+  live = new Live({ view, options, announce, defaultsOf, ...onLive });
+  const usual = () => form?.defaults?.settings ?? {};
+  const onChange = () => form?.changed();
+  start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
+  const card = new ModelCard({ onWord, onArrived: refreshModels, onError: showError });
+  const cardOf = { id: "card", names: [], read: () => ({}), fill() {}, restore() {}, inputOf() {}, refresh: () => form && showModel(card) };
+  const parts = [start, new Additions({ adapters, usual, onChange }), cardOf];
+  form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens: ({ unknown = [] }) => card.warn(unknown) });
+  showModel(card);
+  history = new History(() => form.setPrompt(at("prompt").value));
+  beginTools();
   detail = new Detail({
     view: createRunView(at("detail-run"), { palette, options }),
     options,
@@ -69,7 +93,8 @@ async function begin() {
       announce("Deleted.");
     },
   });
-  acceptPictures(restoreFrom);
+  acceptPictures(restoreFrom, askFor);
+  beginKeys(view);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
     // Otherwise a focused button would be pressed, too.
@@ -83,6 +108,45 @@ async function begin() {
   await refresh();
 }
 
+/// What stands around the form.
+function beginTools() {
+  new Presets({
+    root: at("presets-slot"),
+    read: () => form.request(),
+    apply: (settings, name) => fillWithUndo({ ...settings, ...form.ofPicture }, `“${name}” is in the form.`),
+    onError: (error) => form.refused(error),
+  });
+  at("form-tools").append(copyMenu(() => form.request(), (error) => form.refused(error)));
+  if (form.isFirstVisit)
+    showExamples((prompt) => {
+      form.setPrompt(prompt);
+      form.submit();
+    });
+}
+
+function beginKeys(view) {
+  const isMain = () => !document.querySelector("dialog[open]");
+  const viewOf = () => (isMain() ? view : detail.view);
+  const slider = () => viewOf().root.querySelector("[data-testid=step-slider]:not(:disabled)");
+  const step = (by) => {
+    slider().valueAsNumber += by;
+    slider().dispatchEvent(new Event("input"));
+  };
+  new Keys([
+    { shown: "Ctrl + Enter", text: "Generate" },
+    { shown: "↑", text: "In an empty prompt, or at its beginning: the prompt before" },
+    { key: "escape", shown: "Esc", text: "Cancel what is drawn; close a dialog", when: () => isMain() && live.busy, act: () => cancel(live.job) },
+    { key: "arrowleft", shown: "←", text: "The step before", when: () => isMain() && slider(), act: () => step(-1) },
+    { key: "arrowright", shown: "→", text: "The next step", when: () => isMain() && slider(), act: () => step(1) },
+    { key: " ", shown: "Space", text: "Play the steps, or pause", when: slider, act: () => viewOf().player.toggle() },
+    { key: "m", shown: "M", text: "Show attention over the picture, or hide it", when: slider, act: () => viewOf().toggleAttention() },
+    { key: "r", shown: "R", text: "Use the settings of the picture that is open", when: () => at("detail").open, act: () => at("detail-use").click() },
+    { key: "n", shown: "N", text: "Draw again with a new seed", when: isMain, act: () => form.submitWith(randomSeed()) },
+    { key: "/", shown: "/", text: "Write the prompt", when: isMain, act: () => at("prompt").focus() },
+    { key: "?", shown: "?", text: "This sheet", when: isMain, act: () => at("show-keys").click() },
+  ]);
+}
+
 async function refresh() {
   await Promise.all([gallery.refresh(), jobs.refresh()]);
 }
@@ -90,11 +154,13 @@ async function refresh() {
 async function generate(request) {
   try {
     jobs.update(await api.generate(request));
+    history.add(request.prompt);
     // A short job may be over before the list of jobs is there.
     followNext();
     announce("Added to the queue.");
-    // On a phone the run is far below the form.
-    if (at("run-heading").getBoundingClientRect().top > innerHeight / 2) at("run-heading").scrollIntoView();
+    // On a phone the run is far below the form, beside a long form far above.
+    const { top } = at("run-heading").getBoundingClientRect();
+    if (top < 0 || top > innerHeight / 2) at("run-heading").scrollIntoView();
     jobs.refresh();
   } catch (error) {
     form.refused(error);
@@ -116,7 +182,8 @@ async function onJob(job) {
   if (job.pictures.length > 0 && job.pictures.at(-1) !== gallery.entries[0]?.id) {
     await gallery.refresh();
     await showPictures(gallery.find(job.pictures.at(-1)));
-    if (form.lacksDefaults) form.setModels((await api.models()).models);
+    // Another model is loaded now, and has told its defaults.
+    if (form.lacksDefaults || !form.models.find(({ id }) => id === at("model").value)?.loaded) await refreshModels();
   }
   if (!isOpen(job)) jobs.refresh();
 }
@@ -146,9 +213,38 @@ async function openPicture(id) {
 }
 
 function useSettings(settings) {
-  form.fill(settings);
+  fillWithUndo(settings, "The settings are in the form.");
   at("prompt").focus();
-  announce("The settings are in the form.");
+}
+
+/// Fills the form; what was in it can come back.
+function fillWithUndo(settings, text) {
+  const before = form.state;
+  form.fill(settings);
+  toast(text, { label: "Undo", act: () => form.restore(before) });
+}
+
+/// A picture that was dropped: it may have settings, and it may be what a new one starts from.
+async function askFor(file) {
+  const settings = await api.readSettings(file).catch(() => null);
+  const onStart = () => start.choose(file);
+  askWhatFor(file, { hasSettings: settings !== null, onStart, onRestore: () => useSettings(settings.settings) });
+}
+
+/// A word of the model's own goes into the prompt.
+function onWord(word, isColour) {
+  form.setPrompt(withWord(at("prompt").value, word, isColour));
+  announce(`“${word}” is in the prompt.`);
+}
+
+function showModel(card) {
+  card.label(form.models);
+  card.show(form.models.find(({ id }) => id === at("model").value));
+}
+
+async function refreshModels() {
+  form.setModels((await api.models()).models);
+  form.changed();
 }
 
 async function restoreFrom(file) {

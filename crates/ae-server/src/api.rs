@@ -5,6 +5,7 @@ mod images;
 mod info;
 mod jobs;
 mod models;
+mod texts;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -52,6 +53,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(models::download, models::cancel, models::events))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(texts::texts))
         .routes(routes!(images::bring))
         .routes(routes!(images::image))
         .routes(routes!(jobs::generate))

@@ -296,6 +296,11 @@ impl Engine for StudioEngine {
         Ok(tokens::describe(&prompt, listed.vocabulary.as_ref()))
     }
 
+    fn command(&self, request: &GenerateRequest) -> Result<String, EngineError> {
+        let listed = self.listed(request.overrides.model.as_deref())?;
+        Ok(request.command_line(listed.option.as_deref()))
+    }
+
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
         let listed = self.listed(request.overrides.model.as_deref())?;
         self.device(request.device.as_deref())?;
