@@ -256,6 +256,19 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_a_model_are_read_or_refused_by_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || crate::load_vocabulary(&crate::ModelSource::folder(folder.path()));
+        assert!(read().unwrap().is_none());
+        let write = |text: &str| std::fs::write(folder.path().join(VOCABULARY), text).unwrap();
+        write(r#"{"things": {"animals": ["cat"]}}"#);
+        assert_eq!(read().unwrap().unwrap().summary(), "1 thing");
+        write("{}");
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("vocabulary.json' is no list of the words of a model: missing field"), "{error}");
+    }
+
+    #[test]
     fn a_part_without_the_variant_is_said_and_a_model_without_it_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| {

@@ -77,7 +77,7 @@ async function begin() {
   const cardOf = { id: "card", names: [], read: () => ({}), fill() {}, restore() {}, inputOf() {}, refresh: () => form && showModel(card) };
   const parts = [start, new Additions({ adapters, usual, onChange }), cardOf];
   form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens: ({ unknown = [] }) => card.warn(unknown) });
-  showModel(card);
+  form.changed();
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
   detail = new Detail({

@@ -176,7 +176,7 @@ export class Mask {
     this.coverage = (4 * white) / data.length;
     const share = Math.max(1, Math.round(this.coverage * 100));
     this.note.textContent = this.isEmpty
-      ? "Nothing is painted: the whole picture is drawn anew. Paint what is to change."
+      ? "Nothing is painted yet. Paint what is to change."
       : `${share} % of the picture is drawn anew.`;
     this.canvas.setAttribute("aria-label", `The start picture with its mask. ${this.note.textContent}`);
   }

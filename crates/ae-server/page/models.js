@@ -36,7 +36,7 @@ export class ModelCard {
       return;
     }
     const state = model.remote ? "not downloaded" : model.loaded ? "loaded" : "on disk";
-    const facts = [model.bytes && bytesText(model.bytes), model.licence && `licence: ${model.licence}`, state];
+    const facts = [model.bytes && bytesText(model.bytes), model.licence && `licence: ${model.licence.replaceAll("`", "")}`, state];
     const parts = [
       model.description && element("p", { className: "hint", textContent: model.description }),
       element("p", { className: "hint", id: "model-facts", textContent: facts.filter(Boolean).join(" · ") }),
@@ -131,7 +131,7 @@ export class ModelCard {
   warn(unknown) {
     this.unknown.hidden = unknown.length === 0;
     const chips = unknown.map((word) => element("span", { className: "chip unknown", textContent: word }));
-    this.unknown.replaceChildren("The model has not learned ", ...chips.flatMap((chip) => [chip, " "]), "– the list below the model has what it can draw.");
+    this.unknown.replaceChildren("The model has not learned ", ...chips.flatMap((chip) => [chip, " "]), "– its words are listed below the model.");
   }
 }
 

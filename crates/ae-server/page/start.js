@@ -41,7 +41,8 @@ export class Start {
       at("start-choose").focus();
     });
     at("use-mask").addEventListener("change", () => this.changed());
-    at("only-masked").addEventListener("change", () => {
+    // Before the form hears of it, and shows what the field says.
+    at("only-masked").addEventListener("input", () => {
       at("mask_padding").value = at("only-masked").checked ? PADDING : "";
       at("mask_padding").dispatchEvent(new Event("input", { bubbles: true }));
     });
@@ -85,7 +86,7 @@ export class Start {
         "details",
         { id: "group-start" },
         element("summary", {}, "Start picture"),
-        element("div", { className: "actions" }, element("button", { type: "button", id: "start-choose" }, "Choose a picture…"), file),
+        element("div", { className: "field" }, element("button", { type: "button", id: "start-choose" }, "Choose a picture…"), file),
         element("p", { className: "hint", id: "start-hint" }, "PNG, JPEG or WebP. It can also be dropped anywhere on the page."),
         element("p", { className: "error", id: "start-error", role: "alert", hidden: true }),
         chosen,
@@ -195,6 +196,7 @@ export class Start {
     if (!this.hasMask || this.maskFile || this.mask.isEmpty) return;
     const { sha256 } = await api.bringImage(await this.mask.blob());
     this.maskFile = { name: "mask.png", sha256 };
+    this.onChange();
   }
 
   /// The part of a request.

@@ -86,7 +86,7 @@ fn model(folders: &[PathBuf], settings: &Overrides) -> Result<Option<String>, Er
 }
 
 /// The folder of an autoencoder whose weights were found, where the settings name a folder: its configuration lies there.
-pub(crate) fn autoencoder(weights: &str, name: &str) -> String {
+fn autoencoder(weights: &str, name: &str) -> String {
     let is_folder = !FileSearch::is_file_of_weights(name);
     let folder = Path::new(weights).parent().filter(|folder| is_folder && folder.join("config.json").is_file());
     folder.map_or(weights.to_owned(), |folder| folder.display().to_string())

@@ -11,7 +11,7 @@ use super::{FolderArgs, OfModels, SettingsArgs};
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// A model to choose from, as in `ae generate`; may be given several times, the first is drawn with by default. The
-    /// embedded model and those in the cache of the Hugging Face hub can be chosen too.
+    /// embedded model, those of `--model-dir` and those in the cache of the Hugging Face hub can be chosen too.
     #[arg(long, value_name = "PATH|NAME")]
     pub(crate) model: Vec<String>,
 

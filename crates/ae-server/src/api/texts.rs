@@ -22,10 +22,7 @@ pub(crate) struct Texts {
 /// A request as a command line and as AUTOMATIC1111's text of parameters; nothing is drawn.
 #[utoipa::path(post, path = "/api/texts", request_body = GenerateRequest,
     responses((status = OK, body = Texts), (status = "4XX", body = ErrorBody)))]
-pub(crate) async fn texts(
-    State(app): State<App>,
-    JsonBody(request): JsonBody<Value>,
-) -> Result<Json<Texts>, ApiError> {
+pub(crate) async fn texts(State(app): State<App>, JsonBody(request): JsonBody<Value>) -> Result<Json<Texts>, ApiError> {
     let request = GenerateRequest::from_json(request)?;
     request.check(&app.limits)?;
     blocking(move || {

@@ -7,7 +7,6 @@ use ae_settings::{FileRef, Overrides, Settings};
 
 use crate::file_search::{FileSearch, FileSearchError};
 use crate::prompt_networks::take_prompt_networks;
-use crate::redraw::autoencoder;
 use crate::{FileHashes, UnknownNetworks};
 
 /// Folders of files that can be chosen beside a model.
@@ -19,6 +18,12 @@ pub struct AdapterFolders {
     pub embeddings: Vec<PathBuf>,
     /// Of autoencoders.
     pub vaes: Vec<PathBuf>,
+}
+
+/// The folder of weights that have their configuration beside them; otherwise the weights.
+fn with_config(weights: &Path) -> &Path {
+    let folder = weights.parent().filter(|folder| weights.is_file() && folder.join("config.json").is_file());
+    folder.unwrap_or(weights)
 }
 
 /// The files of one kind: what clients call them, and where they are. Clients never name a path.
@@ -39,12 +44,14 @@ impl Files<'_> {
         let usual = self.usual.iter().map(|path| PathBuf::from(*path));
         for path in usual.chain(self.search.weights()) {
             let part = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let name = part(&path);
-            let inner = || format!("{}/{name}", path.parent().map(part).unwrap_or_default());
+            // An autoencoder in diffusers' layout is its folder.
+            let named: &Path = if self.field == "vae" { with_config(&path) } else { &path };
+            let (name, folder) = (part(named), named.parent().map(part).unwrap_or_default());
+            let inner = format!("{folder}/{name}");
             match all.get(&name) {
                 None => all.insert(name, path),
                 Some(known) if *known == path => None,
-                Some(_) => all.insert(inner(), path),
+                Some(_) => all.insert(inner, path),
             };
         }
         all
@@ -153,7 +160,10 @@ impl AdapterFiles {
         }
         match &mut resolved.vae {
             None => resolved.vae.clone_from(&self.shared.vae),
-            Some(vae) => vae.name = autoencoder(&self.vaes().find(&vae.name, vae.sha256.take().as_deref())?, &vae.name),
+            Some(vae) => {
+                let weights = self.vaes().find(&vae.name, vae.sha256.take().as_deref())?;
+                vae.name = with_config(Path::new(&weights)).display().to_string();
+            }
         }
         // The errors of a tag are those of the prompt.
         let find = |name: &str| {
@@ -198,13 +208,16 @@ mod tests {
             ("l/sub/ink.safetensors", "2"),
             ("e/toy.pt", "3"),
             ("secret.pt", "4"),
+            ("v/ft/config.json", "{}"),
+            ("v/ft/diffusion_pytorch_model.safetensors", "6"),
+            ("v/one.pt", "7"),
             ("own.pt", "5"),
         ] {
             old_file(&at(file), content.as_bytes());
         }
         let mut shared = Overrides::default();
         shared.loras = Some(vec![LoraRef::new(at("own.pt").display().to_string(), 0.5)]);
-        let folders = AdapterFolders { loras: vec![at("l")], embeddings: vec![at("e")], vaes: vec![at("none")] };
+        let folders = AdapterFolders { loras: vec![at("l")], embeddings: vec![at("e")], vaes: vec![at("v")] };
         Place { files: AdapterFiles::new(folders, &shared), folder }
     }
 
@@ -213,7 +226,8 @@ mod tests {
         let list = place().files.list();
         let named: Vec<_> = list.loras.iter().map(|lora| (lora.name.as_str(), lora.bytes, lora.usual)).collect();
         assert_eq!(named, [("ink.safetensors", 1, false), ("own.pt", 1, true), ("sub/ink.safetensors", 1, false)]);
-        assert_eq!((list.embeddings[0].name.as_str(), list.vaes.len()), ("toy.pt", 0));
+        let vaes: Vec<_> = list.vaes.iter().map(|vae| vae.name.as_str()).collect();
+        assert_eq!((list.embeddings[0].name.as_str(), vaes), ("toy.pt", vec!["ft", "one.pt"]));
     }
 
     #[test]
@@ -239,6 +253,19 @@ mod tests {
         }
         let error = lora("ink.safetensors", Some(digest(b"9"))).unwrap_err();
         assert!(error.contains("'ink.safetensors' here is not the one") && !error.contains(&path("")), "{error}");
+    }
+
+    #[test]
+    fn an_autoencoder_may_be_a_folder() {
+        let Place { folder, files } = place();
+        let vae = |name: &str, sha256: Option<String>| {
+            let mut given = Overrides::default();
+            given.vae = Some(FileRef { name: name.to_owned(), sha256 });
+            let path = PathBuf::from(files.resolve(&given).unwrap().vae.unwrap().name);
+            path.strip_prefix(folder.path()).unwrap().display().to_string()
+        };
+        assert_eq!((vae("ft", None), vae("one", None)), ("v/ft".to_owned(), "v/one.pt".to_owned()));
+        assert_eq!(vae("ft", Some(digest(b"6"))), "v/ft");
     }
 
     #[test]

@@ -73,10 +73,13 @@ impl Catalogue {
             let name = cached.short_name();
             if !catalogue.models.iter().any(|listed| listed.option.as_ref() == Some(&name)) {
                 let found = FoundModel::cached(name.clone(), cached.folder, cached.commit);
-                let listed = Listed::of(name.clone(), found)?;
                 let licence = cached.known.map(|known| known.licence.to_owned());
                 let description = cached.known.map(|known| known.description.to_owned());
-                catalogue.add(Listed { option: Some(name), licence, description, bytes: Some(cached.bytes), ..listed });
+                let (option, bytes) = (Some(name.clone()), Some(cached.bytes));
+                match Listed::of(name.clone(), found) {
+                    Ok(listed) => catalogue.add(Listed { option, licence, description, bytes, ..listed }),
+                    Err(error) => catalogue.notes.push(format!("'{name}' is left out: {error}")),
+                }
             }
         }
         if catalogue.models.is_empty() {

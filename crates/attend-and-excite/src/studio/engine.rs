@@ -192,7 +192,9 @@ impl StudioEngine {
         if let Some((_, tokenizer)) = lock(&self.tokenizers).iter().find(|(known, _)| *known == key) {
             return Ok(Arc::clone(tokenizer));
         }
-        let tokenizer = load_tokenizer(&Self::found(listed)?.source, &wanted.loras, &wanted.embeddings);
+        // All that can be downloaded have that of Stable Diffusion 1.
+        let Some(found) = &listed.found else { return Ok(Arc::new(ClipTokenizer::stable_diffusion_1())) };
+        let tokenizer = load_tokenizer(&found.source, &wanted.loras, &wanted.embeddings);
         let tokenizer =
             tokenizer.map_err(|error| EngineError::Failed(AdapterFiles::without_paths(wanted, &error.to_string())))?;
         let tokenizer = Arc::new(tokenizer);
@@ -303,6 +305,7 @@ impl Engine for StudioEngine {
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
         let listed = self.listed(request.overrides.model.as_deref())?;
+        Self::found(&listed)?;
         self.device(request.device.as_deref())?;
         refusals::check(&request.overrides, self.adapters.shared())?;
         let given = self.adapters.resolve(&request.overrides)?;
@@ -378,11 +381,15 @@ impl Progress for Listener<'_> {
     }
 
     fn waiting(&mut self, waiting: Waiting<'_>) -> ControlFlow<()> {
-        self.transfer.doing = match waiting {
-            Waiting::OtherProcess { file } => format!("waiting for another program that downloads {file}"),
-            Waiting::Retry { cause, wait } => format!("{cause}; trying again in {} s", wait.as_secs()),
-            _ => "waiting for the hub".to_owned(),
-        };
+        match waiting {
+            Waiting::OtherProcess { file } => {
+                self.transfer.doing = format!("waiting for another program that downloads {file}");
+            }
+            Waiting::Retry { cause, wait } => {
+                self.transfer.doing = format!("{cause}; trying again in {} s", wait.as_secs());
+            }
+            _ => {}
+        }
         self.tell()
     }
 }
