@@ -16,7 +16,11 @@ def set_field(page, name, value):
         }""",
         name,
     )
-    page.fill(f"#{name}", str(value))
+    field = page.locator(f"#{name}")
+    if field.evaluate("field => field.tagName") == "SELECT":
+        field.select_option(str(value))
+    else:
+        field.fill(str(value))
 
 
 def generate(page, steps=10, seeds="7"):

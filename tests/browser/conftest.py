@@ -167,7 +167,7 @@ def serve_from_disk(context):
         headers = {"Content-Type": content_type, "Content-Security-Policy": policy}
         route.fulfill(body=path.read_bytes(), headers=headers)
 
-    context.route(re.compile(r"^http://127\.0\.0\.1:\d+/(assets/[^/]+|\?.*)?$"), fulfill)
+    context.route(re.compile(r"^http://127\.0\.0\.1:\d+/(assets/[^/]+)?$"), fulfill)
 
 
 @pytest.fixture

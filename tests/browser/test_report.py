@@ -163,7 +163,7 @@ def test_command_and_trace(open_report):
         page.click("#save-trace")
     assert json.loads(download.value.path().read_text()) == trace
     assert download.value.suggested_filename.endswith(".json")
-    expect(page.locator(".settings-table")).to_contain_text("Thresholds")
+    expect(page.locator(".settings-table")).to_contain_text("Refinement thresholds")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

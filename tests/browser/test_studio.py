@@ -333,7 +333,7 @@ def test_a_field_that_cannot_be_read_is_named(open_studio):
     set_field(page, "thresholds", "ten")
     page.locator("#group-attend_and_excite").evaluate("group => { group.open = false; }")
     page.click("#generate")
-    expect(page.get_by_role("alert")).to_contain_text("Thresholds:")
+    expect(page.get_by_role("alert")).to_contain_text("Refinement thresholds:")
     expect(page.locator("#thresholds")).to_be_focused()
 
 
@@ -404,7 +404,7 @@ def test_shares_of_the_steps_are_sent_as_they_are_written(open_studio, studio):
     assert (guidance["attention_res"], guidance["smoothing"]) == ([16, 16], False)
     set_field(page, "max_iter_to_alter", "half")
     page.click("#generate")
-    expect(page.get_by_role("alert")).to_contain_text("Altered steps: write a number of steps")
+    expect(page.get_by_role("alert")).to_contain_text("Guide until step: write a number of steps")
 
 
 def test_an_option_that_is_added_is_in_the_form(open_studio, studio, watch):

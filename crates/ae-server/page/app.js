@@ -18,6 +18,7 @@ import { acceptPictures } from "./restore.js";
 import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
 import { Start } from "./start.js";
+import { offerNotifications } from "./title.js";
 import { toast } from "./toast.js";
 import { createRunView } from "./view.js";
 
@@ -105,6 +106,7 @@ async function begin() {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
   });
+  performance.mark("ready");
   await refresh();
 }
 
@@ -117,6 +119,7 @@ function beginTools() {
     onError: (error) => form.refused(error),
   });
   at("form-tools").append(copyMenu(() => form.request(), (error) => form.refused(error)));
+  offerNotifications(at("notify"), () => toast("The browser allows no notifications here."));
   if (form.isFirstVisit)
     showExamples((prompt) => {
       form.setPrompt(prompt);

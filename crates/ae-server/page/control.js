@@ -96,7 +96,7 @@ export class Control {
     const text = input.value.trim();
     // A number field with other text in it has an empty value, but must not pass for empty.
     if (text === "" && !input.validity.badInput) return undefined;
-    if (input.tagName === "SELECT") return text;
+    if (input.tagName === "SELECT") return text === this.first && !this.isOfUnknownModel ? undefined : text;
     try {
       return this.checked(PARSERS[kind](text));
     } catch (error) {
@@ -126,7 +126,7 @@ export class Control {
     const { input, option } = this;
     if (this.kind === "switch") return input.checked !== (this.default ?? false);
     if (input.tagName !== "SELECT") return input.value.trim() !== "" || input.validity.badInput;
-    return input.value !== (option.default ?? input.options[0]?.value ?? "");
+    return input.value !== (this.first ?? input.options[0]?.value ?? "");
   }
 
   /// Back to what an empty field stands for.
@@ -148,9 +148,16 @@ export class Control {
     const { input, option } = this;
     if (JSON.stringify(value) === JSON.stringify(this.default) && !this.isOfUnknownModel) value = undefined;
     if (this.kind === "switch") input.checked = value ?? this.default ?? false;
-    else if (input.tagName === "SELECT") this.select(value ?? option.default);
+    else if (input.tagName === "SELECT") this.select(value ?? this.first);
     else input.value = value === undefined ? "" : this.options.text(option, value);
     this.showHint();
+  }
+
+  /// What a select stands at by itself: nothing, where the model decides.
+  get first() {
+    if (this.isListed) return undefined;
+    const hasEmpty = [...this.input.options].some(({ value }) => value === "");
+    return hasEmpty ? "" : (this.default ?? this.option.default);
   }
 
   /// Settings from elsewhere may name what is not here; it is kept, so that the server can say what is missing.

@@ -136,7 +136,8 @@ export class Live {
   showProgress(extra) {
     const { run, step, num_steps: numSteps, request } = this.job;
     const plan = this.plan();
-    const done = Math.max(step, plan.done);
+    // Events of steps and of the job come one after the other.
+    const done = plan.run === run?.index ? Math.max(step, plan.done) : step;
     at("progress").max = 1;
     if (plan.left === undefined) at("progress").removeAttribute("value");
     else at("progress").value = plan.share;

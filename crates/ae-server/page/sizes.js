@@ -19,7 +19,11 @@ export class Sizes {
   constructor(defaults, onChange) {
     this.defaults = defaults;
     this.onChange = onChange;
-    at("size-preset").addEventListener("change", () => this.choose(at("size-preset").value));
+    at("size-preset").addEventListener("input", (event) => {
+      // No setting of its own: what it writes is.
+      event.stopPropagation();
+      this.choose(at("size-preset").value);
+    });
     at("size-swap").addEventListener("click", () => this.swap());
   }
 

@@ -59,7 +59,9 @@ export class Words {
 
   /// Takes the subjects of a picture. Where they are those that would be chosen anyway, the choice stays automatic.
   fill(settings) {
+    const isKnown = this.loaded?.prompt === settings.prompt;
     this.choice = settings;
+    if (isKnown && this.isAutomatic) this.choice = {};
     this.mayBeAutomatic = this.chosen.subjects !== undefined;
     this.loaded = undefined;
   }
@@ -96,7 +98,8 @@ export class Words {
     this.isGuided = isGuided;
     this.request = request;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.load(request), DELAY);
+    // Nobody types yet when the page opens.
+    this.timer = setTimeout(() => this.load(request), this.timer === undefined ? 0 : DELAY);
     this.describe();
   }
 

@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = files![
     "theme.js",
     "title.js",
     "toast.js",
+    "touch.css",
     "words.js",
 ];
 
