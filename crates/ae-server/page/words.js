@@ -17,7 +17,7 @@ const at = (id) => document.getElementById(id);
 export class Words {
   /// `onChange` is called when the user chose other subjects, `onPrompt` gets a prompt that shall come back,
   /// `onTokens` every answer of the server.
-  constructor({ onChange, onPrompt, onTokens }) {
+  constructor({ onChange, onPrompt, onTokens = () => {} }) {
     this.onTokens = onTokens;
     this.onChange = onChange;
     this.onPrompt = onPrompt;
