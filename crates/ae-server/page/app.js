@@ -1,5 +1,6 @@
 // The studio: ties form, jobs, live run and gallery together.
 
+import { Additions } from "./additions.js";
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
 import { Detail } from "./detail.js";
@@ -11,6 +12,7 @@ import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Keys } from "./keys.js";
 import { Live } from "./live.js";
+import { ModelCard, withWord } from "./models.js";
 import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
 import { showExamples } from "./examples.js";
@@ -56,11 +58,12 @@ function followNext() {
 }
 
 async function begin() {
-  const [{ version, palette, limits }, schema, { models }, { devices }] = await Promise.all([
+  const [{ version, palette, limits }, schema, { models }, { devices }, adapters] = await Promise.all([
     api.info(),
     api.schema(),
     api.models(),
     api.devices(),
+    api.adapters(),
   ]);
   const options = new Options(schema);
   at("version").textContent = version;
@@ -71,7 +74,11 @@ async function begin() {
   const usual = () => form?.defaults?.settings ?? {};
   const onChange = () => form?.changed();
   start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
-  form = new Form({ options, models, devices, parts: [start], onSubmit: generate });
+  const card = new ModelCard({ onWord, onArrived: refreshModels, onError: showError });
+  const cardOf = { id: "card", names: [], read: () => ({}), fill() {}, restore() {}, inputOf() {}, refresh: () => form && showModel(card) };
+  const parts = [start, new Additions({ adapters, usual, onChange }), cardOf];
+  form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens: ({ unknown = [] }) => card.warn(unknown) });
+  form.changed();
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
   detail = new Detail({
@@ -178,7 +185,8 @@ async function onJob(job) {
   if (job.pictures.length > 0 && job.pictures.at(-1) !== gallery.entries[0]?.id) {
     await gallery.refresh();
     await showPictures(gallery.find(job.pictures.at(-1)));
-    if (form.lacksDefaults) form.setModels((await api.models()).models);
+    // Another model is loaded now, and has told its defaults.
+    if (form.lacksDefaults || !form.models.find(({ id }) => id === at("model").value)?.loaded) await refreshModels();
   }
   if (!isOpen(job)) jobs.refresh();
 }
@@ -224,6 +232,22 @@ async function askFor(file) {
   const settings = await api.readSettings(file).catch(() => null);
   const onStart = () => start.choose(file);
   askWhatFor(file, { hasSettings: settings !== null, onStart, onRestore: () => useSettings(settings.settings) });
+}
+
+/// A word of the model's own goes into the prompt.
+function onWord(word, isColour) {
+  form.setPrompt(withWord(at("prompt").value, word, isColour));
+  announce(`“${word}” is in the prompt.`);
+}
+
+function showModel(card) {
+  card.label(form.models);
+  card.show(form.models.find(({ id }) => id === at("model").value));
+}
+
+async function refreshModels() {
+  form.setModels((await api.models()).models);
+  form.changed();
 }
 
 async function restoreFrom(file) {

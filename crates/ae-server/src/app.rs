@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::access::Access;
+use crate::downloads::Downloads;
 use crate::error::ApiError;
 use crate::gallery::Gallery;
 use crate::job::JobView;
@@ -13,6 +14,7 @@ pub(crate) struct App {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) gallery: Arc<Gallery>,
+    pub(crate) downloads: Arc<Downloads>,
     pub(crate) access: Arc<Access>,
     pub(crate) limits: Arc<Limits>,
 }

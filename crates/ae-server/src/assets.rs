@@ -15,6 +15,7 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files![
+    "additions.js",
     "api.js",
     "app.css",
     "app.js",
@@ -36,6 +37,8 @@ const FILES: &[(&str, &str)] = files![
     "live.js",
     "mask.js",
     "menu.js",
+    "models.css",
+    "models.js",
     "presets.js",
     "restore.js",
     "sizes.js",

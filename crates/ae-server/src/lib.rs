@@ -24,6 +24,7 @@ mod assets;
 mod body;
 mod config;
 mod connections;
+mod downloads;
 mod engine;
 mod error;
 mod gallery;
@@ -40,8 +41,8 @@ mod webui;
 
 pub use config::Config;
 pub use engine::{
-    Device, Drawn, Engine, EngineError, Model, ModelDefaults, PICTURE_NAMES, PromptToken, Tokens, TokensRequest,
-    Truncation, Update, Word,
+    Adapter, Adapters, Device, Drawn, Engine, EngineError, Model, ModelDefaults, PICTURE_NAMES, PromptToken, Tokens,
+    TokensRequest, Transfer, Truncation, Update, Word,
 };
 pub use error::ServerError;
 pub use images::InputFiles;

@@ -34,12 +34,14 @@ pub struct Limits {
 
 /// As many as a prompt has tokens.
 const MOST_SUBJECTS: usize = 77;
+/// Of one kind; each is read from the disk.
+const MOST_ADAPTERS: usize = 16;
 /// Ten times the paper's.
 const MOST_REFINEMENT: usize = 200;
 
 impl Limits {
     /// The largest number, the longest text or the longest list of fields of a request.
-    pub(crate) fn of_fields(&self) -> [(&'static str, usize); 10] {
+    pub(crate) fn of_fields(&self) -> [(&'static str, usize); 12] {
         [
             ("seeds", self.max_seeds),
             ("prompt", self.max_prompt),
@@ -47,6 +49,8 @@ impl Limits {
             ("subjects", MOST_SUBJECTS),
             ("token_indices", MOST_SUBJECTS),
             ("phrases", MOST_SUBJECTS),
+            ("loras", MOST_ADAPTERS),
+            ("embeddings", MOST_ADAPTERS),
             ("height", self.max_side),
             ("width", self.max_side),
             ("steps", self.max_steps),

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::access::{Access, random_token};
 use crate::api::router;
 use crate::app::App;
+use crate::downloads::Downloads;
 use crate::gallery::Gallery;
 use crate::queue::Queue;
 use crate::{Config, Engine, ServerError, connections};
@@ -25,6 +26,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Stopper {
     queue: Arc<Queue>,
+    downloads: Arc<Downloads>,
     stop: watch::Sender<bool>,
 }
 
@@ -33,6 +35,7 @@ impl Stopper {
     /// finished stay in the gallery.
     pub fn stop(&self) {
         self.queue.close();
+        self.downloads.close();
         self.stop.send_replace(true);
     }
 }
@@ -55,7 +58,8 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let queue = Arc::new(Queue::new(limits.max_queue));
-        let app = App { engine: Arc::new(engine), queue, gallery, access, limits: Arc::new(limits) };
+        let downloads = Arc::default();
+        let app = App { engine: Arc::new(engine), queue, gallery, downloads, access, limits: Arc::new(limits) };
         Ok(Self { listener, address, token, app, stop: watch::Sender::new(false) })
     }
 
@@ -72,7 +76,11 @@ impl Server {
 
     /// What stops it from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { queue: Arc::clone(&self.app.queue), stop: self.stop.clone() }
+        Stopper {
+            queue: Arc::clone(&self.app.queue),
+            downloads: Arc::clone(&self.app.downloads),
+            stop: self.stop.clone(),
+        }
     }
 
     /// The description of its API, as it is served at `/api/openapi.json`.

@@ -9,6 +9,7 @@ mod images;
 mod jobs;
 mod load;
 mod malformed;
+mod models;
 mod openapi;
 mod place;
 mod webui;
