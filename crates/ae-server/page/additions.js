@@ -166,8 +166,13 @@ export class Additions {
     this.chosen = {};
     for (const field of Object.keys(LISTS)) if (settings[field] && differs(field)) this.chosen[field] = settings[field];
     if (settings.vae && settings.vae.sha256 !== usual.vae?.sha256) this.chosen.vae = settings.vae;
-    if (Object.keys(this.chosen).length > 0) at("group-additions").open = true;
+    this.open();
     this.draw();
+  }
+
+  /// Shows the group where something in it is not as usual.
+  open() {
+    if (Object.keys(this.read()).length > 0) at("group-additions").open = true;
   }
 
   get state() {
@@ -176,6 +181,7 @@ export class Additions {
 
   restore(state) {
     this.chosen = state ?? {};
+    this.open();
     this.draw();
   }
 }
