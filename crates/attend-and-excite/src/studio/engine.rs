@@ -81,7 +81,8 @@ impl StudioEngine {
     ///
     /// When it cannot be loaded.
     pub fn load_default(&self) -> Result<(), EngineError> {
-        self.model(&self.listed(None)?, self.device(None)?, self.adapters.shared()).map(drop)
+        let listed = self.listed(None)?;
+        self.model(&listed, self.device(None)?, self.adapters.shared()).map(drop)
     }
 
     /// The model of an id, or of the name that it gives itself in its pictures; without one the first.
