@@ -7,6 +7,7 @@ use ae_settings::{FileRef, Overrides, Settings};
 
 use crate::file_search::{FileSearch, FileSearchError};
 use crate::prompt_networks::take_prompt_networks;
+use crate::redraw::check_config;
 use crate::{FileHashes, UnknownNetworks};
 
 /// Folders of files that can be chosen beside a model.
@@ -146,6 +147,14 @@ impl AdapterFiles {
             Some(loras) => {
                 for lora in loras {
                     lora.name = files.find(&lora.name, lora.sha256.take().as_deref())?;
+                    // The weights of PEFT have a part of what they do in a file beside them.
+                    if let Some(expected) = lora.config_sha256.take() {
+                        check_config(&lora.name, expected).map_err(|_| {
+                            let name = FileRef::new(&lora.name).base_name().to_owned();
+                            let reason = "is not the one that the settings name";
+                            EngineError::refused("loras", format!("the adapter_config.json beside '{name}' {reason}"))
+                        })?;
+                    }
                 }
             }
         }
