@@ -14,6 +14,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import unet
+import vocabulary
 from files import Work, save_folder
 from vae import open_vae
 
@@ -51,6 +52,8 @@ def main():
         # transformers 5 writes tokenizer.json only; these are the files of Stable Diffusion 1.
         for name in ("vocab.json", "merges.txt", "special_tokens_map.json"):
             shutil.copy(os.path.join(work.tokenizer, name), os.path.join(folder, "tokenizer", name))
+        with open(os.path.join(folder, "vocabulary.json"), "w") as file:
+            file.write(vocabulary.as_json())
 
     save_folder(work.export, write)
     print(f"wrote {work.export}")

@@ -24,6 +24,7 @@ import text_encoder
 import tokenizer
 import unet
 import vae
+import vocabulary
 from detector import FoldedDetector
 from encode import encode
 from evaluate import detect
@@ -129,6 +130,8 @@ def sources(options):
     with open(path) as file:
         rows = [re.split(r"\s{2,}", line.strip()) for line in file]
     listed = [row for row in rows if len(row) == 6 and row[1].isdigit()]
+    with open(os.path.join(options.model, "vocabulary.json")) as file:
+        assert file.read() == vocabulary.as_json(), "vocabulary.json has other words than the captions"
     made = load_json(os.path.join(options.sprites, "sprites.json"))
     keys = ("subject", "variant", "package", "version", "icon", "license")
     assert listed == [[str(sprite[key]) or "-" for key in keys] for sprite in made], "sprites.json differs from NOTICE"

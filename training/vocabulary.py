@@ -1,5 +1,7 @@
 """The words of the embedded model: its subjects, its colours, and how a phrase is made of them."""
 
+import json
+
 ANIMALS = "cat dog bird bear lion horse elephant monkey frog turtle rabbit mouse".split()
 OBJECTS = "backpack glasses crown suitcase chair balloon bow car bowl bench clock apple".split()
 SUBJECTS = ANIMALS + OBJECTS
@@ -22,6 +24,12 @@ COLOUR_NAMES = list(COLOURS)
 
 # The prompt's length in tokens, as in CLIP.
 TOKENS = 77
+
+
+def as_json():
+    """The text of `vocabulary.json`, from which `ae` knows what the model can draw."""
+    things = {"animals": ANIMALS, "objects": OBJECTS}
+    return json.dumps({"things": things, "colours": COLOUR_NAMES}, indent=2) + "\n"
 
 
 def phrase(subject, colour=None):

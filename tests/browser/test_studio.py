@@ -448,20 +448,20 @@ def test_what_the_form_does_not_show_is_sent_and_refused_by_name(open_studio, st
     watch.expect("Failed to load resource")
     page = open_studio()
     settings = {"format": 2, "prompt": "a lion and a red car", "seed": 5, "steps": 3, "subjects": ["lion"]}
-    picture = picture_with({**settings, "loras": [{"name": "sketch.safetensors", "strength": 0.6}], "dtype": "f32"})
+    picture = picture_with({**settings, "variant": "fp16", "dtype": "f32"})
     page.locator("#restore-file").set_input_files({"name": "5.png", "mimeType": "image/png", "buffer": picture})
     extras = page.locator("#extras-list li")
     expect(extras).to_have_count(1)  # what is as without it is left out
-    expect(extras).to_contain_text("LoRAs: sketch.safetensors:0.6")
+    expect(extras).to_contain_text("Variant: fp16")
     page.reload()
     expect(extras).to_have_count(1)
     page.click("#generate")
-    expect(page.get_by_role("alert")).to_contain_text("loras")
-    page.get_by_role("button", name="Remove: LoRAs").click()
+    expect(page.get_by_role("alert")).to_contain_text("variant")
+    page.get_by_role("button", name="Remove: Variant").click()
     expect(page.locator("#extras")).to_be_hidden()
     with page.expect_request(f"{studio}/api/generate") as sent:
         page.click("#generate")
-    assert "loras" not in sent.value.post_data_json
+    assert "variant" not in sent.value.post_data_json
     wait_until_finished(page)
 
 

@@ -8,8 +8,8 @@ pub(crate) const MODEL_INDEX: &str = "model_index.json";
 /// What every Stable Diffusion pipeline has besides weights and tokenizer.
 const CONFIGS: [&str; 5] =
     [MODEL_INDEX, "scheduler/scheduler_config.json", "text_encoder/config.json", "unet/config.json", "vae/config.json"];
-/// Attend-and-Excite's own settings, which some repositories have.
-const OPTIONAL_CONFIG: &str = "attend_and_excite.json";
+/// Attend-and-Excite's own settings, and the words that a model of few things knows: some repositories have them.
+const OPTIONAL_CONFIGS: [&str; 2] = ["attend_and_excite.json", "vocabulary.json"];
 /// Two of these files or one of those make a tokenizer.
 const SLOW_TOKENIZER: [&str; 2] = ["tokenizer/vocab.json", "tokenizer/merges.txt"];
 const FAST_TOKENIZER: &str = "tokenizer/tokenizer.json";
@@ -65,7 +65,7 @@ pub(crate) fn select(listing: &BTreeSet<String>, choice: &FileChoice) -> Result<
     for config in CONFIGS {
         files.push(listing.get(config).cloned().ok_or(config)?);
     }
-    files.extend(listing.get(OPTIONAL_CONFIG).cloned());
+    files.extend(OPTIONAL_CONFIGS.iter().filter_map(|name| listing.get(*name).cloned()));
     if !listing.contains(FAST_TOKENIZER)
         && let Some(missing) = SLOW_TOKENIZER.iter().find(|name| !listing.contains(**name))
     {

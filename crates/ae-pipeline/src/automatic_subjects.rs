@@ -1,5 +1,6 @@
 use ae_clip::{Subject, TokenizedPrompt, Word};
 use ae_phrases::noun_phrases;
+use ae_settings::Vocabulary;
 use ae_settings::a1111::constructs;
 
 /// The subjects of a prompt for which none are named: the heads of its noun phrases, where they are things to show
@@ -22,6 +23,23 @@ pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
     let words = prompt.words().iter().filter(|word| !word.is_cut && !is_sign(word));
     let subjects = words.filter(|word| word.is_placeholder() || heads.iter().any(|head| word.span.contains(head)));
     subjects.map(|word| Subject { text: word.text.clone(), positions: word.positions.clone() }).collect()
+}
+
+/// The nouns of prompts that a model of few things has not learned, each once.
+pub fn unknown_nouns<'a>(
+    vocabulary: &Vocabulary,
+    prompts: impl IntoIterator<Item = &'a TokenizedPrompt>,
+) -> Vec<String> {
+    let mut unknown: Vec<String> = Vec::new();
+    for prompt in prompts {
+        for Subject { text, positions } in automatic_subjects(prompt) {
+            let is_placeholder = prompt.words().iter().any(|word| word.positions == positions && word.is_placeholder());
+            if !is_placeholder && !vocabulary.has_thing(&text) && !unknown.contains(&text) {
+                unknown.push(text);
+            }
+        }
+    }
+    unknown
 }
 
 #[cfg(test)]
@@ -50,6 +68,17 @@ mod tests {
         assert_eq!(positions("a turtle and a orange bow"), [[2], [6]]);
         assert_eq!(positions("a blue bench and a orange apple"), [[3], [7]]);
         assert_eq!(positions("a cat and a cat"), [[2], [5]]);
+    }
+
+    #[test]
+    fn nouns_that_a_model_has_not_learned_are_named_once() {
+        let vocabulary =
+            Vocabulary::from_json(r#"{"things": {"all": ["cat", "orange"]}, "colours": ["red"]}"#).unwrap();
+        let mut tokenizer = ClipTokenizer::stable_diffusion_1();
+        tokenizer.add_embedding_tokens("toy", 1).unwrap();
+        let unknown = |text: &str| unknown_nouns(&vocabulary, [&tokenizer.tokenize(text).unwrap()]);
+        assert_eq!(unknown("a red Cat with a crown and a crown, and a toy"), ["crown"]);
+        assert!(unknown("an orange").is_empty() && unknown("running quickly").is_empty());
     }
 
     #[test]

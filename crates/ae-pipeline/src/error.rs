@@ -15,6 +15,14 @@ use crate::LayerChoiceError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// The list of the words that a model knows.
+    #[error("'{file}' is no list of the words of a model: {cause}")]
+    Vocabulary {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// There is no such file or folder.
     #[error("the model '{path}' does not exist")]
     NotFound {

@@ -6,6 +6,7 @@ use ae_checkpoint::{Checkpoint, Family, Variants};
 use ae_clip::{ClipTextModelConfig, ClipTokenizer, TokenizerSettings};
 use ae_config::{ConfigError, Fields};
 use ae_scheduler::SchedulerConfig;
+use ae_settings::Vocabulary;
 use ae_tensor::Component;
 use ae_unet::UNetConfig;
 use ae_vae::VaeConfig;
@@ -18,6 +19,8 @@ use crate::{EmbeddedModel, LoadError, ModelDefaults};
 const INDEX: &str = "model_index.json";
 /// The file of a model's own settings.
 const DEFAULTS: &str = "attend_and_excite.json";
+/// The file of the words that a model of few things knows.
+const VOCABULARY: &str = "vocabulary.json";
 
 /// A folder in diffusers' layout.
 pub(crate) struct Folder<'a> {
@@ -122,8 +125,9 @@ impl ModelFiles for Folder<'_> {
     }
 
     fn texts(&self) -> Result<Vec<(&'static str, String)>, LoadError> {
-        const FILES: [&str; 7] = [
+        const FILES: [&str; 8] = [
             DEFAULTS,
+            VOCABULARY,
             "tokenizer/added_tokens.json",
             "tokenizer/merges.txt",
             "tokenizer/special_tokens_map.json",
@@ -158,6 +162,12 @@ impl ModelFiles for Folder<'_> {
             Some(text) => Ok(Fields::read(self.files.describe(DEFAULTS), &text)?.try_into()?),
             None => Ok(ModelDefaults::default()),
         }
+    }
+
+    fn vocabulary(&self) -> Result<Option<Vocabulary>, LoadError> {
+        let text = self.files.text(VOCABULARY)?;
+        let read = text.map(|text| Vocabulary::from_json(&text));
+        read.transpose().map_err(|cause| LoadError::Vocabulary { file: self.files.describe(VOCABULARY), cause })
     }
 }
 
@@ -247,6 +257,19 @@ mod tests {
 
     fn open(path: &Path, variant: &str) -> Result<Option<String>, LoadError> {
         Ok(Folder::open(Files::Disk(path), false, Some(variant))?.notice)
+    }
+
+    #[test]
+    fn the_words_of_a_model_are_read_or_refused_by_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || crate::load_vocabulary(&crate::ModelSource::folder(folder.path()));
+        assert!(read().unwrap().is_none());
+        let write = |text: &str| std::fs::write(folder.path().join(VOCABULARY), text).unwrap();
+        write(r#"{"things": {"animals": ["cat"]}}"#);
+        assert_eq!(read().unwrap().unwrap().summary(), "1 thing");
+        write("{}");
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("vocabulary.json' is no list of the words of a model: missing field"), "{error}");
     }
 
     #[test]

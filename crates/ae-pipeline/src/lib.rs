@@ -48,6 +48,7 @@ mod tensor_recorder;
 mod trace;
 
 pub use attention_maps::AttentionMaps;
+pub use automatic_subjects::unknown_nouns;
 pub use composition::{PromptPart, prompt_parts};
 pub use convert::{ConvertError, Destination, convert};
 pub use defaults::ModelDefaults;
@@ -56,7 +57,7 @@ pub use event::Event;
 pub use generate::Processor;
 pub use initial_latents::{InitialLatents, InitialLatentsError};
 pub use layer_choice::{LayerChoice, LayerChoiceError};
-pub use load::{check_model, load_tokenizer};
+pub use load::{check_model, load_tokenizer, load_vocabulary};
 pub use model_files::{ModelFiles, open_model};
 pub use objective::{BoundingBox, Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup};
 pub use options::LoadOptions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ae_checkpoint::LoraNetwork;
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
-use ae_settings::{EmbeddingRef, LoraRef};
+use ae_settings::{EmbeddingRef, LoraRef, Vocabulary};
 use ae_tensor::{BurnFloat, Component, FloatType};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
@@ -47,9 +47,7 @@ impl Pipeline {
         let suggested_preset = presets::suggestion(source, &loras);
         let scheduler = prediction_type.into_iter().fold(scheduler, SchedulerConfig::with_prediction_type);
         let family = files.family()?;
-        // A LoRA that is known decides before the model that it is for.
-        let by_configs = KnownPreset::by_configs(&unet.config, &scheduler, family);
-        let preset = preset.filter(|known| known.of_lora || by_configs.is_none()).or(by_configs);
+        let preset = KnownPreset::over(preset, KnownPreset::by_configs(&unet.config, &scheduler, family));
         let (loras, vae_config) = (Arc::new(Loras::open(&loras)?), vae.config.clone());
         let base = Base { dtype, low_memory, tokenizers: files.tokenizers()?, text_encoders, unet };
         let (text_encoders, notes) = base.text_encoders(&embeddings, &loras, device, None)?;
@@ -73,6 +71,7 @@ impl Pipeline {
             loras,
             name: defaults.name.clone().unwrap_or_else(|| source.name()),
             defaults,
+            vocabulary: files.vocabulary()?,
             preset,
             suggested_preset,
         })
@@ -108,9 +107,20 @@ impl Pipeline {
             loras,
             name: self.name.clone(),
             defaults: self.defaults.clone(),
+            vocabulary: self.vocabulary.clone(),
             preset: self.preset.clone().filter(|known| !known.of_lora),
             suggested_preset: suggested_preset.or_else(|| self.suggested_preset.clone()),
         })
+    }
+}
+
+impl Pipeline {
+    /// The model with what is known from outside of the preset that it needs, as [`LoadOptions::preset`] says it.
+    #[must_use]
+    pub fn with_known_preset(mut self, known: Option<KnownPreset>) -> Self {
+        let by_configs = KnownPreset::by_configs(&self.unet_config, &self.scheduler, self.family);
+        self.preset = KnownPreset::over(known, by_configs);
+        self
     }
 }
 
@@ -210,6 +220,18 @@ pub fn load_tokenizer(
     let mut tokenizer = open_model(source, false, None, None)?.tokenizers()?.swap_remove(0);
     EmbeddedTokens::add(embeddings, &Loras::open(loras)?, &mut tokenizer)?;
     Ok(tokenizer)
+}
+
+/// Reads the words that a model knows, if it says them.
+///
+/// # Errors
+///
+/// When its file of them is damaged, or it is no model.
+pub fn load_vocabulary(source: &ModelSource) -> Result<Option<Vocabulary>, LoadError> {
+    match source {
+        ModelSource::File(_) => Ok(None),
+        source => open_model(source, false, None, None)?.vocabulary(),
+    }
 }
 
 /// Checks what can be told of a model without loading it: that its files are there and describe networks that belong together.

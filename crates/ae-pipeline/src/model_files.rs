@@ -3,6 +3,7 @@ use std::path::Path;
 use ae_checkpoint::{Checkpoint, Family, SingleFile};
 use ae_clip::{ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::{PredictionType, SchedulerConfig};
+use ae_settings::Vocabulary;
 use ae_tensor::Component;
 use ae_unet::UNetConfig;
 use ae_vae::VaeConfig;
@@ -63,6 +64,15 @@ pub trait ModelFiles {
     /// When the file of them is damaged.
     fn defaults(&self) -> Result<ModelDefaults, LoadError> {
         Ok(ModelDefaults::default())
+    }
+
+    /// The words that it knows, of a model of few things.
+    ///
+    /// # Errors
+    ///
+    /// When the file of them is damaged.
+    fn vocabulary(&self) -> Result<Option<Vocabulary>, LoadError> {
+        Ok(None)
     }
 
     /// The small files that a copy of the model has as they are: those of its tokenizer, and its own settings. By their paths within the

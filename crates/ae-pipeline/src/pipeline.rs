@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights, apply_weights_to_groups};
 use ae_scheduler::{Scheduler, SchedulerConfig};
-use ae_settings::{FloatType, Overrides, Preset, PromptSyntax, SchedulerKind, Settings};
+use ae_settings::{FloatType, Overrides, Preset, PromptSyntax, SchedulerKind, Settings, Vocabulary};
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -38,6 +38,7 @@ pub struct Pipeline {
     pub(crate) base: Arc<Base>,
     pub(crate) loras: Arc<Loras>,
     pub(crate) defaults: ModelDefaults,
+    pub(crate) vocabulary: Option<Vocabulary>,
     /// What it needs.
     pub(crate) preset: Option<KnownPreset>,
     /// What a name suggests, and that name.
@@ -92,6 +93,11 @@ impl Pipeline {
     /// The settings that suit the model.
     pub fn defaults(&self) -> &ModelDefaults {
         &self.defaults
+    }
+
+    /// The words that it knows, of a model of few things.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.vocabulary.as_ref()
     }
 
     /// The preset that the model or a LoRA on it is known to need; it is drawn with where a request names none.

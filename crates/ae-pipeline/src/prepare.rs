@@ -6,6 +6,7 @@ use ae_vae::VaeTiling;
 use image::{GrayImage, RgbImage};
 
 use crate::attention::AttentionLayers;
+use crate::automatic_subjects::unknown_nouns;
 use crate::conditioning::PromptTexts;
 use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
@@ -108,6 +109,8 @@ impl Pipeline {
             has_tiles: latent_size.into_iter().max() > Some(VaeTiling::default().tile_latent_min_size),
         };
         notes.extend(presets::notes(self, &settings));
+        let parts = texts.prompt.iter().flat_map(ReadPart::tokenized);
+        notes.extend(self.vocabulary().and_then(|known| known.note(&unknown_nouns(known, parts))));
         let mut asked = request.settings.clone();
         asked.scheduler = Some(kind);
         let idle = asked.without_effect(&usual, circumstances);

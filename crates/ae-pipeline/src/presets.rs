@@ -32,6 +32,11 @@ impl KnownPreset {
         Self { of_lora: true, ..Self::of_model(preset, reason) }
     }
 
+    /// What is known from outside, over what the configs tell: a LoRA that is known decides before the model that it is for.
+    pub(crate) fn over(known: Option<Self>, by_configs: Option<Self>) -> Option<Self> {
+        known.filter(|known| known.of_lora || by_configs.is_none()).or(by_configs)
+    }
+
     /// What the configs of a model tell.
     pub fn by_configs(unet: &UNetConfig, scheduler: &SchedulerConfig, family: Family) -> Option<Self> {
         if unet.time_cond_proj_dim.is_some() {

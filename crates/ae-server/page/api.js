@@ -34,6 +34,7 @@ async function call(method, path, body, type = "application/json") {
 }
 
 const job = (id) => `/api/jobs/${encodeURIComponent(id)}`;
+const download = (id) => `/api/models/${encodeURIComponent(id)}/download`;
 const entry = (id) => `/api/gallery/${encodeURIComponent(id)}`;
 const trashed = (id) => `/api/trash/${encodeURIComponent(id)}`;
 
@@ -45,6 +46,10 @@ export const api = {
   schema: () => call("GET", "/api/schema"),
   models: () => call("GET", "/api/models"),
   devices: () => call("GET", "/api/devices"),
+  adapters: () => call("GET", "/api/adapters"),
+  download: (id) => call("POST", download(id)),
+  cancelDownload: (id) => call("DELETE", download(id)),
+  downloadEvents: (id) => new EventSource(download(id)),
   bringImage: (file) => call("POST", "/api/images", file, file.type),
   imageUrl: (sha256) => `/api/images/${encodeURIComponent(sha256)}`,
   tokens: (request) => call("POST", "/api/tokens", request),

@@ -1,5 +1,6 @@
 // The studio: ties form, jobs, live run and gallery together.
 
+import { Additions } from "./additions.js";
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
 import { askWhatFor } from "./dropped.js";
@@ -8,6 +9,7 @@ import { Form } from "./form.js";
 import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
 import { Live } from "./live.js";
+import { ModelCard, withWord } from "./models.js";
 import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
 import { Results } from "./results.js";
@@ -62,11 +64,12 @@ function followNext() {
 }
 
 async function begin() {
-  const [{ version, palette, limits }, schema, { models }, { devices }] = await Promise.all([
+  const [{ version, palette, limits }, schema, { models }, { devices }, adapters] = await Promise.all([
     api.info(),
     api.schema(),
     api.models(),
     api.devices(),
+    api.adapters(),
   ]);
   const options = new Options(schema);
   at("version").textContent = version;
@@ -82,7 +85,11 @@ async function begin() {
   const usual = () => form?.defaults?.settings ?? {};
   const onChange = () => form?.changed();
   start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
-  form = new Form({ options, models, devices, parts: [start], onSubmit: generate });
+  const card = new ModelCard({ onWord, onArrived: refreshModels, onError: showError });
+  const cardOf = { id: "card", names: [], read: () => ({}), fill() {}, restore() {}, inputOf() {}, refresh: () => form && showModel(card) };
+  const parts = [start, new Additions({ adapters, usual, onChange }), cardOf];
+  form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens: ({ unknown = [] }) => card.warn(unknown) });
+  form.changed();
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
   results.begin({
@@ -184,7 +191,8 @@ async function onJob(job) {
     latestPicture = latest;
     await results.gallery.refresh();
     await showPictures(await results.entry(latest));
-    if (form.lacksDefaults) form.setModels((await api.models()).models);
+    // Another model is loaded now, and has told its defaults.
+    if (form.lacksDefaults || !form.models.find(({ id }) => id === at("model").value)?.loaded) await refreshModels();
   }
   if (!isOpen(job)) jobs.refresh();
 }
@@ -222,6 +230,22 @@ async function askFor(file) {
   const settings = await api.readSettings(file).catch(() => null);
   const onStart = () => start.choose(file);
   askWhatFor(file, { hasSettings: settings !== null, onStart, onRestore: () => useSettings(settings.settings) });
+}
+
+/// A word of the model's own goes into the prompt.
+function onWord(word, isColour) {
+  form.setPrompt(withWord(at("prompt").value, word, isColour));
+  announce(`“${word}” is in the prompt.`);
+}
+
+function showModel(card) {
+  card.label(form.models);
+  card.show(form.models.find(({ id }) => id === at("model").value));
+}
+
+async function refreshModels() {
+  form.setModels((await api.models()).models);
+  form.changed();
 }
 
 async function restoreFrom(file) {

@@ -5,6 +5,7 @@ mod gallery;
 mod images;
 mod info;
 mod jobs;
+mod models;
 mod texts;
 mod trash;
 mod watch;
@@ -51,7 +52,9 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(info::info))
         .routes(routes!(info::schema))
-        .routes(routes!(info::models))
+        .routes(routes!(models::models))
+        .routes(routes!(models::adapters))
+        .routes(routes!(models::download, models::cancel, models::events))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
         .routes(routes!(texts::texts))

@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 use crate::access::Access;
 use crate::connections::Places;
 use crate::context::Context;
+use crate::downloads::Downloads;
 use crate::error::ApiError;
 use crate::gallery::Gallery;
 use crate::job::JobView;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) gallery: Arc<Gallery>,
+    pub(crate) downloads: Arc<Downloads>,
     pub(crate) access: Arc<Access>,
     /// The name of the cookie with the token.
     pub(crate) cookie: Arc<str>,

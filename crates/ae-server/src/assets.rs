@@ -17,6 +17,7 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files![
+    "additions.js",
     "api.js",
     "app.css",
     "app.js",
@@ -40,6 +41,8 @@ const FILES: &[(&str, &str)] = files![
     "live.js",
     "mask.js",
     "menu.js",
+    "models.css",
+    "models.js",
     "plot.js",
     "plotfile.js",
     "presets.js",

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 
 use ae_figures::{Step, Subject, Term, Token};
-use ae_settings::{LongPrompts, Method, Overrides, PromptSyntax};
+use ae_settings::{EmbeddingRef, LongPrompts, LoraRef, Method, Overrides, PromptSyntax, Vocabulary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,6 +12,30 @@ use crate::GenerateRequest;
 pub trait Engine: Send + Sync + 'static {
     /// The models that can be chosen, the default first.
     fn models(&self) -> Vec<Model>;
+
+    /// The LoRAs, textual inversions and autoencoders that can be chosen beside a model.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    fn adapters(&self) -> Result<Adapters, EngineError> {
+        Ok(Adapters::default())
+    }
+
+    /// Brings a model of [`models`](Self::models) that is not here onto this machine; `observe` hears how far it is and ends it by
+    /// breaking. It is called from a thread of its own, for several models at a time.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to be brought, it fails, or `observe` breaks ([`EngineError::Interrupted`]).
+    fn download(
+        &self,
+        model: &str,
+        observe: &mut (dyn FnMut(&Transfer) -> ControlFlow<()> + Send),
+    ) -> Result<(), EngineError> {
+        let _ = observe;
+        Err(EngineError::refused("model", format!("the model '{model}' cannot be downloaded")))
+    }
 
     /// The devices that can be chosen, the default first.
     fn devices(&self) -> Vec<Device>;
@@ -85,7 +109,7 @@ impl EngineError {
 }
 
 /// A model that can be chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Model {
     /// What a request names.
     pub id: String,
@@ -93,6 +117,17 @@ pub struct Model {
     pub title: String,
     /// Whether it is in memory.
     pub loaded: bool,
+    /// Whether it can be drawn with only after it was downloaded.
+    pub remote: bool,
+    /// Bytes of its files; before it is downloaded about so many.
+    pub bytes: Option<u64>,
+    /// The name of the licence of its weights, where it is known.
+    pub licence: Option<String>,
+    /// One line on what it is, where it is known.
+    pub description: Option<String>,
+    /// The words that it knows, of a model of few things: `things` under what they are, and `colours`.
+    #[schema(value_type = Option<Object>)]
+    pub vocabulary: Option<Vocabulary>,
     /// The settings that suit it; known once it was loaded.
     pub defaults: Option<ModelDefaults>,
 }
@@ -108,6 +143,39 @@ pub struct ModelDefaults {
     pub settings: Overrides,
 }
 
+/// The files that can be chosen beside a model: what the folders of the server have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Adapters {
+    /// LoRAs, for `loras` of a request and for `<lora:NAME:STRENGTH>` in a prompt.
+    pub loras: Vec<Adapter>,
+    /// Textual inversions, for `embeddings`.
+    pub embeddings: Vec<Adapter>,
+    /// Autoencoders, for `vae`.
+    pub vaes: Vec<Adapter>,
+}
+
+/// A file that can be chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Adapter {
+    /// What a request names; never a path.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it is loaded where a request says nothing.
+    pub usual: bool,
+}
+
+/// How far the download of a model is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Transfer {
+    /// Bytes that have arrived.
+    pub bytes: u64,
+    /// Bytes in all; 0 while that is not known.
+    pub total: u64,
+    /// What is done just now, in words.
+    pub doing: String,
+}
+
 /// A device that can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Device {
@@ -118,7 +186,7 @@ pub struct Device {
 }
 
 /// Whose tokens are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokensRequest {
     /// The prompt.
@@ -131,6 +199,12 @@ pub struct TokensRequest {
     /// What becomes of a long prompt: `chunks`, `padded` or `cut`; absent: as the syntax has it.
     #[schema(value_type = Option<String>)]
     pub long_prompts: Option<LongPrompts>,
+    /// The LoRAs, as in `/api/generate`: some bring tokens.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub loras: Option<Vec<LoraRef>>,
+    /// The textual inversions, as in `/api/generate`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub embeddings: Option<Vec<EmbeddingRef>>,
     /// The former name of `prompt_syntax`: true stands for `a1111`.
     pub prompt_weighting: Option<bool>,
 }
@@ -143,7 +217,7 @@ impl TokensRequest {
 }
 
 /// A prompt as the model reads it.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Tokens {
     /// From the start token to the end token.
     pub tokens: Vec<PromptToken>,
@@ -151,6 +225,8 @@ pub struct Tokens {
     pub words: Vec<Word>,
     /// What the model does not read, if anything.
     pub truncation: Option<Truncation>,
+    /// The nouns that the model has not learned, where it says what it knows.
+    pub unknown: Vec<String>,
 }
 
 /// A token of a prompt.

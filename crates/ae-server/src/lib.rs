@@ -26,6 +26,7 @@ mod body;
 mod config;
 mod connections;
 mod context;
+mod downloads;
 mod engine;
 mod error;
 mod gallery;
@@ -47,8 +48,8 @@ mod webui;
 
 pub use config::Config;
 pub use engine::{
-    Device, Drawn, Engine, EngineError, Model, ModelDefaults, PICTURE_NAMES, PromptToken, Tokens, TokensRequest,
-    Truncation, Update, Word,
+    Adapter, Adapters, Device, Drawn, Engine, EngineError, Model, ModelDefaults, PICTURE_NAMES, PromptToken, Tokens,
+    TokensRequest, Transfer, Truncation, Update, Word,
 };
 pub use error::ServerError;
 pub use images::InputFiles;

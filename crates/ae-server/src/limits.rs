@@ -88,6 +88,8 @@ limits! {
     max_items = 77;
     /// Most entries of a table of a request, such as thresholds.
     max_entries = 250;
+    /// Most LoRAs, and most embeddings, of a picture; each is read from the disk.
+    max_adapters = 16;
     /// Most jobs that wait.
     max_queue = 64;
     /// Most jobs of one client that wait; clients are told apart by their addresses.
@@ -152,7 +154,7 @@ impl Limits {
     }
 
     /// Fields of a request, with the limit of the number, the length of the text or of the list.
-    pub(crate) fn of_fields(&self) -> [(&'static str, &'static str, usize); 10] {
+    pub(crate) fn of_fields(&self) -> [(&'static str, &'static str, usize); 12] {
         [
             ("seeds", "max_seeds", self.max_seeds),
             ("prompt", "max_prompt", self.max_prompt),
@@ -160,6 +162,8 @@ impl Limits {
             ("subjects", "max_items", self.max_items),
             ("token_indices", "max_items", self.max_items),
             ("phrases", "max_items", self.max_items),
+            ("loras", "max_adapters", self.max_adapters),
+            ("embeddings", "max_adapters", self.max_adapters),
             ("height", "max_side", self.max_side),
             ("width", "max_side", self.max_side),
             ("steps", "max_steps", self.max_steps),

@@ -10,6 +10,7 @@ use crate::access::{Access, cookie_name, random_token};
 use crate::api::router;
 use crate::app::App;
 use crate::connections::Places;
+use crate::downloads::Downloads;
 use crate::gallery::Gallery;
 use crate::metrics::Metrics;
 use crate::queue::{Queue, Store};
@@ -29,6 +30,7 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Stopper {
     queue: Arc<Queue>,
+    downloads: Arc<Downloads>,
     stop: watch::Sender<bool>,
 }
 
@@ -37,6 +39,7 @@ impl Stopper {
     /// finished stay in the gallery; what waits, and what was drawn, waits on the disk for the next server on the gallery.
     pub fn stop(&self) {
         self.queue.close();
+        self.downloads.close();
         self.stop.send_replace(true);
     }
 }
@@ -65,6 +68,7 @@ impl Server {
             engine: Arc::clone(&engine),
             queue: Arc::new(Queue::new(engine, &limits, Arc::clone(&metrics), store)),
             gallery,
+            downloads: Arc::default(),
             access,
             cookie: cookie_name(address.port()).into(),
             places: Places::new(&limits),
@@ -95,7 +99,11 @@ impl Server {
 
     /// What stops it from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { queue: Arc::clone(&self.app.queue), stop: self.stop.clone() }
+        Stopper {
+            queue: Arc::clone(&self.app.queue),
+            downloads: Arc::clone(&self.app.downloads),
+            stop: self.stop.clone(),
+        }
     }
 
     /// The description of its API, as it is served at `/api/openapi.json`.

@@ -19,6 +19,7 @@ mod schema;
 mod settings;
 mod steps;
 mod value;
+mod vocabulary;
 
 pub use attend_and_excite::{AttendAndExcite, AttendAndExciteOverrides};
 pub use choice::{Choice, UnknownName};
@@ -36,3 +37,4 @@ pub use schema::json_schema;
 pub use settings::{FORMAT, Overrides, Settings};
 pub use steps::{StepIndex, Thresholds};
 pub use value::{Kind, OptionValue};
+pub use vocabulary::Vocabulary;

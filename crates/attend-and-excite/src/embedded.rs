@@ -11,6 +11,7 @@ pub static SPRITES: EmbeddedModel = EmbeddedModel {
     name: "sprites (embedded)",
     files: files![
         "attend_and_excite.json",
+        "vocabulary.json",
         "scheduler/scheduler_config.json",
         "text_encoder/config.json",
         "text_encoder/model.safetensors",

@@ -190,6 +190,27 @@ impl FileSearch {
         Err(different.unwrap_or_else(|| self.missing(first, &listing)))
     }
 
+    /// The files of weights, a folder's in the order of their names.
+    #[cfg(feature = "studio")]
+    pub(crate) fn weights(&self) -> Vec<PathBuf> {
+        let ends = |path: &PathBuf| {
+            let own = path.extension().unwrap_or_default();
+            WEIGHTS.iter().any(|ending| own.eq_ignore_ascii_case(ending))
+        };
+        self.list(MAX_ENTRIES).files.into_iter().filter(ends).collect()
+    }
+
+    /// What may be models: the folders in diffusers' layout, and the files of weights that are in none of them.
+    #[cfg(feature = "studio")]
+    pub(crate) fn models(&self) -> Vec<PathBuf> {
+        let listing = self.list(MAX_ENTRIES).files;
+        let indices = listing.iter().filter(|path| path.file_name() == Some(OsStr::new(MODEL_INDEX)));
+        let folders: Vec<PathBuf> = indices.filter_map(|index| Some(index.parent()?.to_owned())).collect();
+        let files = self.weights().into_iter().filter(|path| !folders.iter().any(|folder| path.starts_with(folder)));
+        let files: Vec<_> = files.collect();
+        folders.into_iter().chain(files).collect()
+    }
+
     /// What tells a file from that of a hash, if they differ.
     fn difference(&self, path: &Path, expected: &str) -> Result<Option<FileSearchError>, FileSearchError> {
         let path = path.to_owned();

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use ae_checkpoint::Lora;
 use ae_pipeline::{LoadOptions, ModelSource, Pipeline, Prepared};
-use ae_settings::{FileRef, LoraRef, Overrides, Settings};
+use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
 
 use crate::file_hash::{FileHashes, HashesInBackground};
@@ -74,16 +74,45 @@ impl LoadedModel {
     ///
     /// When a LoRA cannot be loaded.
     pub fn all_with_loras(models: &[Self], loras: &[LoraRef]) -> Result<Vec<Self>, Error> {
+        let embeddings = models.first().map(|first| first.record.settings.embeddings.clone()).unwrap_or_default();
+        Self::all_with_additions(models, loras, &embeddings)
+    }
+
+    /// The model with other LoRAs and textual inversions, as [`all_with_loras`](Self::all_with_loras).
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be loaded.
+    pub fn with_additions(&self, loras: &[LoraRef], embeddings: &[EmbeddingRef]) -> Result<Self, Error> {
+        Ok(Self::all_with_additions(std::slice::from_ref(self), loras, embeddings)?.remove(0))
+    }
+
+    fn all_with_additions(models: &[Self], loras: &[LoraRef], embeddings: &[EmbeddingRef]) -> Result<Vec<Self>, Error> {
         let Some(first) = models.first() else { return Ok(Vec::new()) };
         let mut settings = first.record.settings.clone();
         settings.loras = loras.to_vec();
-        let change = |model: &Self| Ok(model.pipeline.with_additions(loras, &settings.embeddings)?);
+        settings.embeddings = embeddings.to_vec();
+        let preset = known_preset(&first.record.found, loras);
+        let change = |model: &Self| {
+            let pipeline = model.pipeline.with_additions(loras, embeddings)?;
+            Ok(pipeline.with_known_preset(preset.clone()))
+        };
         let pipelines = models.iter().map(change).collect::<Result<Vec<_>, Error>>()?;
         let record = Arc::new(Record::new(&first.record.found, &settings, &pipelines[0]));
         let loaded = models.iter().zip(pipelines);
         Ok(loaded
             .map(|(model, pipeline)| Self { device: model.device, pipeline, record: Arc::clone(&record) })
             .collect())
+    }
+
+    /// The textual inversions that it was loaded with.
+    pub fn embeddings(&self) -> &[EmbeddingRef] {
+        &self.record.settings.embeddings
+    }
+
+    /// The autoencoder that it was loaded with in place of its own.
+    pub fn vae(&self) -> Option<&FileRef> {
+        self.record.settings.vae.as_ref()
     }
 
     /// The LoRAs that it was loaded with.

@@ -28,6 +28,14 @@ pub struct UnknownNetworks {
 ///
 /// When a file is not found, or a network is of another kind.
 pub fn with_prompt_networks(given: &Overrides, folders: &[PathBuf]) -> Result<Overrides, Error> {
+    take_prompt_networks(given, &|name| find(folders, name, None))
+}
+
+/// As [`with_prompt_networks`], where `find` finds the file of a name.
+pub(crate) fn take_prompt_networks<E: From<UnknownNetworks>>(
+    given: &Overrides,
+    find: &dyn Fn(&str) -> Result<String, E>,
+) -> Result<Overrides, E> {
     let mut given = given.clone();
     let Some(prompt) = given.prompt.clone().filter(|_| given.prompt_syntax == Some(PromptSyntax::A1111)) else {
         return Ok(given);
@@ -42,7 +50,7 @@ pub fn with_prompt_networks(given: &Overrides, folders: &[PathBuf]) -> Result<Ov
     }
     let all = given.loras.get_or_insert_default();
     for mut lora in loras {
-        lora.name = find(folders, &lora.name, None)?;
+        lora.name = find(&lora.name)?;
         all.push(lora);
     }
     given.prompt = Some(rest);

@@ -96,7 +96,7 @@ fn autoencoder(weights: &str, name: &str) -> String {
 }
 
 /// Whether the config beside PEFT's weights, which has their alpha, is the one that the settings name.
-fn check_config(weights: &str, expected: String) -> Result<(), Error> {
+pub(crate) fn check_config(weights: &str, expected: String) -> Result<(), Error> {
     const CONFIG: &str = "adapter_config.json";
     let path = Path::new(weights).with_file_name(CONFIG);
     if !path.is_file() {

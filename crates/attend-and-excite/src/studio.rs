@@ -1,11 +1,13 @@
 //! The pipeline as the engine of the studio.
 
+mod adapters;
 mod catalogue;
 mod draw;
 mod engine;
 mod refusals;
 mod tokens;
 
+pub use adapters::AdapterFolders;
 pub use catalogue::{Catalogue, Listed};
 pub use engine::StudioEngine;
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// Where files that settings name are looked for, besides the current folder and the hub's cache.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[expect(clippy::struct_field_names, reason = "the names of the options")]
 pub(crate) struct FolderArgs {
     /// Folder of models. May be given several times.

@@ -5,14 +5,14 @@ use ae_server::{Config, Limits};
 use ae_tensor::DeviceChoice;
 use clap::Args;
 
-use super::{OfModels, SettingsArgs};
+use super::{FolderArgs, OfModels, SettingsArgs};
 
 /// The studio.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Limits:\n{}", Limits::table()))]
 pub(crate) struct ServeArgs {
     /// A model to choose from, as in `ae generate`; may be given several times, the first is drawn with by default. The
-    /// embedded model and those in the cache of the Hugging Face hub can be chosen too.
+    /// embedded model, those of `--model-dir` and those in the cache of the Hugging Face hub can be chosen too.
     #[arg(long, value_name = "PATH|NAME")]
     pub(crate) model: Vec<String>,
 
@@ -43,6 +43,9 @@ pub(crate) struct ServeArgs {
     /// Keep a network on the device only while it works; slower, with the same pictures.
     #[arg(long)]
     pub(crate) low_memory: bool,
+
+    #[command(flatten)]
+    pub(crate) folders: FolderArgs,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs<OfModels>,

@@ -3,11 +3,11 @@ use std::net::SocketAddr;
 use ae_server::{Config, Limits, Server};
 use ae_settings::Settings;
 use ae_tensor::{DeviceChoice, DeviceSpec, FloatType, devices};
-use attend_and_excite::studio::{Catalogue, StudioEngine};
+use attend_and_excite::studio::{AdapterFolders, Catalogue, StudioEngine};
 use attend_and_excite::weights_choice;
 
 use crate::Verbosity;
-use crate::args::ServeArgs;
+use crate::args::{self, ServeArgs};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::models;
@@ -26,11 +26,14 @@ pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliErr
     let given = &args.settings.given;
     let mut settings = Settings::default();
     settings.apply(given);
-    let catalogue = Catalogue::new(&args.model, &weights_choice(&settings), &mut download)?;
+    let catalogue = Catalogue::new(&args.model, &args.folders.model_dir, &weights_choice(&settings), &mut download)?;
+    catalogue.notes().iter().for_each(|note| say(&format!("note: {note}")));
+    let args::FolderArgs { lora_dir: loras, embedding_dir: embeddings, vae_dir: vaes, .. } = args.folders.clone();
     let engine = StudioEngine::new(
         catalogue,
         listed_devices(&args.device, settings.dtype, verbosity.quiet)?,
-        given.clone(),
+        given,
+        AdapterFolders { loras, embeddings, vaes },
         args.low_memory,
     );
     engine.load_default()?;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
-use crate::{Device, GenerateRequest, Limits, Model, Tokens, TokensRequest};
+use crate::{Device, GenerateRequest, Limits, Tokens, TokensRequest};
 
 /// What the server can do.
 #[derive(Serialize, ToSchema)]
@@ -16,11 +16,6 @@ pub(crate) struct Info {
     limits: Limits,
     /// 256 colours of the heat maps, six hexadecimal digits each.
     palette: String,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Models {
-    models: Vec<Model>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -41,12 +36,6 @@ pub(crate) async fn info(State(app): State<App>) -> Json<Info> {
 #[utoipa::path(get, path = "/api/schema", responses((status = OK, body = Object)))]
 pub(crate) async fn schema(State(app): State<App>) -> Json<Value> {
     Json(GenerateRequest::json_schema(&app.limits))
-}
-
-/// The models that can be chosen, the default first.
-#[utoipa::path(get, path = "/api/models", responses((status = OK, body = Models)))]
-pub(crate) async fn models(State(app): State<App>) -> Result<Json<Models>, ApiError> {
-    Ok(Json(Models { models: blocking(move || app.engine.models()).await? }))
 }
 
 /// The devices that can be chosen, the default first.

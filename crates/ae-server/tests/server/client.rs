@@ -132,9 +132,13 @@ impl Client {
     }
 
     /// Listens to a job; every event with its name and data.
-    pub(crate) fn events(self, id: &Value) -> impl Iterator<Item = (String, Value)> {
+    pub(crate) fn events(self, id: &Value) -> impl Iterator<Item = (String, Value)> + use<> {
+        self.events_at(&format!("/api/jobs/{}/events", id.as_str().unwrap()))
+    }
+
+    /// Listens to an address; every event with its name and data.
+    pub(crate) fn events_at(self, path: &str) -> impl Iterator<Item = (String, Value)> + use<> {
         let mut stream = self.connect();
-        let path = format!("/api/jobs/{}/events", id.as_str().unwrap());
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0).unwrap();
         let mut name = String::new();
         BufReader::new(stream).lines().map_while(Result::ok).filter_map(move |line| {

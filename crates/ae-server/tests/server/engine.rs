@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ae_figures::{Step, Subject, Term, Token, TokenMaps};
 use ae_server::{
-    Device, Drawn, Engine, EngineError, GenerateRequest, Model, PromptToken, Tokens, TokensRequest, Update, Word,
+    Adapter, Adapters, Device, Drawn, Engine, EngineError, GenerateRequest, Model, PromptToken, Tokens, TokensRequest,
+    Transfer, Update, Word,
 };
 use ae_settings::{Method, Overrides, Settings};
 use serde_json::json;
@@ -15,7 +16,32 @@ pub(crate) struct Painter;
 
 impl Engine for Painter {
     fn models(&self) -> Vec<Model> {
-        vec![Model { id: "paint".to_owned(), title: "Paint 1".to_owned(), loaded: true, defaults: None }]
+        let named = |id: &str, title: &str| Model { id: id.to_owned(), title: title.to_owned(), ..Model::default() };
+        let here = Model { loaded: true, ..named("paint", "Paint 1") };
+        let remote = |id| Model { remote: true, bytes: Some(100), ..named(id, "Far") };
+        vec![here, remote("far"), remote("broken"), remote("endless")]
+    }
+
+    fn adapters(&self) -> Result<Adapters, EngineError> {
+        let ink = Adapter { name: "ink.safetensors".to_owned(), bytes: 7, usual: false };
+        Ok(Adapters { loras: vec![ink], ..Adapters::default() })
+    }
+
+    /// "far" arrives, "broken" does not, and "endless" goes on until it is ended.
+    fn download(
+        &self,
+        model: &str,
+        observe: &mut (dyn FnMut(&Transfer) -> ControlFlow<()> + Send),
+    ) -> Result<(), EngineError> {
+        let mut transfer = Transfer { total: 100, doing: "paint.bin".to_owned(), ..Transfer::default() };
+        while transfer.bytes < 100 || model == "endless" {
+            transfer.bytes = (transfer.bytes + 10).min(100);
+            if observe(&transfer).is_break() {
+                return Err(EngineError::Interrupted);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        if model == "broken" { Err(EngineError::Failed("the lorry broke down".to_owned())) } else { Ok(()) }
     }
 
     fn devices(&self) -> Vec<Device> {
@@ -35,7 +61,7 @@ impl Engine for Painter {
             positions: vec![index + 1],
             automatic: true,
         });
-        Ok(Tokens { tokens: tokens.collect(), words: words.collect(), truncation: None })
+        Ok(Tokens { tokens: tokens.collect(), words: words.collect(), ..Tokens::default() })
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {

@@ -11,6 +11,7 @@ mod images;
 mod jobs;
 mod load;
 mod malformed;
+mod models;
 mod openai;
 mod openapi;
 mod place;

@@ -12,8 +12,16 @@ use super::{Inspection, Part, model, weights};
 /// More files than this are not looked at one by one.
 const MOST_FILES: usize = 1000;
 /// What a model's folder is known by, and what is read of it.
-const MODEL: [&str; 7] =
-    ["model_index.json", "attend_and_excite.json", "scheduler", "text_encoder", "tokenizer", "unet", "vae"];
+const MODEL: [&str; 8] = [
+    "model_index.json",
+    "attend_and_excite.json",
+    "vocabulary.json",
+    "scheduler",
+    "text_encoder",
+    "tokenizer",
+    "unet",
+    "vae",
+];
 
 pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<()> {
     let mut names: Vec<String> =

@@ -1,10 +1,11 @@
-use ae_pipeline::{SubjectChoice, TokenizedPrompt, subject_name};
+use ae_pipeline::{SubjectChoice, TokenizedPrompt, subject_name, unknown_nouns};
 use ae_server::{PromptToken, Tokens, Truncation, Word};
+use ae_settings::Vocabulary;
 
 use crate::recorder::{kind_name, shown_tokens};
 
 /// The tokens as the API shows them.
-pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {
+pub(super) fn describe(prompt: &TokenizedPrompt, vocabulary: Option<&Vocabulary>) -> Tokens {
     // Without a noun nothing is chosen.
     let automatic = SubjectChoice::Auto.resolve(prompt).unwrap_or_default();
     let chosen = |positions: &[usize]| automatic.iter().any(|subject| subject.positions == positions);
@@ -23,6 +24,7 @@ pub(super) fn describe(prompt: &TokenizedPrompt) -> Tokens {
     Tokens {
         tokens: tokens.collect(),
         words: words.collect(),
+        unknown: vocabulary.map(|known| unknown_nouns(known, [prompt])).unwrap_or_default(),
         truncation: prompt.truncation().map(|cut| Truncation { tokens: cut.tokens, text: cut.text.clone() }),
     }
 }
