@@ -117,7 +117,7 @@ mod tests {
         assert!(gallery.entry(ONE).is_none());
         drop(gallery);
         let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
-        assert_eq!(gallery.list_trash().unwrap().entries, [before.clone()]);
+        assert_eq!(gallery.list_trash().unwrap().entries, std::slice::from_ref(&before));
         assert!(gallery.restore(ONE).unwrap() && !gallery.restore(ONE).unwrap());
         assert_eq!(gallery.entry(ONE), Some(before));
         assert!(gallery.trash_ids().unwrap().is_empty());

@@ -64,7 +64,7 @@ mod tests {
 
     /// An operation with a backward pass of its own.
     fn normalized(input: Tensor<3>) -> Tensor<3> {
-        nn::softmax(input, 1.0)
+        nn::softmax(input, std::slice::from_ref(&(0..3)), 1.0)
     }
 
     #[test]
