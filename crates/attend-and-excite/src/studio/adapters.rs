@@ -79,18 +79,17 @@ impl Files<'_> {
             }
         }
         let refuse = |reason: String| EngineError::refused(self.field, reason);
-        self.search.find(&file).map(|path| path.display().to_string()).map_err(|error| match error {
-            FileSearchError::Different { found, expected, .. } => refuse(format!(
-                "the {} '{}' here is not the one that the settings name: its SHA-256 is {found}, expected {expected}",
-                self.what,
-                file.base_name()
-            )),
-            _ => {
-                let names: Vec<_> = all.keys().take(20).map(|name| format!("'{name}'")).collect();
-                let here = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
-                let name: String = file.base_name().chars().take(60).collect();
-                refuse(format!("there is no {} '{name}' here; what can be chosen: {here}", self.what))
+        self.search.find(&file).map(|path| path.display().to_string()).map_err(|error| {
+            if let FileSearchError::Different { found, expected, .. } = error {
+                let (what, name) = (self.what, file.base_name());
+                return refuse(format!(
+                    "the {what} '{name}' here is not the one that the settings name: its SHA-256 is {found}, expected {expected}"
+                ));
             }
+            let names: Vec<_> = all.keys().take(20).map(|name| format!("'{name}'")).collect();
+            let here = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
+            let name: String = file.base_name().chars().take(60).collect();
+            refuse(format!("there is no {} '{name}' here; what can be chosen: {here}", self.what))
         })
     }
 }

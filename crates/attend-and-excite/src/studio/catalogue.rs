@@ -84,7 +84,7 @@ impl Catalogue {
                 let description = cached.known.map(|known| known.description.to_owned());
                 let (option, bytes) = (Some(name.clone()), Some(cached.bytes));
                 match Listed::of(name.clone(), found) {
-                    Ok(listed) => catalogue.add(Listed { option, licence, description, bytes, ..listed }),
+                    Ok(listed) => catalogue.add(Listed { option, bytes, licence, description, ..listed }),
                     Err(error) => catalogue.notes.push(format!("'{name}' is left out: {error}")),
                 }
             }
@@ -146,7 +146,7 @@ impl Catalogue {
     }
 
     /// A model that was downloaded is one of those that are here.
-    pub(super) fn arrived(&mut self, id: &str, found: FoundModel) -> Result<(), Error> {
+    pub(super) fn arrived(&mut self, id: &str, found: &FoundModel) -> Result<(), Error> {
         for listed in self.models.iter_mut().filter(|listed| listed.id == id) {
             let arrived = Listed::of(id.to_owned(), found.clone())?;
             let Listed { found, bytes, vocabulary, .. } = arrived;

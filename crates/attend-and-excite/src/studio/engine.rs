@@ -284,7 +284,7 @@ impl Engine for StudioEngine {
             Error::Hub(HubError::Cancelled) => EngineError::Interrupted,
             error => failed(&error),
         })?;
-        lock(&self.catalogue).arrived(&listed.id, found).map_err(|error| failed(&error))
+        lock(&self.catalogue).arrived(&listed.id, &found).map_err(|error| failed(&error))
     }
 
     fn devices(&self) -> Vec<Device> {
