@@ -65,7 +65,7 @@ impl RemoteStudio {
         let loras = given.loras.iter_mut().flatten().map(|lora| &mut lora.name);
         let embeddings = given.embeddings.iter_mut().flatten().map(|embedding| &mut embedding.name);
         for name in loras.chain(embeddings).chain(given.vae.iter_mut().map(|vae| &mut vae.name)) {
-            *name = FileRef::new(name.as_str()).base_name().to_owned();
+            FileRef::new(name.as_str()).base_name().clone_into(name);
         }
         Ok(())
     }
