@@ -36,7 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // These know no tensors: plain data go in.
-    ("ae-eval", &["ae-figures", "ae-files"]),
+    ("ae-eval", &["ae-figures", "ae-files", "ae-settings"]),
     ("ae-server", &["ae-figures", "ae-files", "ae-settings"]),
     (
         "attend-and-excite",

@@ -38,6 +38,19 @@ pub enum PromptSet {
 }
 
 impl PromptSet {
+    /// The name of a set for people; the name itself of one that is not of the benchmark.
+    pub fn title_of(set: &str) -> &str {
+        match set {
+            "animals" => "Animals",
+            "animals_objects" => "Animals and objects",
+            "objects" => "Objects",
+            "two" => "Two things",
+            "three" => "Three things",
+            "four" => "Four things",
+            other => other,
+        }
+    }
+
     /// The three sets of the paper, 276 prompts together.
     pub const PAPER: [Self; 3] = [Self::Animals, Self::AnimalsObjects, Self::Objects];
 

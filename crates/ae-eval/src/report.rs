@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((report.scored("stable-diffusion"), report.scored("plms"), report.unplanned()), (1, 0, 22));
         let text = all(&report);
         assert!(text.contains("22 scores of pictures that the plan does not have were left out."));
-        assert!(!text.contains("Differences to") && !text.contains("all sets"));
+        assert!(!text.contains("Difference from") && !text.contains("All sets"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod bootstrap;
 mod mcnemar;
 mod sign_flip;
+mod wilson;
 
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use bootstrap::{Bootstrap, PromptSum};
 pub use bootstrap::{LEVEL, RESAMPLES, SEED};
 pub use mcnemar::mcnemar_p;
 pub use sign_flip::{FLIPS, sign_flip_p};
+use wilson::wilson_interval;
 
 /// The values of a metric over the pictures of one prompt, in the order of the seeds.
 pub type PromptValues<'a> = &'a [Option<f64>];
@@ -27,12 +29,20 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// Whether it says anything; rounding is no width.
+    fn has_width(&self) -> bool {
+        self.high - self.low > 1e-12
+    }
+}
+
 /// The mean of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// Over all pictures alike, as in the paper (section 5).
     pub mean: f64,
-    /// From the bootstrap over prompts; one prompt alone has none.
+    /// From the bootstrap over prompts. Where that has no width, for there is one prompt or all agree, that of a share is Wilson's
+    /// with the number of prompts, and others have none.
     pub interval: Option<Interval>,
     /// How many pictures it is of.
     pub pictures: usize,
@@ -45,7 +55,7 @@ pub struct Estimate {
 pub struct Comparison {
     /// The mean of its values less those of the first arm.
     pub difference: f64,
-    /// From the bootstrap over prompts; one prompt alone has none.
+    /// From the bootstrap over prompts; none where that has no width, for there is one prompt or all agree.
     pub interval: Option<Interval>,
     /// Of the [sign-flip test](sign_flip_p) over prompts.
     pub p: f64,
@@ -76,11 +86,17 @@ pub struct Statistics {
 
 impl Statistics {
     /// The mean of a metric, of the values of every prompt; none without a value.
-    pub fn estimate<'a>(&mut self, prompts: impl IntoIterator<Item = PromptValues<'a>>) -> Option<Estimate> {
+    pub fn estimate<'a>(
+        &mut self,
+        kind: MetricKind,
+        prompts: impl IntoIterator<Item = PromptValues<'a>>,
+    ) -> Option<Estimate> {
         let sums = PromptSum::of_each(prompts.into_iter().map(|values| values.iter().copied().flatten()));
+        let mean = PromptSum::mean(&sums)?;
+        let wilson = (kind == MetricKind::Share).then(|| wilson_interval(mean, sums.len()));
         Some(Estimate {
-            mean: PromptSum::mean(&sums)?,
-            interval: self.bootstrap.interval(&sums),
+            mean,
+            interval: self.bootstrap.interval(&sums).filter(Interval::has_width).or(wilson),
             pictures: sums.iter().map(|sum| sum.pictures).sum(),
             prompts: sums.len(),
         })
@@ -106,7 +122,7 @@ impl Statistics {
         let differences: Vec<_> = sums.iter().map(|sum| sum.sum).collect();
         Some(Comparison {
             difference: PromptSum::mean(&sums)?,
-            interval: self.bootstrap.interval(&sums),
+            interval: self.bootstrap.interval(&sums).filter(Interval::has_width),
             p: sign_flip_p(&differences),
             pairs: sums.iter().map(|sum| sum.pictures).sum(),
             prompts: sums.len(),
@@ -128,7 +144,7 @@ mod tests {
     #[test]
     fn the_mean_is_that_of_all_pictures() {
         let prompts: [&[Option<f64>]; 4] = [&[Some(0.2), Some(0.4)], &[None, Some(0.9)], &[None, None], &[]];
-        let estimate = Statistics::default().estimate(prompts).unwrap();
+        let estimate = Statistics::default().estimate(MetricKind::Similarity, prompts).unwrap();
         assert!((estimate.mean - 0.5).abs() < 1e-15, "{estimate:?}");
         assert_eq!((estimate.pictures, estimate.prompts), (3, 2));
         // Of two prompts a quarter of the resamples has one alone: the ends are the prompts' means.
@@ -140,7 +156,7 @@ mod tests {
     fn without_pictures_there_is_no_figure() {
         let mut statistics = Statistics::default();
         let nothing: [&[Option<f64>]; 2] = [&[], &[None]];
-        assert_eq!(statistics.estimate(nothing), None);
+        assert_eq!(statistics.estimate(MetricKind::Share, nothing), None);
         let apart: [(PromptValues, PromptValues); 1] = [(&[None, Some(1.0)], &[Some(1.0), None])];
         assert_eq!(statistics.compare(MetricKind::Share, apart), None);
     }
@@ -148,7 +164,7 @@ mod tests {
     #[test]
     fn one_prompt_has_a_mean_and_no_interval() {
         let one: [&[Option<f64>]; 1] = [&[Some(0.25), Some(0.75)]];
-        let estimate = Statistics::default().estimate(one).unwrap();
+        let estimate = Statistics::default().estimate(MetricKind::Similarity, one).unwrap();
         assert_eq!(estimate, Estimate { mean: 0.5, interval: None, pictures: 2, prompts: 1 });
         let pair = [(one[0], &[Some(0.5), Some(1.0)][..])];
         let comparison = Statistics::default().compare(MetricKind::Similarity, pair).unwrap();
@@ -157,12 +173,24 @@ mod tests {
         assert_eq!(comparison.changes, None);
     }
 
+    /// Of 3 prompts without any the share may be up to 56 %.
+    #[test]
+    fn a_share_has_an_interval_where_prompts_agree() {
+        let mut statistics = Statistics::default();
+        let none: &[Option<f64>] = &[Some(0.0), Some(0.0)];
+        let interval = statistics.estimate(MetricKind::Share, [none; 3]).unwrap().interval.unwrap();
+        assert!(interval.low == 0.0 && (interval.high - 0.5615).abs() < 1e-4, "{interval:?}");
+        let one = statistics.estimate(MetricKind::Share, [none]).unwrap().interval.unwrap();
+        assert!(one.high > 0.7, "{one:?}");
+        assert_eq!(statistics.estimate(MetricKind::Similarity, [none; 3]).unwrap().interval, None);
+    }
+
     #[test]
     fn arms_that_agree_differ_by_nothing() {
         let same: &[Option<f64>] = &[Some(1.0), Some(0.0)];
         let comparison = Statistics::default().compare(MetricKind::Share, [(same, same); 3]).unwrap();
-        let none = Interval { low: 0.0, high: 0.0 };
-        assert_eq!((comparison.difference, comparison.interval, comparison.p), (0.0, Some(none), 1.0));
+        // An interval without width would say that the arms are equal.
+        assert_eq!((comparison.difference, comparison.interval, comparison.p), (0.0, None, 1.0));
         assert_eq!(comparison.changes, Some(Changes { gained: 0, lost: 0, p: 1.0 }));
     }
 

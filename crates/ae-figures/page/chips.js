@@ -25,7 +25,7 @@ export class TokenChips {
   /// `mapped` are the positions of the tokens that have maps; the others cannot be chosen.
   draw(mapped) {
     const chips = this.tokens.map((token) => this.chip(token, mapped.has(token.index)));
-    this.root.replaceChildren(element("span", { className: "label", textContent: "Attention to" }), ...chips);
+    this.root.replaceChildren(element("span", { className: "label", textContent: "Show attention for" }), ...chips);
   }
 
   chip({ index, text, kind, subject }, mapped) {

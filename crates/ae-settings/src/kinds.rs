@@ -28,6 +28,11 @@ impl Method {
         }
     }
 
+    /// The title of the method of a name; the name itself where no method has it.
+    pub fn title_of(name: &str) -> &str {
+        name.parse::<Self>().map_or(name, |method| method.title())
+    }
+
     /// The options that only this method reads: names of members of [`Settings`](crate::Settings).
     pub const fn own_options(self) -> &'static [&'static str] {
         match self {

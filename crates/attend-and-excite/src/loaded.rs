@@ -85,6 +85,12 @@ impl LoadedModel {
             .collect())
     }
 
+    /// Whether it is the embedded model.
+    #[cfg(feature = "eval")]
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.record.found.source, ModelSource::Embedded(_))
+    }
+
     /// The LoRAs that it was loaded with.
     pub fn loras(&self) -> &[LoraRef] {
         &self.record.settings.loras

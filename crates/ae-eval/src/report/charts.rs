@@ -1,10 +1,16 @@
 use ae_figures::{ChartScale, IntervalChart, IntervalGroup, IntervalPoint};
 
+use super::words::arm_title;
 use super::{MetricFigures, Report};
-use crate::MetricKind;
+use crate::{MetricKind, PromptSet};
 
 /// What the group of all sets is called.
-pub(super) const ALL_SETS: &str = "all sets";
+pub(super) const ALL_SETS: &str = "All sets";
+
+/// What a set is called; none is all of them.
+pub(super) fn set_title(set: Option<&str>) -> &str {
+    set.map_or(ALL_SETS, PromptSet::title_of)
+}
 
 /// The chart of a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,17 +31,17 @@ impl Report {
 pub(super) fn of(figures: &MetricFigures) -> IntervalChart {
     let groups = figures.groups.iter().map(|group| {
         let points = group.arms.iter().map(|arm| IntervalPoint {
-            name: arm.arm.clone(),
+            name: arm_title(&arm.arm).to_owned(),
             value: arm.estimate.map(|estimate| estimate.mean),
             interval: arm.estimate.and_then(|estimate| estimate.interval).map(|ends| (ends.low, ends.high)),
             mark: arm.published,
         });
-        IntervalGroup { name: group.set.clone().unwrap_or_else(|| ALL_SETS.to_owned()), points: points.collect() }
+        IntervalGroup { name: set_title(group.set.as_deref()).to_owned(), points: points.collect() }
     });
     IntervalChart {
         title: figures.metric.title.clone(),
         description: format!(
-            "The mean of {} for every set of prompts and every arm, with 95 % confidence intervals.",
+            "The mean of {} for every set of prompts and every method, with 95 % confidence intervals.",
             figures.metric.title
         ),
         scale: match figures.metric.kind {
@@ -57,11 +63,11 @@ mod tests {
         let keys: Vec<_> = charts.iter().map(|chart| chart.key.as_str()).collect();
         assert_eq!(keys, ["both_subjects", "colours", "text_text"]);
         let groups: Vec<_> = charts[2].chart.groups.iter().map(|group| group.name.as_str()).collect();
-        assert_eq!(groups, ["animals", "objects", "all sets"]);
+        assert_eq!(groups, ["Animals", "Objects", "All sets"]);
         let points = &charts[2].chart.groups[0].points;
         assert_eq!(
             (points[1].name.as_str(), points[1].mark, points[2].value),
-            ("attend-and-excite", Some(0.806), None)
+            ("Attend-and-Excite", Some(0.806), None)
         );
         assert!(charts[2].chart.svg().contains("Stable Diffusion 1.4"));
     }

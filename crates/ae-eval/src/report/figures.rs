@@ -59,7 +59,7 @@ pub(super) fn of(plan: &Plan, scorers: &[Scorer], values: &Values) -> Vec<Metric
                 let of = |arm| prompts.iter().map(move |prompt| values.of_prompt(place, arm, *prompt));
                 ArmFigures {
                     arm: name.clone(),
-                    estimate: statistics.estimate(of(arm)),
+                    estimate: statistics.estimate(metric.kind, of(arm)),
                     comparison: if arm == 0 { None } else { statistics.compare(metric.kind, of(0).zip(of(arm))) },
                     left_out: unpaired(of(0).zip(of(arm))),
                     published: set.and_then(|set| published(&metric.key, set, name)),

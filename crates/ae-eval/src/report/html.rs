@@ -1,16 +1,19 @@
+mod by_prompt;
 mod examples;
 
 use ae_figures::page::{one_file, style};
 use image::RgbImage;
 use maud::{Markup, PreEscaped, html};
 
-use super::sections::{Section, Table, method, pictures, sections, summary};
+use super::sections::{Section, TERMS, Table, headline, method, pictures, sections, summary, warning};
+use super::words::arm_title;
 use super::{ArmExamples, Report, charts};
 use crate::Prompt;
 
 const STYLE: &str = include_str!("../../page/evaluation.css");
-/// The widths of charts on wide and on narrow screens, in pixels.
-const CHARTS: [(&str, u32); 2] = [("wide", 680), ("narrow", 310)];
+/// The widths of charts on wide, middle and narrow screens, in pixels: as wide as there is room, with text of one size.
+const CHARTS: [(&str, u32); 3] = [("wide", 1040), ("middle", 680), ("narrow", 310)];
+const BY_PROMPT: &str = "Pictures by prompt";
 const EXAMPLES: &str = "Best and worst pictures";
 
 /// A picture for the page.
@@ -27,7 +30,7 @@ impl Report {
     /// the reader has it.
     ///
     /// `pictures` gives the picture of an arm for a prompt and a seed; where it gives none, the page says so. The pictures of the
-    /// examples are put into the page, about 15 kB each.
+    /// examples are put into the page, about 15 kB each, and small ones of every prompt, which can be filtered by what was lost.
     pub fn html(
         &self,
         examples: &[ArmExamples],
@@ -37,6 +40,8 @@ impl Report {
         let body = html! {
             header {
                 h1 { "Evaluation" }
+                @if let Some(headline) = headline(self) { p.headline { (headline) } }
+                @if let Some(warning) = warning(self) { p.warning role="note" { (warning) } }
                 p.summary { (summary(self)) }
                 nav aria-label="Sections" { ul { (navigation(&sections, !examples.is_empty())) } }
             }
@@ -44,23 +49,22 @@ impl Report {
                 section {
                     h2 { "Overview" }
                     (table("Evaluation", &self::pictures(self)))
-                    details { summary { "How the numbers came about" } p { (method(self)) } }
+                    details { summary { "How these numbers were computed" } p { (method(self)) } }
                 }
                 @for (place, section) in sections.iter().enumerate() { (metric(place, section)) }
                 @if !examples.is_empty() {
                     section #examples {
                         h2 { (EXAMPLES) }
-                        p.hint {
-                            "The pairs of pictures that differ most, of a prompt one: they show what can happen, not what is usual."
-                        }
+                        p.hint { "The pairs that differ most, at most one per prompt: extremes, not typical results." }
                         @for examples in examples { (self.examples_of(examples, &mut pictures)) }
                     }
                 }
+                (self.by_prompt(BY_PROMPT, examples.first().map(|examples| &examples.metric), &mut pictures))
                 section #settings {
                     h2 { "Settings" }
                     @for arm in &self.plan().arms {
                         details {
-                            summary { (arm.name) }
+                            summary { (arm_title(&arm.name)) }
                             pre tabindex="0" { (serde_json::to_string_pretty(&arm.settings).unwrap_or_default()) }
                         }
                     }
@@ -77,6 +81,7 @@ fn navigation(sections: &[Section], has_examples: bool) -> Markup {
             li { a href={ "#metric-" (place) } { (section.figures.metric.title) } }
         }
         @if has_examples { li { a href="#examples" { (EXAMPLES) } } }
+        @if !sections.is_empty() { li { a href="#prompts" { (BY_PROMPT) } } }
         li { a href="#settings" { "Settings" } }
     }
 }
@@ -89,6 +94,12 @@ fn metric(place: usize, section: &Section) -> Markup {
             h2 { (title) }
             @for (class, width) in CHARTS { div class={ "chart " (class) } { (PreEscaped(chart.inline_svg(width))) } }
             @for part in &section.tables { (table(title, part)) }
+            @if section.tables.len() > 1 {
+                details.terms {
+                    summary { "What the columns mean" }
+                    dl { @for (term, meaning) in TERMS { dt { (term) } dd { (meaning) } } }
+                }
+            }
             @for note in &section.notes { p.hint { (note) } }
         }
     }
@@ -157,7 +168,7 @@ mod tests {
     #[test]
     fn pictures_are_small_and_linked() {
         let page = page();
-        assert_eq!(page.matches("<img src=\"data:image/jpeg;base64,").count(), page.matches("<a href=\"./").count());
+        assert_eq!(page.matches("<img src=\"data:image/jpeg;base64,").count(), page.matches(" href=\"./").count());
         assert!(
             page.contains("<a href=\"./attend-and-excite/a%20pink") && page.contains("<a href=\"./all%7Csteps/a%20cat")
         );
@@ -168,14 +179,17 @@ mod tests {
     #[test]
     fn tables_charts_and_examples_are_there() {
         let page = page();
-        assert_eq!(page.matches("<svg class=\"interval-chart\"").count(), 2 * 3);
+        assert_eq!(page.matches("<svg class=\"interval-chart\"").count(), 3 * 3);
         for part in [
-            "<caption>Differences to stable-diffusion in percentage points</caption>",
-            "<th scope=\"row\">attend-and-excite, published (SD 1.4)</th><td>0.806</td>",
+            "<caption>Difference from Stable Diffusion in percentage points</caption>",
+            "<th scope=\"row\">Attend-and-Excite, published (SD 1.4)</th><td>0.806</td>",
             "<h4>Gained</h4>",
             "<td>found: 2</td>",
             "The scorer blip; right in 9 of 10 pictures.",
             "<h3>all|steps, by Both subjects</h3>",
+            "<p class=\"headline\">Both subjects: Stable Diffusion 33.3 %",
+            "Fewer than 20 prompts",
+            "<dt>McNemar p</dt>",
         ] {
             assert!(page.contains(part), "{part}");
         }

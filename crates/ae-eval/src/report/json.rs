@@ -21,6 +21,7 @@ impl Report {
             "statistics": {
                 "unit": "prompt",
                 "interval": "percentile bootstrap",
+                "interval_without_width": "Wilson over prompts for shares, else none",
                 "level": LEVEL,
                 "resamples": RESAMPLES,
                 "test": "paired sign flips",

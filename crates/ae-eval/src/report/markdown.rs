@@ -1,10 +1,14 @@
 use super::Report;
-use super::sections::{Table, method, pictures, sections, summary};
+use super::sections::{Table, headline, method, pictures, sections, summary, warning};
+use super::words::arm_title;
 
 impl Report {
     /// All tables in Markdown, as GitHub has it, under a heading of the first level.
     pub fn markdown(&self) -> String {
-        let mut blocks = vec!["# Evaluation".to_owned(), escaped(&summary(self))];
+        let mut blocks = vec!["# Evaluation".to_owned()];
+        blocks.extend(headline(self).map(|headline| format!("**{}**", escaped(&headline))));
+        blocks.extend(warning(self).map(|warning| escaped(&warning)));
+        blocks.push(escaped(&summary(self)));
         blocks.push(table(&pictures(self)));
         blocks.push(escaped(&method(self)));
         for section in sections(self) {
@@ -16,8 +20,11 @@ impl Report {
             blocks.extend(section.notes.iter().map(|note| escaped(note)));
         }
         blocks.push("## Settings".to_owned());
-        let settings =
-            self.plan().arms.iter().map(|arm| format!("- {}: {}", escaped(&arm.name), code(&arm.settings.to_string())));
+        let settings = self
+            .plan()
+            .arms
+            .iter()
+            .map(|arm| format!("- {}: {}", escaped(arm_title(&arm.name)), code(&arm.settings.to_string())));
         blocks.push(settings.collect::<Vec<_>>().join("\n"));
         blocks.join("\n\n").trim_end().to_owned() + "\n"
     }
@@ -86,7 +93,7 @@ mod tests {
     fn without_scores_there_is_a_text_that_says_so() {
         let markdown = report(&[]).markdown();
         assert!(
-            markdown.contains("| attend-and-excite | 0 | 12 |")
+            markdown.contains("| Attend-and-Excite | 0 | 12 |")
                 && markdown.ends_with("- all\\|steps: `{\"steps\":50}`\n")
         );
     }

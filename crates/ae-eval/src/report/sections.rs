@@ -1,7 +1,7 @@
 //! What the report says, before it is Markdown or HTML.
 
-use super::charts::ALL_SETS;
-use super::words::{NONE, count, difference, estimate, interval, probability, thousands, value};
+use super::charts::set_title;
+use super::words::{NONE, arm_title, count, difference, estimate, interval, probability, thousands, value};
 use super::{ArmFigures, GroupFigures, MetricFigures, Report};
 use crate::{FLIPS, MetricKind, PUBLISHED_SOURCE, RESAMPLES, published_claim};
 
@@ -33,7 +33,7 @@ pub(super) fn summary(report: &Report) -> String {
         count(plan.prompts.len(), "prompt"),
         count(sets, "set"),
         count(plan.seeds.len(), "seed"),
-        count(plan.arms.len(), "arm"),
+        count(plan.arms.len(), "method"),
         count(report.planned(), "picture")
     );
     match report.unplanned() {
@@ -44,13 +44,79 @@ pub(super) fn summary(report: &Report) -> String {
     }
 }
 
-/// How the numbers came about.
+/// Fewer prompts than this are too few for intervals and tests to say much.
+const FEW: usize = 20;
+
+/// The result in a sentence: by the first metric that is a share, or else the first, the mean of every method over all prompts.
+pub(super) fn headline(report: &Report) -> Option<String> {
+    let all = report.figures();
+    let figures = all.iter().find(|figures| figures.metric.kind == MetricKind::Share).or_else(|| all.first())?;
+    let arms = &figures.groups.last()?.arms;
+    let means = arms.iter().filter_map(|arm| {
+        let estimate = arm.estimate?;
+        Some((format!("{} {}", arm_title(&arm.arm), value(figures.metric.kind, estimate.mean)), estimate))
+    });
+    let means: Vec<_> = means.collect();
+    let number = |estimate: &crate::Estimate| {
+        format!("n = {} of {}", count(estimate.pictures, "picture"), count(estimate.prompts, "prompt"))
+    };
+    let (_, first) = means.first()?;
+    let is_same = means.iter().all(|(_, other)| number(other) == number(first));
+    let each = means.iter().map(
+        |(mean, estimate)| {
+            if is_same { mean.clone() } else { format!("{mean} ({})", number(estimate)) }
+        },
+    );
+    let each = each.collect::<Vec<_>>().join(", ");
+    let end = match (is_same, means.len()) {
+        (false, _) => String::new(),
+        (true, 1) => format!("; {}", number(first)),
+        (true, _) => format!("; {} each", number(first)),
+    };
+    Some(format!("{}: {each}{end}.", figures.metric.title))
+}
+
+/// A warning where there are too few prompts to tell methods apart.
+pub(super) fn warning(report: &Report) -> Option<String> {
+    let prompts = report.plan().prompts.len();
+    let is_compared = report.plan().arms.len() > 1;
+    (is_compared && prompts < FEW).then(|| {
+        format!("Fewer than {FEW} prompts: too few to compare methods. Intervals are wide, and another {} may turn the order round.",
+            count(prompts, "prompt"))
+    })
+}
+
+/// What the columns of the comparisons mean.
+pub(super) const TERMS: [(&str, &str); 5] = [
+    (
+        "difference, 95 % interval",
+        "The mean of this method less that of the first, over pictures of the same prompt and seed. If the \
+        interval contains 0, the two may be equally good.",
+    ),
+    (
+        "p",
+        "How often chance alone would give a difference as large as this if both methods were equally good (sign flips over \
+        prompts). Below 0.05 is called significant; here no p is corrected for the number of comparisons.",
+    ),
+    (
+        "gained, lost",
+        "Pairs of pictures in which only this method has what the metric asks for, and only the first one has it.",
+    ),
+    (
+        "McNemar p",
+        "As p, from the numbers of gained and lost pairs alone. It takes every pair on its own, so with several seeds of \
+        a prompt it is too small.",
+    ),
+    ("pairs, left out", "Pictures that both methods have a score of, and those that only one has."),
+];
+
+/// How the numbers are computed.
 pub(super) fn method(report: &Report) -> String {
-    let first = report.plan().arms.first().map_or("", |arm| &arm.name);
+    let first = report.plan().arms.first().map_or("", |arm| arm_title(&arm.name));
     format!(
         "Means are over all pictures alike. Intervals are 95 % confidence intervals: the percentile bootstrap over prompts, each \
-         with all its seeds, {} resamples. One without width says that the prompts agree, not that others would; one \
-         prompt has none. Differences are to {first}, over pictures of the same prompt and seed; p is that of a paired sign-flip \
+         with all its seeds, {} resamples. Where it has no width, for there is one prompt or all agree, that of a share is Wilson's \
+         (1927), with the number of prompts, and others have none. Differences are from {first}, over pictures of the same prompt and seed; p is that of a paired sign-flip \
          test over prompts, by every flip or {} random ones. McNemar's exact p takes every pair of pictures on its own, \
          which several seeds of one prompt are not: it is then too small. No p is corrected for the number of comparisons.",
         thousands(RESAMPLES),
@@ -60,10 +126,11 @@ pub(super) fn method(report: &Report) -> String {
 
 /// How many pictures every arm has.
 pub(super) fn pictures(report: &Report) -> Table {
-    let row = |name: &String| vec![name.clone(), report.scored(name).to_string(), report.planned().to_string()];
+    let row =
+        |name: &String| vec![arm_title(name).to_owned(), report.scored(name).to_string(), report.planned().to_string()];
     Table {
-        caption: "Pictures of every arm".to_owned(),
-        head: ["arm", "scored", "planned"].map(str::to_owned).to_vec(),
+        caption: "Pictures of every method".to_owned(),
+        head: ["method", "scored", "planned"].map(str::to_owned).to_vec(),
         rows: report.plan().arms.iter().map(|arm| row(&arm.name)).collect(),
         names: 1,
     }
@@ -76,7 +143,7 @@ pub(super) fn sections(report: &Report) -> Vec<Section<'_>> {
 fn section<'a>(report: &'a Report, figures: &'a MetricFigures) -> Section<'a> {
     let mut tables = vec![means(figures)];
     if report.plan().arms.len() > 1 {
-        tables.push(differences(figures, &report.plan().arms[0].name));
+        tables.push(differences(figures, arm_title(&report.plan().arms[0].name)));
     }
     let about = report.scorers.iter().find(|scorer| scorer.name == figures.scorer).map(|scorer| &scorer.about);
     let about = about.filter(|about| !about.is_empty()).map(|about| format!("Scored by {}. {about}", figures.scorer));
@@ -92,7 +159,7 @@ fn section<'a>(report: &'a Report, figures: &'a MetricFigures) -> Section<'a> {
 }
 
 fn name(group: &GroupFigures) -> String {
-    group.set.clone().unwrap_or_else(|| ALL_SETS.to_owned())
+    set_title(group.set.as_deref()).to_owned()
 }
 
 /// A row with a cell for every group.
@@ -114,24 +181,25 @@ fn means(figures: &MetricFigures) -> Table {
         }
     };
     let mut rows: Vec<_> =
-        arms.iter().enumerate().map(|(place, arm)| row(figures, arm.arm.clone(), mean(place))).collect();
+        arms.iter().enumerate().map(|(place, arm)| row(figures, arm_title(&arm.arm).to_owned(), mean(place))).collect();
     for (place, arm) in arms.iter().enumerate() {
         if figures.groups.iter().any(|group| group.arms[place].published.is_some()) {
-            rows.push(row(figures, format!("{}, published (SD 1.4)", arm.arm), published(place)));
+            rows.push(row(figures, format!("{}, published (SD 1.4)", arm_title(&arm.arm)), published(place)));
         }
     }
     let counts: Vec<_> = (0..arms.len()).map(|place| row(figures, String::new(), pictures(place))).collect();
     if counts.windows(2).all(|pair| pair[0] == pair[1]) {
-        let name = if arms.len() > 1 { "pictures of each arm" } else { "pictures" };
+        let name = if arms.len() > 1 { "pictures of each method" } else { "pictures" };
         rows.extend(counts.first().map(|_| row(figures, name.to_owned(), pictures(0))));
     } else {
-        let counted =
-            |(place, arm): (usize, &ArmFigures)| row(figures, format!("pictures of {}", arm.arm), pictures(place));
+        let counted = |(place, arm): (usize, &ArmFigures)| {
+            row(figures, format!("pictures of {}", arm_title(&arm.arm)), pictures(place))
+        };
         rows.extend(arms.iter().enumerate().map(counted));
     }
     Table {
         caption: "Means with 95 % intervals".to_owned(),
-        head: std::iter::once("arm".to_owned()).chain(figures.groups.iter().map(name)).collect(),
+        head: std::iter::once("method".to_owned()).chain(figures.groups.iter().map(name)).collect(),
         rows,
         names: 1,
     }
@@ -143,17 +211,19 @@ fn differences(figures: &MetricFigures, first: &str) -> Table {
     let is_share = kind == MetricKind::Share;
     let (unit, changes): (_, &[_]) =
         if is_share { (" in percentage points", &["gained", "lost", "McNemar p"]) } else { ("", &[]) };
-    let head = ["arm", "set", "difference", "95 % interval", "p"].iter().chain(changes).chain(&["pairs", "left out"]);
+    let head =
+        ["method", "set", "difference", "95 % interval", "p"].iter().chain(changes).chain(&["pairs", "left out"]);
     let head: Vec<_> = head.map(|name| (*name).to_owned()).collect();
     let arms = figures.groups.first().map_or(0, |group| group.arms.len());
     let rows = (1..arms).flat_map(|place| figures.groups.iter().map(move |group| (&group.arms[place], group)));
     let rows = rows.map(|(arm, group)| {
-        let mut row = vec![arm.arm.clone(), name(group)];
+        let mut row = vec![arm_title(&arm.arm).to_owned(), name(group)];
         if let Some(comparison) = &arm.comparison {
             row.extend([
                 difference(kind, comparison.difference),
                 interval(kind, comparison),
-                probability(comparison.p),
+                // One prompt tells nothing of others.
+                if comparison.prompts > 1 { probability(comparison.p) } else { NONE.to_owned() },
             ]);
             if let Some(changes) = comparison.changes {
                 row.extend([changes.gained.to_string(), changes.lost.to_string(), probability(changes.p)]);
@@ -164,5 +234,5 @@ fn differences(figures: &MetricFigures, first: &str) -> Table {
         row.push(arm.left_out.to_string());
         row
     });
-    Table { caption: format!("Differences to {first}{unit}"), rows: rows.collect(), head, names: 2 }
+    Table { caption: format!("Difference from {first}{unit}"), rows: rows.collect(), head, names: 2 }
 }

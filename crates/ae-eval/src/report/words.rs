@@ -1,9 +1,16 @@
 //! Numbers as readers see them.
 
+use ae_settings::Method;
+
 use crate::{Comparison, Estimate, Interval, MetricKind};
 
 /// Where there is nothing to write.
 pub(super) const NONE: &str = "–";
+
+/// What an arm is called: a method by its title, any other by its name.
+pub(super) fn arm_title(name: &str) -> &str {
+    Method::title_of(name)
+}
 
 /// A number with a proper minus.
 fn signed(number: &str) -> String {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ae_eval::{Arm, ArmScores, Folder, Plan, Prompt};
 use ae_figures::{PictureRow, picture_table};
+use ae_settings::Method;
 use image::RgbImage;
 
 use super::evenly;
@@ -38,7 +39,7 @@ pub fn pictures_beside(folder: &Folder, plan: &Plan, rows: usize) -> Option<RgbI
         PictureRow { label: format!("{}, seed {seed}", prompt.text), pictures }
     };
     let rows: Vec<_> = evenly(plan.prompts.len(), rows).map(|index| row(&plan.prompts[index])).collect();
-    let columns: Vec<_> = plan.arms.iter().map(|arm| arm.name.clone()).collect();
+    let columns: Vec<_> = plan.arms.iter().map(|arm| Method::title_of(&arm.name).to_owned()).collect();
     let has_any = rows.iter().any(|row| row.pictures.iter().any(Option::is_some));
     has_any.then(|| picture_table(&columns, &rows, LONGEST))
 }

@@ -49,9 +49,9 @@ impl DetectorScorer {
             percent(accuracy.vae.colour_accuracy),
         );
         let metrics = vec![
-            metric(Self::ALL, "All subjects there", MetricKind::Share),
-            metric(Self::COLOURS, "All subjects there in the colours named", MetricKind::Share),
-            metric(Self::NO_OTHER, "No subject that was not asked for", MetricKind::Share),
+            metric(Self::ALL, "All subjects present", MetricKind::Share),
+            metric(Self::COLOURS, "All subjects present in the colours named", MetricKind::Share),
+            metric(Self::NO_OTHER, "No extra subjects", MetricKind::Share),
         ];
         Self { detector, scorer: Scorer { name: "detector".to_owned(), about, metrics } }
     }
@@ -71,6 +71,16 @@ impl DetectorScorer {
         let weights = Checkpoint::from_bytes("the embedded detector", weights.into())
             .map_err(|error| Error::Scorer(Box::new(error)))?;
         SubjectDetector::from_files(json, &weights, device).map(|detector| Some(Self::new(detector))).map_err(failed)
+    }
+
+    /// The subjects that are in each of some pictures.
+    ///
+    /// # Errors
+    ///
+    /// When the device fails.
+    pub fn found(&self, pictures: &[RgbImage]) -> Result<Vec<Vec<String>>, Error> {
+        let seen = self.detector.detect(pictures).map_err(|error| Error::Scorer(Box::new(error)))?;
+        Ok(seen.iter().map(|detections| found(detections, |_| false)).collect())
     }
 
     /// Whether it knows what a prompt asks for.

@@ -3,8 +3,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::ReportPicture;
-use crate::report::words::{NONE, value};
-use crate::{ArmExamples, Example, MetricKind, PictureFigures, Prompt, Report};
+use crate::report::words::{NONE, arm_title, value};
+use crate::{ArmExamples, Example, MetricKind, PictureFigures, Prompt, PromptSet, Report};
 
 /// The longer side of the pictures inside the page, in pixels.
 const PREVIEW: u32 = 256;
@@ -22,7 +22,7 @@ impl Report {
         };
         html! {
             section {
-                h3 { (arm) ", by " (metric.title) }
+                h3 { (arm_title(arm)) ", by " (metric.title) }
                 @for (title, examples) in [(gained, best), (lost, worst)] {
                     h4 { (title) }
                     @if examples.is_empty() {
@@ -45,7 +45,7 @@ impl Report {
         let (prompt, seed) = (&example.prompt, example.seed);
         html! {
             figure.example {
-                figcaption { b { "“" (prompt.text) "”" } ", seed " (seed) " (" (prompt.set) ")" }
+                figcaption { b { "“" (prompt.text) "”" } ", seed " (seed) " (" (PromptSet::title_of(&prompt.set)) ")" }
                 div.pair {
                     @for arm in [first, arm] { (picture(arm, prompt, seed, pictures(arm, prompt, seed))) }
                 }
@@ -71,7 +71,7 @@ impl Report {
         let scorers = scorers.filter(|(_, cells)| cells.iter().any(Option::is_some));
         html! {
             table.scores {
-                thead { tr { td {} th scope="col" { (first) } th scope="col" { (arm) } } }
+                thead { tr { td {} th scope="col" { (arm_title(first)) } th scope="col" { (arm_title(arm)) } } }
                 tbody {
                     @for (name, cells) in metrics.chain(scorers) {
                         tr { th scope="row" { (name) } @for cell in cells { td { (cell.as_deref().unwrap_or(NONE)) } } }
@@ -88,8 +88,8 @@ fn picture(arm: &str, prompt: &Prompt, seed: u64, picture: Option<ReportPicture>
     };
     let (width, height) = picture.dimensions();
     let image = html! {
-        img src=(preview(&picture, PREVIEW)) width=(width) height=(height) loading="lazy"
-            alt={ (arm) ": " (prompt.text) ", seed " (seed) };
+        img src=(preview(&picture, PREVIEW)) width=(width) height=(height)
+            alt={ (arm_title(arm)) ": " (prompt.text) ", seed " (seed) };
     };
     match path {
         Some(path) => html! { a href=(address(&path)) { (image) } },
@@ -98,7 +98,7 @@ fn picture(arm: &str, prompt: &Prompt, seed: u64, picture: Option<ReportPicture>
 }
 
 /// A relative path as an address: no part of it can be a scheme, a query or a fragment.
-fn address(path: &str) -> String {
+pub(super) fn address(path: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let address =
         path.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
@@ -106,14 +106,16 @@ fn address(path: &str) -> String {
     format!("./{}", address.collect::<String>())
 }
 
-/// What a scorer says in words: a text as it is, names and values in a line, anything else as JSON.
+/// What a scorer says in words: a text as it is, a list with commas, names and values in a line, anything else as JSON.
 fn said(detail: &Value) -> String {
-    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match detail {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "nothing".to_owned(),
+        Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join(", "),
         Value::Object(values) => {
-            values.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect::<Vec<_>>().join("; ")
+            values.iter().map(|(name, value)| format!("{name}: {}", said(value))).collect::<Vec<_>>().join("; ")
         }
-        other => plain(other),
+        other => other.to_string(),
     }
 }
 
@@ -123,7 +125,9 @@ mod tests {
 
     #[test]
     fn what_scorers_say_is_a_line() {
-        let details = [Value::Null, "a cat".into(), serde_json::json!({ "found": ["cat"], "caption": "a cat" })];
-        assert_eq!(details.map(|detail| said(&detail)), ["null", "a cat", "caption: a cat; found: [\"cat\"]"]);
+        let found = serde_json::json!({ "found": ["cat", "red car"], "caption": "a cat" });
+        let details = [Value::Null, "a cat".into(), found, serde_json::json!({ "found": [] })];
+        let expected = ["null", "a cat", "caption: a cat; found: cat, red car", "found: nothing"];
+        assert_eq!(details.map(|detail| said(&detail)), expected);
     }
 }
