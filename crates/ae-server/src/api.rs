@@ -1,6 +1,7 @@
 //! What the server answers.
 
 mod gallery;
+mod images;
 mod info;
 mod jobs;
 
@@ -48,6 +49,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(images::bring))
+        .routes(routes!(images::image))
         .routes(routes!(jobs::generate))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::status, jobs::cancel))

@@ -24,8 +24,14 @@ impl App {
         if request.seeds.is_empty() {
             request.seeds.push(random_seed()?);
         }
-        let engine = Arc::clone(&self.engine);
-        let request = blocking(move || engine.check(&request).map(|()| request)).await??;
+        let app = self.clone();
+        let check = move || {
+            app.gallery.images().find(&mut request)?;
+            request.images.check_size(&request, &app.limits)?;
+            app.engine.check(&request)?;
+            Ok::<_, ApiError>(request)
+        };
+        let request = blocking(check).await??;
         self.queue.submit(request)
     }
 }

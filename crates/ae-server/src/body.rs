@@ -42,6 +42,21 @@ impl FromRequest<App> for PngBody {
     }
 }
 
+/// The body of a request as an image of one of the formats that are read.
+pub(crate) struct ImageBody(pub(crate) Bytes);
+
+impl FromRequest<App> for ImageBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let is_one = |expected| expect_type(request.headers(), expected).is_ok();
+        if !["image/png", "image/jpeg", "image/webp"].into_iter().any(is_one) {
+            return Err(ApiError::ContentType("image/png, image/jpeg or image/webp"));
+        }
+        Ok(Self(read(request.into_body(), app.limits.max_picture, app).await?))
+    }
+}
+
 fn expect_type(headers: &HeaderMap, expected: &'static str) -> Result<(), ApiError> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::images::Images;
 use crate::png_text::read_settings;
 use crate::{Drawn, PICTURE_NAMES, ServerError};
 
@@ -44,6 +45,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Gallery {
     folder: PathBuf,
+    /// What its pictures start from.
+    images: Images,
     /// Kept for its lock.
     _lock: File,
 }
@@ -61,7 +64,12 @@ impl Gallery {
         }
         // Tidying up is no reason not to start.
         let _ = remove_unfinished(folder);
-        Ok(Self { folder: folder.to_owned(), _lock: lock })
+        Ok(Self { folder: folder.to_owned(), images: Images::of_gallery(folder), _lock: lock })
+    }
+
+    /// What its pictures start from.
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
     }
 
     /// Keeps a picture; returns the name of its entry.

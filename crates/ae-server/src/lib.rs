@@ -28,6 +28,7 @@ mod engine;
 mod error;
 mod gallery;
 mod guard;
+mod images;
 mod job;
 mod limits;
 mod name;
@@ -43,6 +44,7 @@ pub use engine::{
     Truncation, Update, Word,
 };
 pub use error::ServerError;
+pub use images::InputFiles;
 pub use limits::Limits;
 pub use request::GenerateRequest;
 pub use server::{Server, Stopper};

@@ -20,6 +20,10 @@ pub struct Limits {
     pub max_body: usize,
     /// Largest picture that is read for its settings, in bytes.
     pub max_picture: usize,
+    /// Most pixels of an image that is brought to start from.
+    pub max_pixels: u64,
+    /// Most bytes of all images that are kept to start from; the oldest make room.
+    pub max_images: u64,
     /// Time in which the head of a request, and then its body, must have arrived.
     #[serde(skip)]
     pub read_timeout: Duration,
@@ -61,6 +65,8 @@ impl Default for Limits {
             max_prompt: 5000,
             max_body: 1 << 20,
             max_picture: 32 << 20,
+            max_pixels: 32 << 20,
+            max_images: 1 << 30,
             read_timeout: Duration::from_secs(10),
             max_connections: 512,
         }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::Limits;
 use crate::error::ApiError;
+use crate::{InputFiles, Limits};
 
 /// What to draw: values for the options of [`ae_settings`], of which only the prompt is needed, and what only a server knows.
 ///
@@ -25,6 +25,8 @@ pub struct GenerateRequest {
     pub device: Option<String>,
     /// Everything else. Anything left out takes the model's default, else the paper's.
     pub overrides: Overrides,
+    /// Where the initial image and the mask lie. The server finds them by their hashes; they are no part of the JSON.
+    pub images: InputFiles,
 }
 
 impl GenerateRequest {
@@ -50,7 +52,7 @@ impl GenerateRequest {
             return Err(SettingsError::Value { field, value, expected: "say what to draw".to_owned() });
         }
         let compare = typed("compare", compare)?.unwrap_or_default();
-        Ok(Self { seeds, compare, device: typed("device", device)?, overrides })
+        Ok(Self { seeds, compare, device: typed("device", device)?, overrides, images: InputFiles::default() })
     }
 
     /// As JSON, without what is absent.

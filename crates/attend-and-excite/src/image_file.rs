@@ -76,27 +76,35 @@ pub struct InputImages {
 }
 
 impl InputImages {
-    /// Reads the images of settings, which then name them as settings of a picture do: by base name and hash.
+    /// Reads the images of files.
     ///
     /// # Errors
     ///
     /// As [`read_image`] and [`read_mask`], and where there is a mask of no image.
-    pub fn read(settings: &mut Overrides) -> Result<Self, Error> {
-        if settings.init_image.is_none()
-            && let Some(mask) = &settings.mask
-        {
-            let (value, expected) = (format!("'{}'", mask.name), "an initial image with it, of which it is a mask");
+    pub fn open(init_image: Option<&Path>, mask: Option<&Path>) -> Result<Self, Error> {
+        if let (None, Some(mask)) = (init_image, mask) {
+            let name = mask.file_name().unwrap_or_default().display();
+            let (value, expected) = (format!("'{name}'"), "an initial image with it, of which it is a mask");
             let error = PipelineError::Option { option: "mask", value, expected: expected.to_owned() };
             return Err(error.into());
         }
+        Ok(Self { init_image: init_image.map(read_image).transpose()?, mask: mask.map(read_mask).transpose()? })
+    }
+
+    /// Reads the images of settings, which then name them as settings of a picture do: by base name and hash.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn read(settings: &mut Overrides) -> Result<Self, Error> {
         let path = |file: &FileRef| PathBuf::from(&file.name);
-        let init_image = settings.init_image.as_ref().map(|file| read_image(&path(file))).transpose()?;
-        let mask = settings.mask.as_ref().map(|file| read_mask(&path(file))).transpose()?;
+        let [init_image, mask] = [&settings.init_image, &settings.mask].map(|file| file.as_ref().map(path));
+        let images = Self::open(init_image.as_deref(), mask.as_deref())?;
         for file in settings.init_image.iter_mut().chain(&mut settings.mask) {
             file.sha256 = sha256(&path(file)).ok();
             file.name = file.base_name().to_owned();
         }
-        Ok(Self { init_image, mask })
+        Ok(images)
     }
 
     /// Gives the images to a request.

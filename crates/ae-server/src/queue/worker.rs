@@ -61,12 +61,14 @@ impl Queue {
 
     fn draw(&self, task: &Task, engine: &dyn Engine, gallery: &Gallery) -> Result<(), EngineError> {
         let is_cancelled = || task.cancelled.load(Ordering::SeqCst);
-        for (index, &seed) in task.request.seeds.iter().enumerate() {
+        let mut request = task.request.clone();
+        gallery.images().find(&mut request).map_err(|error| EngineError::Failed(error.to_string()))?;
+        for (index, &seed) in request.seeds.iter().enumerate() {
             if is_cancelled() {
                 return Err(EngineError::Interrupted);
             }
             self.with_job(&task.id, Job::forget);
-            let drawn = engine.draw(&task.request, seed, &mut |update| {
+            let drawn = engine.draw(&request, seed, &mut |update| {
                 self.with_job(&task.id, |job| update_job(job, seed, &update));
                 if is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;

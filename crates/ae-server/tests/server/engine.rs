@@ -39,9 +39,12 @@ impl Engine for Painter {
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
-        if request.overrides.init_image.is_some() {
-            return Err(EngineError::refused("init_image", "an initial image cannot be painted over"));
-        }
+        let found = [&request.images.init_image, &request.images.mask];
+        let named = [&request.overrides.init_image, &request.overrides.mask];
+        assert_eq!(
+            found.map(|path| path.as_ref().map(|path| path.is_file())),
+            named.map(|name| name.as_ref().map(|_| true))
+        );
         match request.prompt() {
             "refuse" => Err(EngineError::refused("prompt", "this prompt is refused")),
             _ => Ok(()),
@@ -55,6 +58,7 @@ impl Engine for Painter {
         observe: &mut (dyn FnMut(Update<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Drawn, EngineError> {
         assert!(request.prompt() != "panic", "as asked for");
+        assert_eq!(request.images.init_image.is_some(), request.overrides.init_image.is_some());
         if request.prompt() == "fail" {
             return Err(EngineError::Failed("the paint is dry".to_owned()));
         }

@@ -145,7 +145,7 @@ fn a_request_a_picture_and_the_restored_request_say_the_same() {
 }
 
 #[test]
-fn what_the_engine_cannot_do_of_a_picture_is_refused_by_its_field() {
+fn what_is_not_here_of_a_picture_is_refused_by_its_field() {
     let place = Place::new();
     let settings =
         json!({ "format": 2, "prompt": "paint", "seed": 3, "init_image": { "name": "a.png" }, "strength": 0.5 });

@@ -5,6 +5,7 @@ mod client;
 mod crowd;
 mod engine;
 mod gallery;
+mod images;
 mod jobs;
 mod load;
 mod malformed;

@@ -6,7 +6,8 @@ use ae_pipeline::{
     ClipTokenizer, PipelineError, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer, read_prompt,
 };
 use ae_server::{
-    Device, Drawn, Engine, EngineError, GenerateRequest, Model, ModelDefaults, Tokens, TokensRequest, Update,
+    Device, Drawn, Engine, EngineError, GenerateRequest, InputFiles, Model, ModelDefaults, Tokens, TokensRequest,
+    Update,
 };
 use ae_settings::{Method, Overrides, PromptSyntax, Settings};
 use ae_tensor::DeviceSpec;
@@ -14,7 +15,7 @@ use ae_tensor::DeviceSpec;
 use super::catalogue::{Catalogue, Listed};
 use super::draw::Job;
 use super::{failed, refusals, refused, tokens};
-use crate::LoadedModel;
+use crate::{Error, InputImages, LoadedModel};
 
 /// Draws with one model at a time: that of the last job stays in memory.
 #[expect(missing_debug_implementations, reason = "it holds networks")]
@@ -114,6 +115,7 @@ impl StudioEngine {
     fn prepare(request: &GenerateRequest, model: &LoadedModel, seed: u64) -> Result<Prepared, EngineError> {
         let mut own = model.pipeline.request_with(&request.overrides).map_err(refused)?;
         own.seeds = vec![seed];
+        input_images(request)?.give_to(&mut own);
         own.attention_maps = own.settings.method != Method::ComposableDiffusion;
         match model.pipeline.prepare(&own) {
             Err(PipelineError::MapsOfParts | PipelineError::MapsOfSchedule) => {
@@ -153,6 +155,21 @@ impl StudioEngine {
         let parts = read_prompt(&*self.tokenizer(listed)?, &settings, settings.steps).map_err(refused)?;
         Ok(parts[0].first().prompt.clone())
     }
+}
+
+/// The images that a request brings; of their files clients know the names alone.
+fn input_images(request: &GenerateRequest) -> Result<InputImages, EngineError> {
+    let InputFiles { init_image, mask } = &request.images;
+    InputImages::open(init_image.as_deref(), mask.as_deref()).map_err(|error| {
+        let field =
+            if matches!(error, Error::TransparentMask { .. }) || init_image.is_none() { "mask" } else { "init_image" };
+        let name = if field == "mask" { &request.overrides.mask } else { &request.overrides.init_image };
+        let mut message = error.to_string();
+        for (path, file) in [init_image, mask].into_iter().flatten().zip(name) {
+            message = message.replace(&path.display().to_string(), &file.name);
+        }
+        EngineError::refused(field, message)
+    })
 }
 
 /// The model's own settings, resolved as far as they do not depend on a request.
@@ -203,6 +220,7 @@ impl Engine for StudioEngine {
         if let Some(model) = self.loaded_model(listed) {
             return Self::prepare(request, &model, 0).map(drop);
         }
+        input_images(request)?;
         // Of a model that is not loaded, the tokens are all that can be checked now.
         let prompt = self.tokenize(listed, given)?;
         let settings = Settings::combine([given]).map_err(|error| refused(error.into()))?;

@@ -5,11 +5,6 @@ use serde_json::Value;
 /// Refuses what a request asks for and the studio cannot do; `shared` is what every model was loaded with.
 pub(super) fn check(given: &Overrides, shared: &Overrides) -> Result<(), EngineError> {
     let refuse = |field: &str, reason: &str| Err(EngineError::refused(field, format!("{field} {reason}")));
-    for (field, given) in [("init_image", &given.init_image), ("mask", &given.mask)] {
-        if given.is_some() {
-            return refuse(field, "is given: the studio draws without an initial image");
-        }
-    }
     let mut loaded = Settings::default();
     loaded.apply(shared);
     let (given, loaded) = (given.to_json(), loaded.to_json());
