@@ -378,6 +378,8 @@ mod tests {
     #[test]
     fn negative_losses_are_drawn() {
         let mut explanation = explanation(1);
+        // One whose losses are not those of Attend-and-Excite.
+        explanation.runs[0].method = "another".to_owned();
         for guidance in explanation.runs[0].steps.iter_mut().filter_map(|step| step.guidance.as_mut()) {
             guidance.evaluations.iter_mut().flatten().for_each(|loss| *loss *= -10.0);
         }

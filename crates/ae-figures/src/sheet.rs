@@ -244,7 +244,7 @@ mod tests {
     fn pictures_stand_in_lines_under_their_labels() {
         let red = RgbImage::from_pixel(2, 1, Rgb([255, 0, 0]));
         let mut sheet = Sheet::new((40, 20), 0.5);
-        sheet.heading("Stable Diffusion");
+        sheet.heading("Plain");
         sheet.pictures([Cell::new("lion", red.clone()), Cell::new("car", red.clone())]);
         sheet.pictures([Cell::new("", red)]);
         let drawn = sheet.draw();
