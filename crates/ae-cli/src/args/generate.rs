@@ -9,19 +9,7 @@ use super::{DeviceArgs, FolderArgs, OfPictures, PROMPT, PromptArgs, SettingsArgs
 
 /// What stands below the short help, and below the long one.
 pub(super) const MORE: &str = "Every option, with examples: --help";
-pub(super) const EXAMPLES: &str = r#"Examples:
-  Four seeds, each beside plain sampling
-    ae generate "a cat and a frog" --seeds 0-3 --compare
-  Subjects of your choice, attention maps and a report
-    ae generate "a lion and a red car" --subjects lion,car --maps --report
-  Stable Diffusion 1.5 in fewer steps, wide
-    ae generate "a bear and a guitar" --model sd15 --steps 30 --scheduler dpmpp-2m --width 768 --height 512
-  From a picture
-    ae generate "a dog with a crown" --init-image photo.png --strength 0.6
-  A picture again, with more steps
-    ae generate --from "outputs/a cat and a frog/0.png" --steps 100
-  Prompts of a file, one a line
-    ae generate - < prompts.txt"#;
+pub(super) const EXAMPLES: &str = include_str!("examples.txt").trim_ascii_end();
 
 /// What the help puts the options under that the table of settings does not have.
 const AGAIN: &str = "From a picture's settings";

@@ -5,13 +5,12 @@ mod figures;
 mod files;
 pub(crate) mod preview;
 mod progress;
-mod wrap;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
-use ae_files::show_foreign;
+use ae_files::{show_foreign, wrapped};
 use console::Term;
 pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
@@ -23,7 +22,7 @@ static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// A line for the person at the terminal, in which names from files and servers may stand. A closed stream is no reason to stop drawing.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", wrap::for_terminal(&shown(line), &Term::stderr()));
+    let _ = writeln!(io::stderr(), "{}", for_terminal(&shown(line), &Term::stderr()));
 }
 
 /// Says why a command fails; a name of any length in it is cut.
@@ -38,6 +37,17 @@ pub(crate) fn shown(text: &str) -> String {
     show_foreign(text, usize::MAX, true)
 }
 
+/// A text as a terminal shows it best; as it is where the stream is none. clap would wrap its help with the feature `wrap_help`, whose
+/// terminal_size builds rustix, and with it burn, with other features.
+fn for_terminal(text: &str, terminal: &Term) -> String {
+    /// Columns beyond which a line is hard to read.
+    const WIDEST: usize = 120;
+    if !terminal.is_term() {
+        return text.to_owned();
+    }
+    wrapped(text, usize::from(terminal.size().1).min(WIDEST), console::measure_text_width)
+}
+
 /// Prints what clap says: help and version, which are results, or what is wrong with the arguments.
 pub(crate) fn print_clap(error: &clap::Error) {
     let (terminal, coloured) = if error.use_stderr() {
@@ -48,7 +58,7 @@ pub(crate) fn print_clap(error: &clap::Error) {
     let printed = if terminal.is_term() {
         let text = error.render();
         let text = if coloured { text.ansi().to_string() } else { text.to_string() };
-        terminal.write_str(&wrap::for_terminal(&text, &terminal))
+        terminal.write_str(&for_terminal(&text, &terminal))
     } else {
         error.print()
     };
