@@ -16,7 +16,11 @@ def set_field(page, name, value):
         }""",
         name,
     )
-    page.fill(f"#{name}", str(value))
+    field = page.locator(f"#{name}")
+    if field.evaluate("field => field.tagName") == "SELECT":
+        field.select_option(str(value))
+    else:
+        field.fill(str(value))
 
 
 def generate(page, steps=10, seeds="7"):
@@ -26,7 +30,7 @@ def generate(page, steps=10, seeds="7"):
 
 
 def wait_until_finished(page):
-    expect(page.locator("#progress-text")).to_have_text("Finished.", timeout=TIMEOUT)
+    expect(page.locator("#progress-text")).to_have_text(re.compile(r"^Finished( in .+)?\.$"), timeout=TIMEOUT)
 
 
 def wait_for_step(page, least):

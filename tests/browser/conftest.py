@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE_FOLDERS = [ROOT / "crates/ae-server/page", ROOT / "crates/ae-figures/page"]
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -142,12 +143,15 @@ def new_page(browser, watch):
     """Opens pages with a width and a colour scheme."""
     contexts = []
 
-    def new(width=1280, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, accept_downloads=True
-        )
+    def new(width=1280, height=800, scheme="light", first_visit=False, **options):
+        viewport = {"width": width, "height": height}
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, accept_downloads=True, **options)
         context.set_default_timeout(30_000)
         contexts.append(context)
+        if not first_visit:
+            context.add_init_script("localStorage['attend-and-excite-form'] ??= '{}'")
+        if os.environ.get("PAGE_FROM_DISK"):
+            serve_from_disk(context)
         page = context.new_page()
         watch.follow(page)
         return page
@@ -155,6 +159,25 @@ def new_page(browser, watch):
     yield new
     for context in contexts:
         context.close()
+
+
+def serve_from_disk(context):
+    """Answers with the page's files as they are on the disk, not as they are compiled in."""
+
+    def fulfill(route):
+        name = urlsplit(route.request.url).path.removeprefix("/assets/").strip("/") or "index.html"
+        answer = route.fetch(max_redirects=0)
+        if name == "index.html" and answer.status != 200:  # it wants a token, or takes one
+            route.fulfill(response=answer)
+            return
+        [path] = [folder / name for folder in PAGE_FOLDERS if (folder / name).exists()]
+        types = {".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml"}
+        content_type = types.get(path.suffix, "text/javascript") + "; charset=utf-8"
+        policy = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        headers = {"Content-Type": content_type, "Content-Security-Policy": policy}
+        route.fulfill(body=path.read_bytes(), headers=headers)
+
+    context.route(re.compile(r"^http://127\.0\.0\.1:\d+/(assets/[^/]+)?$"), fulfill)
 
 
 @pytest.fixture

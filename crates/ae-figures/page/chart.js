@@ -73,18 +73,7 @@ export class LossChart {
       ...terms.map((term, index) => legendEntry(term, index, rows[position] ?? [])),
       ...(limits.length > 0 ? [limitEntry()] : []),
     );
-    const updates = (rows[position]?.length ?? 0) - 1;
-    const limit = limits.find(([step]) => step === position)?.[1];
-    const gaveUp = updates > 0 && updates >= most && Math.max(...rows[position].at(-1)) > limit + 1e-6;
-    const refined = updates === 0 ? "no refinement" : plural(updates, "refinement update");
-    const asked = limit === undefined ? "" : `, a loss of at most ${Number(limit.toFixed(3))} was asked for`;
-    const ended = gaveUp ? ": limit hit, it was not reached" : "";
-    this.reading.textContent =
-      updates >= 0
-        ? `Step ${position}: ${refined}${asked}${ended}.`
-        : position > lastGuided
-          ? `No guidance after step ${lastGuided}.`
-          : `Step ${position}: no guidance.`;
+    this.reading.textContent = reading(rows, position, limits, most);
   }
 
   stepAt(clientX) {
@@ -92,6 +81,20 @@ export class LossChart {
     const share = (clientX - box.left - MARGIN.left) / this.inner;
     return Math.max(0, Math.min(this.last, Math.round(share * this.last)));
   }
+}
+
+/// What happened at a step, counted from 1: its refinement, what that was to reach, and whether it gave up after the most updates.
+function reading(rows, position, limits, most) {
+  const updates = (rows[position]?.length ?? 0) - 1;
+  const last = rows.findLastIndex((evaluations) => evaluations.length > 0);
+  if (updates < 0 && position > last) return `No guidance after step ${last + 1}.`;
+  if (updates < 0) return `Step ${position + 1}: no guidance.`;
+  const refined = updates === 0 ? "no refinement" : plural(updates, "refinement update");
+  const limit = limits.find(([step]) => step === position)?.[1];
+  if (limit === undefined) return `Step ${position + 1}: ${refined}.`;
+  const gaveUp = updates > 0 && updates >= most && Math.max(...rows[position].at(-1)) > limit + 1e-6;
+  const asked = `a loss of at most ${Number(limit.toFixed(3))} was asked for`;
+  return `Step ${position + 1}: ${refined}, ${asked}${gaveUp ? ": limit hit, it was not reached" : ""}.`;
 }
 
 /// The ends of the axis: 0 and 1 if all losses lie there, otherwise their range.
@@ -111,7 +114,9 @@ function withColours(terms) {
 export function axes(last, [low, high], x, y) {
   const bottom = HEIGHT - MARGIN.bottom;
   const every = [1, 2, 5, 10, 20, 50, 100].find((step) => x(step) - x(0) >= 44) ?? last;
-  const across = Array.from({ length: Math.floor(last / every) + 1 }, (_, i) => i * every);
+  // Steps count from 1 here, and at round numbers.
+  const round = Array.from({ length: Math.floor((last + 1) / every) + 1 }, (_, i) => Math.max(0, i * every - 1));
+  const across = [...new Set(round)];
   const up = Array.from({ length: 5 }, (_, i) => low + (i / 4) * (high - low));
   return [
     ...up.map((loss) => svgElement("line", { class: "grid", x1: x(0), x2: x(last), y1: y(loss), y2: y(loss) })),
@@ -119,8 +124,8 @@ export function axes(last, [low, high], x, y) {
     ...across.map((step) =>
       svgElement("line", { class: "axis", x1: x(step), x2: x(step), y1: bottom, y2: bottom + 5 }),
     ),
-    ...across.map((step) => label(x(step), bottom + 19, step, "middle")),
-    label((x(0) + x(last)) / 2, HEIGHT - 4, "step, counted from 0", "middle"),
+    ...across.map((step) => label(x(step), bottom + 19, step + 1, "middle")),
+    label((x(0) + x(last)) / 2, HEIGHT - 4, "step", "middle"),
   ];
 }
 

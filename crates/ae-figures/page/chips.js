@@ -1,12 +1,14 @@
 // The tokens of the prompt, as buttons that choose whose attention lies over the picture.
 
 import { element } from "./dom.js";
+import { rove } from "./rove.js";
 
 export class TokenChips {
   /// `onChange` gets the texts of the chosen tokens.
   constructor(onChange) {
     this.onChange = onChange;
     this.root = element("div", { className: "chips", role: "group", "aria-label": "Tokens whose attention is shown" });
+    rove(this.root);
     this.clear();
   }
 

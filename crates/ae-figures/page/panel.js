@@ -52,7 +52,7 @@ export class Panel {
   /// `words` are the words whose attention lies over the picture, `names` their texts, `scale` the attention that has
   /// the last colour.
   update({ position, words, names, scale, opacity }) {
-    const when = `step ${position}`;
+    const when = `step ${position + 1}`;
     const picture = this.steps.pictureAt(position);
     this.picture.hidden = !picture;
     // Setting the same address again would decode the picture again.

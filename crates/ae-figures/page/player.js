@@ -96,8 +96,9 @@ export class Player {
     this.button.textContent = this.timer ? "Pause" : "Play";
   }
 
+  /// For people steps count from 1.
   describe(position, timestep) {
-    const where = this.newest < 0 ? "" : `step ${position} of ${this.numSteps}`;
+    const where = this.newest < 0 ? "" : `step ${position + 1} of ${this.numSteps}`;
     const text = timestep === undefined ? where : `${where}, timestep ${Math.round(timestep)}`;
     this.slider.setAttribute("aria-valuetext", text);
     this.text.textContent = text;

@@ -10,7 +10,7 @@ const options = new Options(JSON.parse(at("schema").textContent));
 
 showPictures();
 at("run").append(noteOnUse());
-createRunView(at("run"), { palette: record.palette, options }).setRecord(record);
+createRunView(at("run"), { palette: record.palette, options, covered: true }).setRecord(record);
 if (record.maps) at("run").append(element("p", { className: "hint", textContent: `${record.maps}.` }));
 at("settings").append(changedSettings(record.settings, options, record));
 at("command").textContent = record.command;

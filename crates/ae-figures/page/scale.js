@@ -1,4 +1,4 @@
-// The colour scale of the maps, and how strongly they cover the picture.
+// The colour scale of the maps, and whether and how strongly they cover the picture.
 
 import { element, freshId } from "./dom.js";
 import { drawColourBar } from "./heat.js";
@@ -7,10 +7,13 @@ export class Scale {
   /// `onOpacity` is called when the user chose another opacity.
   constructor(palette, onOpacity) {
     const id = freshId("opacity");
+    const switchId = freshId("attention");
     const bar = element("canvas", { className: "colour-bar", width: 256, height: 1, "aria-hidden": "true" });
     drawColourBar(bar, palette);
     this.ticks = [0, 0.5, 1].map((share) => ({ share, node: element("span") }));
     this.slider = element("input", { type: "range", id, min: 0, max: 100, value: 70, oninput: onOpacity });
+    this.switch = element("input", { type: "checkbox", id: switchId, checked: true, onchange: onOpacity });
+    this.switch.dataset.testid = "show-attention";
     this.root = element(
       "div",
       { className: "run-legend" },
@@ -24,7 +27,13 @@ export class Scale {
       element(
         "div",
         { className: "opacity" },
-        element("label", { className: "label", htmlFor: id, textContent: "Map over the picture" }),
+        element(
+          "div",
+          { className: "switch" },
+          this.switch,
+          element("label", { className: "label", htmlFor: switchId, textContent: "Show attention over the picture" }),
+        ),
+        element("label", { className: "visually-hidden", htmlFor: id, textContent: "Strength of the attention map" }),
         this.slider,
       ),
     );
@@ -32,7 +41,12 @@ export class Scale {
 
   /// From 0, the picture alone, to 1.
   get opacity() {
-    return this.slider.valueAsNumber / 100;
+    return this.switch.checked ? this.slider.valueAsNumber / 100 : 0;
+  }
+
+  /// Whether the maps cover the picture.
+  set shown(shown) {
+    this.switch.checked = shown;
   }
 
   /// `most` is the attention that has the last colour.

@@ -1,6 +1,6 @@
 // The run view of report and studio: pictures, attention maps and losses of a run under one slider.
 //
-// A report has to be one file. There the modules of this folder are concatenated in the order dom, maps, heat, steps,
+// A report has to be one file. There the modules of this folder are concatenated in the order dom, rove, maps, heat, steps,
 // chart, attention, panel, player, scale, chips, view, settings, report, without the lines that begin with `import`; `export` may
 // stay, since the script of a report is a module too. Hence imports take one line, and no two modules use the same
 // top-level name.
@@ -15,15 +15,15 @@ import { Player } from "./player.js";
 import { Scale } from "./scale.js";
 import { Steps } from "./steps.js";
 
-/// An empty view in `container`; `palette` are 256 colours in hexadecimal, `options` name the methods.
-export function createRunView(container, { palette, options }) {
-  return new RunView(container, parsePalette(palette), options);
+/// An empty view in `container`; `palette` are 256 colours in hexadecimal, `options` name the methods. Over a finished picture
+/// there is no map at first, unless `covered`: who sees it first must not take the map for the picture.
+export function createRunView(container, { palette, options, covered = false }) {
+  return new RunView(container, parsePalette(palette), options, covered);
 }
 
 class RunView {
-  constructor(container, palette, options) {
-    this.palette = palette;
-    this.options = options;
+  constructor(container, palette, options, covered) {
+    Object.assign(this, { palette, options, covered });
     this.chips = new TokenChips((names) => {
       this.announcement.textContent = `Showing the attention to ${names}`;
       this.draw();
@@ -41,8 +41,8 @@ class RunView {
       "div",
       { className: "run-view", "data-testid": "run-view" },
       this.chips.root,
-      this.panels,
       this.player.root,
+      this.panels,
       this.scale.root,
       this.chart.root,
       this.attention.root,
@@ -70,6 +70,7 @@ class RunView {
     this.setPrompt(record);
     record.runs.forEach((run, index) => this.addRun(index, new Steps({ ...run, seed: record.seed })));
     this.drawChips();
+    this.scale.shown = this.covered;
     this.player.extend(this.numSteps, this.newest);
   }
 
@@ -80,6 +81,7 @@ class RunView {
     for (const [index, { steps }] of this.runs) if (steps.method === method) this.runs.delete(index);
     if (!partner) this.setPrompt({ tokens, subjects, terms });
     this.addRun(run, new Steps({ method, seed }));
+    this.scale.shown = true;
     this.player.follow();
     this.draw();
   }
@@ -105,7 +107,13 @@ class RunView {
   setPicture(run, url) {
     const panel = this.runs.get(run);
     if (panel) panel.steps.picture = url;
+    this.scale.shown = this.covered;
     this.draw();
+  }
+
+  /// Shows the maps over the pictures, or hides them.
+  toggleAttention() {
+    this.scale.switch.click();
   }
 
   /// The runs that are shown: their index, seed and method.

@@ -14,6 +14,7 @@ macro_rules! files {
 /// The modules of the view, each after those that it imports, and its style.
 pub const VIEW_FILES: &[(&str, &str)] = files![
     "dom.js",
+    "rove.js",
     "maps.js",
     "heat.js",
     "steps.js",

@@ -19,7 +19,11 @@ pub(crate) fn latent_size(pipeline: &Pipeline, request: &Request) -> Result<[usi
         [("height", request.settings.height.unwrap_or(height)), ("width", request.settings.width.unwrap_or(width))];
     for (option, side) in sides {
         if side % scale != 0 || side < smallest || side > LARGEST_SIDE {
-            let expected = format!("a multiple of {scale} from {smallest} to {LARGEST_SIDE}");
+            let expected = if side > LARGEST_SIDE {
+                format!("at most {LARGEST_SIDE}")
+            } else {
+                format!("a multiple of {scale}, at least {smallest}")
+            };
             return Err(PipelineError::Option { option, value: side.to_string(), expected });
         }
     }

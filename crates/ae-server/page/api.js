@@ -43,6 +43,7 @@ export const api = {
   devices: () => call("GET", "/api/devices"),
   tokens: (request) => call("POST", "/api/tokens", request),
   generate: (request) => call("POST", "/api/generate", request),
+  texts: (request) => call("POST", "/api/texts", request),
   jobs: () => call("GET", "/api/jobs"),
   job: (id) => call("GET", job(id)),
   cancel: (id) => call("DELETE", job(id)),

@@ -1,14 +1,21 @@
 // The studio: ties form, jobs, live run and gallery together.
 
 import { api } from "./api.js";
+import { copyMenu } from "./copy.js";
 import { Detail } from "./detail.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
+import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
+import { Keys } from "./keys.js";
 import { Live } from "./live.js";
+import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
+import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
+import { offerNotifications } from "./title.js";
+import { toast } from "./toast.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -22,6 +29,7 @@ const onConnection = (connected) => {
 };
 
 let form;
+let history;
 let live;
 let detail;
 
@@ -54,8 +62,12 @@ async function begin() {
   const options = new Options(schema);
   at("version").textContent = version;
   const view = createRunView(at("run"), { palette, options });
-  live = new Live({ view, options, onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection, announce });
+  const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
+  const onLive = { onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection };
+  live = new Live({ view, options, announce, defaultsOf, ...onLive });
   form = new Form({ options, models, devices, onSubmit: generate });
+  history = new History(() => form.setPrompt(at("prompt").value));
+  beginTools();
   detail = new Detail({
     view: createRunView(at("detail-run"), { palette, options }),
     options,
@@ -70,6 +82,7 @@ async function begin() {
     },
   });
   acceptPictures(restoreFrom);
+  beginKeys(view);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
     // Otherwise a focused button would be pressed, too.
@@ -80,7 +93,48 @@ async function begin() {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
   });
+  performance.mark("ready");
   await refresh();
+}
+
+/// What stands around the form.
+function beginTools() {
+  new Presets({
+    root: at("presets-slot"),
+    read: () => form.request(),
+    apply: (settings, name) => fillWithUndo({ ...settings, ...form.ofPicture }, `“${name}” is in the form.`),
+    onError: (error) => form.refused(error),
+  });
+  at("form-tools").append(copyMenu(() => form.request(), (error) => form.refused(error)));
+  offerNotifications(at("notify"), () => toast("The browser allows no notifications here."));
+  if (form.isFirstVisit)
+    showExamples((prompt) => {
+      form.setPrompt(prompt);
+      form.submit();
+    });
+}
+
+function beginKeys(view) {
+  const isMain = () => !document.querySelector("dialog[open]");
+  const viewOf = () => (isMain() ? view : detail.view);
+  const slider = () => viewOf().root.querySelector("[data-testid=step-slider]:not(:disabled)");
+  const step = (by) => {
+    slider().valueAsNumber += by;
+    slider().dispatchEvent(new Event("input"));
+  };
+  new Keys([
+    { shown: "Ctrl + Enter", text: "Generate" },
+    { shown: "↑", text: "In an empty prompt, or at its beginning: the prompt before" },
+    { key: "escape", shown: "Esc", text: "Cancel what is drawn; close a dialog", when: () => isMain() && live.busy, act: () => cancel(live.job) },
+    { key: "arrowleft", shown: "←", text: "The step before", when: () => isMain() && slider(), act: () => step(-1) },
+    { key: "arrowright", shown: "→", text: "The next step", when: () => isMain() && slider(), act: () => step(1) },
+    { key: " ", shown: "Space", text: "Play the steps, or pause", when: slider, act: () => viewOf().player.toggle() },
+    { key: "m", shown: "M", text: "Show attention over the picture, or hide it", when: slider, act: () => viewOf().toggleAttention() },
+    { key: "r", shown: "R", text: "Use the settings of the picture that is open", when: () => at("detail").open, act: () => at("detail-use").click() },
+    { key: "n", shown: "N", text: "Draw again with a new seed", when: isMain, act: () => form.submitWith(randomSeed()) },
+    { key: "/", shown: "/", text: "Write the prompt", when: isMain, act: () => at("prompt").focus() },
+    { key: "?", shown: "?", text: "This sheet", when: isMain, act: () => at("show-keys").click() },
+  ]);
 }
 
 async function refresh() {
@@ -90,11 +144,13 @@ async function refresh() {
 async function generate(request) {
   try {
     jobs.update(await api.generate(request));
+    history.add(request.prompt);
     // A short job may be over before the list of jobs is there.
     followNext();
     announce("Added to the queue.");
-    // On a phone the run is far below the form.
-    if (at("run-heading").getBoundingClientRect().top > innerHeight / 2) at("run-heading").scrollIntoView();
+    // On a phone the run is far below the form, beside a long form far above.
+    const { top } = at("run-heading").getBoundingClientRect();
+    if (top < 0 || top > innerHeight / 2) at("run-heading").scrollIntoView();
     jobs.refresh();
   } catch (error) {
     form.refused(error);
@@ -146,9 +202,15 @@ async function openPicture(id) {
 }
 
 function useSettings(settings) {
-  form.fill(settings);
+  fillWithUndo(settings, "The settings are in the form.");
   at("prompt").focus();
-  announce("The settings are in the form.");
+}
+
+/// Fills the form; what was in it can come back.
+function fillWithUndo(settings, text) {
+  const before = form.state;
+  form.fill(settings);
+  toast(text, { label: "Undo", act: () => form.restore(before) });
 }
 
 async function restoreFrom(file) {

@@ -19,6 +19,22 @@ export class FieldError extends Error {
   }
 }
 
+/// Says below an input what is wrong with it; without a message no longer.
+export function markField(input, message = "") {
+  const id = `${input.id}-error`;
+  const described = (input.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each && each !== id);
+  document.getElementById(id)?.remove();
+  if (message === "") {
+    input.removeAttribute("aria-invalid");
+  } else {
+    input.setAttribute("aria-invalid", "true");
+    described.unshift(id);
+    const error = element("p", { className: "error field-error", id, role: "alert", textContent: message });
+    (input.closest(".field, .check") ?? input).append(error);
+  }
+  input.setAttribute("aria-describedby", described.join(" "));
+}
+
 export class Control {
   /// `choices` are the values of a select, each with its text, where they are the server's and not the option's.
   constructor(option, options, choices) {
@@ -31,12 +47,24 @@ export class Control {
     this.input.id = option.name;
     this.input.setAttribute("aria-describedby", this.hint.id);
     const label = element("label", { htmlFor: option.name, textContent: option.title });
+    this.reset = element(
+      "button",
+      { type: "button", className: "field-reset", hidden: true, onclick: () => this.takeBack() },
+      "Reset",
+      element("span", { className: "visually-hidden", textContent: ` ${option.title}` }),
+    );
+    const head = element("div", { className: "field-head" }, label, this.reset);
     const isSwitch = this.kind === "switch";
-    const parts = isSwitch ? [this.input, element("div", {}, label, this.hint)] : [label, this.input, this.hint];
+    const parts = isSwitch ? [this.input, element("div", {}, head, this.hint)] : [head, this.input, this.hint];
     const className = isSwitch ? "check" : NARROW.includes(this.kind) ? "field narrow" : "field";
     this.root = element("div", { className }, ...parts);
     this.showDefault(option.default);
     this.write(undefined);
+  }
+
+  /// Whether nobody knows what an empty field would be: the model was not loaded yet, and the value is its own.
+  get isOfUnknownModel() {
+    return this.isUnsure && "x-default" in this.option;
   }
 
   createInput(choices) {
@@ -68,21 +96,68 @@ export class Control {
     const text = input.value.trim();
     // A number field with other text in it has an empty value, but must not pass for empty.
     if (text === "" && !input.validity.badInput) return undefined;
-    if (input.tagName === "SELECT") return text;
+    if (input.tagName === "SELECT") return text === this.first && !this.isOfUnknownModel ? undefined : text;
     try {
-      return PARSERS[kind](text);
+      return this.checked(PARSERS[kind](text));
     } catch (error) {
       throw new FieldError(input, `${this.option.title}: ${error.message}.`);
     }
   }
 
-  /// Shows a value, or none.
+  /// A number, if it is in the range that the server says.
+  checked(value) {
+    if (typeof value !== "number") return value;
+    const { minimum, maximum, exclusiveMinimum } = this.option;
+    const multiple = Number(this.input.step || 1);
+    const isWhole = this.kind !== "whole" || value % multiple === 0;
+    if (isWhole && !(value < minimum || value > maximum || value <= exclusiveMinimum)) return value;
+    const least = multiple > 1 ? Math.max(minimum, multiple) : minimum;
+    const bounds = [
+      exclusiveMinimum !== undefined && `above ${exclusiveMinimum}`,
+      least !== undefined && `from ${least}`,
+      maximum !== undefined && `up to ${maximum}`,
+    ];
+    const noun = multiple > 1 ? `a multiple of ${multiple}` : "a number";
+    throw new Error(`write ${[noun, ...bounds.filter(Boolean)].join(" ")}`);
+  }
+
+  /// Whether the value is another than that of an empty field.
+  get isChanged() {
+    const { input, option } = this;
+    if (this.kind === "switch") return input.checked !== (this.default ?? false);
+    if (input.tagName !== "SELECT") return input.value.trim() !== "" || input.validity.badInput;
+    return input.value !== (this.first ?? input.options[0]?.value ?? "");
+  }
+
+  /// Back to what an empty field stands for.
+  takeBack() {
+    this.write(undefined);
+    markField(this.input);
+    this.input.focus();
+    this.input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  /// Marks a value that is not the default. What stands first in the form needs no mark.
+  showChange() {
+    this.root.classList.toggle("changed", this.isChanged);
+    this.reset.hidden = !this.isChanged || this.option.name === "model";
+  }
+
+  /// Shows a value, or none. One that an empty field stands for leaves the field empty, so that another model's own can take its place.
   write(value) {
     const { input, option } = this;
+    if (JSON.stringify(value) === JSON.stringify(this.default) && !this.isOfUnknownModel) value = undefined;
     if (this.kind === "switch") input.checked = value ?? this.default ?? false;
-    else if (input.tagName === "SELECT") this.select(value ?? option.default);
+    else if (input.tagName === "SELECT") this.select(value ?? this.first);
     else input.value = value === undefined ? "" : this.options.text(option, value);
     this.showHint();
+  }
+
+  /// What a select stands at by itself: nothing, where the model decides.
+  get first() {
+    if (this.isListed) return undefined;
+    const hasEmpty = [...this.input.options].some(({ value }) => value === "");
+    return hasEmpty ? "" : (this.default ?? this.option.default);
   }
 
   /// Settings from elsewhere may name what is not here; it is kept, so that the server can say what is missing.
@@ -94,10 +169,11 @@ export class Control {
     if (value !== undefined) input.value = value;
   }
 
-  /// Says what an empty field stands for.
-  showDefault(value) {
+  /// Says what an empty field stands for; `isUnsure` where the model may have another value.
+  showDefault(value, isUnsure = false) {
     const { input, option } = this;
     this.default = value;
+    this.isUnsure = isUnsure;
     const inWords = option["x-default"] ?? "";
     const text = value === undefined ? "" : this.options.text(option, value);
     if (input.tagName !== "SELECT") input.placeholder = text || inWords.split(", or ")[0];

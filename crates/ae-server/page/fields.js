@@ -17,7 +17,7 @@ export const PARSERS = {
 export function parseSeeds(value, most) {
   const seeds = value.split(",").flatMap((part) => {
     const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part);
-    if (!match) throw new Error("write seeds as 42, 0-3 or 1,5");
+    if (!match) throw new Error(`invalid seed “${part.trim()}”: write 42, 0-3 or 1,5`);
     const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];
     if (!Number.isSafeInteger(last)) throw new Error(`seeds go up to ${Number.MAX_SAFE_INTEGER} here`);
     if (last < first) throw new Error(`the range ${first}-${last} runs backwards`);
@@ -56,7 +56,7 @@ function parsePair(value) {
 
 function parseResolution(value) {
   const match = /^(\d+)(?:\s*[x×]\s*(\d+))?$/.exec(value);
-  if (!match) throw new Error("write 16, or rows x columns as 12x20");
+  if (!match) throw new Error("write 16, or rows x columns such as 12x20");
   return [Number(match[1]), Number(match[2] ?? match[1])];
 }
 

@@ -1,10 +1,11 @@
 // The form: from the options of the schema to a request and back.
 
-import { Control, FieldError, isShowable } from "./control.js";
+import { Control, FieldError, isShowable, markField } from "./control.js";
 import { element } from "./dom.js";
 import { Extras } from "./extras.js";
 import { parseSeeds, randomSeed } from "./fields.js";
-import { loadForm, saveForm } from "./store.js";
+import { Sizes } from "./sizes.js";
+import { load, save } from "./store.js";
 import { Words } from "./words.js";
 
 /// What stands outside the fields that are made of the schema, and what only a picture says of itself.
@@ -24,17 +25,26 @@ export class Form {
     this.options = options;
     this.models = models;
     this.onSubmit = onSubmit;
-    this.words = new Words(() => this.save());
+    const onChange = () => {
+      this.showError("");
+      this.save();
+    };
+    this.words = new Words({ onChange, onPrompt: (prompt) => this.setPrompt(prompt) });
     this.extras = new Extras(options, () => this.save());
     this.controls = new Map();
     this.build({ model: models, device: devices });
+    this.sizes = new Sizes(
+      () => ({ ...this.defaults?.settings, multiple: this.defaults?.multiple ?? 8 }),
+      () => this.changed(),
+    );
 
     at("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
     });
     at("form").addEventListener("input", ({ target }) => {
-      target.removeAttribute("aria-invalid");
+      markField(target);
+      this.showError("");
       if (target.id === "model") this.extras.forgetModel();
       this.changed();
     });
@@ -43,7 +53,11 @@ export class Form {
       this.changed();
     });
     at("reset").addEventListener("click", () => this.fill({ prompt: at("prompt").value }));
-    this.restore(loadForm());
+    const last = load("form", null);
+    /// Whether nobody was here before, in this browser.
+    this.isFirstVisit = last === null;
+    // What the method is good for is seen beside the plain picture.
+    this.restore(last ?? { flags: { compare: true } });
   }
 
   /// Fills the groups of the page: `data-options` names options, a group of them, or with `*` all others.
@@ -86,29 +100,65 @@ export class Form {
   }
 
   /// Sends the request, or says what is wrong with it.
-  submit() {
+  async submit() {
     this.showError("");
     try {
-      this.onSubmit(this.read());
+      this.onSubmit(await this.request());
     } catch (error) {
-      if (!(error instanceof FieldError)) throw error;
-      this.showError(error.message, error.input);
+      this.refused(error);
     }
   }
 
-  /// What the server did not accept.
-  refused({ message, field }) {
-    this.showError(message, field && this.controls.get(field.split(".").at(-1))?.input);
+  /// The request that the form stands for.
+  async request() {
+    await this.words.settle();
+    return this.read();
   }
 
-  showError(message, input) {
-    at("form-error").textContent = message;
-    at("form-error").hidden = message === "";
-    if (!input) return;
-    input.setAttribute("aria-invalid", "true");
+  /// Sends the request with another seed.
+  submitWith(seed) {
+    at("seeds").value = seed;
+    this.changed();
+    this.submit();
+  }
+
+  /// What in the form belongs to one picture and not to a way of drawing.
+  get ofPicture() {
+    return { prompt: at("prompt").value, seeds: at("seeds").value ? [at("seeds").value] : undefined, ...this.words.choice };
+  }
+
+  /// What cannot be sent, or the server did not accept: below its field, otherwise above the button.
+  refused(error) {
+    if (error instanceof TypeError || error instanceof ReferenceError) throw error;
+    const input = error.input ?? (error.field && this.inputOf(error.field));
+    if (!input) {
+      this.showError(error.message);
+      return;
+    }
     const group = input.closest("details");
     if (group) group.open = true;
-    input.focus();
+    markField(input, error.message);
+    (input.querySelector("button") ?? input).focus();
+  }
+
+  /// What shows a field of a request.
+  inputOf(field) {
+    if (["subjects", "token_indices"].includes(field)) return at("words");
+    return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
+  }
+
+  /// An error of no field.
+  showError(message) {
+    at("form-error").textContent = message;
+    at("form-error").hidden = message === "";
+    if (message === "") markField(at("words"));
+  }
+
+  setPrompt(prompt) {
+    at("prompt").value = prompt;
+    markField(at("prompt"));
+    this.showError("");
+    this.changed();
   }
 
   read() {
@@ -122,9 +172,10 @@ export class Form {
       if (group) request[group] = { ...request[group], [name]: value };
       else request[name] = value;
     }
-    const isGuided = this.method?.options.some((name) => this.options.isGroup(name));
-    if (isGuided && this.words.isEmpty)
-      throw new FieldError(at("words").querySelector("button"), "Subjects: choose at least one word.");
+    if (this.isGuided && this.words.isEmpty) throw new FieldError(at("words"), "Subjects: choose at least one word.");
+    // In a prompt that changes over the steps a later text may have the subjects; the server knows.
+    if (this.isGuided && this.words.lacksSubject && at("prompt_syntax").value !== "a1111")
+      throw new FieldError(at("words"), "No subject found. Click the words that must appear.");
     Object.assign(request, this.words.choice);
     const seeds = at("seeds").value.trim();
     if (seeds) request.seeds = this.readSeeds(seeds);
@@ -148,12 +199,16 @@ export class Form {
     const device = devices.find((id) => id === settings.device || id.startsWith(`${settings.device}:`));
     const model = this.models.find(({ title }) => title === settings.model)?.id ?? settings.model;
     const found = { ...settings, device, model };
-    for (const control of this.all) control.write(this.options.valueIn(found, control.option));
+    const write = (controls) => controls.forEach((control) => control.write(this.options.valueIn(found, control.option)));
+    // What is the default depends on the model.
+    write([this.controls.get("model")]);
+    this.showDefaults();
+    write(this.all);
     at("seeds").value = settings.seeds?.join(",") ?? settings.seed ?? "";
     at("compare").checked = settings.compare ?? false;
-    for (const input of at("form").querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+    for (const input of at("form").querySelectorAll("[aria-invalid]")) markField(input);
     this.showError("");
-    this.words.choice = settings;
+    this.words.fill(settings);
     this.extras.settings = this.unshown(settings);
     this.changed();
   }
@@ -183,15 +238,25 @@ export class Form {
       const needed = NEEDS[option.name];
       input.disabled = needed !== undefined && !at(needed).checked;
     }
-    for (const control of this.all) control.showHint();
+    for (const control of this.all) {
+      control.showHint();
+      control.showChange();
+    }
+    this.sizes.refresh();
     at("compare").disabled = at("method").value === PLAIN;
-    this.words.refresh({
+    const request = {
       model: at("model").value,
       prompt: at("prompt").value,
       prompt_syntax: at("prompt_syntax").value || null,
       long_prompts: at("long_prompts").value || null,
-    });
+    };
+    this.words.refresh(request, this.isGuided);
     this.save();
+  }
+
+  /// Whether the method has subjects.
+  get isGuided() {
+    return this.method?.options.some((name) => this.options.isGroup(name)) ?? false;
   }
 
   /// Models tell their defaults only once they were loaded.
@@ -210,7 +275,7 @@ export class Form {
 
   /// What an empty field stands for: the model's value, otherwise the paper's.
   showDefaults() {
-    for (const control of this.all) control.showDefault(this.defaultOf(control.option));
+    for (const control of this.all) control.showDefault(this.defaultOf(control.option), this.lacksDefaults);
     at("width").step = at("height").step = this.defaults?.multiple ?? 8;
   }
 
@@ -219,13 +284,18 @@ export class Form {
   }
 
   save() {
+    save("form", this.state);
+  }
+
+  /// All that is in the form, to be restored.
+  get state() {
     const values = Object.fromEntries(["prompt", "seeds", ...this.controls.keys()].map((name) => [name, at(name).value]));
     const switches = ["compare", ...this.all.filter(({ kind }) => kind === "switch").map(({ input }) => input.id)];
     const flags = Object.fromEntries(switches.map((name) => [name, at(name).checked]));
-    saveForm({ values, flags, choice: this.words.choice, extras: this.extras.settings });
+    return { values, flags, choice: this.words.remembered, chosenFor: this.words.chosenFor, extras: this.extras.settings };
   }
 
-  restore({ values = {}, flags = {}, choice = {}, extras = {} }) {
+  restore({ values = {}, flags = {}, choice = {}, chosenFor, extras = {} }) {
     for (const [name, value] of Object.entries(values)) {
       const input = at(name);
       // A model, a device or an option of the last visit may be gone.
@@ -234,6 +304,7 @@ export class Form {
     }
     for (const [name, checked] of Object.entries(flags)) if (at(name)) at(name).checked = checked;
     this.words.choice = choice;
+    this.words.chosenFor = chosenFor ?? at("prompt").value;
     this.extras.settings = extras;
     this.changed();
   }

@@ -1,16 +1,23 @@
 // Follows one job by its events: progress, and the run view that grows with every step.
 
 import { api } from "./api.js";
+import { element } from "./dom.js";
+import { Estimate, planOf } from "./estimate.js";
 import { isOpen } from "./jobs.js";
+import { showEnd, showShare } from "./title.js";
 
 const RETRY = 2000;
+
+/// What a job's end is called.
+const ENDS = { done: "Finished", cancelled: "Cancelled", failed: "Failed" };
 
 const at = (id) => document.getElementById(id);
 
 export class Live {
-  /// `onJob` gets every new state of the job, `onConnection` whether the server can be reached, `announce` short news.
-  constructor({ view, options, onJob, onCancel, onConnection, announce }) {
-    Object.assign(this, { view, options, onJob, onConnection, announce });
+  /// `onJob` gets every new state of the job, `onConnection` whether the server can be reached, `announce` short news, and
+  /// `defaultsOf` a model's id for the settings that suit it.
+  constructor({ view, options, onJob, onCancel, onConnection, announce, defaultsOf }) {
+    Object.assign(this, { view, options, onJob, onConnection, announce, defaultsOf });
     at("cancel").addEventListener("click", () => onCancel(this.job));
   }
 
@@ -22,6 +29,7 @@ export class Live {
   follow(job) {
     this.view.clear();
     this.announced = undefined;
+    this.estimate = undefined;
     this.setJob(job);
     at("run-empty").hidden = true;
     at("run-info").hidden = false;
@@ -41,21 +49,33 @@ export class Live {
       this.onJob(job);
     });
     on("start", (run) => {
-      this.seconds = [];
+      this.plan().start(run.run, this.job.num_steps);
       this.view.start(run);
     });
     on("loss", (loss) => {
       this.view.addLoss(loss);
-      if (loss.iteration > 0) this.showProgress(loss.step, `refinement update ${loss.iteration}`);
+      if (loss.iteration > 0) this.showProgress(`refinement update ${loss.iteration}`);
     });
     on("step", (step) => {
-      this.seconds.push(step.seconds);
+      this.plan().add(step);
       this.view.addStep(step);
-      at("progress").max = step.num_steps;
-      at("progress").value = step.step + 1;
-      this.numSteps = step.num_steps;
-      this.showProgress(step.step, this.remaining(step));
+      this.showProgress();
     });
+  }
+
+  /// What is known of the times of the job.
+  plan() {
+    const { request, run } = this.job;
+    const runs = run?.of ?? 1;
+    if (this.estimate?.runs.length !== runs) {
+      const defaultOf = (name, group = null) => {
+        const option = this.options.all.find((each) => each.name === name && each.group === group);
+        return option && (this.options.valueIn(this.defaultsOf(request.model), option) ?? option.default);
+      };
+      const defaults = { steps: defaultOf("steps"), until: defaultOf("max_iter_to_alter", "attend_and_excite") };
+      this.estimate = new Estimate(planOf(request, runs, defaults));
+    }
+    return this.estimate;
   }
 
   /// Connects again by hand: the browser gives up for good after some errors, and the job may be over meanwhile.
@@ -76,54 +96,71 @@ export class Live {
 
   /// The server was started anew and does not know the job.
   forget() {
-    this.setJob({ ...this.job, state: "failed", error: "The server was started anew and has forgotten this job." });
+    this.setJob({ ...this.job, state: "failed", error: "The server restarted; this job was lost." });
     this.onConnection(true);
     this.onJob(this.job);
   }
 
   setJob(job) {
     this.job = job;
+    // How long it has been drawn, as the server says; from here on this clock goes on.
+    this.since = performance.now() - (job.seconds ?? 0) * 1000;
     const { state, error, run } = job;
     at("run-title").textContent = job.request.prompt;
     at("cancel").hidden = !isOpen(job);
     at("run-error").hidden = !error;
     at("run-error").textContent = error ?? "";
     at("progress").hidden = !isOpen(job);
+    this.showNotes(job.notes ?? []);
     if (state === "queued") {
       at("progress").removeAttribute("value");
       at("progress-text").textContent = job.position ? `Waiting, ${job.position} ahead.` : "Waiting to begin.";
     } else if (state === "running") {
-      this.numSteps = job.num_steps;
-      // A job counts the steps that are done, from which follows the index of the latest.
-      this.showProgress(Math.max(0, job.step - 1), "");
+      this.showProgress();
       this.announceOnce(run ? `Drawing picture ${run.index + 1} of ${run.of}, seed ${run.seed}` : "Preparing");
     } else {
-      const text = { done: "Finished.", cancelled: "Cancelled.", failed: "Failed." }[state];
-      at("progress-text").textContent = text;
-      this.announceOnce(text);
+      const time = state === "done" && job.seconds ? ` in ${seconds(job.seconds)}` : "";
+      at("progress-text").textContent = `${ENDS[state]}${time}.`;
+      if (this.announced !== undefined) showEnd(ENDS[state], job.request.prompt);
+      this.announceOnce(`${ENDS[state]}.`);
     }
   }
 
-  showProgress(step, extra) {
-    const { run } = this.job;
+  /// What was ignored, or has no effect.
+  showNotes(notes) {
+    at("run-notes").hidden = notes.length === 0;
+    at("run-notes").replaceChildren(...notes.map((textContent) => element("li", { textContent })));
+  }
+
+  /// One bar over all pictures of the job. `extra` says what happens within the step.
+  showProgress(extra) {
+    const { run, step, num_steps: numSteps, request } = this.job;
+    const plan = this.plan();
+    // Events of steps and of the job come one after the other.
+    const done = plan.run === run?.index ? Math.max(step, plan.done) : step;
+    at("progress").max = 1;
+    if (plan.left === undefined) at("progress").removeAttribute("value");
+    else at("progress").value = plan.share;
     const parts =
-      run && this.numSteps > 0
+      run && numSteps > 0
         ? [
-            `step ${step} of ${this.numSteps}`,
+            `step ${done} of ${numSteps}`,
             `picture ${run.index + 1} of ${run.of}`,
             this.options.methodTitle(run.method),
             `seed ${run.seed}`,
+            this.time(plan.left),
             extra,
           ]
         : ["Preparing the model"];
     at("progress-text").textContent = parts.filter(Boolean).join(" · ");
+    showShare(plan.share, request.prompt);
   }
 
-  /// An estimate from the latest steps, since guided steps come first and are slower.
-  remaining({ step, num_steps: numSteps }) {
-    const latest = this.seconds.slice(-5);
-    const mean = latest.reduce((sum, seconds) => sum + seconds, 0) / latest.length;
-    return `about ${Math.ceil(mean * (numSteps - step - 1))} s left`;
+  /// How much time has gone, of how much in all.
+  time(left) {
+    if (left === undefined) return "";
+    const gone = (performance.now() - this.since) / 1000;
+    return `${seconds(gone)} of about ${seconds(gone + left)}`;
   }
 
   announceOnce(text) {
@@ -131,4 +168,9 @@ export class Live {
     this.announced = text;
     this.announce(text);
   }
+}
+
+function seconds(count) {
+  const whole = Math.round(count);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

@@ -1,19 +1,20 @@
 // What the page remembers in the browser. Without storage, as in some private windows, it remembers nothing.
 
-const KEY = "attend-and-excite-form";
+const PREFIX = "attend-and-excite-";
 
-export function loadForm() {
+/// What was saved under a name; `otherwise` where there is nothing, or nothing that can be read.
+export function load(name, otherwise) {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(localStorage.getItem(PREFIX + name)) ?? otherwise;
   } catch {
-    return {};
+    return otherwise;
   }
 }
 
-export function saveForm(state) {
+export function save(name, value) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(state));
+    localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // The form works all the same.
+    // The page works all the same.
   }
 }

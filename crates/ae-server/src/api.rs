@@ -4,6 +4,7 @@ mod gallery;
 mod images;
 mod info;
 mod jobs;
+mod texts;
 
 use axum::extract::Request;
 use axum::http::Method;
@@ -49,6 +50,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(info::models))
         .routes(routes!(info::devices))
         .routes(routes!(info::tokens))
+        .routes(routes!(texts::texts))
         .routes(routes!(images::bring))
         .routes(routes!(images::image))
         .routes(routes!(jobs::generate))

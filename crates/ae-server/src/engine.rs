@@ -31,6 +31,15 @@ pub trait Engine: Send + Sync + 'static {
     /// engine does all that a request's settings ask for, or refuses it here or in [`draw`](Self::draw).
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError>;
 
+    /// The call of `ae generate` that draws a request.
+    ///
+    /// # Errors
+    ///
+    /// When the model is not known.
+    fn command(&self, request: &GenerateRequest) -> Result<String, EngineError> {
+        Ok(request.command_line(request.overrides.model.as_deref()))
+    }
+
     /// Draws one seed of a request; `observe` hears of every update and ends the run by breaking.
     ///
     /// # Errors
@@ -190,6 +199,8 @@ pub enum Update<'a> {
         subjects: &'a [Subject],
         /// The terms of the loss; none where there is none.
         terms: &'a [Term],
+        /// What a person should know of it: options that have no effect, what was ignored, settings that do not suit the model.
+        notes: &'a [String],
     },
     /// The loss was evaluated.
     Loss {

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use ae_settings::Method;
 use serde::Serialize;
@@ -52,6 +53,10 @@ pub(crate) struct JobView {
     pub(crate) step: usize,
     /// Denoising steps of the run.
     pub(crate) num_steps: usize,
+    /// How long it has been drawn, or took to draw, in seconds.
+    pub(crate) seconds: f64,
+    /// What a person should know of it: options that have no effect, what was ignored, settings that do not suit the model.
+    pub(crate) notes: Vec<String>,
     /// Why it failed.
     pub(crate) error: Option<String>,
     /// The gallery's entries of the pictures that are finished.
@@ -99,6 +104,8 @@ impl Event {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) view: JobView,
+    /// Since when it is drawn.
+    started: Option<Instant>,
     /// Set when it shall end.
     pub(crate) cancelled: Arc<AtomicBool>,
     /// Those who listen.
@@ -112,13 +119,37 @@ impl Job {
         /// A listener that is further behind starts anew from the history.
         const CAPACITY: usize = 64;
         let (events, _) = broadcast::channel(CAPACITY);
-        Self { view, cancelled: Arc::default(), events, history: Vec::new() }
+        Self { view, started: None, cancelled: Arc::default(), events, history: Vec::new() }
+    }
+
+    /// It is drawn from now on.
+    pub(crate) fn start(&mut self) {
+        self.started = Some(Instant::now());
+        self.view.state = JobState::Running;
+        self.view.position = None;
+        self.publish();
+    }
+
+    /// As clients see it now.
+    pub(crate) fn snapshot(&self) -> JobView {
+        let mut view = self.view.clone();
+        if let Some(started) = self.started.filter(|_| !view.state.is_final()) {
+            view.seconds = started.elapsed().as_secs_f64();
+        }
+        view
+    }
+
+    /// It has ended: the time that it took stays.
+    pub(crate) fn stop(&mut self, end: JobState, error: Option<String>) {
+        self.view = JobView { state: end, error, position: None, run: None, ..self.snapshot() };
+        self.forget();
+        self.publish();
     }
 
     /// Tells everybody how far it is.
     pub(crate) fn publish(&self) {
         // Nobody may listen.
-        let _ = self.events.send(Event::of_job(&self.view));
+        let _ = self.events.send(Event::of_job(&self.snapshot()));
     }
 
     /// Tells everybody what happened.
@@ -139,7 +170,7 @@ impl Job {
 
     /// What has happened so far, and the channel for the rest.
     pub(crate) fn subscribe(&self) -> (VecDeque<Arc<Event>>, broadcast::Receiver<Arc<Event>>) {
-        let past = std::iter::once(Event::of_job(&self.view)).chain(self.history.iter().cloned());
+        let past = std::iter::once(Event::of_job(&self.snapshot())).chain(self.history.iter().cloned());
         (past.collect(), self.events.subscribe())
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct PictureInfo {
 /// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PictureError {
-    #[error("this is no whole PNG file ({0})")]
+    #[error("this is not a valid PNG file ({0})")]
     Png(png::DecodingError),
     #[error("this PNG file has no settings: it was not made by attend-and-excite-rs, or another program removed them")]
     NoSettings,

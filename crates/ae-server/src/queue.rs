@@ -71,6 +71,8 @@ impl Queue {
             run: None,
             step: 0,
             num_steps: 0,
+            seconds: 0.0,
+            notes: Vec::new(),
             error: None,
             pictures: Vec::new(),
         };
@@ -131,18 +133,13 @@ fn unknown(id: &str) -> ApiError {
 
 impl State {
     fn view(&self, id: &str) -> Result<JobView, ApiError> {
-        self.jobs.get(id).map(|job| job.view.clone()).ok_or_else(|| unknown(id))
+        self.jobs.get(id).map(Job::snapshot).ok_or_else(|| unknown(id))
     }
 
     /// A job comes to its end; the oldest of the others is forgotten.
     fn end(&mut self, id: &str, end: JobState, error: Option<String>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        job.view.state = end;
-        job.view.error = error;
-        job.view.position = None;
-        job.view.run = None;
-        job.forget();
-        job.publish();
+        job.stop(end, error);
         self.ended.push_front(id.to_owned());
         if self.ended.len() > REMEMBERED
             && let Some(oldest) = self.ended.pop_back()

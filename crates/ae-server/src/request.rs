@@ -67,6 +67,24 @@ impl GenerateRequest {
         all
     }
 
+    /// The call of `ae generate` that draws it with what `--model` takes; without one with the embedded model.
+    pub fn command_line(&self, model: Option<&str>) -> String {
+        let mut given = self.overrides.clone();
+        (given.seed, given.format, given.version, given.device) = (None, None, None, None);
+        given.model = model.map(str::to_owned);
+        let mut arguments = vec!["ae".to_owned(), "generate".to_owned()];
+        arguments.extend(given.arguments());
+        if !self.seeds.is_empty() {
+            let seeds: Vec<_> = self.seeds.iter().map(u64::to_string).collect();
+            arguments.push(format!("--seeds={}", seeds.join(",")));
+        }
+        arguments.extend(self.device.as_ref().map(|device| format!("--device={device}")));
+        arguments.extend(self.has_plain().then(|| "--compare".to_owned()));
+        // NUL cannot be in an argument; nothing else is refused.
+        let quoted = arguments.iter().map(|argument| shlex::try_quote(argument).unwrap_or(Cow::Borrowed(argument)));
+        quoted.collect::<Vec<_>>().join(" ")
+    }
+
     /// The prompt.
     pub fn prompt(&self) -> &str {
         self.overrides.prompt.as_deref().unwrap_or_default()
@@ -246,6 +264,18 @@ mod tests {
         elsewhere.device = Some("cpu".to_owned());
         let again = GenerateRequest::from_json(serde_json::to_value(&elsewhere).unwrap()).unwrap();
         assert_eq!((again.device.as_deref(), again.overrides.device), (Some("cpu"), None));
+    }
+
+    #[test]
+    fn a_request_is_a_command_line() {
+        let request = read(&json!({ "prompt": "a cat's hat", "seeds": [1, 2], "device": "cuda:0", "compare": true,
+            "model": "sd14", "attend_and_excite": { "smoothing": false } }))
+        .unwrap();
+        assert_eq!(
+            request.command_line(Some("sd14")),
+            r#"ae generate --prompt "a cat's hat" --model sd14 --no-smoothing '--seeds=1,2' '--device=cuda:0' --compare"#
+        );
+        assert_eq!(read(&json!({})).unwrap().command_line(None), "ae generate --prompt 'a cat'");
     }
 
     #[test]

@@ -6,18 +6,18 @@ use crate::{EotNormalization, Group, StepIndex, Thresholds};
 options! {
     /// The parameters of Attend-and-Excite (Chefer et al. 2023); the default is the paper's.
     struct AttendAndExcite, AttendAndExciteOverrides {
-        /// Latents are updated at the steps below this one: a number of steps, or a share of them.
-        [label: "Altered steps", group: Group::AttendAndExcite, value_name: "N|X%"]
+        /// Guidance ends after so many steps: a number, or a share of the steps.
+        [label: "Guide until step", group: Group::AttendAndExcite, value_name: "N|X%"]
         max_iter_to_alter: StepIndex = StepIndex::Percent(50.0);
 
         /// Steps with iterative refinement and the attention each subject must reach there, or "none". A step is a number, or a
         /// share of the steps.
-        [label: "Thresholds", group: Group::AttendAndExcite, value_name: "STEP:X,.."]
+        [label: "Refinement thresholds", group: Group::AttendAndExcite, value_name: "STEP:X,.."]
         thresholds: Thresholds = Thresholds::new([(0.0, 0.05), (20.0, 0.5), (40.0, 0.8)]
             .map(|(percent, threshold)| (StepIndex::Percent(percent), threshold)));
 
-        /// Most updates of one refinement.
-        [label: "Refinement updates", group: Group::AttendAndExcite, value_name: "N", range: Some([0.0, 10_000.0])]
+        /// Most updates of the latents in one refinement.
+        [label: "Max refinement iterations", group: Group::AttendAndExcite, value_name: "N", range: Some([0.0, 10_000.0])]
         max_refinement_steps: usize = 20;
 
         /// Step size of the latent update.
@@ -34,8 +34,8 @@ options! {
             default_text: Some("the model's, or 100")]
         attention_scale: f64 = 100.0;
 
-        /// Attention maps to read: "16" or rows x columns, "12x20".
-        [label: "Attention resolution", group: Group::AttendAndExcite, value_name: "N|RxC",
+        /// Size of the attention maps that are read: 16, or rows x columns such as 12x20.
+        [label: "Attention map size", group: Group::AttendAndExcite, value_name: "N|RxC",
             default_text: Some("by model and image size")]
         attention_res: Option<[usize; 2]> = None;
 

@@ -73,8 +73,8 @@ options! {
         [label: "Preset", group: Group::Sampling, value_name: "NAME", default_text: Some("as the model is known to need")]
         preset: Option<Preset> = None;
 
-        /// The generator behind a seed: torch-cpu or torch-cuda.
-        [label: "Generator", group: Group::Sampling, value_name: "GENERATOR"]
+        /// Whose noise a seed stands for: PyTorch's on the CPU (torch-cpu) or on CUDA (torch-cuda).
+        [label: "Noise source", group: Group::Sampling, value_name: "GENERATOR"]
         rng: NoiseKind = NoiseKind::TorchCpu;
 
         /// Number of denoising steps.
@@ -126,7 +126,7 @@ options! {
         [label: "VAE tiling", group: Group::Sampling, heading: Some("Picture")]
         vae_tiling: bool = false;
 
-        /// Layers left out at the end of the text encoder; 1 is the "clip skip 2" of other programs.
+        /// Layers left out at the end of the text encoder: 0 is none, 1 is the "clip skip 2" of other programs.
         [label: "CLIP skip", group: Group::Sampling, value_name: "N", range: Some([0.0, 100.0])]
         clip_skip: usize = 0;
 

@@ -46,9 +46,7 @@ impl Queue {
                 state.running = Some(id.clone());
                 state.tell_positions();
                 let Some(job) = state.jobs.get_mut(&id) else { continue };
-                job.view.state = JobState::Running;
-                job.view.position = None;
-                job.publish();
+                job.start();
                 let (request, cancelled) = (job.view.request.clone(), Arc::clone(&job.cancelled));
                 return Some(Task { id, request, cancelled });
             }
@@ -94,7 +92,12 @@ impl Queue {
 fn update_job(job: &mut Job, seed: u64, update: &Update<'_>) {
     let run = job.view.run.as_ref().map_or(0, |run| run.index);
     match update {
-        Update::Started { method, num_steps, tokens, subjects, terms } => {
+        Update::Started { method, num_steps, tokens, subjects, terms, notes } => {
+            for note in *notes {
+                if !job.view.notes.contains(note) {
+                    job.view.notes.push(note.clone());
+                }
+            }
             let index = if job.view.run.is_some() { run + 1 } else { 0 };
             let per_seed = 1 + usize::from(job.view.request.has_plain());
             let of = job.view.request.seeds.len() * per_seed;

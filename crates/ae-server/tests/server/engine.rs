@@ -73,6 +73,7 @@ impl Engine for Painter {
                 num_steps,
                 tokens: std::slice::from_ref(&token),
                 subjects: std::slice::from_ref(&subject),
+                notes: &["nothing of it has an effect".to_owned()],
                 terms: &terms,
             };
             let mut go_on = observe(start);

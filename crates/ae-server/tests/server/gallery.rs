@@ -84,7 +84,7 @@ fn a_picture_gives_its_settings_back_as_a_request() {
         assert_eq!((refused.status, refused.error().contains(expected)), (422, true), "{}", refused.text());
     }
     let broken = send(b"no picture");
-    assert_eq!((broken.status, broken.error().contains("no whole PNG file")), (422, true), "{}", broken.text());
+    assert_eq!((broken.status, broken.error().contains("not a valid PNG file")), (422, true), "{}", broken.text());
 }
 
 #[test]

@@ -12,6 +12,11 @@ fn a_job_is_queued_drawn_and_kept() {
     assert_eq!((&job["state"], &job["request"]["seeds"]), (&json!("queued"), &json!([1, 2])));
     let job = place.client.end(&job["id"]);
     assert_eq!((&job["state"], &job["error"]), (&json!("done"), &Value::Null));
+    // Every run says it, a client hears it once; the time stays.
+    assert_eq!(job["notes"], json!(["nothing of it has an effect"]));
+    let seconds = job["seconds"].as_f64().unwrap();
+    assert!(seconds > 0.02, "{seconds}"); // 4 runs of 5 steps of 2 ms
+    assert_eq!(place.client.get(&format!("/api/jobs/{}", job["id"].as_str().unwrap())).json()["seconds"], seconds);
     let mut pictures = job["pictures"].as_array().unwrap().clone();
     pictures.reverse();
     assert_eq!(place.client.gallery(), pictures);
@@ -145,4 +150,23 @@ fn stopping_ends_every_job_and_keeps_the_gallery_whole() {
     let entries = Place::files(&place.gallery());
     assert_eq!(entries.len(), 2, "{entries:?}"); // with the lock
     assert!(entries[1].starts_with(done["id"].as_str().unwrap()));
+}
+
+#[test]
+fn a_request_is_told_in_other_words() {
+    let place = Place::new();
+    let request =
+        json!({ "prompt": "a cat and a dog", "steps": 12, "seeds": [7, 8], "compare": true, "scheduler": "euler" });
+    let texts = place.client.post("/api/texts", &request).json();
+    assert_eq!(
+        texts["command"],
+        "ae generate --prompt 'a cat and a dog' --steps 12 --scheduler euler '--seeds=7,8' --compare"
+    );
+    let parameters = texts["parameters"].as_str().unwrap();
+    assert!(parameters.starts_with("a cat and a dog\n"), "{parameters}");
+    for field in ["Steps: 12", "Sampler: Euler", "Seed: 7"] {
+        assert!(parameters.contains(field), "{parameters}");
+    }
+    let refused = place.client.post("/api/texts", &json!({ "prompt": "paint", "steps": 0 }));
+    assert_eq!((refused.status, &refused.json()["field"]), (422, &json!("steps")));
 }

@@ -9,7 +9,7 @@ use super::catalogue::Listed;
 use super::{failed, refused};
 use crate::LoadedModel;
 use crate::explanation::explanation;
-use crate::record::{command_line, write_png};
+use crate::record::write_png;
 use crate::recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
 
 /// Share of the time that previews may take.
@@ -52,15 +52,9 @@ impl Job<'_> {
 
     /// The call of `ae generate` that draws the same.
     fn command(&self, seed: u64) -> String {
-        let mut given = self.request.overrides.clone();
-        (given.seed, given.format, given.version, given.device) = (None, None, None, None);
-        given.model.clone_from(&self.listed.option);
-        let mut arguments = vec!["generate".to_owned()];
-        arguments.extend(given.arguments());
-        arguments.push(format!("--seeds={seed}"));
-        arguments.extend(self.request.device.as_ref().map(|device| format!("--device={device}")));
-        arguments.extend(self.request.has_plain().then(|| "--compare".to_owned()));
-        command_line(arguments)
+        let mut request = self.request.clone();
+        request.seeds = vec![seed];
+        request.command_line(self.listed.option.as_deref())
     }
 
     /// One run, told to the observer.
@@ -69,7 +63,11 @@ impl Job<'_> {
         let subjects = figure_subjects(prepared.subjects());
         let Settings { method, steps: num_steps, .. } = *prepared.settings();
         let terms = Term::per_subject(&subjects);
-        let started = Update::Started { method, num_steps, tokens: &tokens, subjects: &subjects, terms: &terms };
+        let pipeline = &self.model.pipeline;
+        let about_model = pipeline.notice().map(str::to_owned).into_iter().chain(pipeline.notes().iter().cloned());
+        let notes: Vec<_> = about_model.chain(prepared.notes().iter().cloned()).collect();
+        let (tokens, subjects, terms, notes) = (&*tokens, &*subjects, &*terms, &*notes);
+        let started = Update::Started { method, num_steps, tokens, subjects, terms, notes };
         if observe(started).is_break() {
             return Err(EngineError::Interrupted);
         }

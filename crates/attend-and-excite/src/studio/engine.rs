@@ -212,6 +212,11 @@ impl Engine for StudioEngine {
         Ok(tokens::describe(&self.tokenize(listed, &given)?))
     }
 
+    fn command(&self, request: &GenerateRequest) -> Result<String, EngineError> {
+        let listed = self.listed(request.overrides.model.as_deref())?;
+        Ok(request.command_line(listed.option.as_deref()))
+    }
+
     fn check(&self, request: &GenerateRequest) -> Result<(), EngineError> {
         let given = &request.overrides;
         let listed = self.listed(given.model.as_deref())?;
