@@ -23,7 +23,8 @@ pub fn explanation(
 ) -> Result<Explanation, Error> {
     let subjects = prepared.subjects();
     let figure_subjects = figure_subjects(subjects);
-    let plain = plain.as_ref().map(|(plain, steps)| (Method::StableDiffusion, plain, steps.clone()));
+    let (plain, plain_steps) = plain.unzip();
+    let plain = plain.as_ref().zip(plain_steps).map(|(plain, steps)| (Method::StableDiffusion, plain, steps));
     let runs = std::iter::once((settings.method, picture, steps)).chain(plain).map(|(method, picture, steps)| {
         Ok(Run {
             method: method.name().to_owned(),

@@ -86,7 +86,7 @@ impl LoadedModel {
     }
 
     /// Whether it is the embedded model.
-    #[cfg(feature = "eval")]
+    #[cfg(all(feature = "eval", feature = "figures"))]
     pub(crate) fn is_embedded(&self) -> bool {
         matches!(self.record.found.source, ModelSource::Embedded(_))
     }

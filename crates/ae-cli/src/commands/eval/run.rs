@@ -42,7 +42,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let batch_size = args.devices.batch_size.get();
     let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan };
     let work = all.work(shard)?;
-    let missing = work.iter().map(|unit| unit.seeds.len()).sum();
+    let missing: usize = work.iter().map(|unit| unit.seeds.len()).sum();
     if !verbosity.quiet {
         let part =
             if shard == Shard::WHOLE { String::new() } else { format!(", shard {}/{}", shard.index, shard.count) };
