@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { copyMenu } from "./copy.js";
 import { Detail } from "./detail.js";
+import { askWhatFor } from "./dropped.js";
 import { randomSeed } from "./fields.js";
 import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
@@ -14,6 +15,7 @@ import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
 import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
+import { Start } from "./start.js";
 import { offerNotifications } from "./title.js";
 import { toast } from "./toast.js";
 import { createRunView } from "./view.js";
@@ -29,6 +31,7 @@ const onConnection = (connected) => {
 };
 
 let form;
+let start;
 let history;
 let live;
 let detail;
@@ -53,7 +56,7 @@ function followNext() {
 }
 
 async function begin() {
-  const [{ version, palette }, schema, { models }, { devices }] = await Promise.all([
+  const [{ version, palette, limits }, schema, { models }, { devices }] = await Promise.all([
     api.info(),
     api.schema(),
     api.models(),
@@ -65,7 +68,10 @@ async function begin() {
   const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
   const onLive = { onJob: (job) => onJob(job).catch(showError), onCancel: cancel, onConnection };
   live = new Live({ view, options, announce, defaultsOf, ...onLive });
-  form = new Form({ options, models, devices, onSubmit: generate });
+  const usual = () => form?.defaults?.settings ?? {};
+  const onChange = () => form?.changed();
+  start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
+  form = new Form({ options, models, devices, parts: [start], onSubmit: generate });
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();
   detail = new Detail({
@@ -81,7 +87,7 @@ async function begin() {
       announce("Deleted.");
     },
   });
-  acceptPictures(restoreFrom);
+  acceptPictures(restoreFrom, askFor);
   beginKeys(view);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
@@ -211,6 +217,13 @@ function fillWithUndo(settings, text) {
   const before = form.state;
   form.fill(settings);
   toast(text, { label: "Undo", act: () => form.restore(before) });
+}
+
+/// A picture that was dropped: it may have settings, and it may be what a new one starts from.
+async function askFor(file) {
+  const settings = await api.readSettings(file).catch(() => null);
+  const onStart = () => start.choose(file);
+  askWhatFor(file, { hasSettings: settings !== null, onStart, onRestore: () => useSettings(settings.settings) });
 }
 
 async function restoreFrom(file) {

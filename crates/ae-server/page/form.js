@@ -20,16 +20,17 @@ const PLAIN = "stable-diffusion";
 const at = (id) => document.getElementById(id);
 
 export class Form {
-  /// `onSubmit` gets the request.
-  constructor({ options, models, devices, onSubmit }) {
+  /// `onSubmit` gets the request. `parts` are further parts of the form, which read and fill settings of their own (`names`).
+  constructor({ options, models, devices, parts, onSubmit, onTokens }) {
     this.options = options;
     this.models = models;
     this.onSubmit = onSubmit;
+    this.parts = parts;
     const onChange = () => {
       this.showError("");
       this.save();
     };
-    this.words = new Words({ onChange, onPrompt: (prompt) => this.setPrompt(prompt) });
+    this.words = new Words({ onChange, onPrompt: (prompt) => this.setPrompt(prompt), onTokens });
     this.extras = new Extras(options, () => this.save());
     this.controls = new Map();
     this.build({ model: models, device: devices });
@@ -111,7 +112,7 @@ export class Form {
 
   /// The request that the form stands for.
   async request() {
-    await this.words.settle();
+    await Promise.all([this.words, ...this.parts].map((part) => part.settle?.()));
     return this.read();
   }
 
@@ -144,6 +145,8 @@ export class Form {
   /// What shows a field of a request.
   inputOf(field) {
     if (["subjects", "token_indices"].includes(field)) return at("words");
+    const part = this.parts.map((each) => each.inputOf(field)).find(Boolean);
+    if (part) return part;
     return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
   }
 
@@ -176,7 +179,7 @@ export class Form {
     // In a prompt that changes over the steps a later text may have the subjects; the server knows.
     if (this.isGuided && this.words.lacksSubject && at("prompt_syntax").value !== "a1111")
       throw new FieldError(at("words"), "No subject found. Click the words that must appear.");
-    Object.assign(request, this.words.choice);
+    Object.assign(request, this.words.choice, ...this.parts.map((part) => part.read()));
     const seeds = at("seeds").value.trim();
     if (seeds) request.seeds = this.readSeeds(seeds);
     request.compare = !at("compare").disabled && at("compare").checked;
@@ -209,13 +212,15 @@ export class Form {
     for (const input of at("form").querySelectorAll("[aria-invalid]")) markField(input);
     this.showError("");
     this.words.fill(settings);
+    for (const part of this.parts) part.fill(settings);
     this.extras.settings = this.unshown(settings);
     this.changed();
   }
 
   /// What settings say and no control shows, unless it is as without it.
   unshown(settings) {
-    const isShown = (name) => OWN.includes(name) || this.controls.has(name);
+    const ofPart = (name) => this.parts.some(({ names }) => names.includes(name));
+    const isShown = (name) => OWN.includes(name) || ofPart(name) || this.controls.has(name);
     const isDefault = (name, value) =>
       JSON.stringify(value) === JSON.stringify(this.defaultOf({ ...this.options.properties[name], name, group: null }));
     const others = Object.entries(settings).flatMap(([name, value]) => {
@@ -243,12 +248,14 @@ export class Form {
       control.showChange();
     }
     this.sizes.refresh();
+    for (const part of this.parts) part.refresh();
     at("compare").disabled = at("method").value === PLAIN;
     const request = {
       model: at("model").value,
       prompt: at("prompt").value,
       prompt_syntax: at("prompt_syntax").value || null,
       long_prompts: at("long_prompts").value || null,
+      ...Object.assign({}, ...this.parts.map((part) => part.tokens)),
     };
     this.words.refresh(request, this.isGuided);
     this.save();
@@ -292,10 +299,11 @@ export class Form {
     const values = Object.fromEntries(["prompt", "seeds", ...this.controls.keys()].map((name) => [name, at(name).value]));
     const switches = ["compare", ...this.all.filter(({ kind }) => kind === "switch").map(({ input }) => input.id)];
     const flags = Object.fromEntries(switches.map((name) => [name, at(name).checked]));
-    return { values, flags, choice: this.words.remembered, chosenFor: this.words.chosenFor, extras: this.extras.settings };
+    const parts = Object.fromEntries(this.parts.map((part) => [part.id, part.state]));
+    return { values, flags, choice: this.words.remembered, chosenFor: this.words.chosenFor, extras: this.extras.settings, parts };
   }
 
-  restore({ values = {}, flags = {}, choice = {}, chosenFor, extras = {} }) {
+  restore({ values = {}, flags = {}, choice = {}, chosenFor, extras = {}, parts = {} }) {
     for (const [name, value] of Object.entries(values)) {
       const input = at(name);
       // A model, a device or an option of the last visit may be gone.
@@ -306,6 +314,7 @@ export class Form {
     this.words.choice = choice;
     this.words.chosenFor = chosenFor ?? at("prompt").value;
     this.extras.settings = extras;
+    for (const part of this.parts) part.restore(parts[part.id]);
     this.changed();
   }
 }

@@ -2,8 +2,8 @@
 
 const at = (id) => document.getElementById(id);
 
-/// `onFile` gets the file.
-export function acceptPictures(onFile) {
+/// `onFile` gets a file that was chosen to be restored, `onDrop` one that was dropped.
+export function acceptPictures(onFile, onDrop) {
   at("restore").addEventListener("click", () => at("restore-file").click());
   at("restore-file").addEventListener("change", () => {
     const [file] = at("restore-file").files;
@@ -27,6 +27,6 @@ export function acceptPictures(onFile) {
     event.preventDefault();
     at("drop-target").hidden = true;
     const [file] = event.dataTransfer.files;
-    if (file) onFile(file);
+    if (file) onDrop(file);
   });
 }

@@ -15,8 +15,10 @@ const QUOTED = 5;
 const at = (id) => document.getElementById(id);
 
 export class Words {
-  /// `onChange` is called when the user chose other subjects, `onPrompt` gets a prompt that shall come back.
-  constructor({ onChange, onPrompt }) {
+  /// `onChange` is called when the user chose other subjects, `onPrompt` gets a prompt that shall come back,
+  /// `onTokens` every answer of the server.
+  constructor({ onChange, onPrompt, onTokens = () => {} }) {
+    this.onTokens = onTokens;
     this.onChange = onChange;
     this.onPrompt = onPrompt;
     this.tokens = [];
@@ -128,6 +130,7 @@ export class Words {
     at("words-warning").hidden = problem === "";
     this.tokens = answer.tokens;
     this.words = answer.words;
+    this.onTokens(answer);
     this.loaded = isKnown ? request : undefined;
     if (this.mayBeAutomatic && this.isAutomatic) this.choose({});
     else this.draw();
