@@ -57,6 +57,10 @@ pub(crate) struct EvalRunArgs {
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
 
+    /// Folder of LoRAs that prompts name with `<lora:NAME:STRENGTH>`. May be given several times.
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    pub(crate) lora_dir: Vec<PathBuf>,
+
     /// Then score the pictures with the detector of the embedded model's subjects, and report.
     #[arg(long, conflicts_with = "shard")]
     pub(crate) report: bool,

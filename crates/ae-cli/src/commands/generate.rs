@@ -88,10 +88,7 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     let progress = Progress::new(verbosity, JobProgress::new(pictures, args.compare, models.len()));
     let mut finished = 0;
     for own in prompts {
-        let loras = own.loras.as_deref().unwrap_or_default();
-        if models[0].loras() != loras {
-            models = LoadedModel::all_with_loras(&models, loras)?;
-        }
+        models = models::with_loras(models, own.loras.as_deref().unwrap_or_default())?;
         let interrupted = Arc::clone(&interrupted);
         let mut drawing = Drawing { args, verbosity, models: &models, interrupted, progress: &progress, finished };
         drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {

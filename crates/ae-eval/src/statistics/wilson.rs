@@ -26,7 +26,7 @@ mod tests {
             (1.0, 1, 0.206_549_314_377_234_57, 1.0),
             (7.0, 20, 0.181_191_824_101_082_1, 0.567_145_723_314_763_7),
         ] {
-            let interval = wilson_interval(hits / f64::from(trials), trials as usize);
+            let interval = wilson_interval(hits / trials as f64, trials);
             assert!(
                 (interval.low - low).abs() < 1e-9 && (interval.high - high).abs() < 1e-9,
                 "{hits}/{trials}: {interval:?}"
