@@ -81,6 +81,16 @@ def report(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def evaluation(ae, tmp_path_factory):
+    """The address of the page of a small evaluation."""
+    place = tmp_path_factory.mktemp("evaluation")
+    command = [ae, "eval", "run", "-q", "--report", "--prompts", "animals", "--limit", "2", "--seeds", "0,1"]
+    command += ["--methods", "stable-diffusion,attend-and-excite", "--steps", "12", "--output", place]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    return (place / "report/index.html").as_uri()
+
+
+@pytest.fixture(scope="session")
 def browser():
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert path, "no Chromium; name it in CHROMIUM"

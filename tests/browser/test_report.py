@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import axe_playwright_python
 import pytest
 from actions import fits, is_painted, tab_to
 from playwright.sync_api import expect
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
 @pytest.fixture
@@ -116,7 +119,8 @@ def changed(report, tmp_path, change):
 
 
 def legend(page):
-    return page.locator(".loss-legend li span:not(.value)").all_text_contents()
+    legend = page.locator("[data-testid=loss-chart] + .loss-legend")
+    return legend.locator("li:not(:has(.limit)) span:not(.value)").all_text_contents()
 
 
 def test_terms_of_any_number_sign_and_name(new_page, report, watch, tmp_path):
@@ -156,6 +160,7 @@ def test_command_and_trace(open_report):
     page = open_report()
     command = page.locator("#command")
     expect(command).to_contain_text(re.compile("^ae generate --prompt"))
+    expect(command).not_to_contain_text("--output")
     page.click("#copy-command")
     expect(page.locator("#copy-status")).to_have_text(re.compile("Copied|Selected"))
     trace = json.loads(page.locator("#trace").text_content())
@@ -163,7 +168,73 @@ def test_command_and_trace(open_report):
         page.click("#save-trace")
     assert json.loads(download.value.path().read_text()) == trace
     assert download.value.suggested_filename.endswith(".json")
-    expect(page.locator(".settings-table")).to_contain_text("Refinement thresholds")
+
+
+def test_changed_settings_are_shown_and_defaults_folded_away(open_report):
+    page = open_report()
+    settings = page.locator("#settings")
+    changed = settings.locator("tr.changed:visible th").all_text_contents()
+    assert changed == ["Steps", "Refinement thresholds"]
+    expect(settings.locator("tr.changed", has_text="Steps").locator("td")).to_have_text("30 (default: 50)")
+    groups = settings.locator("tr.group:visible th").all_text_contents()
+    assert groups[:1] == ["Prompt"] and "Sampling" in groups and "Attend-and-Excite" in groups, groups
+    size = settings.locator("th", has_text="Width")
+    expect(size).to_be_hidden()
+    settings.locator("summary").click()
+    expect(size).to_be_visible()
+
+
+def test_plain_sampling_stands_first(open_report):
+    page = open_report()
+    names = ["Stable Diffusion", "Attend-and-Excite"]
+    assert page.locator("#pictures figcaption strong").all_text_contents() == names
+    assert page.locator(".run-name strong").all_text_contents() == names
+    lefts = [panel.bounding_box()["x"] for panel in page.locator(".run-panel").all()]
+    assert lefts[0] < lefts[1]
+
+
+def test_it_says_what_was_found_and_which_maps_these_are(open_report):
+    page = open_report()
+    record = json.loads(page.locator("#record").text_content())
+    found = [run["found"] for run in record["runs"]]
+    shown = page.locator("#pictures .found").all_text_contents()
+    assert shown == [f"found: {', '.join(names) or 'no subject'}" for names in reversed(found)]
+    expect(page.locator("#run > .hint").last).to_have_text(
+        re.compile(r"^Attention maps of 8x8 patches, mean over all heads of \d+ layers: .*\.$")
+    )
+
+
+def test_the_attention_of_both_runs_is_a_chart(open_report):
+    page = open_report()
+    chart = page.locator("[data-testid=attention-chart]")
+    # Two subjects by two methods, plain sampling dashed.
+    expect(page.locator("[data-testid=attention-line]")).to_have_count(4)
+    dashes = [line.get_attribute("stroke-dasharray") for line in chart.locator("polyline").all()]
+    assert dashes == ["5 4", "5 4", "none", "none"]
+    assert all(len(line.get_attribute("points").split()) == 30 for line in chart.locator("polyline").all())
+    assert re.match(
+        r"Largest attention at the last step\. Stable Diffusion: lion 0\.\d\d, car 0\.\d\d; Attend", chart.get_attribute("aria-label")
+    )
+
+
+def test_the_chart_shows_what_refinement_asks_for(open_report):
+    page = open_report()
+    expect(page.locator("[data-testid=limit]")).to_have_count(2)
+    reading = page.locator(".loss-reading")
+    page.locator("[data-testid=step-slider]").fill("4")
+    expect(reading).to_have_text(re.compile(r"^Step 5: \d+ refinement updates?, a loss of at most 0\.1 was asked for"))
+    page.locator("[data-testid=step-slider]").fill("29")
+    expect(reading).to_have_text("No guidance after step 15.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_everyone_can_read_it(open_report, width, scheme):
+    page = open_report(width=width, scheme=scheme)
+    page.locator("#settings summary").click()
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate("axe.run()")["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

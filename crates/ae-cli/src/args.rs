@@ -52,10 +52,12 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Draw pictures of a prompt.
+    #[command(after_help = generate::MORE, after_long_help = generate::EXAMPLES)]
     Generate(Box<GenerateArgs>),
     /// Draw a prompt with and without guidance, and everything that explains the difference.
     ///
     /// As `generate --compare --maps --animation --report`.
+    #[command(after_help = generate::MORE)]
     Explain(Box<GenerateArgs>),
     /// Open the studio: a page in the browser to draw, watch and compare, and its REST API.
     Serve(Box<ServeArgs>),
@@ -119,6 +121,9 @@ pub(crate) enum ConfigCommand {
     },
 }
 
+/// What the help puts prompts and what belongs to them under.
+const PROMPT: &str = "Prompt";
+
 /// Prompts, and what belongs to each.
 #[derive(Debug, Args)]
 pub(crate) struct PromptArgs {
@@ -127,13 +132,13 @@ pub(crate) struct PromptArgs {
     text: Option<String>,
 
     /// What to draw; may be given several times.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = PROMPT, hide_short_help = true)]
     prompt: Vec<String>,
 
-    #[arg(long, value_name = "WORDS", conflicts_with = "token_indices", help = once_per_prompt("subjects"))]
+    #[arg(long, value_name = "WORDS", help_heading = PROMPT, conflicts_with = "token_indices", help = once_per_prompt("subjects"))]
     pub(crate) subjects: Vec<String>,
 
-    #[arg(long, value_name = "INDICES", help = once_per_prompt("token_indices"))]
+    #[arg(long, value_name = "INDICES", help_heading = PROMPT, hide_short_help = true, help = once_per_prompt("token_indices"))]
     pub(crate) token_indices: Vec<String>,
 }
 

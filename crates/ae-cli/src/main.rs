@@ -38,12 +38,8 @@ fn main() -> ExitCode {
     };
     let Cli { command, quiet, verbose } = match parsed {
         Ok(cli) => cli,
-        // Help and version are results too.
         Err(error) => {
-            let printed = error.print();
-            if !error.use_stderr() {
-                output::keep_failure(printed);
-            }
+            output::print_clap(&error);
             return finish(Ok(()), u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };

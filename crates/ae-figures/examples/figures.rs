@@ -41,10 +41,12 @@ fn explanation() -> Explanation {
         seed: 42,
         command: "ae generate --prompt 'a cat and dog'".to_owned(),
         settings: serde_json::json!({ "steps": STEPS, "width": 96, "height": 96, "scheduler": "ddim", "model": "none" }),
+        defaults: serde_json::Value::Null,
         trace: serde_json::Value::Null,
         tokens: words.iter().enumerate().map(token).collect(),
         terms: Term::per_subject(&subjects),
         subjects,
+        layers: Vec::new(),
         runs: ["attend-and-excite", "stable-diffusion"].into_iter().map(run).collect(),
     }
 }
@@ -63,7 +65,7 @@ fn run(method: &str) -> Run {
         let timestep = 981.0 * f64::from(1.0 - share);
         Step { step, num_steps: STEPS, timestep, seconds: 0.1, guidance, maps, preview: Some(picture(share)) }
     });
-    Run { method: method.to_owned(), picture: picture(1.0), steps: steps.collect() }
+    Run { method: method.to_owned(), picture: picture(1.0), found: None, steps: steps.collect() }
 }
 
 /// Hills of attention, those of the subjects the further apart the later.

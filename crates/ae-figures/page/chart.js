@@ -2,8 +2,8 @@
 
 import { element, svgElement } from "./dom.js";
 
-const HEIGHT = 220;
-const MARGIN = { top: 30, right: 16, bottom: 40, left: 46 };
+export const HEIGHT = 220;
+export const MARGIN = { top: 30, right: 16, bottom: 40, left: 46 };
 const COLOURS = 6;
 /// Lines differ in pattern as well as in colour.
 const DASHES = ["none", "7 4", "2 3", "11 3 2 3", "5 2", "1 4"];
@@ -34,9 +34,9 @@ export class LossChart {
   }
 
   /// `steps` is the guided run or `null`, `terms` are those of its loss: `{ name, subject }`, where a term of no subject has
-  /// `null`; `position` is the index of the chosen step.
-  update(steps, terms, position) {
-    this.state = steps && { steps, terms: withColours(terms), position };
+  /// `null`; `position` is the index of the chosen step, `refinement` what refinement asks for, where that is known.
+  update(steps, terms, position, refinement = null) {
+    this.state = steps && { steps, terms: withColours(terms), position, refinement };
     this.root.hidden = !steps;
     this.caption.textContent =
       steps?.method === "attend-and-excite"
@@ -49,10 +49,12 @@ export class LossChart {
     const width = this.svg.parentNode.clientWidth;
     if (!this.state || width === 0) return;
     const { steps, terms, position } = this.state;
+    const { limits = [], most_updates: most } = this.state.refinement ?? {};
     this.last = Math.max(steps.numSteps, steps.losses.length, 2) - 1;
     this.inner = width - MARGIN.left - MARGIN.right;
     const rows = Array.from({ length: this.last + 1 }, (_, step) => steps.evaluations(step));
     const [low, high] = rangeOfLosses(rows);
+    const lastGuided = rows.findLastIndex((evaluations) => evaluations.length > 0);
     const x = (step) => MARGIN.left + (step / this.last) * this.inner;
     const y = (loss) => MARGIN.top + ((high - loss) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
 
@@ -60,12 +62,18 @@ export class LossChart {
     this.svg.setAttribute("aria-label", describeLosses(rows, terms));
     this.svg.replaceChildren(
       ...axes(this.last, [low, high], x, y),
+      ...limits.map(([step, limit], index) =>
+        limitLine(step, limits[index + 1]?.[0] ?? Math.max(lastGuided, step + 1), limit, x, y),
+      ),
       ...refinements(rows, x),
       ...terms.map((term, index) => line(rows, term, index, x, y)),
       cursor(rows[position] ?? [], terms, position, x, y),
     );
-    this.legend.replaceChildren(...terms.map((term, index) => legendEntry(term, index, rows[position] ?? [])));
-    this.reading.textContent = reading(rows, position);
+    this.legend.replaceChildren(
+      ...terms.map((term, index) => legendEntry(term, index, rows[position] ?? [])),
+      ...(limits.length > 0 ? [limitEntry()] : []),
+    );
+    this.reading.textContent = reading(rows, position, limits, most);
   }
 
   stepAt(clientX) {
@@ -75,13 +83,18 @@ export class LossChart {
   }
 }
 
-/// What happened at a step, counted from 1.
-function reading(rows, position) {
+/// What happened at a step, counted from 1: its refinement, what that was to reach, and whether it gave up after the most updates.
+function reading(rows, position, limits, most) {
   const updates = (rows[position]?.length ?? 0) - 1;
   const last = rows.findLastIndex((evaluations) => evaluations.length > 0);
   if (updates < 0 && position > last) return `No guidance after step ${last + 1}.`;
   if (updates < 0) return `Step ${position + 1}: no guidance.`;
-  return `Step ${position + 1}: ${updates === 0 ? "no refinement" : plural(updates, "refinement update")}.`;
+  const refined = updates === 0 ? "no refinement" : plural(updates, "refinement update");
+  const limit = limits.find(([step]) => step === position)?.[1];
+  if (limit === undefined) return `Step ${position + 1}: ${refined}.`;
+  const gaveUp = updates > 0 && updates >= most && Math.max(...rows[position].at(-1)) > limit + 1e-6;
+  const asked = `a loss of at most ${Number(limit.toFixed(3))} was asked for`;
+  return `Step ${position + 1}: ${refined}, ${asked}${gaveUp ? ": limit hit, it was not reached" : ""}.`;
 }
 
 /// The ends of the axis: 0 and 1 if all losses lie there, otherwise their range.
@@ -98,7 +111,7 @@ function withColours(terms) {
   return terms.map((term) => ({ ...term, colour: term.subject ?? free++ }));
 }
 
-function axes(last, [low, high], x, y) {
+export function axes(last, [low, high], x, y) {
   const bottom = HEIGHT - MARGIN.bottom;
   const every = [1, 2, 5, 10, 20, 50, 100].find((step) => x(step) - x(0) >= 44) ?? last;
   // Steps count from 1 here, and at round numbers.
@@ -114,6 +127,19 @@ function axes(last, [low, high], x, y) {
     ...across.map((step) => label(x(step), bottom + 19, step + 1, "middle")),
     label((x(0) + x(last)) / 2, HEIGHT - 4, "step", "middle"),
   ];
+}
+
+/// The loss that refinement asks for at a step, up to the next such step, with its number where that has room.
+function limitLine(from, to, limit, x, y) {
+  const line = svgElement("line", { x1: x(from), x2: x(to), y1: y(limit), y2: y(limit) });
+  const number = x(to) - x(from) < 48 ? [] : [label(x(to), y(limit) + 14, `≤ ${Number(limit.toFixed(3))}`, "end")];
+  return svgElement("g", { class: "limit", "data-testid": "limit" }, line, ...number);
+}
+
+function limitEntry() {
+  const line = svgElement("line", { x1: 0, x2: 32, y1: 5, y2: 5 });
+  const swatch = svgElement("svg", { width: 32, height: 10, "aria-hidden": "true", class: "limit" }, line);
+  return element("li", {}, swatch, element("span", { textContent: "asked for by refinement" }));
 }
 
 /// A mark with the number of updates at every step that was refined; numbers that would overlap are left out.
@@ -184,7 +210,7 @@ function stroke(term, index) {
   return { class: `loss-line ${series(term)}`, "stroke-dasharray": DASHES[(index + turn) % DASHES.length] };
 }
 
-function series({ colour }) {
+export function series({ colour }) {
   return `series-${colour % COLOURS}`;
 }
 
@@ -193,7 +219,7 @@ function written(loss) {
   return Number.isFinite(loss) ? loss.toFixed(2) : "–";
 }
 
-function label(x, y, text, anchor) {
+export function label(x, y, text, anchor) {
   const node = svgElement("text", { x, y, "text-anchor": anchor });
   node.textContent = text;
   return node;

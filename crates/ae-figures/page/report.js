@@ -1,7 +1,7 @@
 // Fills a report from the data in it. `view.js` says how the modules come into the page.
 
 import { element } from "./dom.js";
-import { Options, settingsTable } from "./settings.js";
+import { Options, changedSettings } from "./settings.js";
 import { createRunView } from "./view.js";
 
 const at = (id) => document.getElementById(id);
@@ -11,7 +11,8 @@ const options = new Options(JSON.parse(at("schema").textContent));
 showPictures();
 at("run").append(noteOnUse());
 createRunView(at("run"), { palette: record.palette, options, covered: true }).setRecord(record);
-at("settings").append(settingsTable(record.settings, options));
+if (record.maps) at("run").append(element("p", { className: "hint", textContent: `${record.maps}.` }));
+at("settings").append(changedSettings(record.settings, options, record));
 at("command").textContent = record.command;
 at("copy-command").addEventListener("click", copyCommand);
 offerTrace();
@@ -25,11 +26,20 @@ function showPictures() {
     `model ${settings.model}`,
     `subjects: ${subjects.map(({ text }) => text).join(", ") || "none"}`,
   ].join(" · ");
-  for (const { method, picture } of record.runs) {
+  // Plain sampling first, as in the figures.
+  const isGuided = ({ method }) => Number(method !== "stable-diffusion");
+  for (const { method, picture, found } of record.runs.toSorted((a, b) => isGuided(a) - isGuided(b))) {
     const name = options.methodTitle(method);
     const image = element("img", { src: picture, alt: `“${record.prompt}”, drawn by ${name}` });
-    at("pictures").append(element("figure", {}, image, element("figcaption", { textContent: name })));
+    const caption = element("figcaption", {}, element("strong", { textContent: name }));
+    if (found) caption.append(element("span", { className: "found", textContent: foundText(found) }));
+    at("pictures").append(element("figure", {}, image, caption));
   }
+}
+
+/// What the detector of the embedded model's subjects sees.
+function foundText(found) {
+  return found.length > 0 ? `found: ${found.join(", ")}` : "found: no subject";
 }
 
 function noteOnUse() {

@@ -40,23 +40,59 @@ export class Options {
 
 /// A table of settings as the `settings` text of a PNG holds them. What is no option appears by its name.
 export function settingsTable(settings, options) {
-  const known = options.all
-    .map((option) => [option.title, options.valueIn(settings, option), option])
-    .filter(([, value]) => value !== undefined)
-    .map(([title, value, option]) => [title, options.text(option, value)]);
-  const others = Object.entries(settings)
-    .filter(([name, value]) => !(name in options.properties) && value !== null)
-    .map(([name, value]) => [name, valueText(undefined, value)]);
-  return element(
-    "table",
-    { className: "settings-table" },
-    element("tbody", {}, ...[...known, ...others].map(([label, text]) => settingRow(label, text || "none"))),
-  );
+  return tableOf(settingRows(settings, options));
 }
 
-function settingRow(label, text) {
+/// The settings in groups: those that were changed with what they are otherwise, the others folded away. `defaults` are the
+/// settings of the model where nothing is given, `command` is the call that draws the picture.
+export function changedSettings(settings, options, { defaults, command }) {
+  const rows = settingRows(settings, options).map((row) => ({ ...row, usual: usualOf(row, options, defaults, command) }));
+  const isShown = ({ option, usual }) => usual !== null || SHOWN.includes(option?.name);
+  const rest = rows.filter((row) => !isShown(row));
+  const count = `${rest.length} setting${rest.length === 1 ? "" : "s"} as the model has ${rest.length === 1 ? "it" : "them"}`;
+  const folded = element("details", { className: "settings-rest" }, element("summary", { textContent: count }), tableOf(rest));
+  return element("div", { className: "settings" }, tableOf(rows.filter(isShown)), folded);
+}
+
+/// What is shown whether it was changed or not.
+const SHOWN = ["prompt", "seed", "subjects", "method", "model"];
+
+/// What a setting is where nobody changes it, in words; `null` of one that was not changed.
+function usualOf({ option, value }, options, defaults, command) {
+  if (!option || SHOWN.includes(option.name) || option["x-group"] === "record") return null;
+  const usual = options.valueIn(defaults, option) ?? option.default ?? null;
+  const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  if (usual !== null) return isSame(usual, value) ? null : `default: ${options.text(option, usual)}`;
+  // What is found out for each picture was changed if the call says so.
+  return command.includes(` --${option["x-flag"]}`) ? `default: ${option["x-default"] ?? "none"}` : null;
+}
+
+function settingRows(settings, options) {
+  const known = options.all
+    .map((option) => ({ option, value: options.valueIn(settings, option) }))
+    .filter(({ value }) => value !== undefined)
+    .map(({ option, value }) => ({ option, value, label: option.title, text: options.text(option, value) }));
+  const others = Object.entries(settings)
+    .filter(([name, value]) => !(name in options.properties) && value !== null)
+    .map(([name, value]) => ({ value, label: name, text: valueText(undefined, value) }));
+  return [...known, ...others];
+}
+
+/// One part for each group, in the order of the first of its options.
+function tableOf(rows) {
+  const groups = Map.groupBy(rows, ({ option }) => option?.["x-heading"] ?? "");
+  const parts = [...groups].map(([heading, members]) => {
+    const title = element("th", { scope: "rowgroup", colSpan: 2, textContent: heading || "Other" });
+    return element("tbody", {}, element("tr", { className: "group" }, title), ...members.map(settingRow));
+  });
+  return element("table", { className: "settings-table" }, ...parts);
+}
+
+function settingRow({ label, text, usual }) {
   const heading = element("th", { scope: "row", textContent: label });
-  return element("tr", {}, heading, element("td", { textContent: text }));
+  const value = element("td", { textContent: text || "none" });
+  if (usual) value.append(" ", element("span", { className: "usual", textContent: `(${usual})` }));
+  return element("tr", usual ? { className: "changed" } : {}, heading, value);
 }
 
 function valueText(kind, value) {

@@ -1,10 +1,11 @@
 // The run view of report and studio: pictures, attention maps and losses of a run under one slider.
 //
 // A report has to be one file. There the modules of this folder are concatenated in the order dom, rove, maps, heat, steps,
-// chart, panel, player, scale, chips, view, settings, report, without the lines that begin with `import`; `export` may
+// chart, attention, panel, player, scale, chips, view, settings, report, without the lines that begin with `import`; `export` may
 // stay, since the script of a report is a module too. Hence imports take one line, and no two modules use the same
 // top-level name.
 
+import { AttentionChart } from "./attention.js";
 import { TokenChips } from "./chips.js";
 import { LossChart } from "./chart.js";
 import { element } from "./dom.js";
@@ -34,6 +35,7 @@ class RunView {
     });
     this.scale = new Scale(palette, () => this.draw());
     this.chart = new LossChart((position) => this.player.pick(position));
+    this.attention = new AttentionChart();
     this.announcement = element("p", { className: "visually-hidden", role: "status" });
     this.root = element(
       "div",
@@ -43,6 +45,7 @@ class RunView {
       this.panels,
       this.scale.root,
       this.chart.root,
+      this.attention.root,
       this.announcement,
     );
     container.append(this.root);
@@ -53,6 +56,7 @@ class RunView {
     this.runs = new Map();
     this.subjects = [];
     this.terms = [];
+    this.refinement = null;
     this.position = 0;
     this.root.hidden = true;
     this.panels.replaceChildren();
@@ -126,16 +130,18 @@ class RunView {
   }
 
   /// `terms` are those of the loss; records of before they were named have one for each subject.
-  setPrompt({ tokens, subjects, terms }) {
+  setPrompt({ tokens, subjects, terms, refinement }) {
     this.subjects = subjects;
+    this.refinement = refinement ?? null;
     this.terms = terms ?? subjects.map(({ text }, subject) => ({ name: text, subject }));
     this.chips.setPrompt(tokens, subjects);
   }
 
   addRun(index, steps) {
     this.runs.set(index, new Panel(steps, this.options.methodTitle(steps.method), this.subjects, this.palette));
-    // A run that is told again after a lost connection keeps its place.
-    this.runs = new Map([...this.runs].sort(([a], [b]) => a - b));
+    // Plain sampling first, as what the other is compared with. A run that is told again after a lost connection keeps its place.
+    const place = ([run, { steps }]) => (steps.method === "stable-diffusion" ? -1 : run);
+    this.runs = new Map([...this.runs].sort((a, b) => place(a) - place(b)));
     this.panels.replaceChildren(...[...this.runs.values()].map(({ root }) => root));
     this.root.hidden = false;
   }
@@ -163,6 +169,7 @@ class RunView {
     this.scale.update(scale);
     for (const panel of panels) panel.update({ position, words, names, scale, opacity: this.scale.opacity });
     this.player.describe(position, all.map(({ steps }) => steps[position]?.timestep).find(Number.isFinite));
-    this.chart.update(all.find(({ guided }) => guided) ?? null, this.terms, position);
+    this.chart.update(all.find(({ guided }) => guided) ?? null, this.terms, position, this.refinement);
+    this.attention.update(panels, this.subjects, position);
   }
 }

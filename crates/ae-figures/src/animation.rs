@@ -33,7 +33,7 @@ impl Explanation {
                 // A run of fewer steps stands still.
                 let step = steps[index.min(steps.len() - 1)];
                 let preview = step.preview.as_ref().map_or_else(|| blank(tile), |decoded| scaled(decoded, tile));
-                sheet.heading(format!("{}, step {} of {}", run.title(), step.step, step.num_steps));
+                sheet.heading(format!("{}, step {} of {}", run.title(), step.step + 1, step.num_steps));
                 let maps = layers.iter().map(|layer| Cell::new(layer.label, layer.alone(tile, step, scale)));
                 sheet.wrapped(std::iter::once(Cell::new("picture", preview)).chain(maps));
             }

@@ -1,11 +1,12 @@
 //! Lines, dots and labels: written as SVG with real text, or drawn into pixels.
 
-use image::{Rgb, RgbImage};
+use image::{Rgb, RgbImage, imageops};
 use maud::{Markup, PreEscaped, html};
 use zeno::{Command, Mask, PathBuilder as _, Stroke, Style as Paint, Transform};
 
-use crate::data_uri::base64;
+use crate::data_uri::{base64, png};
 use crate::font::{Style, outline, regular, width};
+use crate::sheet::scaled;
 
 /// The family of the bundled font, and what a viewer without it may take.
 pub(crate) const FAMILY: &str = "Inter, sans-serif";
@@ -61,6 +62,8 @@ enum Mark {
     Outline(Vec<Place>, Pen),
     Dot(Place, f32, Rgb<u8>),
     Text(String, Place, Anchor, Style),
+    /// A picture in its own size.
+    Picture(Place, RgbImage),
 }
 
 /// A figure, each mark above those before it. A page may style the classes of marks.
@@ -93,6 +96,11 @@ impl Drawing {
     /// A text whose baseline is at the place's height.
     pub(crate) fn text(&mut self, text: impl Into<String>, place: Place, anchor: Anchor, style: Style) {
         self.push(Mark::Text(text.into(), place, anchor, style), "");
+    }
+
+    /// A picture whose upper left corner is at the place, one pixel to a pixel.
+    pub(crate) fn picture(&mut self, picture: RgbImage, place: Place) {
+        self.push(Mark::Picture(place, picture), "");
     }
 
     /// The document with its font on white paper, for those who do not see it with a title and a description.
@@ -139,7 +147,7 @@ impl Mark {
         match self {
             Self::Line((x1, y1), (x2, y2), pen) => html! {
                 line class=(class) x1=(tenths(*x1)) y1=(tenths(*y1)) x2=(tenths(*x2)) y2=(tenths(*y2)) stroke=(hex(pen.colour))
-                    stroke-width=(pen.width) {}
+                    stroke-width=(pen.width) stroke-dasharray=[dashes(pen)] {}
             },
             Self::Curve(points, pen) => html! {
                 polyline class=(class) points=(list(points)) fill="none" stroke=(hex(pen.colour)) stroke-width=(pen.width)
@@ -155,6 +163,9 @@ impl Mark {
             Self::Text(text, (x, y), anchor, Style { size, is_bold }) => html! {
                 text x=(tenths(*x)) y=(tenths(*y)) font-size=(size) font-weight=(if *is_bold { 600 } else { 400 })
                     text-anchor=(anchor.name()) { (printable(text)) }
+            },
+            Self::Picture((x, y), picture) => html! {
+                image x=(tenths(*x)) y=(tenths(*y)) width=(picture.width()) height=(picture.height()) href=(png(picture)) {}
             },
         }
     }
@@ -185,6 +196,12 @@ impl Mark {
                 let start = x - anchor.share() * width(&text, *style);
                 let glyphs = outline(&text, (start, *y), *style);
                 paint(canvas, &glyphs, Paint::default(), INK, factor);
+            }
+            Self::Picture((x, y), picture) => {
+                #[expect(clippy::cast_sign_loss, reason = "a factor is positive")]
+                let side = |side: u32| (side as f32 * factor) as u32;
+                let picture = scaled(picture, (side(picture.width()), side(picture.height())));
+                imageops::replace(canvas, &picture, (x * factor) as i64, (y * factor) as i64);
             }
         }
     }

@@ -16,6 +16,8 @@ pub struct Explanation {
     pub command: String,
     /// Every setting.
     pub settings: Value,
+    /// The settings of the model where nothing is given, which a report compares with; null where they are not known.
+    pub defaults: Value,
     /// Losses, refinement and times of every step.
     pub trace: Value,
     /// The tokens of the prompt, from the start token to the end token.
@@ -24,6 +26,8 @@ pub struct Explanation {
     pub subjects: Vec<Subject>,
     /// The terms of the loss, as the [evaluations](crate::StepGuidance::evaluations) have them.
     pub terms: Vec<Term>,
+    /// The attention layers of which the maps are the mean, by diffusers' paths; empty where they are not known.
+    pub layers: Vec<String>,
     /// The guided run, and the plain one if it was drawn too.
     pub runs: Vec<Run>,
 }
@@ -74,6 +78,8 @@ pub struct Run {
     pub method: String,
     /// The picture.
     pub picture: RgbImage,
+    /// The subjects that a detector finds in the picture; none without a detector that knows them.
+    pub found: Option<Vec<String>>,
     /// Every denoising step.
     pub steps: Vec<Step>,
 }
@@ -90,6 +96,6 @@ pub enum MapChoice {
 impl Run {
     /// The method as people write it.
     pub(crate) fn title(&self) -> &str {
-        self.method.parse::<Method>().map_or(self.method.as_str(), |method| method.title())
+        Method::title_of(&self.method)
     }
 }

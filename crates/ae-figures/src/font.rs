@@ -128,6 +128,27 @@ pub(crate) fn shortened(label: &str, style: Style, most: f32) -> String {
     beginning((0..characters.len()).rev().find(fits).unwrap_or(0))
 }
 
+/// A text in rows of at most a width in pixels, broken between words; where `rows` are too few, the last one ends with an ellipsis.
+pub(crate) fn wrapped(label: &str, style: Style, most: f32, rows: usize) -> Vec<String> {
+    let mut words = label.split_whitespace().peekable();
+    let mut lines = Vec::new();
+    while words.peek().is_some() && lines.len() + 1 < rows {
+        let mut line = shortened(words.next().unwrap_or_default(), style, most);
+        while let Some(longer) =
+            words.peek().map(|word| format!("{line} {word}")).filter(|text| width(text, style) <= most)
+        {
+            line = longer;
+            words.next();
+        }
+        lines.push(line);
+    }
+    let rest: Vec<_> = words.collect();
+    if !rest.is_empty() {
+        lines.push(shortened(&rest.join(" "), style, most));
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +168,18 @@ mod tests {
         assert!(cut.ends_with('…') && cut.starts_with("a very") && width(&cut, LABEL) <= 100.0, "{cut}");
         assert_eq!(shortened("WWWW", LABEL, 1.0), "…");
         assert!(shortened(&"x".repeat(1_000_000), LABEL, 1e9).ends_with('…'));
+    }
+
+    #[test]
+    fn rows_break_between_words() {
+        let text = "a lion and a red car on a beach";
+        let rows = wrapped(text, LABEL, 90.0, 9);
+        assert!(rows.len() > 2 && rows.iter().all(|row| width(row, LABEL) <= 90.0), "{rows:?}");
+        assert_eq!(rows.join(" "), text);
+        let two = wrapped(text, LABEL, 90.0, 2);
+        assert!(two.len() == 2 && two[1].ends_with('…') && two[0] == rows[0], "{two:?}");
+        assert_eq!(wrapped(text, LABEL, 1e6, 4), [text]);
+        assert!(wrapped("", LABEL, 90.0, 4).is_empty() && wrapped(&"x".repeat(1000), LABEL, 50.0, 4)[0].ends_with('…'));
     }
 
     #[test]

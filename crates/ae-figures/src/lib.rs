@@ -9,9 +9,10 @@
 //! - [`strip`](Explanation::strip): the attention over the steps (paper, Fig. 3);
 //! - [`animation`](Explanation::animation): the same in time, as an animated PNG;
 //! - [`loss_svg`](Explanation::loss_svg) and [`loss_png`](Explanation::loss_png): the terms of the loss over the steps;
+//! - [`maps_svg`](Explanation::maps_svg) and [`strip_svg`](Explanation::strip_svg): maps and strip for papers, with real text;
 //! - [`report`]: one HTML file with all of it under a slider, which needs nothing else.
 //!
-//! Of several methods a [`picture_table`] shows pictures side by side, and an [`IntervalChart`] numbers with their intervals.
+//! Pictures of several seeds and methods stand in a [`picture_sheet`]. Of several methods a [`picture_table`] shows pictures side by side, and an [`IntervalChart`] numbers with their intervals.
 //!
 //! Wherever maps are compared they have one scale, and the colours are perceptually uniform (Inferno). The crate knows no model
 //! and no tensor library, and uses no font of the system.
@@ -34,6 +35,7 @@ mod map_figures;
 pub mod page;
 mod picture_table;
 mod record;
+mod refinement;
 mod report;
 mod sheet;
 mod step;
@@ -43,7 +45,7 @@ pub use colors::palette_hex;
 pub use error::FigureError;
 pub use explanation::{Explanation, MapChoice, Run, Subject, Term, Token};
 pub use interval_chart::{ChartScale, IntervalChart, IntervalGroup, IntervalPoint};
-pub use picture_table::{PictureRow, picture_table};
+pub use picture_table::{PictureRow, picture_sheet, picture_table};
 pub use report::{report, report_of};
 pub use step::{Step, StepGuidance};
 pub use token_maps::TokenMaps;

@@ -17,6 +17,38 @@ impl Explanation {
     ///
     /// When there is no subject or token to show, or no attention was kept.
     pub fn maps(&self, choice: MapChoice) -> Result<RgbImage, FigureError> {
+        Ok(self.maps_sheet(choice)?.draw())
+    }
+
+    /// As [`maps`](Self::maps), as an SVG document with real text, for papers.
+    ///
+    /// # Errors
+    ///
+    /// As [`maps`](Self::maps).
+    pub fn maps_svg(&self, choice: MapChoice) -> Result<String, FigureError> {
+        Ok(self.maps_sheet(choice)?.svg("Cross-attention at the last step", &self.about()))
+    }
+
+    /// The cross-attention over the steps (paper, Fig. 3): in columns some of the steps, the first and the last among them; in
+    /// lines the decoded latents, where they were kept, and every subject. All maps have one scale.
+    ///
+    /// # Errors
+    ///
+    /// When there is no subject or token to show, or no attention was kept.
+    pub fn strip(&self, choice: MapChoice, columns: usize) -> Result<RgbImage, FigureError> {
+        Ok(self.strip_sheet(choice, columns)?.draw())
+    }
+
+    /// As [`strip`](Self::strip), as an SVG document with real text, for papers.
+    ///
+    /// # Errors
+    ///
+    /// As [`strip`](Self::strip).
+    pub fn strip_svg(&self, choice: MapChoice, columns: usize) -> Result<String, FigureError> {
+        Ok(self.strip_sheet(choice, columns)?.svg("Cross-attention over the steps", &self.about()))
+    }
+
+    fn maps_sheet(&self, choice: MapChoice) -> Result<Sheet, FigureError> {
         let layers = self.layers(choice)?;
         let (shown, scale) = self.shown(&layers, |run| Ok(evenly(&steps_with_maps(run)?, 1)))?;
         let tile = tile_size(self.size(), MAP_TILE);
@@ -30,16 +62,11 @@ impl Explanation {
             }
             sheet.wrapped(cells);
         }
-        Ok(sheet.draw())
+        self.layers_note().into_iter().for_each(|note| sheet.note(note));
+        Ok(sheet)
     }
 
-    /// The cross-attention over the steps (paper, Fig. 3): in columns some of the steps, the first and the last among them; in
-    /// lines the decoded latents, where they were kept, and every subject. All maps have one scale.
-    ///
-    /// # Errors
-    ///
-    /// When there is no subject or token to show, or no attention was kept.
-    pub fn strip(&self, choice: MapChoice, columns: usize) -> Result<RgbImage, FigureError> {
+    fn strip_sheet(&self, choice: MapChoice, columns: usize) -> Result<Sheet, FigureError> {
         let layers = self.layers(choice)?;
         let (shown, scale) = self.shown(&layers, |run| Ok(evenly(&shown_steps(run)?, columns)))?;
         let tile = tile_size(self.size(), STRIP_TILE);
@@ -60,7 +87,34 @@ impl Explanation {
                 sheet.pictures(cells.collect::<Vec<_>>());
             }
         }
-        Ok(sheet.draw())
+        self.layers_note().into_iter().for_each(|note| sheet.note(note));
+        Ok(sheet)
+    }
+
+    /// What is shown, for those who do not see it.
+    pub(crate) fn about(&self) -> String {
+        let note = self.layers_note().map_or_else(String::new, |note| format!(" {note}."));
+        format!("“{}”, seed {}.{note}", self.prompt, self.seed)
+    }
+
+    /// Which maps these are: their resolution, and the layers of which they are the mean; none where no attention was kept.
+    pub(crate) fn layers_note(&self) -> Option<String> {
+        let maps = self.runs.iter().flat_map(|run| &run.steps).find_map(|step| step.maps.as_ref())?;
+        let mut blocks: Vec<(&str, usize)> = Vec::new();
+        for layer in &self.layers {
+            let block = layer.split_once(".attentions").map_or(layer.as_str(), |(block, _)| block);
+            match blocks.iter_mut().find(|(known, _)| *known == block) {
+                Some((_, count)) => *count += 1,
+                None => blocks.push((block, 1)),
+            }
+        }
+        let blocks = blocks.iter().map(|(block, count)| format!("{count} of {block}")).collect::<Vec<_>>().join(", ");
+        let plural = if self.layers.len() == 1 { "" } else { "s" };
+        let layers = match self.layers.len() {
+            0 => String::new(),
+            count => format!(", mean over all heads of {count} layer{plural}: {blocks}"),
+        };
+        Some(format!("Attention maps of {}x{} patches{layers}", maps.rows(), maps.cols()))
     }
 
     /// Width and height of the pictures.
@@ -122,6 +176,24 @@ mod tests {
         let strip = explanation.strip(MapChoice::Subjects, 5).unwrap();
         assert!(strip.width() > 5 * STRIP_TILE && strip.width() < 7 * STRIP_TILE, "{}", strip.width());
         assert!(strip.height() > 6 * STRIP_TILE, "{}", strip.height());
+    }
+
+    #[test]
+    fn figures_say_which_maps_they_show() {
+        let mut explanation = explanation(2);
+        assert_eq!(explanation.layers_note().as_deref(), Some("Attention maps of 8x8 patches"));
+        explanation.layers = ["down_blocks.2", "up_blocks.1", "up_blocks.1"]
+            .map(|block| format!("{block}.attentions.0.transformer_blocks.0.attn2"))
+            .to_vec();
+        let note =
+            "Attention maps of 8x8 patches, mean over all heads of 3 layers: 1 of down_blocks.2, 2 of up_blocks.1";
+        assert_eq!(explanation.layers_note().as_deref(), Some(note));
+        let svg = explanation.maps_svg(MapChoice::Subjects).unwrap();
+        // Two pictures with two maps each, and the scale.
+        assert_eq!(svg.matches("<image ").count(), 2 * 3 + 1);
+        let (plain, guided) = (svg.find(">Stable Diffusion:"), svg.find(">Attend-and-Excite:"));
+        assert!(plain.is_some() && plain < guided && svg.contains(">Attention maps of 8x8"), "{svg}");
+        assert!(explanation.strip_svg(MapChoice::Subjects, 3).unwrap().contains(">step 25<"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub const VIEW_FILES: &[(&str, &str)] = files![
     "heat.js",
     "steps.js",
     "chart.js",
+    "attention.js",
     "panel.js",
     "player.js",
     "scale.js",

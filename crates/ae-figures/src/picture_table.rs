@@ -29,6 +29,20 @@ pub fn picture_table(columns: &[String], rows: &[PictureRow], longest: u32) -> R
     sheet.draw()
 }
 
+/// Pictures of one size in lines, each with what stands above it, under a heading and the labels of the columns.
+pub fn picture_sheet(heading: &str, columns: &[String], lines: Vec<Vec<(String, RgbImage)>>) -> RgbImage {
+    let first = lines.iter().flatten().next();
+    let mut sheet = Sheet::without_scale(first.map_or((1, 1), |(_, picture)| picture.dimensions()));
+    sheet.heading(heading);
+    if !columns.is_empty() {
+        sheet.labels(columns.iter().cloned());
+    }
+    for line in lines {
+        sheet.pictures(line.into_iter().map(|(label, picture)| Cell::new(label, picture)).collect::<Vec<_>>());
+    }
+    sheet.draw()
+}
+
 /// A picture in its own shape within a tile.
 fn fitted(picture: &RgbImage, tile: (u32, u32)) -> RgbImage {
     let (width, height) = (u64::from(picture.width().max(1)), u64::from(picture.height().max(1)));
@@ -79,8 +93,10 @@ mod tests {
         // Labels have pixels of that grey, too.
         let whole = picture_table(&columns, &vec![row(vec![Some(red(8, 4)), Some(red(8, 4))]); 2], 80);
         assert_eq!(count(&table, Rgb([235; 3])) - count(&whole, Rgb([235; 3])), 80 * 40);
-        // No scale: as wide as two pictures with what is between and around them.
-        assert_eq!(table.width(), 14 + 80 + 10 + 80 + 14);
+        // No scale: as wide as two labels, which are wider than the pictures, with what is between and around them.
+        assert!(table.width() > 14 + 80 + 10 + 80 + 14, "{}", table.width());
+        let narrow = picture_table(&["a".to_owned()], &[row(vec![Some(red(8, 4)); 2])], 80);
+        assert_eq!(narrow.width(), 14 + 80 + 10 + 80 + 14);
         let taller =
             picture_table(&columns, &[row(vec![Some(red(8, 4))]), row(vec![]), row(vec![Some(red(8, 4))])], 80);
         assert!(taller.height() > table.height());
@@ -90,6 +106,17 @@ mod tests {
     fn a_picture_of_another_shape_keeps_it() {
         let table = picture_table(&[], &[row(vec![Some(red(4, 4)), Some(red(8, 4)), Some(red(4, 8))])], 40);
         assert_eq!(count(&table, RED), 40 * 40 + 40 * 20 + 20 * 40);
+    }
+
+    #[test]
+    fn a_sheet_names_every_picture() {
+        let cell = |label: &str| (label.to_owned(), red(90, 60));
+        let columns = ["Stable Diffusion", "Attend-and-Excite"].map(str::to_owned);
+        let sheet = picture_sheet("a cat", &columns, vec![vec![cell("seed 1"), cell("seed 1")], vec![cell("seed 2")]]);
+        assert_eq!(count(&sheet, RED), 3 * 90 * 60);
+        // A heading, the labels of the columns, and a line above either line of pictures.
+        assert_eq!(sheet.height(), 14 + 32 + 24 + 2 * (24 + 60) + 10 + 14);
+        picture_sheet("", &[], vec![]);
     }
 
     #[test]

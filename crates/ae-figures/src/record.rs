@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use crate::colors::palette_hex;
 use crate::data_uri::png;
+use crate::refinement::Refinement;
 use crate::{Explanation, Step};
 
 /// The version of the format.
@@ -18,7 +19,7 @@ impl Explanation {
     pub fn record_with_pictures(&self, pictures: &[impl AsRef<str>]) -> Value {
         let runs = self.runs.iter().zip(pictures).map(|(run, picture)| {
             let steps: Vec<_> = run.steps.iter().map(Step::to_json).collect();
-            json!({ "method": run.method, "picture": picture.as_ref(), "steps": steps })
+            json!({ "method": run.method, "picture": picture.as_ref(), "found": run.found, "steps": steps })
         });
         json!({
             "format": FORMAT,
@@ -26,9 +27,12 @@ impl Explanation {
             "seed": self.seed,
             "command": self.command,
             "settings": self.settings,
+            "defaults": self.defaults,
             "tokens": self.tokens,
             "subjects": self.subjects,
             "terms": self.terms,
+            "refinement": Refinement::of(self),
+            "maps": self.layers_note(),
             "palette": palette_hex(),
             "runs": runs.collect::<Vec<_>>(),
         })

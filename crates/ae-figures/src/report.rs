@@ -40,7 +40,7 @@ fn body(title: &str, record: &Value, trace: &Value) -> Markup {
                 div #settings {}
             }
             section aria-labelledby="command-heading" {
-                h2 #command-heading { "The same again" }
+                h2 #command-heading { "Reproduce this picture" }
                 pre #command tabindex="0" role="region" aria-label="Command" {}
                 p.actions {
                     button #copy-command type="button" { "Copy the command" }

@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 
 use crate::colors::heat;
 use crate::drawing::{Anchor, Drawing};
-use crate::font::{HEADING, LABEL, Style, shortened};
+use crate::font::{HEADING, LABEL, Style, shortened, width, wrapped};
 
 /// Pictures in a line.
 const MOST_IN_LINE: usize = 6;
@@ -17,6 +17,9 @@ const MARGIN: u32 = 14;
 const LABEL_HEIGHT: u32 = 24;
 /// Height of a heading with the space above it.
 const HEADING_HEIGHT: u32 = 32;
+/// The most that the label of a picture may be wider than the picture, and the most rows that a text may take.
+const MOST_LABEL: f32 = 1.5;
+const MOST_ROWS: usize = 4;
 /// Width of the colour bar with its numbers.
 const BAR: u32 = 14;
 const BAR_NUMBERS: u32 = 46;
@@ -72,6 +75,11 @@ impl Sheet {
         self.lines.push(Line::Text(caption.into(), LABEL, [LABEL_HEIGHT, 16]));
     }
 
+    /// What the whole sheet shows, below its pictures.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.caption(note);
+    }
+
     /// What the columns of the next lines show.
     pub(crate) fn labels(&mut self, labels: impl IntoIterator<Item = String>) {
         self.lines.push(Line::Labels(labels.into_iter().collect()));
@@ -89,13 +97,22 @@ impl Sheet {
         }
     }
 
-    /// The height of a line.
-    fn height(&self, line: &Line) -> u32 {
-        match line {
-            Line::Text(_, _, [height, _]) => *height,
-            Line::Labels(_) => LABEL_HEIGHT,
-            Line::Pictures(cells) => labels_height(cells) + self.tile.1 + GAP,
-        }
+    /// How wide every column is: as its pictures, or as what stands above them needs.
+    fn column_width(&self) -> u32 {
+        let widest = |labels: &mut dyn Iterator<Item = &str>, style: Style| {
+            labels.map(|label| width(label, style)).fold(0.0, f32::max)
+        };
+        let wide = self.lines.iter().map(|line| match line {
+            Line::Text(..) => 0.0,
+            Line::Labels(labels) => widest(&mut labels.iter().map(String::as_str), HEADING),
+            Line::Pictures(cells) => {
+                let widest = widest(&mut cells.iter().map(|cell| cell.label.as_str()), LABEL);
+                widest.min(MOST_LABEL * self.tile.0 as f32)
+            }
+        });
+        #[expect(clippy::cast_sign_loss, reason = "widths are positive")]
+        let wide = wide.fold(0.0, f32::max).ceil() as u32;
+        self.tile.0.max(wide)
     }
 
     fn columns(&self) -> u32 {
@@ -107,54 +124,67 @@ impl Sheet {
         columns.max().unwrap_or(0)
     }
 
+    /// The sheet in pixels.
     pub(crate) fn draw(&self) -> RgbImage {
-        let pictures_width = (self.columns() * (self.tile.0 + GAP)).saturating_sub(GAP);
+        let (size, drawing) = self.drawing();
+        drawing.pixels(size, 1)
+    }
+
+    /// The sheet as an SVG document, with pictures inside and real text.
+    pub(crate) fn svg(&self, title: &str, description: &str) -> String {
+        let (size, drawing) = self.drawing();
+        drawing.document(size, title, description)
+    }
+
+    /// Width and height, and what is in it.
+    fn drawing(&self) -> ((u32, u32), Drawing) {
+        let column_width = self.column_width();
+        let pictures_width = (self.columns() * (column_width + GAP)).saturating_sub(GAP);
         let bar_width = if self.scale.is_some() { GAP + BAR + BAR_NUMBERS } else { 0 };
-        let width = MARGIN + pictures_width + bar_width + MARGIN;
-        let height = 2 * MARGIN + self.lines.iter().map(|line| self.height(line)).sum::<u32>().saturating_sub(GAP);
-        let mut labels = Drawing::default();
-        let mut pasted = Vec::new();
+        let left_of = |column: usize| MARGIN + column as u32 * (column_width + GAP);
+        let middle_of = |column: usize| left_of(column) as f32 + column_width as f32 / 2.0;
+        let mut drawing = Drawing::default();
         let mut top = MARGIN;
-        let mut first_picture = None;
+        // From the top of the first picture to the bottom of the last.
+        let mut pictures: Option<(u32, u32)> = None;
         for line in &self.lines {
             match line {
-                Line::Text(text, style, [_, baseline]) => {
-                    let text = shortened(text, *style, pictures_width as f32);
-                    labels.text(text, (MARGIN as f32, (top + baseline) as f32), Anchor::Start, *style);
+                Line::Text(text, style, [height, baseline]) => {
+                    for (row, text) in wrapped(text, *style, pictures_width as f32, MOST_ROWS).into_iter().enumerate() {
+                        top += if row == 0 { 0 } else { next_row(*style) };
+                        drawing.text(text, (MARGIN as f32, (top + baseline) as f32), Anchor::Start, *style);
+                    }
+                    top += height;
                 }
                 Line::Labels(columns) => {
                     for (column, label) in columns.iter().enumerate() {
-                        let middle = (MARGIN + column as u32 * (self.tile.0 + GAP)) as f32 + self.tile.0 as f32 / 2.0;
-                        let label = shortened(label, HEADING, self.tile.0 as f32);
-                        labels.text(label, (middle, (top + 15) as f32), Anchor::Middle, HEADING);
+                        drawing.text(label, (middle_of(column), (top + 15) as f32), Anchor::Middle, HEADING);
                     }
+                    top += LABEL_HEIGHT;
                 }
                 Line::Pictures(cells) => {
-                    let picture_top = top + labels_height(cells);
-                    first_picture = first_picture.or(Some(picture_top));
+                    top += labels_height(cells);
+                    let first = pictures.map_or(top, |(first, _)| first);
+                    pictures = Some((first, top + self.tile.1));
                     for (column, cell) in cells.iter().enumerate() {
-                        let left = MARGIN + column as u32 * (self.tile.0 + GAP);
-                        let label = shortened(&cell.label, LABEL, self.tile.0 as f32);
-                        let middle = left as f32 + self.tile.0 as f32 / 2.0;
-                        labels.text(label, (middle, (picture_top - 7) as f32), Anchor::Middle, LABEL);
-                        pasted.push((left, picture_top, &cell.picture));
+                        let label = shortened(&cell.label, LABEL, column_width as f32);
+                        drawing.text(label, (middle_of(column), (top - 7) as f32), Anchor::Middle, LABEL);
+                        let left = left_of(column) + (column_width - self.tile.0) / 2;
+                        drawing.picture(scaled(&cell.picture, self.tile), (left as f32, top as f32));
                     }
+                    top += self.tile.1 + GAP;
                 }
             }
-            top += self.height(line);
         }
-        let bar = (MARGIN + pictures_width + GAP, first_picture.unwrap_or(MARGIN), height - MARGIN);
-        if let Some(scale) = self.scale {
-            bar_numbers(&mut labels, bar, scale);
+        if let (Some(scale), Some((first, last))) = (self.scale, pictures) {
+            let bar = (MARGIN + pictures_width + GAP, first, last);
+            bar_numbers(&mut drawing, bar, scale);
+            drawing.picture(colour_bar(last - first), (bar.0 as f32, bar.1 as f32));
         }
-        let mut sheet = labels.pixels((width, height), 1);
-        for (left, top, picture) in pasted {
-            imageops::replace(&mut sheet, &scaled(picture, self.tile), i64::from(left), i64::from(top));
-        }
-        if self.scale.is_some() {
-            draw_bar(&mut sheet, bar);
-        }
-        sheet
+        // A gap follows pictures, and none text.
+        let ends_with_pictures = matches!(self.lines.last(), Some(Line::Pictures(_)));
+        let height = top - if ends_with_pictures { GAP } else { 0 } + MARGIN;
+        ((MARGIN + pictures_width + bar_width + MARGIN, height), drawing)
     }
 }
 
@@ -171,16 +201,20 @@ fn bar_numbers(labels: &mut Drawing, (left, top, bottom): (u32, u32, u32), scale
     }
 }
 
+/// From a row of a text to the next.
+#[expect(clippy::cast_sign_loss, reason = "a size is positive")]
+fn next_row(style: Style) -> u32 {
+    (style.size * 1.3).ceil() as u32
+}
+
 fn labels_height(cells: &[Cell]) -> u32 {
     if cells.iter().any(|cell| !cell.label.is_empty()) { LABEL_HEIGHT } else { 0 }
 }
 
 /// The scale from bottom to top.
-fn draw_bar(sheet: &mut RgbImage, (left, top, bottom): (u32, u32, u32)) {
-    let last = bottom.saturating_sub(top + 1).max(1) as f32;
-    let height = bottom.saturating_sub(top);
-    let bar = RgbImage::from_fn(BAR, height, |_, y| heat((height - 1 - y) as f32 / last));
-    imageops::replace(sheet, &bar, i64::from(left), i64::from(top));
+fn colour_bar(height: u32) -> RgbImage {
+    let last = height.saturating_sub(1).max(1) as f32;
+    RgbImage::from_fn(BAR, height, |_, y| heat((height - 1 - y) as f32 / last))
 }
 
 /// A picture in the size of a tile: enlarged in whole steps it stays as sharp as it is.
@@ -210,7 +244,7 @@ mod tests {
     fn pictures_stand_in_lines_under_their_labels() {
         let red = RgbImage::from_pixel(2, 1, Rgb([255, 0, 0]));
         let mut sheet = Sheet::new((40, 20), 0.5);
-        sheet.heading("Stable Diffusion");
+        sheet.heading("Plain");
         sheet.pictures([Cell::new("lion", red.clone()), Cell::new("car", red.clone())]);
         sheet.pictures([Cell::new("", red)]);
         let drawn = sheet.draw();
@@ -224,6 +258,22 @@ mod tests {
         let bar = MARGIN + 40 + GAP + 40 + GAP + 2;
         assert_eq!(drawn.get_pixel(bar, height - MARGIN - 1), &heat(0.0));
         assert_eq!(drawn.get_pixel(bar, MARGIN + HEADING_HEIGHT + LABEL_HEIGHT), &heat(1.0));
+    }
+
+    #[test]
+    fn no_label_is_cut_and_long_texts_take_several_rows() {
+        let cell = || Cell::new("", blank((1, 1)));
+        let mut sheet = Sheet::without_scale((40, 20));
+        sheet.labels(["Composable Diffusion".to_owned(), "Attend-and-Excite".to_owned()]);
+        sheet.pictures([cell(), cell()]);
+        let column = width("Composable Diffusion", HEADING).ceil() as u32;
+        let (size, _) = sheet.drawing();
+        assert_eq!(size.0, MARGIN + column + GAP + column + MARGIN);
+        sheet.note("all that must be said of these two pictures, which does not fit below them in one row");
+        assert!(sheet.draw().height() > size.1 + 2 * LABEL_HEIGHT);
+        let svg = sheet.svg("Two", "Two pictures.");
+        assert!(svg.matches("<image ").count() == 2 && svg.contains(">Composable Diffusion</text>"), "{svg}");
+        assert!(!svg.contains('…'));
     }
 
     #[test]

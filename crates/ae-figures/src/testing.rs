@@ -21,10 +21,12 @@ pub(crate) fn explanation(runs: usize) -> Explanation {
         seed: 7,
         command: "ae generate".to_owned(),
         settings: json!({ "steps": 50 }),
+        defaults: serde_json::Value::Null,
         trace: json!({ "steps": [] }),
         tokens: words.iter().enumerate().map(token).collect(),
         terms: Term::per_subject(&subjects),
         subjects,
+        layers: Vec::new(),
         runs: (0..runs).map(run).collect(),
     }
 }
@@ -40,7 +42,7 @@ fn run(index: usize) -> Run {
         maps: Some(maps(step)),
         preview: Some(picture(step)),
     });
-    Run { method: method.to_owned(), picture: picture(50), steps: steps.collect() }
+    Run { method: method.to_owned(), picture: picture(50), found: None, steps: steps.collect() }
 }
 
 fn guidance(step: usize) -> StepGuidance {

@@ -77,6 +77,11 @@ impl AttentionLayers {
         Self::find(&pipeline.unet_config.attention_sites(latent_size), &set)
     }
 
+    /// Their paths, as diffusers has them.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.sites.iter().map(AttentionSite::path).collect()
+    }
+
     /// Whether these are cross-attention layers.
     pub(crate) fn are_cross(&self) -> bool {
         self.sites.iter().all(|site| site.kind == AttentionKind::Cross)

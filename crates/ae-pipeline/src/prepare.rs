@@ -225,6 +225,11 @@ impl Prepared {
         self.texts.parts()
     }
 
+    /// The attention layers whose maps are shown, by diffusers' paths; none where no maps were asked for.
+    pub fn shown_layers(&self) -> Vec<String> {
+        self.shown.as_ref().map(AttentionLayers::paths).unwrap_or_default()
+    }
+
     /// What a person should know before the picture is drawn: the preset and why, settings that do not suit the model, options that
     /// have no effect, and a mask that was stretched.
     pub fn notes(&self) -> &[String] {

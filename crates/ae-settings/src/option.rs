@@ -16,6 +16,10 @@ pub struct OptionInfo {
     pub help: &'static [&'static str],
     /// The part of the settings it belongs to.
     pub group: Group,
+    /// What a command line's help puts it under, where that is not the [title](Group::title) of its group.
+    pub heading: Option<&'static str>,
+    /// Whether a short help has it too.
+    pub common: bool,
     /// The kind of its values.
     pub kind: Kind,
     /// What a command line calls it where that is not the name with hyphens. Of a switch that is on by default, the name that
@@ -56,12 +60,33 @@ pub enum Group {
     Record,
 }
 
+impl Group {
+    /// What the help of a command line puts its options under.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Prompt => "Prompt",
+            Self::Sampling => "Sampling",
+            Self::InitImage => "Start picture",
+            Self::Method => "Method",
+            Self::AttendAndExcite => "Attend-and-Excite",
+            Self::Loaded => "Model",
+            Self::Record => "Record",
+        }
+    }
+}
+
 impl OptionInfo {
+    /// The headings of a command line's help, in their order.
+    pub const HEADINGS: [&'static str; 7] =
+        ["Prompt", "Model", "Picture", "Sampling", "Start picture", "Method", "Attend-and-Excite"];
+
     pub(crate) const NEW: Self = Self {
         name: "",
         label: "",
         help: &[],
         group: Group::Record,
+        heading: None,
+        common: false,
         kind: Kind::Text,
         flag: None,
         value_name: "TEXT",
@@ -71,6 +96,11 @@ impl OptionInfo {
         parse: |_| Err(String::new()),
         check_type: |_| Ok(()),
     };
+
+    /// What a command line's help puts it under.
+    pub fn heading(&self) -> &'static str {
+        self.heading.unwrap_or_else(|| self.group.title())
+    }
 
     /// The name on a command line, without the leading hyphens.
     pub fn flag(&self) -> String {

@@ -6,7 +6,7 @@ use crate::{Kind, Method, OptionInfo, Settings, all_options};
 
 /// The JSON Schema (draft 2020-12) of settings in which every option may be absent, for clients, forms and documents.
 ///
-/// Annotations say what the standard has no word for: of an option `x-order`, its place in the table, `x-group`, `x-kind`,
+/// Annotations say what the standard has no word for: of an option `x-order`, its place in the table, `x-group`, `x-heading`, `x-kind`,
 /// which tells how it is written as text, `x-flag` on a command line, `x-default`, the default in words, and
 /// `x-enum-descriptions`; of the whole `x-methods`, each with its title and the options that only this method reads.
 pub fn json_schema() -> Value {
@@ -54,6 +54,7 @@ impl OptionInfo {
         add("title", json!(self.label));
         add("description", json!(self.help_text()));
         add("x-group", json!(self.group));
+        add("x-heading", json!(self.heading()));
         add("x-kind", json!(kind));
         add("x-flag", json!(self.flag()));
         if let Some(text) = self.default_text {

@@ -45,11 +45,11 @@ options! {
         prompt: String = String::new();
 
         /// What to keep out of the picture.
-        [label: "Negative prompt", group: Group::Sampling]
+        [label: "Negative prompt", group: Group::Sampling, heading: Some("Prompt"), common: true]
         negative_prompt: String = String::new();
 
         /// Words or phrases of the prompt that must appear, e.g. "cat,dog"; `cat#2` is the second cat.
-        [label: "Subjects", group: Group::Prompt, value_name: "WORDS", default_text: Some("the nouns of the prompt")]
+        [label: "Subjects", group: Group::Prompt, value_name: "WORDS", default_text: Some("the nouns of the prompt"), common: true]
         subjects: Option<Vec<String>> = None;
 
         /// Token positions that must appear, e.g. "2,5" (see `ae tokens`), instead of subjects.
@@ -65,7 +65,7 @@ options! {
         seed: u64 = 42;
 
         /// Method.
-        [label: "Method", group: Group::Method, value_name: "METHOD"]
+        [label: "Method", group: Group::Method, value_name: "METHOD", common: true]
         method: Method = Method::AttendAndExcite;
 
         /// Settings for a model or LoRA of few steps, under all that is given: turbo, lcm, lightning-2, -4 or -8, hyper-1, -2, -4 or -8,
@@ -79,12 +79,12 @@ options! {
 
         /// Number of denoising steps.
         [label: "Steps", group: Group::Sampling, value_name: "N", range: Some([1.0, 1e6]),
-            default_text: Some("the model's, or 50")]
+            default_text: Some("the model's, or 50"), common: true]
         steps: usize = 50;
 
         /// Scale of classifier-free guidance; up to 1 there is none.
         [label: "Guidance scale", group: Group::Sampling, value_name: "X", range: Some([f64::MIN, f64::MAX]),
-            default_text: Some("the model's, or 7.5")]
+            default_text: Some("the model's, or 7.5"), common: true]
         guidance_scale: f64 = 7.5;
 
         /// How far the contrast that classifier-free guidance adds is taken back (Lin et al. 2023, section 3.4).
@@ -93,17 +93,17 @@ options! {
 
         /// Height in pixels.
         [label: "Height", group: Group::Sampling, value_name: "PIXELS", range: Some([1.0, LARGEST_SIDE]),
-            default_text: Some("the model's, or the initial image's")]
+            default_text: Some("the model's, or the initial image's"), heading: Some("Picture"), common: true]
         height: Option<usize> = None;
 
         /// Width in pixels.
         [label: "Width", group: Group::Sampling, value_name: "PIXELS", range: Some([1.0, LARGEST_SIDE]),
-            default_text: Some("the model's, or the initial image's")]
+            default_text: Some("the model's, or the initial image's"), heading: Some("Picture"), common: true]
         width: Option<usize> = None;
 
         /// Sampler: pndm, ddim, ddpm, euler, euler-a, heun, lms, dpm2, dpm2-a, dpmpp-2m, dpmpp-2m-sde, unipc, lcm or tcd, or what
         /// AUTOMATIC1111's program, ComfyUI or diffusers calls it.
-        [label: "Sampler", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's")]
+        [label: "Sampler", group: Group::Sampling, value_name: "NAME", default_text: Some("the model's"), common: true]
         scheduler: Option<SchedulerKind> = None;
 
         /// How the timesteps are spread: leading, trailing (Turbo, Lightning) or linspace.
@@ -123,7 +123,7 @@ options! {
         correct_altered_steps: bool = false;
 
         /// Decode large images in overlapping tiles: less memory, slightly different images.
-        [label: "VAE tiling", group: Group::Sampling]
+        [label: "VAE tiling", group: Group::Sampling, heading: Some("Picture")]
         vae_tiling: bool = false;
 
         /// Layers left out at the end of the text encoder: 0 is none, 1 is the "clip skip 2" of other programs.
@@ -132,25 +132,25 @@ options! {
 
         /// How prompts are read: plain, or a1111 for weights as in `(word:1.3)`, `<lora:NAME:STRENGTH>`, AND, BREAK, `[from:to:when]` and
         /// `[a|b]`.
-        [label: "Prompt syntax", group: Group::Sampling, value_name: "NAME"]
+        [label: "Prompt syntax", group: Group::Sampling, value_name: "NAME", heading: Some("Prompt")]
         prompt_syntax: PromptSyntax = PromptSyntax::Plain;
 
         /// What becomes of prompts beyond 75 tokens: chunks, padded (chunks, as many for the negative prompt) or cut.
         [label: "Long prompts", group: Group::Sampling, value_name: "NAME",
-            default_text: Some("chunks with the syntax a1111, otherwise cut")]
+            default_text: Some("chunks with the syntax a1111, otherwise cut"), heading: Some("Prompt")]
         long_prompts: Option<LongPrompts> = None;
 
         /// Image to start from (PNG, JPEG or WebP).
-        [label: "Initial image", group: Group::InitImage, value_name: "FILE"]
+        [label: "Initial image", group: Group::InitImage, value_name: "FILE", common: true]
         init_image: Option<FileRef> = None;
 
         /// How much of the initial image is drawn anew.
         [label: "Strength", group: Group::InitImage, value_name: "X", range: Some([0.0, 1.0]), above: true,
-            default_text: Some("0.8, with a mask 1")]
+            default_text: Some("0.8, with a mask 1"), common: true]
         strength: Option<f64> = None;
 
         /// Image of the initial image's size that is white where that is drawn anew and black where it stays (inpainting).
-        [label: "Mask", group: Group::InitImage, value_name: "FILE"]
+        [label: "Mask", group: Group::InitImage, value_name: "FILE", common: true]
         mask: Option<FileRef> = None;
 
         /// Standard deviation in pixels by which the edge of the mask is softened.
@@ -173,7 +173,7 @@ options! {
         /// A folder in diffusers' layout, a single file (.safetensors, .ckpt), or a name: sd14, sd15, sd15-inpainting, sd21-base,
         /// sd21, sd-turbo, lcm-dreamshaper, bk-sdm-small or `ORG/NAME` of the Hugging Face hub, `ORG/NAME:FOLDER`, `ORG/NAME/FILE.safetensors`, each
         /// with `@REVISION` if wanted (see `ae models`).
-        [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model")]
+        [label: "Model", group: Group::Loaded, value_name: "PATH|NAME", default_text: Some("the embedded model"), common: true]
         model: Option<String> = None;
 
         /// The files of the model with weights.
@@ -193,7 +193,7 @@ options! {
         variant: Option<String> = None;
 
         /// LoRA and its strength [default: 1], with another for the U-Net if wanted. May be given several times.
-        [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH[:UNET]]"]
+        [label: "LoRAs", group: Group::Loaded, flag: Some("lora"), value_name: "FILE[:STRENGTH[:UNET]]", common: true]
         loras: Vec<LoraRef> = Vec::new();
 
         /// Textual inversion; its token, the file's own or TOKEN, can be used in prompts and as a subject. May be given several

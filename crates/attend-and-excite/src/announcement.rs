@@ -47,7 +47,7 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
             };
             subjects.iter().map(name).collect::<Vec<_>>().join(", ")
         };
-        let hint = if named { "" } else { ", chosen from the prompt; --subjects names others" };
+        let hint = if named { "" } else { " (picked from the prompt; change with --subjects)" };
         match &prepared.guided_subjects()[..] {
             [] | [_] => lines.push(format!("subjects: {}{hint}", names(prepared.subjects()))),
             texts => {

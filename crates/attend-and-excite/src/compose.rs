@@ -4,23 +4,19 @@ use image::{Rgb, RgbImage, imageops};
 const GAP: u32 = 8;
 const WHITE: Rgb<u8> = Rgb([255; 3]);
 
-/// Puts two pictures of one size beside each other.
-pub fn side_by_side(left: &RgbImage, right: &RgbImage) -> RgbImage {
-    compose(&[left, right], 2)
+/// The number of columns that makes a grid of so many pictures about square.
+pub(crate) fn about_square(count: usize) -> usize {
+    (1..=count).find(|columns| columns * columns >= count).unwrap_or(1)
 }
 
-/// Puts pictures of one size into a grid that is about square.
+/// Puts pictures of one size beside each other, in so many columns.
 ///
 /// # Panics
 ///
 /// When there is none.
-pub fn grid(pictures: &[RgbImage]) -> RgbImage {
-    let columns = (1..=pictures.len()).find(|columns| columns * columns >= pictures.len()).unwrap_or(1);
-    compose(&pictures.iter().collect::<Vec<_>>(), columns)
-}
-
-fn compose(pictures: &[&RgbImage], columns: usize) -> RgbImage {
+pub(crate) fn compose(pictures: &[&RgbImage], columns: usize) -> RgbImage {
     let (width, height) = pictures[0].dimensions();
+    let columns = columns.clamp(1, pictures.len());
     let side = |count: usize, length: u32| count as u32 * (length + GAP) - GAP;
     let rows = pictures.len().div_ceil(columns);
     let mut sheet = RgbImage::from_pixel(side(columns, width), side(rows, height), WHITE);
@@ -38,11 +34,11 @@ mod tests {
     #[test]
     fn every_picture_has_its_place() {
         let pictures: Vec<_> = (0..5).map(|i| RgbImage::from_pixel(4, 3, Rgb([i; 3]))).collect();
-        let sheet = grid(&pictures);
+        let sheet = compose(&pictures.iter().collect::<Vec<_>>(), about_square(5));
         assert_eq!(sheet.dimensions(), (4 * 3 + 2 * GAP, 3 * 2 + GAP));
         assert_eq!(sheet.get_pixel(0, 3 + GAP), &Rgb([3; 3]));
         assert_eq!(sheet.get_pixel(4 + GAP, 3 + GAP), &Rgb([4; 3]));
         assert_eq!(sheet.get_pixel(4, 0), &WHITE);
-        assert_eq!(side_by_side(&pictures[0], &pictures[1]).dimensions(), (8 + GAP, 3));
+        assert_eq!(compose(&[&pictures[0], &pictures[1]], 9).dimensions(), (8 + GAP, 3));
     }
 }

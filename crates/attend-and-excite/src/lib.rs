@@ -2,7 +2,10 @@
 
 mod announcement;
 mod auto_device;
+#[cfg(feature = "figures")]
 mod compose;
+#[cfg(feature = "figures")]
+mod contact_sheet;
 /// The model of the workspace's assets.
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -16,6 +19,7 @@ mod file_hash;
 mod file_search;
 mod image_file;
 mod inspect;
+mod job_progress;
 mod known_presets;
 mod loaded;
 #[cfg(feature = "hub")]
@@ -43,7 +47,8 @@ mod user_folders;
 pub use ae_files::png_chunks;
 pub use announcement::{announcement, truncation_warning};
 pub use auto_device::chosen_devices;
-pub use compose::{grid, side_by_side};
+#[cfg(feature = "figures")]
+pub use contact_sheet::ContactSheet;
 pub use error::Error;
 #[cfg(feature = "figures")]
 pub use explanation::explanation;
@@ -51,6 +56,7 @@ pub use file_hash::{FileHashes, HashesInBackground, sha256};
 pub use file_search::{FileSearch, FileSearchError};
 pub use image_file::{InputImages, read_image, read_mask};
 pub use inspect::{Adapter, Inspection, Part, inspect};
+pub use job_progress::{JobProgress, Pass};
 pub use loaded::{LoadedModel, load_options};
 #[cfg(feature = "hub")]
 pub use models::{cached_models, model_names, model_table};

@@ -115,6 +115,12 @@ impl LoadedModel {
         self.record.settings.vae.as_ref()
     }
 
+    /// Whether it is the embedded model.
+    #[cfg(all(feature = "eval", feature = "figures"))]
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.record.found.source, ModelSource::Embedded(_))
+    }
+
     /// The LoRAs that it was loaded with.
     pub fn loras(&self) -> &[LoraRef] {
         &self.record.settings.loras

@@ -28,11 +28,30 @@ pub fn write_png(out: impl Write, image: &RgbImage, settings: &Settings, subject
     png_chunks::write(out, image.dimensions().into(), image.as_raw(), &chunks)
 }
 
-/// A call of `ae` as one types it.
+/// A call of `ae` as one types it, without `--output`: where one's own pictures lie is nobody else's, and changes none.
 pub fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
-    let quoted = arguments.into_iter().map(|argument| {
+    let mut is_folder = false;
+    let arguments = arguments.into_iter().filter(|argument| {
+        let is_value = std::mem::replace(&mut is_folder, argument == "--output");
+        !is_value && !is_folder && !argument.starts_with("--output=")
+    });
+    let quoted = arguments.map(|argument| {
         // NUL cannot be in an argument; nothing else is refused.
         shlex::try_quote(&argument).map_or_else(|_| argument.clone(), std::borrow::Cow::into_owned)
     });
     std::iter::once("ae".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_quoted_and_without_the_folder() {
+        let line = |arguments: &[&str]| command_line(arguments.iter().map(|argument| (*argument).to_owned()));
+        assert_eq!(line(&["generate", "--prompt", "a cat"]), "ae generate --prompt 'a cat'");
+        let with_folder = ["generate", "--output", "/home/me/secret", "--seeds", "7", "--output=b c", "--report"];
+        assert_eq!(line(&with_folder), "ae generate --seeds 7 --report");
+        assert_eq!(line(&["generate", "--output"]), "ae generate");
+    }
 }

@@ -10,20 +10,23 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
     size.ok_or_else(|| format!("expected a number from 1 to {MOST}"))
 }
 
+/// What the help puts these options under.
+const DEVICE: &str = "Device";
+
 /// Where pictures are drawn.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
     /// Device: cpu, or cuda, rocm, wgpu, vulkan or metal, each with an index if wanted (cuda:1); see `ae devices`. `auto` is the
     /// best GPU that passes `ae self-test --quick`, else the CPU. Several, as "cuda:0,cuda:1", share the seeds.
-    #[arg(long, default_value = "auto", value_delimiter = ',', value_name = "DEVICE,..")]
+    #[arg(long, help_heading = DEVICE, default_value = "auto", value_delimiter = ',', value_name = "DEVICE,..")]
     pub(crate) device: Vec<DeviceChoice>,
 
     /// Pictures of a prompt that are drawn together: faster where one alone does not keep the device busy, for more memory.
-    #[arg(long, default_value = "1", value_name = "N", value_parser = batch_size)]
+    #[arg(long, help_heading = DEVICE, hide_short_help = true, default_value = "1", value_name = "N", value_parser = batch_size)]
     pub(crate) batch_size: NonZeroUsize,
 
     /// Keep a network on the device only while it works; slower, with the same pictures.
-    #[arg(long)]
+    #[arg(long, help_heading = DEVICE, hide_short_help = true)]
     pub(crate) low_memory: bool,
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct EvalRunArgs {
     #[arg(long, default_value = "paper", value_name = "SET|FILE")]
     pub(crate) prompts: String,
 
-    /// Only so many prompts of every set, evenly chosen.
+    /// Only so many prompts of every set, evenly chosen; each is drawn by every method with every seed.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
 
@@ -58,19 +58,18 @@ pub(crate) struct EvalRunArgs {
     pub(crate) shard: Option<Shard>,
 
     /// Folder of LoRAs that prompts name with `<lora:NAME:STRENGTH>`. May be given several times.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub(crate) lora_dir: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) devices: DeviceArgs,
 
     /// Then score the pictures with the detector of the embedded model's subjects, and report.
     #[arg(long, conflicts_with = "shard")]
     pub(crate) report: bool,
 
-    // Last, because its heading would cover what follows.
     #[command(flatten)]
     pub(crate) settings: SettingsArgs<OfEvaluations>,
+
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::values::model_names;
 
+/// Options of a command whose short help has all of them; of more, it has the common ones.
+const SHORT: usize = 12;
+
 /// Which options of the settings a command has.
 pub(crate) trait Chosen {
     /// Whether it has this one.
@@ -100,9 +103,13 @@ impl<C: Chosen> SettingsArgs<C> {
 
 impl<C: Chosen> clap::Args for SettingsArgs<C> {
     fn augment_args(command: Command) -> Command {
-        let command = Self::options().fold(command, |command, (group, option)| {
-            let argument = argument(option);
-            command.arg(if group.is_some() { argument.help_heading("Attend-and-Excite") } else { argument })
+        let mut options: Vec<_> = Self::options().map(|(_, option)| option).collect();
+        // Headings come in the order of their first options.
+        options.sort_by_key(|option| OptionInfo::HEADINGS.iter().position(|heading| *heading == option.heading()));
+        let is_long = options.len() > SHORT;
+        let command = options.into_iter().fold(command, |command, option| {
+            let hidden = is_long && !option.common;
+            command.arg(argument(option).help_heading(option.heading()).hide_short_help(hidden))
         });
         Self::former().fold(command, |command, former| {
             let argument = Arg::new(former.name).long(former.name.replace('_', "-")).hide(true);

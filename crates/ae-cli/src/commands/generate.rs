@@ -11,11 +11,10 @@ use ae_files::folder_name;
 use ae_pipeline::{Event, InitialLatents, Picture, PipelineError, Prepared, Processor, TensorRecorder};
 use ae_settings::{Method, Overrides, Settings};
 use attend_and_excite::{
-    InputImages, LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record, explanation, grid,
-    side_by_side, with_prompt_networks, work_through, write_png,
+    ContactSheet, InputImages, JobProgress, LoadedModel, Previews, Redraw, announcement, command_line, draw_and_record,
+    explanation, with_prompt_networks, work_through, write_png,
 };
 use image::RgbImage;
-use indicatif::MultiProgress;
 use serde_json::Value;
 
 use crate::Verbosity;
@@ -27,7 +26,7 @@ use crate::models;
 use crate::output::{Files, Progress, keep_failure, preview, print_path, say, trace_json, try_places, write_figures};
 
 /// A grid shows the first pictures of a long run: all of them would not fit into memory, nor on a screen.
-const MOST_IN_GRID: usize = 256;
+pub(super) const MOST_IN_GRID: usize = 256;
 
 /// Draws with and without guidance, and everything that explains the difference.
 pub(crate) fn explain(mut args: GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
@@ -89,10 +88,13 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     let interrupted = Interrupts::listen()?.flag();
     let mut models = models::load(&prompts[0], &args.devices, verbosity.quiet, &interrupted)?;
     let several = prompts.len() > 1;
+    let pictures = prompts.len() * args.seeds.as_ref().map_or(1, |seeds| seeds.0.len());
+    let progress = Progress::new(verbosity, JobProgress::new(pictures, args.compare, models.len()));
     let mut finished = 0;
     for own in prompts {
         models = models::with_loras(models, own.loras.as_deref().unwrap_or_default())?;
-        let mut drawing = Drawing { args, verbosity, models: &models, interrupted: Arc::clone(&interrupted), finished };
+        let interrupted = Arc::clone(&interrupted);
+        let mut drawing = Drawing { args, verbosity, models: &models, interrupted, progress: &progress, finished };
         drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {
             CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {
                 CliError::Prompt { prompt: own.prompt.clone().unwrap_or_default(), error: Box::new(error) }
@@ -101,6 +103,7 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
         })?;
         finished = drawing.finished;
     }
+    progress.finish();
     Ok(())
 }
 
@@ -110,6 +113,8 @@ struct Drawing<'a> {
     /// All are of one model.
     models: &'a [LoadedModel],
     interrupted: Arc<AtomicBool>,
+    /// Of all prompts.
+    progress: &'a Progress,
     finished: usize,
 }
 
@@ -140,27 +145,27 @@ impl Drawing<'_> {
         request.attention_maps = args.shows_steps();
         let prepared = models[0].pipeline.prepare(&request)?;
         self.check_maps(&prepared)?;
-        self.announce(&prepared, given.subjects.is_some() || given.token_indices.is_some());
+        let named = given.subjects.is_some() || given.token_indices.is_some();
+        self.progress.suspend(|| self.announce(&prepared, named));
 
         let files = Files::new(&args.output, &request.settings.prompt);
         let batch_size = args.devices.batch_size.get();
         let batches: Vec<_> = prepared.seeds().chunks(batch_size).enumerate().collect();
-        let (interrupted, bars) = (Arc::clone(&self.interrupted), MultiProgress::new());
+        let (interrupted, progress) = (Arc::clone(&self.interrupted), self.progress);
         let previews = args.shows_steps().then(|| self.previews(&prepared));
         let work = |model: &LoadedModel, (batch, seeds): &(usize, &[u64]), stop: &AtomicBool| {
             let prepared = prepared.clone().with_seeds(seeds);
             let draw = |prepared: &Prepared, processor: &mut Processor<'_>, tensors: Option<&TensorRecorder>| {
                 let place = if models.len() > 1 { format!(" on {}", model.device) } else { String::new() };
-                let mut progress = Progress::new(self.verbosity, seeds, &place, &bars);
-                let drawn =
-                    draw_and_record(&model.pipeline, prepared, previews, processor, &mut |event: &Event<'_>, _| {
-                        progress.show(event);
-                        tensors.inspect(|tensors| tensors.observe(event));
-                        let ends = interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
-                        if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                    });
-                progress.finish();
-                drawn
+                let settings = prepared.settings();
+                let is_plain = args.compare && settings.method == Method::StableDiffusion;
+                let mut shown = progress.begin(settings, seeds, is_plain, &place);
+                draw_and_record(&model.pipeline, prepared, previews, processor, &mut |event: &Event<'_>, _| {
+                    shown.show(event);
+                    tensors.inspect(|tensors| tensors.observe(event));
+                    let ends = interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
+                    if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
             };
             let pictures = match &args.save_tensors {
                 None => draw(&prepared, &mut (), None)?,
@@ -184,21 +189,21 @@ impl Drawing<'_> {
             Ok::<_, CliError>(drawn.collect::<Vec<_>>())
         };
         // By their place among the seeds: several devices finish them in any order.
-        let (mut pictures, mut comparisons) = (BTreeMap::new(), BTreeMap::new());
+        let mut sheet = BTreeMap::new();
         let mut finished = self.finished;
         let mut receive = |drawn: Vec<Drawn>| {
             for drawn in drawn {
-                let index = drawn.index;
-                let (picture, both) = write(args, &files, &prepared, drawn)?;
-                if args.preview && stderr().is_terminal() {
-                    bars.suspend(|| preview::show(&picture));
-                }
-                finished += 1 + 2 * usize::from(both.is_some());
-                pictures.insert(index, picture);
-                comparisons.extend(both.map(|both| (index, both)));
-                for grid in [&mut pictures, &mut comparisons] {
-                    grid.retain(|index, _| *index < MOST_IN_GRID);
-                }
+                let (index, seed) = (drawn.index, drawn.picture.seed);
+                let pictures = progress.suspend(|| {
+                    let pictures = write(args, &files, (&models[0], &prepared), drawn)?;
+                    if let Some(picture) = pictures.last().filter(|_| args.preview && stderr().is_terminal()) {
+                        preview::show(picture);
+                    }
+                    Ok::<_, CliError>(pictures)
+                })?;
+                finished += if args.compare { 3 } else { 1 };
+                sheet.insert(index, (seed, pictures));
+                sheet.retain(|index, _| *index < MOST_IN_GRID);
             }
             Ok(())
         };
@@ -210,12 +215,9 @@ impl Drawing<'_> {
             }
             error => error,
         })?;
-        for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
-            if pictures.len() > 1 {
-                let pictures: Vec<_> = pictures.into_values().collect();
-                let settings = models[0].settings(&prepared, prepared.settings().seed);
-                print_path(&files.write_grid(suffix, &grid(&pictures), &settings)?);
-            }
+        if sheet.len() > 1 {
+            let settings = models[0].settings(&prepared, prepared.settings().seed);
+            progress.suspend(|| write_grids(args, &files, &settings, sheet.values()))?;
         }
         Ok(())
     }
@@ -255,13 +257,43 @@ impl Drawing<'_> {
     }
 }
 
-/// Writes everything of one seed; returns its picture, and both side by side.
+/// The methods of a seed's pictures, in their order: plain sampling is what the other is compared with.
+fn methods(args: &GenerateArgs, settings: &Settings) -> Vec<Method> {
+    args.compare.then_some(Method::StableDiffusion).into_iter().chain([settings.method]).collect()
+}
+
+/// The plain picture of a seed and the other beside each other.
+pub(super) fn side_by_side(args: &GenerateArgs, settings: &Settings, seed: u64, pictures: [&RgbImage; 2]) -> RgbImage {
+    let seeds = vec![(seed, pictures.to_vec())];
+    ContactSheet { prompt: &settings.prompt, methods: &methods(args, settings), seeds, labels: !args.no_labels }.draw()
+}
+
+/// Writes the pictures of several seeds on one sheet, and with the plain ones on another. `seeds` has the pictures of each, the plain
+/// one first if there is one.
+pub(super) fn write_grids<'a>(
+    args: &GenerateArgs,
+    files: &Files,
+    settings: &Settings,
+    seeds: impl Iterator<Item = &'a (u64, Vec<RgbImage>)> + Clone,
+) -> Result<(), CliError> {
+    let methods = methods(args, settings);
+    let sheets = [(&methods[methods.len() - 1..], ""), (&methods[..], "-compare")];
+    for (methods, suffix) in sheets.into_iter().take(methods.len()) {
+        let of = |all: &[RgbImage]| all.len() - methods.len();
+        let seeds = seeds.clone().map(|(seed, all)| (*seed, all[of(all)..].iter().collect())).collect();
+        let drawn = ContactSheet { prompt: &settings.prompt, methods, seeds, labels: !args.no_labels }.draw();
+        print_path(&files.write_grid(suffix, &drawn, settings)?);
+    }
+    Ok(())
+}
+
+/// Writes everything of one seed; returns its pictures, the plain one first if there is one.
 fn write(
     args: &GenerateArgs,
     files: &Files,
-    prepared: &Prepared,
+    (model, prepared): (&LoadedModel, &Prepared),
     drawn: Drawn,
-) -> Result<(RgbImage, Option<RgbImage>), CliError> {
+) -> Result<Vec<RgbImage>, CliError> {
     let Drawn { settings, picture, steps, plain, .. } = drawn;
     let seed = picture.seed;
     if args.is_piped() {
@@ -274,18 +306,19 @@ fn write(
     if args.trace {
         print_path(&files.write(&format!("{seed}.json"), trace_json(&settings, &picture.trace).as_bytes())?);
     }
-    let mut both = None;
+    let mut pictures = Vec::new();
     if let Some((plain_settings, plain, _)) = &plain {
         print_path(&files.write_picture(&format!("{seed}-plain"), &plain.image, plain_settings, plain)?);
-        let beside = side_by_side(&plain.image, &picture.image);
+        let beside = side_by_side(args, &settings, seed, [&plain.image, &picture.image]);
         print_path(&files.write_picture(&format!("{seed}-compare"), &beside, &settings, &picture)?);
-        both = Some(beside);
+        pictures.push(plain.image.clone());
     }
     if args.shows_steps() {
         let plain = plain.map(|(_, picture, steps)| (picture, steps));
         let command = command_line(std::env::args().skip(1));
-        let explanation = explanation(prepared, &settings, (&picture, steps), plain, command);
+        let explanation = explanation(model, prepared, &settings, (&picture, steps), plain, command)?;
         write_figures(args, files, &explanation)?;
     }
-    Ok((picture.image, both))
+    pictures.push(picture.image);
+    Ok(pictures)
 }

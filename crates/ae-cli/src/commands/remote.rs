@@ -2,10 +2,10 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 
 use ae_settings::{Overrides, Settings};
 use ae_tensor::DeviceChoice;
-use attend_and_excite::remote::{RemoteError, RemoteEvent, RemotePicture, RemoteStudio};
-use attend_and_excite::{grid, side_by_side};
+use attend_and_excite::remote::{RemoteError, RemoteEvent, RemoteStudio};
 use image::RgbImage;
 
+use super::generate::{MOST_IN_GRID, side_by_side, write_grids};
 use crate::Verbosity;
 use crate::args::GenerateArgs;
 use crate::error::CliError;
@@ -34,7 +34,7 @@ pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Ve
             .as_ref()
             .map_or_else(|| vec![own.seed.unwrap_or(Settings::default().seed)], |seeds| seeds.0.clone());
         let files = Files::new(&args.output, own.prompt.as_deref().unwrap_or_default());
-        let (mut pictures, mut comparisons, mut settings) = (Vec::new(), Vec::new(), None);
+        let (mut sheet, mut settings) = (Vec::new(), None);
         for seeds in seeds.chunks(studio.most_seeds()) {
             let job = studio.submit(&own, seeds, args.compare, device.as_deref())?;
             let cancelled = job.clone();
@@ -44,9 +44,10 @@ pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Ve
                 if let RemoteEvent::Picture { entry, seed } = event {
                     let drawn = progress.suspend(|| write(args, &studio, &files, entry, seed))?;
                     finished += if args.compare { 3 } else { 1 };
-                    comparisons.extend(drawn.both);
-                    pictures.push(drawn.picture.image);
-                    settings = Some(drawn.picture.settings);
+                    if sheet.len() < MOST_IN_GRID {
+                        sheet.push((seed, drawn.pictures));
+                    }
+                    settings = Some(drawn.settings);
                 } else {
                     progress.show(&event);
                 }
@@ -59,10 +60,8 @@ pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Ve
                 error => error,
             })?;
         }
-        for (pictures, suffix) in [(pictures, ""), (comparisons, "-compare")] {
-            if let Some(settings) = settings.as_ref().filter(|_| pictures.len() > 1) {
-                print_path(&files.write_grid(suffix, &grid(&pictures), settings)?);
-            }
+        if let Some(settings) = settings.filter(|_| sheet.len() > 1) {
+            write_grids(args, &files, &settings, sheet.iter())?;
         }
     }
     Ok(())
@@ -97,9 +96,9 @@ fn refuse(args: &GenerateArgs) -> Result<Option<String>, CliError> {
 
 /// What a studio has drawn of one seed.
 struct Drawn {
-    picture: RemotePicture,
-    /// The plain one beside it.
-    both: Option<RgbImage>,
+    /// The plain picture, if there is one, and the other.
+    pictures: Vec<RgbImage>,
+    settings: Settings,
 }
 
 /// Writes everything of one seed, as the studio has it.
@@ -113,16 +112,17 @@ fn write(args: &GenerateArgs, studio: &RemoteStudio, files: &Files, entry: &str,
     if args.preview && stderr().is_terminal() {
         preview::show(&picture.image);
     }
-    let mut both = None;
+    let mut pictures = Vec::new();
     if args.compare {
         let plain = studio.picture(entry, "plain.png")?;
         print_path(&files.write(&format!("{seed}-plain.png"), &plain.file)?);
-        let beside = side_by_side(&plain.image, &picture.image);
+        let beside = side_by_side(args, &picture.settings, seed, [&plain.image, &picture.image]);
         print_path(&files.write_sheet(&format!("{seed}-compare"), &beside, &picture.settings)?);
-        both = Some(beside);
+        pictures.push(plain.image);
     }
     if args.report {
         print_path(&files.write(&format!("{seed}.html"), &studio.file(entry, "report.html")?)?);
     }
-    Ok(Drawn { picture, both })
+    pictures.push(picture.image);
+    Ok(Drawn { pictures, settings: picture.settings })
 }

@@ -23,7 +23,10 @@ pub(crate) fn write_figures(args: &GenerateArgs, files: &Files, explanation: &Ex
         picture("maps", &explanation.maps(choice)?)?;
         picture("steps", &explanation.strip(choice, COLUMNS)?)?;
         picture("loss", &explanation.loss_png())?;
-        print_path(&files.write(&format!("{seed}-loss.svg"), explanation.loss_svg().as_bytes())?);
+        let (maps, steps) = (explanation.maps_svg(choice)?, explanation.strip_svg(choice, COLUMNS)?);
+        for (name, svg) in [("maps", maps), ("steps", steps), ("loss", explanation.loss_svg())] {
+            print_path(&files.write(&format!("{seed}-{name}.svg"), svg.as_bytes())?);
+        }
     }
     if args.animation {
         print_path(&files.write(&format!("{seed}-steps.apng"), &explanation.animation(choice)?)?);

@@ -12,7 +12,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
-use ae_files::show_foreign;
+use ae_files::{show_foreign, wrapped};
+use console::Term;
 pub(crate) use download::Download;
 pub(crate) use figures::write_figures;
 pub(crate) use files::{Files, encode_plain_png, trace_json, try_places, write_whole};
@@ -25,7 +26,7 @@ static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// A line for the person at the terminal, in which names from files and servers may stand. A closed stream is no reason to stop drawing.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", shown(line));
+    let _ = writeln!(io::stderr(), "{}", for_terminal(&shown(line), &Term::stderr()));
 }
 
 /// Says why a command fails; a name of any length in it is cut.
@@ -38,6 +39,36 @@ pub(crate) fn say_error(error: &dyn std::fmt::Display) {
 /// A text of any length with nothing that a terminal obeys but line breaks.
 pub(crate) fn shown(text: &str) -> String {
     show_foreign(text, usize::MAX, true)
+}
+
+/// A text as a terminal shows it best; as it is where the stream is none. clap would wrap its help with the feature `wrap_help`, whose
+/// terminal_size builds rustix, and with it burn, with other features.
+fn for_terminal(text: &str, terminal: &Term) -> String {
+    /// Columns beyond which a line is hard to read.
+    const WIDEST: usize = 120;
+    if !terminal.is_term() {
+        return text.to_owned();
+    }
+    wrapped(text, usize::from(terminal.size().1).min(WIDEST), console::measure_text_width)
+}
+
+/// Prints what clap says: help and version, which are results, or what is wrong with the arguments.
+pub(crate) fn print_clap(error: &clap::Error) {
+    let (terminal, coloured) = if error.use_stderr() {
+        (Term::stderr(), console::colors_enabled_stderr())
+    } else {
+        (Term::stdout(), console::colors_enabled())
+    };
+    let printed = if terminal.is_term() {
+        let text = error.render();
+        let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+        terminal.write_str(&for_terminal(&text, &terminal))
+    } else {
+        error.print()
+    };
+    if !error.use_stderr() {
+        keep_failure(printed);
+    }
 }
 
 /// A file that was written, for the person or the next program.

@@ -19,10 +19,54 @@ fn text_chunks(path: &Path) -> Vec<String> {
     chunks.iter().map(|chunk| format!("{}: {}", chunk.keyword, chunk.get_text().unwrap())).collect()
 }
 
+/// Where a picture is within a larger one, by its middle rows.
+fn found_in(sheet: &image::RgbImage, picture: &image::RgbImage) -> Option<(u32, u32)> {
+    let rows = |y: u32, left: u32, of: &image::RgbImage| {
+        (0..picture.width()).map(|x| *of.get_pixel(left + x, y)).collect::<Vec<_>>()
+    };
+    let places = (0..=sheet.height() - picture.height())
+        .flat_map(|y| (0..=sheet.width() - picture.width()).map(move |x| (x, y)));
+    let mut places = places.filter(|(x, y)| sheet.get_pixel(*x, *y) == picture.get_pixel(0, 0));
+    places.find(|(x, y)| [0, 64, 127].iter().all(|row| rows(y + row, *x, sheet) == rows(*row, 0, picture)))
+}
+
+#[test]
+fn sheets_say_methods_and_seeds_and_have_the_plain_picture_first() {
+    let place = Place::new();
+    let args = ["generate", "-q", "--prompt", "a cat and a dog", "--seeds", "0,5", "--steps", "2", "--compare"];
+    let outcome = place.run(&args);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let open = |name: &str| image::open(place.path().join("outputs").join(name)).unwrap().into_rgb8();
+    let single = |name: &str| open(&format!("a cat and a dog/{name}.png"));
+    for (sheet, names) in [
+        (single("5-compare"), vec!["5-plain", "5"]),
+        (open("a cat and a dog.png"), vec!["0", "5"]),
+        (open("a cat and a dog-compare.png"), vec!["0-plain", "0", "5-plain", "5"]),
+    ] {
+        let places: Vec<_> = names.iter().map(|name| found_in(&sheet, &single(name)).expect(name)).collect();
+        // From left to right, with room for labels above.
+        for pair in places.chunks(2) {
+            assert!(pair[0].0 + 128 < pair[1].0 && pair[0].1 == pair[1].1 && pair[0].1 > 40, "{names:?}: {places:?}");
+        }
+        assert!(places.len() < 4 || places[2].1 > places[0].1 + 128, "{places:?}");
+    }
+}
+
 #[test]
 fn pictures_grid_comparison_and_trace() {
     let place = Place::new();
-    let args = ["generate", "--prompt", "a cat and a dog", "--seeds", "0,5", "--steps", "2", "--compare", "--trace"];
+    let args = [
+        "generate",
+        "--prompt",
+        "a cat and a dog",
+        "--seeds",
+        "0,5",
+        "--steps",
+        "2",
+        "--compare",
+        "--trace",
+        "--no-labels",
+    ];
     let outcome = place.run(&args);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     let folder = "outputs/a cat and a dog";
@@ -39,7 +83,9 @@ fn pictures_grid_comparison_and_trace() {
     let size = |name: &str| image::image_dimensions(place.path().join(folder).with_file_name(name)).unwrap();
     assert_eq!(size("a cat and a dog.png"), (264, 128));
     assert_eq!(size("a cat and a dog/5.png"), (128, 128));
-    assert_eq!(size("a cat and a dog-compare.png"), (536, 128));
+    assert_eq!(size("a cat and a dog/5-compare.png"), (264, 128));
+    // Methods by seeds.
+    assert_eq!(size("a cat and a dog-compare.png"), (264, 264));
 
     let trace: serde_json::Value =
         serde_json::from_slice(&fs::read(place.path().join(folder).join("5.json")).unwrap()).unwrap();

@@ -74,6 +74,16 @@ impl DetectorScorer {
         SubjectDetector::from_files(json, &weights, device).map(|detector| Some(Self::new(detector))).map_err(failed)
     }
 
+    /// The subjects that are in each of some pictures.
+    ///
+    /// # Errors
+    ///
+    /// When the device fails.
+    pub fn found(&self, pictures: &[RgbImage]) -> Result<Vec<Vec<String>>, Error> {
+        let seen = self.detector.detect(pictures).map_err(|error| Error::Scorer(Box::new(error)))?;
+        Ok(seen.iter().map(|detections| found(detections, |_| false)).collect())
+    }
+
     /// Whether it knows what a prompt asks for.
     pub fn knows(&self, prompt: &Prompt) -> bool {
         let is_known = |thing: &Thing| self.detector.subjects().contains(&thing.noun);

@@ -37,7 +37,8 @@ impl Job<'_> {
         let picture_file = encode(&settings, &picture)?;
         let plain_settings = self.settings(&plain_prepared, seed);
         let plain_file = plain.as_ref().map(|(plain, _)| encode(&plain_settings, plain)).transpose()?;
-        let explanation = explanation(prepared, &settings, (&picture, steps), plain, self.command(seed));
+        let explanation = explanation(self.model, prepared, &settings, (&picture, steps), plain, self.command(seed))
+            .map_err(|error| failed(&error))?;
         let record = explanation.record_with_pictures(&PICTURE_NAMES);
         Ok(Drawn { picture: picture_file, plain: plain_file, record, trace: explanation.trace })
     }

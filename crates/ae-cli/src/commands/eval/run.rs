@@ -43,12 +43,18 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let lora_folders = args.lora_dir.as_slice();
     let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan, given, lora_folders };
     let work = all.work(shard)?;
-    let missing = work.iter().map(|unit| unit.seeds.len()).sum();
+    let missing: usize = work.iter().map(|unit| unit.seeds.len()).sum();
     if !verbosity.quiet {
-        let pictures = all.pictures(shard);
         let part =
-            if shard == Shard::WHOLE { String::new() } else { format!(" of shard {}/{}", shard.index, shard.count) };
-        say(&format!("{missing} of {pictures} pictures{part} are missing in {}", folder.pictures().display()));
+            if shard == Shard::WHOLE { String::new() } else { format!(", shard {}/{}", shard.index, shard.count) };
+        let count = |number: usize, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
+        let (prompts, arms) = (count(plan.prompts.len(), "prompt"), count(arms.len(), "method"));
+        let of = format!("{prompts} by {arms} with {}{part}", count(plan.seeds.len(), "seed"));
+        let place = folder.pictures().display();
+        say(&match all.pictures(shard) - missing {
+            0 => format!("Drawing {} into {place}: {of}", count(missing, "picture")),
+            there => format!("Drawing {} into {place}, where {there} are already: {of}", count(missing, "picture")),
+        });
     }
     let mut drawing = Drawing::new(&all, missing, verbosity);
     for units in work.chunk_by(|one, other| one.loras() == other.loras()) {

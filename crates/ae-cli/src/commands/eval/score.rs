@@ -42,7 +42,7 @@ pub(super) fn score(args: &EvalScoreArgs, verbosity: Verbosity, interrupts: &Int
                     missing => format!(", {missing} not drawn"),
                 };
                 let (scored, known) = (tally.scored, tally.known);
-                say(&format!("{who} of {arm}: {scored} pictures scored, {known} known{missing}"));
+                say(&format!("{who} of {arm}: {scored} pictures scored, {known} already scored{missing}"));
             }
         }
     }
