@@ -266,6 +266,7 @@ mod tests {
         let mut sheet = Sheet::without_scale((40, 20));
         sheet.labels(["Composable Diffusion".to_owned(), "Attend-and-Excite".to_owned()]);
         sheet.pictures([cell(), cell()]);
+        #[expect(clippy::cast_sign_loss, reason = "a width")]
         let column = width("Composable Diffusion", HEADING).ceil() as u32;
         let (size, _) = sheet.drawing();
         assert_eq!(size.0, MARGIN + column + GAP + column + MARGIN);

@@ -10,7 +10,8 @@ pub fn wrapped(text: &str, columns: usize, width: impl Fn(&str) -> usize) -> Str
         for word in line.split_inclusive(' ') {
             if column > indent && column + width(word.trim_end()) > columns {
                 rows.truncate(rows.trim_end().len());
-                rows += &format!("\n{}", " ".repeat(indent));
+                rows.push('\n');
+                rows.extend(std::iter::repeat_n(' ', indent));
                 column = indent;
             }
             rows += word;

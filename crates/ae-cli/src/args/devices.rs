@@ -11,7 +11,7 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 /// What the help puts these options under.
-const DEVICE: &str = "Device";
+pub(super) const DEVICE: &str = "Device";
 
 /// Where pictures are drawn.
 #[derive(Debug, Args)]

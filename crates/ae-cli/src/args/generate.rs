@@ -5,6 +5,7 @@ use ae_pipeline::LayerChoice;
 use attend_and_excite::Seeds;
 use clap::{Args, ValueEnum};
 
+use super::devices::DEVICE;
 use super::{DeviceArgs, FolderArgs, OfPictures, PROMPT, PromptArgs, SettingsArgs, once_per_prompt};
 
 /// What stands below the short help, and below the long one.

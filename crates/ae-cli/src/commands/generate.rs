@@ -217,7 +217,7 @@ impl Drawing<'_> {
         })?;
         if sheet.len() > 1 {
             let settings = models[0].settings(&prepared, prepared.settings().seed);
-            progress.suspend(|| write_grids(args, &files, &settings, sheet.values()))?;
+            progress.suspend(|| write_grids(args, &files, &settings, &sheet.values().collect::<Vec<_>>()))?;
         }
         Ok(())
     }
@@ -270,17 +270,17 @@ pub(super) fn side_by_side(args: &GenerateArgs, settings: &Settings, seed: u64, 
 
 /// Writes the pictures of several seeds on one sheet, and with the plain ones on another. `seeds` has the pictures of each, the plain
 /// one first if there is one.
-pub(super) fn write_grids<'a>(
+pub(super) fn write_grids(
     args: &GenerateArgs,
     files: &Files,
     settings: &Settings,
-    seeds: impl Iterator<Item = &'a (u64, Vec<RgbImage>)> + Clone,
+    seeds: &[&(u64, Vec<RgbImage>)],
 ) -> Result<(), CliError> {
     let methods = methods(args, settings);
     let sheets = [(&methods[methods.len() - 1..], ""), (&methods[..], "-compare")];
     for (methods, suffix) in sheets.into_iter().take(methods.len()) {
         let of = |all: &[RgbImage]| all.len() - methods.len();
-        let seeds = seeds.clone().map(|(seed, all)| (*seed, all[of(all)..].iter().collect())).collect();
+        let seeds = seeds.iter().map(|(seed, all)| (*seed, all[of(all)..].iter().collect())).collect();
         let drawn = ContactSheet { prompt: &settings.prompt, methods, seeds, labels: !args.no_labels }.draw();
         print_path(&files.write_grid(suffix, &drawn, settings)?);
     }

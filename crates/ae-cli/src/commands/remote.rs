@@ -61,7 +61,7 @@ pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Ve
             })?;
         }
         if let Some(settings) = settings.filter(|_| sheet.len() > 1) {
-            write_grids(args, &files, &settings, sheet.iter())?;
+            write_grids(args, &files, &settings, &sheet.iter().collect::<Vec<_>>())?;
         }
     }
     Ok(())

@@ -81,5 +81,8 @@ fn what_can_be_chosen_beside_a_model_is_listed() {
     );
     let many = json!({ "prompt": "paint", "loras": vec![json!({ "name": "ink.safetensors" }); 17] });
     let refused = place.client.post("/api/generate", &many);
-    assert_eq!((refused.status, refused.error().as_str()), (422, "loras is 17 items long: expected at most 16 (max_adapters)"));
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (422, "loras is 17 items long: expected at most 16 (max_adapters)")
+    );
 }
