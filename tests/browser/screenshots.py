@@ -29,14 +29,15 @@ def states(page):
     page.locator("#words button").nth(1).hover()
     yield "error-and-hover"
     page.click("#reset")
-    page.get_by_text("Copy as", exact=True).click()
+    page.locator("#form-tools summary").click()
     yield "menu"
     page.keyboard.press("Escape")
     page.evaluate("document.getElementById('show-keys').click()")
     yield "keys"
     page.keyboard.press("Escape")
     page.check("#compare")
-    set_field(page, "eta", "0.5")
+    set_field(page, "guidance_scale", "1")
+    set_field(page, "guidance_rescale", "0.5")
     generate(page, steps=16)
     wait_for_step(page, 3)
     yield "drawing"

@@ -254,8 +254,8 @@ def test_copies(open_studio, studio):
     page.fill("#prompt", "a cat's hat and a frog")
 
     def copied(name):
-        page.get_by_text("Copy as", exact=True).click()
-        page.get_by_role("button", name=name, exact=True).click()
+        page.locator("#form-tools summary").click()
+        page.locator("#form-tools").get_by_role("button", name=name, exact=True).click()
         expect(page.locator(".toast")).to_have_count(1)
         text = page.evaluate("navigator.clipboard.readText()")
         page.locator(".toast button").last.click()
@@ -290,10 +290,44 @@ def test_the_first_visit_compares_and_offers_examples(open_studio, studio):
 
 def test_what_has_no_effect_is_said(open_studio, studio):
     page = open_studio()
-    set_field(page, "eta", "0.5")
-    set_field(page, "scheduler", "pndm")
+    set_field(page, "guidance_scale", "1")
+    set_field(page, "guidance_rescale", "0.5")
     generate(page, steps=3)
-    expect(page.locator("#run-notes li")).to_contain_text(re.compile("eta"))
+    note = page.locator("#run-notes li")
+    expect(note).to_contain_text("guidance_rescale has no effect")
     wait_until_finished(page)
+    expect(note).to_have_count(1)
     [job] = page.request.get(f"{studio}/api/jobs").json()["jobs"][:1]
-    assert any("eta" in note for note in job["notes"])
+    assert job["notes"] == [note.inner_text()]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("attention_res", "7"), ("kernel_size", "4"), ("sigmas", "karras"), ("phrases", "a dog")]
+)
+def test_what_the_server_refuses_stands_below_its_field(open_studio, watch, field, value):
+    watch.expect("Failed to load resource")
+    page = open_studio()
+    if field == "phrases":
+        page.locator("#method").select_option("structure-diffusion")
+    set_field(page, field, value)
+    page.click("#generate")
+    expect(page.locator(f"#{field}-error")).to_be_visible()
+    expect(page.locator(f"#{field}")).to_be_focused()
+    expect(page.locator(f"#{field}-error")).to_be_in_viewport()
+    expect(page.locator("#form-error")).to_be_hidden()
+
+
+def test_the_settings_of_a_picture_can_be_copied(open_studio):
+    page = open_studio()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    generate(page, steps=2, seeds="12")
+    wait_until_finished(page)
+    page.locator("#gallery li button").first.click()
+    page.locator("#detail-actions summary").click()
+    page.locator("#detail").get_by_role("button", name="Command line").click()
+    expect(page.locator("#detail .toast")).to_contain_text("Command line copied.")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert "--seeds=12" in command and "--steps 2" in command and "--model" not in command
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden()
+    expect(page.locator(".toast")).to_be_visible()  # it stays to its end

@@ -187,6 +187,7 @@ def test_settings_come_back_from_a_picture(open_studio, studio, way):
     expect(page.locator("#subjects-automatic")).to_be_hidden()
     if way == "drop":
         drop(page, picture)
+        page.click("#dropped-restore")
     else:
         with page.expect_file_chooser() as chooser:
             page.click("#restore")

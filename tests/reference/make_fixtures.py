@@ -37,6 +37,7 @@ RUNS = {
     "sd1-odd-size": dict(model="sd1", prompt="a bear and an apple", seed=9, height=216, width=264, attn_res=[7, 9]),
     "sd2-ddim-10": dict(model="sd2", prompt="a horse and a yellow clock", tokens=[2, 6], seed=1, keep_image=True),
     "sd2-pndm-10-portrait": dict(model="sd2", prompt="a bird and a backpack", scheduler="PNDMScheduler", seed=5, height=320, width=192),
+    "distilled-pndm-10": dict(model="distilled", prompt="a monkey with a red chair", tokens=[2, 6], seed=4),
     "sd1-euler-plain": dict(model="sd1", scheduler="EulerDiscreteScheduler", guided=False),
     "sd1-euler-a-plain": dict(model="sd1", scheduler="EulerAncestralDiscreteScheduler", guided=False),
     "sd2-dpmpp-2m-plain": dict(model="sd2", scheduler="DPMSolverMultistepScheduler", guided=False),
@@ -49,7 +50,7 @@ EMBEDDED = {
 
 
 def models():
-    for variant in ("sd1", "sd2"):
+    for variant in ("sd1", "sd2", "distilled"):
         reference.build(os.path.join(FIXTURES, "models", variant), variant)
 
 

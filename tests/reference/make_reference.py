@@ -73,7 +73,8 @@ def build_tokenizer(path):
 
 
 def build(path, variant, seed=0, sample_size=32):
-    """A small pipeline of the given family ("sd1" or "sd2") with seeded weights, stored in float16.
+    """A small pipeline of the given family ("sd1" or "sd2") with seeded weights, stored in float16; "distilled" is an sd1 whose U-Net
+    lacks what those of BK-SDM lack: the middle, the coarsest level, and every second layer.
 
     Rounding the weights to float16 keeps the committed folder small; both sides load it as float32.
     """
@@ -87,12 +88,16 @@ def build(path, variant, seed=0, sample_size=32):
         vocab_size=vocab, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
         max_position_embeddings=77, hidden_act="gelu" if sd2 else "quick_gelu", projection_dim=32,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
-    unet = diffusers.UNet2DConditionModel(
-        sample_size=sample_size, in_channels=4, out_channels=4, block_out_channels=(16, 32, 32, 48), layers_per_block=2,
-        cross_attention_dim=32, norm_num_groups=8, use_linear_projection=sd2,
-        attention_head_dim=(2, 4, 4, 6) if sd2 else 4,
-        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    levels = dict(
+        block_out_channels=(16, 32, 32, 48), layers_per_block=2, down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3)
+    if variant == "distilled":
+        levels = dict(
+            block_out_channels=(16, 32, 32), layers_per_block=1, down_block_types=("CrossAttnDownBlock2D",) * 3, mid_block_type=None,
+            up_block_types=("CrossAttnUpBlock2D",) * 3)
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=sample_size, in_channels=4, out_channels=4, **levels, cross_attention_dim=32, norm_num_groups=8, use_linear_projection=sd2,
+        attention_head_dim=(2, 4, 4, 6) if sd2 else 4)
     vae = diffusers.AutoencoderKL(
         block_out_channels=(8, 16, 16, 16), norm_num_groups=4, layers_per_block=2, latent_channels=4,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,

@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::process::workspace_root;
 
 /// Most lines that a crate may have, where that is agreed. ae-cli has arguments, commands and output: what others could call belongs to
-/// a library. 1800 were agreed for nine commands; `config` and `convert`, the defaults that they set and previews are 350 of it.
-const MOST: [(&str, usize); 1] = [("ae-cli", 2200)];
+/// a library. 1800 were agreed for nine commands; `config` and `convert`, the defaults that they set and previews are 350 of it,
+/// LoRAs that change between the prompts of a call 15.
+const MOST: [(&str, usize); 1] = [("ae-cli", 2210)];
 
 /// Counts the lines of Rust code of every crate: without tests, comments and blank lines.
 pub(crate) fn run() -> Result<(), Failure> {

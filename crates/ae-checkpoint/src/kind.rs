@@ -1,6 +1,6 @@
 use crate::embedding::{BUNDLED, is_embedding, is_sdxl_embedding};
 use crate::lora::{is_other_adapter, is_update};
-use crate::single_file::UNET;
+use crate::single_file::{UNET, VAE};
 use crate::{Checkpoint, ForeignError};
 
 /// What a checkpoint holds, as far as the names of its tensors tell.
@@ -125,7 +125,7 @@ impl CheckpointKind {
             Self::SdxlRefiner
         } else if is_labelled {
             Self::UnClip
-        } else if prefix.is_empty() {
+        } else if prefix.is_empty() || !["cond_stage_model.", "conditioner.", VAE].into_iter().any(has) {
             Self::OriginalUNet
         } else {
             Self::StableDiffusion
@@ -184,9 +184,10 @@ impl CheckpointKind {
             Self::Video => ("a model of moving pictures (Stable Video Diffusion, AnimateDiff ...)", OTHER),
             Self::Sd3 => ("a Stable Diffusion 3 checkpoint", OTHER),
             Self::Flux => ("a Flux checkpoint", OTHER),
-            Self::OriginalUNet => {
-                ("a U-Net alone, without text encoder and autoencoder", "; take the file that holds the whole model")
-            }
+            Self::OriginalUNet => (
+                "a U-Net alone, without text encoder and autoencoder",
+                "; such files are for ComfyUI and its GGUF nodes: take the file of the whole model (of GGUF those that stable-diffusion.cpp writes)",
+            ),
             Self::Unknown => ("no checkpoint of a known kind", ""),
         }
     }
@@ -268,7 +269,14 @@ mod tests {
                 CheckpointKind::StableDiffusion,
             ),
             (original(&[1, 768], &["conditioner.embedders.2.y"]), CheckpointKind::StableDiffusion),
-            (original(&[1, 768], &["double_blocks.0.x", "emb_params"]), CheckpointKind::StableDiffusion),
+            (
+                original(&[1, 768], &["double_blocks.0.x", "emb_params", "cond_stage_model.transformer.x"]),
+                CheckpointKind::StableDiffusion,
+            ),
+            // As ComfyUI's folder of U-Nets and its GGUF nodes have them, with an average or without.
+            (original(&[1, 768], &[]), CheckpointKind::OriginalUNet),
+            (original(&[1, 1024], &["model_ema.x"]), CheckpointKind::OriginalUNet),
+            (original(&[1, 768], &["first_stage_model.x"]), CheckpointKind::StableDiffusion),
         ];
         for (keys, expected) in cases {
             assert_eq!(CheckpointKind::of(&checkpoint(&keys)), expected, "{keys:?}");

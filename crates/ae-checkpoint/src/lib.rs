@@ -34,7 +34,9 @@ pub use embedding::{Embedding, EmbeddingError};
 pub use error::{ForeignError, OpenError};
 pub use folder::Variants;
 pub use kind::CheckpointKind;
-pub use lora::{Lora, LoraError, LoraFactor, LoraLayer, LoraMagnitude, LoraNetwork, LoraParameter, LoraUpdate};
+pub use lora::{
+    Lora, LoraError, LoraFactor, LoraFiles, LoraLayer, LoraMagnitude, LoraNetwork, LoraParameter, LoraUpdate,
+};
 /// The type of the numbers of a stored tensor.
 pub use safetensors::Dtype as ElementType;
 pub use single_file::{Family, SingleFile, SingleFileError};

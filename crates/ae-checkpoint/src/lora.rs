@@ -3,6 +3,7 @@
 mod adapter_config;
 mod address;
 mod error;
+mod files;
 mod keys;
 mod ldm;
 mod parts;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::LoraError;
+pub use files::LoraFiles;
 pub(crate) use keys::{is_other_adapter, is_update};
 pub use update::{LoraFactor, LoraMagnitude, LoraUpdate};
 
@@ -85,6 +87,21 @@ impl LoraParameter {
 }
 
 impl LoraLayer {
+    /// What kind of adapter it is of: `LoRA` (LoCon too), `LoHa`, `LoKr`, `difference`, `bias`; with a magnitude `DoRA` of it.
+    pub fn kind(&self) -> &'static str {
+        match (&self.update, &self.magnitude, self.parameter) {
+            (.., LoraParameter::Bias) => "bias",
+            (LoraUpdate::Matrix(LoraFactor::Product { .. }), None, _) => "LoRA",
+            (LoraUpdate::Matrix(LoraFactor::Product { .. }), Some(_), _) => "DoRA",
+            (LoraUpdate::Matrix(LoraFactor::Whole(_)), None, _) => "difference",
+            (LoraUpdate::Matrix(LoraFactor::Whole(_)), Some(_), _) => "DoRA of a difference",
+            (LoraUpdate::Hadamard(..), None, _) => "LoHa",
+            (LoraUpdate::Hadamard(..), Some(_), _) => "DoRA of LoHa",
+            (LoraUpdate::Kronecker(..), None, _) => "LoKr",
+            (LoraUpdate::Kronecker(..), Some(_), _) => "DoRA of LoKr",
+        }
+    }
+
     /// The module in diffusers' names where its own are those of the original layout (`input_blocks_1_1_...`), of a
     /// U-Net with `layers_per_block` layers in a block; `None` where they are not.
     pub fn in_diffusers_names(&self, layers_per_block: usize) -> Option<String> {
@@ -100,14 +117,25 @@ impl Lora {
     /// and the text encoder; with the names of kohya's sd-scripts, LyCORIS, diffusers (of all ages), PEFT, OneTrainer or
     /// ComfyUI, of modules in diffusers' layout or the original one.
     ///
-    /// Beside PEFT's `adapter_model.*` its `adapter_config.json` is read, which has the alpha.
+    /// Beside PEFT's `adapter_model.*` its `adapter_config.json` is read, which has the alpha. A path may be a folder, see
+    /// [`Lora::files`].
     ///
     /// # Errors
     ///
     /// When the file cannot be read, holds something else, is not whole, or holds a tensor of a kind that is not applied.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoraError> {
-        let checkpoint = Checkpoint::open(&path)?;
-        Self::with_configs(&checkpoint, AdapterConfigs::beside(path.as_ref())?)
+        let LoraFiles { weights, config } = Self::files(path)?;
+        let checkpoint = Checkpoint::open(&weights)?;
+        let config = config.map(|config| AdapterConfigs::open(&weights, &config)).transpose()?;
+        let has_alpha = config.is_some() || has_alpha(&checkpoint);
+        let mut lora = Self::with_configs(&checkpoint, config)?;
+        if !has_alpha && weights.file_stem().is_some_and(|stem| stem == "adapter_model") {
+            lora.notes.push(format!(
+                "'{}' lies without PEFT's adapter_config.json, which has its alpha: it is taken to be the rank",
+                weights.display()
+            ));
+        }
+        Ok(lora)
     }
 
     /// Takes the adapter out of an opened file; see [`Lora::open`].
@@ -149,6 +177,12 @@ impl Lora {
         }
         Ok(lora)
     }
+}
+
+/// Whether a file says the alphas of its layers itself.
+fn has_alpha(checkpoint: &Checkpoint) -> bool {
+    let names = checkpoint.tensors().keys().chain(checkpoint.metadata().keys());
+    names.into_iter().any(|name| name.rsplit('.').next() == Some("alpha") || name == adapter_config::IN_HEADER)
 }
 
 #[cfg(test)]

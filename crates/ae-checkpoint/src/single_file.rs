@@ -43,7 +43,7 @@ pub struct SingleFile {
 
 const EXPECTED: &str = "a Stable Diffusion 1 or 2 checkpoint";
 pub(crate) const UNET: &str = "model.diffusion_model.";
-const VAE: &str = "first_stage_model.";
+pub(crate) const VAE: &str = "first_stage_model.";
 /// Where the text encoder is: in the layouts of CompVis' latent-diffusion and of Stability AI's generative-models (sgm).
 const TEXT: [&str; 2] = ["cond_stage_model.", "conditioner.embedders.0."];
 /// Stable Diffusion 1: transformers' `CLIPTextModel`. The oldest converters left out `text_model.`.
@@ -73,7 +73,11 @@ impl SingleFile {
         } else if let Some(prefix) = below(CLIP) {
             (Family::StableDiffusion1, convert_clip(checkpoint, &prefix))
         } else {
-            return Err(SingleFileError::Incomplete { name: name(), network: "text encoder", advice: "" });
+            return Err(SingleFileError::Incomplete {
+                name: name(),
+                network: "text encoder",
+                advice: "; take the file of the whole model",
+            });
         };
         let vae = checkpoint.has_prefix(VAE).then(|| convert_vae(checkpoint, VAE));
         Ok(Self { family, unet: convert_unet(checkpoint), text_encoder, vae })

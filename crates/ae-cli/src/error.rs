@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use ae_eval::{FolderError, ReportError, ScoringError, ShardEnvironmentError};
 use ae_hub::HubError;
-use ae_pipeline::{LoadError, PipelineError};
+use ae_pipeline::{ConvertError, LoadError, PipelineError};
 use ae_settings::SettingsError;
 use ae_tensor::DeviceError;
 
@@ -50,8 +50,8 @@ pub(crate) enum CliError {
     Server(#[from] ae_server::ServerError),
     #[error(transparent)]
     Config(#[from] attend_and_excite::UserConfigError),
-    #[error(transparent)]
-    Convert(#[from] ae_pipeline::ConvertError),
+    #[error("{cause}{advice}", cause = .0, advice = if matches!(.0, ConvertError::Exists { .. }) { "; --force replaces it" } else { "" })]
+    Convert(#[from] ConvertError),
     #[error("cannot listen for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("results on {devices} cannot be trusted; another driver or backend may be right (see docs/gpu.md)")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ae_settings::{Overrides, Settings};
+use ae_settings::{LoraRef, Overrides, Settings};
 use ae_tensor::{DeviceChoice, DeviceSpec, FloatType};
 use attend_and_excite::{FoundModel, LoadedModel, chosen_devices, weights_choice};
 
@@ -43,9 +43,21 @@ pub(crate) fn load(
     let found = find(&settings, &mut download)?;
     let on = self::devices(&devices.device, settings.dtype, quiet);
     let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &on)?;
-    let pipeline = &models[0].pipeline;
-    for note in pipeline.notice().into_iter().chain(pipeline.notes().iter().map(String::as_str)) {
-        say(&format!("note: {note}"));
-    }
+    models[0].pipeline.notice().into_iter().for_each(|note| say(&format!("note: {note}")));
+    say_of_additions(&models);
     Ok(models)
+}
+
+/// The models with these LoRAs.
+pub(crate) fn with_loras(models: Vec<LoadedModel>, loras: &[LoraRef]) -> Result<Vec<LoadedModel>, CliError> {
+    if models[0].loras() == loras {
+        return Ok(models);
+    }
+    let models = LoadedModel::all_with_loras(&models, loras)?;
+    say_of_additions(&models);
+    Ok(models)
+}
+
+fn say_of_additions(models: &[LoadedModel]) {
+    models[0].pipeline.notes().iter().for_each(|note| say(&format!("note: {note}")));
 }

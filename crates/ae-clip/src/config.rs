@@ -54,7 +54,80 @@ impl Activation {
     }
 }
 
+/// Fields that transformers, of today or of version 4, writes into the config of every text encoder and that change no embedding: of training,
+/// of the pooled embedding, of writing text, of what Python returns.
+const WITHOUT_EFFECT: [&str; 62] = [
+    "add_cross_attention",
+    "architectures",
+    "attention_dropout",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dropout",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
+    "initializer_factor",
+    "initializer_range",
+    "is_decoder",
+    "is_encoder_decoder",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "model_type",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "problem_type",
+    "projection_dim",
+    "pruned_heads",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tie_encoder_decoder",
+    "tie_word_embeddings",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "typical_p",
+    "use_bfloat16",
+    "use_cache",
+];
+
 impl ClipTextModelConfig {
+    /// The fields of a `config.json` that transformers' class does not know; of a whole CLIP those of its text encoder.
+    pub fn ignored(fields: &Fields) -> Vec<String> {
+        let own = of_text_encoder(fields).unwrap_or_default();
+        own.unknown(&Self::stable_diffusion_1(), WITHOUT_EFFECT)
+    }
+
     /// Reads a `config.json`. Missing fields have the values of transformers' `CLIPTextConfig`, unknown ones
     /// do not matter.
     ///
@@ -122,9 +195,7 @@ impl TryFrom<Fields> for ClipTextModelConfig {
 
     /// The bounds lie far beyond every published CLIP; a damaged file must not ask for all memory.
     fn try_from(fields: Fields) -> Result<Self, ConfigError> {
-        // The config of a whole CLIP has that of its text encoder inside; transformers takes it from there.
-        let is_whole = fields.get("model_type").is_some_and(|kind| kind == "clip");
-        let fields = if is_whole { fields.part("text_config")? } else { fields };
+        let fields = of_text_encoder(&fields)?;
         let num_attention_heads = fields.size("num_attention_heads", 8, 256)?;
         let expected = format!("1..=16384, a multiple of num_attention_heads, {num_attention_heads}");
         let divides = |size: &usize| (1..=1 << 14).contains(size) && size.is_multiple_of(num_attention_heads);
@@ -144,6 +215,12 @@ impl TryFrom<Fields> for ClipTextModelConfig {
         fields.check_network(parameters, config.num_hidden_layers)?;
         Ok(config)
     }
+}
+
+/// The config of a whole CLIP has that of its text encoder inside; transformers takes it from there.
+fn of_text_encoder(fields: &Fields) -> Result<Fields, ConfigError> {
+    let is_whole = fields.get("model_type").is_some_and(|kind| kind == "clip");
+    if is_whole { fields.part("text_config") } else { Ok(fields.clone()) }
 }
 
 impl fmt::Display for Activation {

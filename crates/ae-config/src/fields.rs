@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ConfigError;
@@ -233,6 +234,14 @@ impl Fields {
         })
     }
 
+    /// The names that are neither those of what the fields were read as, nor among `more`; programs that ignore such fields warn of
+    /// them. Those that begin with `_` are notes of the program that wrote the file.
+    pub fn unknown<'a>(&self, read: &impl Serialize, more: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let (read, more) = (serde_json::to_value(read).unwrap_or_default(), BTreeSet::from_iter(more));
+        let is_known = |name: &str| name.starts_with('_') || read.get(name).is_some() || more.contains(name);
+        self.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+    }
+
     /// Refuses fields of other names than these.
     ///
     /// # Errors
@@ -343,6 +352,13 @@ mod tests {
         let written = ["a", "b", "c", "d", "e", "f", "g"].map(|field| fields.get(field).unwrap().to_string());
         assert_eq!(written, ["3", "[3,4]", "[3]", "[]", "3", "false", "[3,3]"]);
         assert_eq!(fields.get("z"), None);
+    }
+
+    #[test]
+    fn fields_that_nobody_knows_are_found() {
+        let fields = fields(r#"{"_class_name": "x", "a": null, "b": 1, "c": 2, "hidden_siz": 3}"#);
+        assert_eq!(fields.unknown(&serde_json::json!({"a": 7}), ["b", "d"]), ["c", "hidden_siz"]);
+        assert_eq!(fields.unknown(&(), ["a", "b", "c", "hidden_siz"]), [""; 0]);
     }
 
     #[test]

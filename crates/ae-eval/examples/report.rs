@@ -66,6 +66,7 @@ fn plan() -> Plan {
             .to_vec(),
         prompts: prompts.collect(),
         seeds: (0..4).collect(),
+        files: BTreeMap::new(),
     }
 }
 

@@ -311,6 +311,8 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), FolderEr
 mod tests {
     use serde_json::Value;
 
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{Arm, Prompt};
 
@@ -326,6 +328,7 @@ mod tests {
                 arms: vec![arm],
                 prompts: vec![Prompt::new("a cat", "s")],
                 seeds: vec![0],
+                files: BTreeMap::new(),
             };
             write_json(&place.path().join(Folder::PLAN), &plan).unwrap();
             let error = Folder::open(place.path()).unwrap_err().to_string();
@@ -357,6 +360,7 @@ mod tests {
             arms: vec![Arm { name: "guided".to_owned(), settings: Value::Null }],
             prompts: vec![Prompt::new("a cat", "s"), Prompt::new("a cat: hello", "s")],
             seeds: vec![0],
+            files: BTreeMap::new(),
         };
         folder.begin(&plan).unwrap();
         let former = place.path().join("guided/a cat_ hello-d4b37d61");

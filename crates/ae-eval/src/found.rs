@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry};
 use std::path::Path;
 
@@ -50,8 +50,13 @@ impl Found {
             let things = things_of(&text);
             Prompt { things, ..Prompt::new(text, of_no_set()) }
         });
-        let plan =
-            Plan { model: "unknown".to_owned(), arms, prompts: prompts.collect(), seeds: seeds.into_iter().collect() };
+        let plan = Plan {
+            model: "unknown".to_owned(),
+            arms,
+            prompts: prompts.collect(),
+            seeds: seeds.into_iter().collect(),
+            files: BTreeMap::new(),
+        };
         Ok(Self { plan: plan.with_sets_of_the_benchmark(), is_single })
     }
 }

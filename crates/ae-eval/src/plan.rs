@@ -18,6 +18,9 @@ pub struct Plan {
     pub prompts: Vec<Prompt>,
     /// The seeds of every prompt.
     pub seeds: Vec<u64>,
+    /// The files that prompts name, such as LoRAs, by their base names, with their SHA-256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A method, or a method with certain settings.
@@ -66,6 +69,16 @@ pub enum PlanError {
         /// The prompt, shortened.
         prompt: String,
     },
+    /// Another file under a name that prompts use.
+    #[error("its file '{name}' has the SHA-256 {known:.10}..., not {new:.10}...")]
+    File {
+        /// The base name.
+        name: String,
+        /// The hash in the folder.
+        known: String,
+        /// The new hash.
+        new: String,
+    },
 }
 
 impl Plan {
@@ -103,6 +116,12 @@ impl Plan {
                 None => all.prompts.push(prompt.clone()),
                 Some(known) if *known == prompt => {}
                 Some(_) => return Err(PlanError::Prompt { prompt: prompt.shortened() }),
+            }
+        }
+        for (name, new) in &other.files {
+            let known = all.files.entry(name.clone()).or_insert_with(|| new.clone());
+            if known != new {
+                return Err(PlanError::File { name: name.clone(), known: known.clone(), new: new.clone() });
             }
         }
         all.seeds.extend(&other.seeds);
@@ -177,6 +196,7 @@ mod tests {
             arms: vec![arm("plain"), arm("guided")],
             prompts: vec![Prompt::new("a cat", "s")],
             seeds: vec![1, 0],
+            files: BTreeMap::from([("ink.safetensors".to_owned(), "00".repeat(32))]),
         }
     }
 
@@ -186,10 +206,12 @@ mod tests {
         more.arms[0].name = "other".to_owned();
         more.prompts[0].text = "a dog".to_owned();
         more.seeds = vec![7, 1];
+        more.files = BTreeMap::from([("oil.safetensors".to_owned(), "11".repeat(32))]);
         let all = plan().united(&more).unwrap();
         let names: Vec<_> = all.arms.iter().map(|arm| arm.name.as_str()).collect();
         assert_eq!(names, ["plain", "guided", "other"]);
         assert_eq!((all.prompts.len(), &*all.seeds), (2, [0, 1, 7].as_slice()));
+        assert_eq!(all.files.keys().collect::<Vec<_>>(), ["ink.safetensors", "oil.safetensors"]);
         assert_eq!(all.united(&plan()).unwrap(), all);
     }
 
@@ -203,6 +225,8 @@ mod tests {
         assert_eq!(refusal(&|plan| plan.model = "n".to_owned()), "it is of the model 'm', not of 'n'");
         assert_eq!(refusal(&|plan| plan.arms[1].settings["a"]["b"] = json!(2)), "its 'guided' has a.b 1, not 2");
         assert_eq!(refusal(&|plan| plan.arms[0].settings = json!({})), "its 'plain' has a {\"b\":1}, not null");
+        let other_file = refusal(&|plan| *plan.files.get_mut("ink.safetensors").unwrap() = "11".repeat(32));
+        assert_eq!(other_file, "its file 'ink.safetensors' has the SHA-256 0000000000..., not 1111111111...");
         let other_set = "its prompt 'a cat' has other subjects, or belongs to another set";
         assert_eq!(refusal(&|plan| plan.prompts[0].set = "t".to_owned()), other_set);
     }

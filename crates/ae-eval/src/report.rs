@@ -130,7 +130,13 @@ mod tests {
 
     #[test]
     fn a_plan_of_little_has_a_report() {
-        let nothing = Plan { model: String::new(), arms: Vec::new(), prompts: Vec::new(), seeds: Vec::new() };
+        let nothing = Plan {
+            model: String::new(),
+            arms: Vec::new(),
+            prompts: Vec::new(),
+            seeds: Vec::new(),
+            files: Default::default(),
+        };
         all(&Report::new(&nothing, &[]).unwrap());
         let mut plan = plan();
         plan.arms.truncate(1);

@@ -240,6 +240,7 @@ mod tests {
             arms: vec![Arm { name: "plain".to_owned(), settings: Value::Null }],
             prompts: ["a cat", "a dog", "a hat"].map(|text| Prompt::new(text, "s")).to_vec(),
             seeds: (0..20).collect(),
+            files: BTreeMap::new(),
         }
     }
 

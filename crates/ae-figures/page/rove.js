@@ -28,6 +28,7 @@ export function rove(container) {
     event.preventDefault();
     all[(goals[event.key] + all.length) % all.length].focus();
   });
-  new MutationObserver(refresh).observe(container, { childList: true, subtree: true, attributeFilter: ["disabled", "hidden"] });
+  const attributeFilter = ["disabled", "hidden"];
+  new MutationObserver(refresh).observe(container, { childList: true, subtree: true, attributeFilter });
   refresh();
 }

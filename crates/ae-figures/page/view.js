@@ -14,8 +14,8 @@ import { Player } from "./player.js";
 import { Scale } from "./scale.js";
 import { Steps } from "./steps.js";
 
-/// An empty view in `container`; `palette` are 256 colours in hexadecimal, `options` name the methods. Over a finished picture
-/// there is no map at first, unless `covered`: who sees it first must not take the map for the picture.
+/// An empty view in `container`; `palette` are 256 colours in hexadecimal, `options` name the methods. Over a finished
+/// picture there is no map at first, unless `covered`: who sees it first must not take the map for the picture.
 export function createRunView(container, { palette, options, covered = false }) {
   return new RunView(container, parsePalette(palette), options, covered);
 }

@@ -28,7 +28,7 @@ pub enum ConvertError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// There is something where the model should be.
-    #[error("'{path}' is there already; --force replaces it", path = path.display())]
+    #[error("'{path}' is there already, and was not to be replaced", path = path.display())]
     Exists {
         /// The path.
         path: PathBuf,

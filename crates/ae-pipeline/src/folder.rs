@@ -137,15 +137,19 @@ impl ModelFiles for Folder<'_> {
 
     /// Parts without the variant, and fields that diffusers ignores, as this does.
     fn notice(&self) -> Option<String> {
-        let ignored = |path: &str, of: fn(&Fields) -> Vec<String>| {
+        let ignored = |path: &str, kind: &str, of: fn(&Fields) -> Vec<String>| {
             let names = of(&self.fields(path).ok()?);
             let file = self.files.describe(path);
             (!names.is_empty())
-                .then(|| format!("'{file}' has {}, which no such network knows and is ignored", names.join(", ")))
+                .then(|| format!("'{file}' has {}, which no such {kind} knows and is ignored", names.join(", ")))
         };
-        let of_unet = ignored("unet/config.json", UNetConfig::ignored);
-        let of_vae = ignored("vae/config.json", VaeConfig::ignored);
-        let notices: Vec<String> = self.notice.iter().cloned().chain(of_unet).chain(of_vae).collect();
+        let of_configs = [
+            ignored("unet/config.json", "network", UNetConfig::ignored),
+            ignored("vae/config.json", "network", VaeConfig::ignored),
+            ignored("text_encoder/config.json", "network", ClipTextModelConfig::ignored),
+            ignored("scheduler/scheduler_config.json", "sampler", SchedulerConfig::ignored),
+        ];
+        let notices: Vec<String> = self.notice.iter().cloned().chain(of_configs.into_iter().flatten()).collect();
         (!notices.is_empty()).then(|| notices.join(". "))
     }
 
@@ -298,6 +302,32 @@ mod tests {
         // A class that is no text says as little as one that is not known.
         assert_eq!(said_of(INDEX, r#"{"_class_name": ["x"]}"#), "");
         assert!(said_of(INDEX, r#"{"_class_name": "FluxPipeline"}"#).contains("a Flux model"));
+    }
+
+    /// As diffusers and transformers ignore them.
+    #[test]
+    fn fields_that_nobody_knows_are_named_in_every_config() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("unet/config.json", r#"{"_class_name": "UNet2DConditionModel", "in_channel": 4}"#),
+            ("vae/config.json", r#"{"latent_channel": 4}"#),
+            ("text_encoder/config.json", r#"{"model_type": "clip", "text_config": {"dropout": 0.0, "hidden_siz": 8}}"#),
+            ("scheduler/scheduler_config.json", r#"{"beta_strat": 0.1, "flow_shift": 1.0, "skip_prk_steps": true}"#),
+        ] {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let notice = Folder::open(Files::Disk(folder.path()), false, None).unwrap().notice().unwrap();
+        let named: Vec<_> = notice.split(". ").filter_map(|note| note.split(" has ").nth(1)).collect();
+        let expected = [
+            ("in_channel", "network"),
+            ("latent_channel", "network"),
+            ("hidden_siz", "network"),
+            ("beta_strat", "sampler"),
+        ]
+        .map(|(field, kind)| format!("{field}, which no such {kind} knows and is ignored"));
+        assert_eq!(named, expected);
     }
 
     #[cfg(unix)]

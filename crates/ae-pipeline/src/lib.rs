@@ -10,6 +10,7 @@ mod additions;
 mod attention;
 mod attention_maps;
 mod automatic_subjects;
+mod blame;
 mod composition;
 mod conditioning;
 mod convert;

@@ -108,8 +108,8 @@ impl ModelFiles for SingleFileModel {
 /// files that are known: the biases before the last attention are spread wider where a model was trained for the velocity. It knows
 /// SD-Turbo, which predicts noise.
 fn stable_diffusion_2(path: &Path, checkpoint: &Checkpoint, unet: &Checkpoint) -> (PredictionType, Option<String>) {
-    /// Channels that the U-Net for inpainting sees: there is one such model, and it predicts noise.
-    const INPAINTING: usize = 9;
+    /// There is one such model, and it predicts noise. The latents of Stable Diffusion have 4 channels.
+    const INPAINTING: usize = UNetConfig::inpainting_channels(4);
     /// Training steps of `512-base-ema.ckpt`, by which diffusers' converter knows the model that predicts noise.
     const BASE_STEPS: &str = "875000";
     if unet.get("conv_in.weight").is_some_and(|weight| weight.shape().get(1) == Some(&INPAINTING)) {

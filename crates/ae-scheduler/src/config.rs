@@ -92,6 +92,11 @@ impl SchedulerConfig {
         Fields::read("the scheduler config", json)?.try_into()
     }
 
+    /// The fields of a `scheduler_config.json` that no sampler knows. diffusers ignores them with a warning.
+    pub fn ignored(fields: &Fields) -> Vec<String> {
+        unsupported::ignored(fields)
+    }
+
     /// The noise schedule of Stable Diffusion 1 with the sampler of its folder, PNDM.
     pub fn stable_diffusion_1() -> Self {
         Self::stable_diffusion(SchedulerKind::Pndm)

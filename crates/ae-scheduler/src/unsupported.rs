@@ -48,6 +48,57 @@ const RULES: &[Rule] = &[
     ("solver_p", &[UniPc], &["null"]),
 ];
 
+/// Every field that diffusers' class of some sampler here knows: a file may have been written for any of them.
+const KNOWN: [&str; 42] = [
+    "algorithm_type",
+    "beta_end",
+    "beta_schedule",
+    "beta_start",
+    "clip_sample",
+    "clip_sample_range",
+    "disable_corrector",
+    "dynamic_thresholding_ratio",
+    "euler_at_final",
+    "final_sigmas_type",
+    "flow_shift",
+    "interpolation_type",
+    "lambda_min_clipped",
+    "lower_order_final",
+    "num_train_timesteps",
+    "original_inference_steps",
+    "predict_x0",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "sample_max_value",
+    "set_alpha_to_one",
+    "shift_terminal",
+    "sigma_max",
+    "sigma_min",
+    "skip_prk_steps",
+    "solver_order",
+    "solver_p",
+    "solver_type",
+    "steps_offset",
+    "thresholding",
+    "time_shift_type",
+    "timestep_scaling",
+    "timestep_spacing",
+    "timestep_type",
+    "trained_betas",
+    "use_beta_sigmas",
+    "use_dynamic_shifting",
+    "use_exponential_sigmas",
+    "use_flow_sigmas",
+    "use_karras_sigmas",
+    "use_lu_lambdas",
+    "variance_type",
+];
+
+/// The fields of a config that no sampler knows.
+pub(crate) fn ignored(fields: &Fields) -> Vec<String> {
+    fields.unknown(&(), KNOWN)
+}
+
 /// Refuses a config with an option that `kind` cannot honour.
 pub(crate) fn check(fields: &Fields, kind: SchedulerKind) -> Result<(), SchedulerError> {
     let is_own = fields.get("_class_name").is_none_or(|class| class.as_str() == Some(kind.class_name()));

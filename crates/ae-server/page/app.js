@@ -9,10 +9,10 @@ import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
 import { History } from "./history.js";
 import { Jobs, isOpen } from "./jobs.js";
-import { Keys } from "./keys.js";
 import { Live } from "./live.js";
 import { Presets } from "./presets.js";
 import { acceptPictures } from "./restore.js";
+import { beginKeys } from "./shortcuts.js";
 import { showExamples } from "./examples.js";
 import { Options } from "./settings.js";
 import { Start } from "./start.js";
@@ -87,8 +87,9 @@ async function begin() {
       announce("Deleted.");
     },
   });
+  at("detail-actions").append(copyMenu(() => detail.settings, ({ message }) => detail.showError(message)));
   acceptPictures(restoreFrom, askFor);
-  beginKeys(view);
+  beginKeys({ view, detail, live, cancel, drawAgain: () => form.submitWith(randomSeed()) });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || at("detail").open) return;
     // Otherwise a focused button would be pressed, too.
@@ -118,29 +119,6 @@ function beginTools() {
       form.setPrompt(prompt);
       form.submit();
     });
-}
-
-function beginKeys(view) {
-  const isMain = () => !document.querySelector("dialog[open]");
-  const viewOf = () => (isMain() ? view : detail.view);
-  const slider = () => viewOf().root.querySelector("[data-testid=step-slider]:not(:disabled)");
-  const step = (by) => {
-    slider().valueAsNumber += by;
-    slider().dispatchEvent(new Event("input"));
-  };
-  new Keys([
-    { shown: "Ctrl + Enter", text: "Generate" },
-    { shown: "↑", text: "In an empty prompt, or at its beginning: the prompt before" },
-    { key: "escape", shown: "Esc", text: "Cancel what is drawn; close a dialog", when: () => isMain() && live.busy, act: () => cancel(live.job) },
-    { key: "arrowleft", shown: "←", text: "The step before", when: () => isMain() && slider(), act: () => step(-1) },
-    { key: "arrowright", shown: "→", text: "The next step", when: () => isMain() && slider(), act: () => step(1) },
-    { key: " ", shown: "Space", text: "Play the steps, or pause", when: slider, act: () => viewOf().player.toggle() },
-    { key: "m", shown: "M", text: "Show attention over the picture, or hide it", when: slider, act: () => viewOf().toggleAttention() },
-    { key: "r", shown: "R", text: "Use the settings of the picture that is open", when: () => at("detail").open, act: () => at("detail-use").click() },
-    { key: "n", shown: "N", text: "Draw again with a new seed", when: isMain, act: () => form.submitWith(randomSeed()) },
-    { key: "/", shown: "/", text: "Write the prompt", when: isMain, act: () => at("prompt").focus() },
-    { key: "?", shown: "?", text: "This sheet", when: isMain, act: () => at("show-keys").click() },
-  ]);
 }
 
 async function refresh() {

@@ -143,7 +143,8 @@ export class Control {
     this.reset.hidden = !this.isChanged || this.option.name === "model";
   }
 
-  /// Shows a value, or none. One that an empty field stands for leaves the field empty, so that another model's own can take its place.
+  /// Shows a value, or none. One that an empty field stands for leaves the field empty, so that another model's own can take
+  /// its place.
   write(value) {
     const { input, option } = this;
     if (JSON.stringify(value) === JSON.stringify(this.default) && !this.isOfUnknownModel) value = undefined;

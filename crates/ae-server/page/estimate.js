@@ -6,7 +6,8 @@ const GUIDED = 2.5;
 const REMEMBERED = 20;
 
 export class Estimate {
-  /// `runs` are the runs of the job in their order: whether each is guided. `guidedShare` is the share of steps with guidance.
+  /// `runs` are the runs of the job in their order: whether each is guided. `guidedShare` is the share of steps with
+  /// guidance.
   constructor({ runs, guidedShare }) {
     this.runs = runs;
     this.guidedShare = guidedShare;
@@ -56,7 +57,8 @@ export class Estimate {
 
   /// Seconds of a step of each kind; of one that was not seen yet, by the other.
   get means() {
-    const of = (times) => (times.length > 0 ? times.reduce((sum, seconds) => sum + seconds, 0) / times.length : undefined);
+    const total = (times) => times.reduce((sum, seconds) => sum + seconds, 0);
+    const of = (times) => (times.length > 0 ? total(times) / times.length : undefined);
     const [guided, plain] = [of(this.times.guided), of(this.times.plain)];
     return { guided: guided ?? (plain && plain * GUIDED), plain: plain ?? (guided && guided / GUIDED) };
   }

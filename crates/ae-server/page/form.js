@@ -125,7 +125,9 @@ export class Form {
 
   /// What in the form belongs to one picture and not to a way of drawing.
   get ofPicture() {
-    return { prompt: at("prompt").value, seeds: at("seeds").value ? [at("seeds").value] : undefined, ...this.words.choice };
+    const { init_image, mask } = Object.assign({}, ...this.parts.map((part) => part.read()));
+    const seeds = at("seeds").value ? [at("seeds").value] : undefined;
+    return { prompt: at("prompt").value, seeds, init_image, mask, ...this.words.choice };
   }
 
   /// What cannot be sent, or the server did not accept: below its field, otherwise above the button.
@@ -144,10 +146,13 @@ export class Form {
 
   /// What shows a field of a request.
   inputOf(field) {
-    if (["subjects", "token_indices"].includes(field)) return at("words");
+    // A method without subjects has phrases in their place.
+    const isSubjects = ["subjects", "token_indices"].includes(field);
+    if (isSubjects && this.isGuided) return at("words");
     const part = this.parts.map((each) => each.inputOf(field)).find(Boolean);
     if (part) return part;
-    return this.controls.get(field.split(".").at(-1))?.input ?? (["prompt", "seeds"].includes(field) ? at(field) : null);
+    const name = isSubjects ? "phrases" : field.split(".").at(-1);
+    return this.controls.get(name)?.input ?? (["prompt", "seeds"].includes(name) ? at(name) : null);
   }
 
   /// An error of no field.

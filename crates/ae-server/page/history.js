@@ -41,10 +41,12 @@ export class History {
     save("prompts", this.prompts);
   }
 
-  /// Up goes back from the first place of the text, down forth from its last, so that arrows still move in a text of several lines.
+  /// Up goes back from the first place of the text, down forth from its last, so that arrows still move in a text of several
+  /// lines.
   move(event) {
     const { value, selectionStart, selectionEnd } = at("prompt");
-    const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey && selectionStart === selectionEnd;
+    const isPlain =
+      !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey && selectionStart === selectionEnd;
     const back = event.key === "ArrowUp" && selectionStart === 0;
     const forth = event.key === "ArrowDown" && selectionEnd === value.length && this.place >= 0;
     if (!isPlain || !(back || forth)) return;

@@ -8,8 +8,8 @@ const at = (id) => document.getElementById(id);
 const TYPES = "input:not([type=checkbox], [type=file]), textarea, select, [contenteditable]";
 const PRESSES = "button, a, summary, input, select, textarea, canvas, [role=slider]";
 
-/// `keys` are `{ key, shown, text, act, when }`: the `key` of the event in small letters, how it is written, what it does, what to do, and whether it
-/// can be done now. One without `act` is only named: others listen to it.
+/// `keys` are `{ key, shown, text, when, act }`: the `key` of the event in small letters, how it is written, what it does,
+/// whether it can be done now, and what to do. One without `act` is only named: others listen to it.
 export class Keys {
   constructor(keys) {
     this.keys = keys;

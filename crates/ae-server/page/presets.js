@@ -1,11 +1,11 @@
-// Settings under a name, kept in the browser: all of the form but prompt, subjects and seeds.
+// Settings under a name, kept in the browser: all of the form but what belongs to one picture.
 
 import { element } from "./dom.js";
 import { load, save } from "./store.js";
 import { toast } from "./toast.js";
 
 /// What belongs to one picture and not to a way of drawing.
-const OF_PICTURE = ["prompt", "subjects", "token_indices", "phrases", "seed", "seeds"];
+const OF_PICTURE = ["prompt", "subjects", "token_indices", "phrases", "seed", "seeds", "init_image", "mask"];
 
 export class Presets {
   /// `read` gives the request of the form, `apply` takes settings; an error of `read` goes to `onError`.
@@ -40,7 +40,7 @@ export class Presets {
         element("summary", {}, "Saved settings"),
         field("Saved", this.select, element("div", { className: "actions" }, this.use, this.delete)),
         field("Save these settings as", this.name, keep),
-        element("p", { className: "hint" }, "Everything but prompt, subjects, phrases and seeds. Kept in this browser."),
+        element("p", { className: "hint" }, "Everything but prompt, subjects, phrases, seeds and start picture. Kept in this browser."),
       ),
     );
     this.draw();
@@ -68,9 +68,11 @@ export class Presets {
       return;
     }
     const before = this.all;
-    this.change({ ...before, [name]: Object.fromEntries(Object.entries(request).filter(([key]) => !OF_PICTURE.includes(key))) }, name);
+    const settings = Object.fromEntries(Object.entries(request).filter(([key]) => !OF_PICTURE.includes(key)));
+    this.change({ ...before, [name]: settings }, name);
     this.name.value = "";
-    toast(name in before ? `“${name}” replaced.` : `“${name}” saved.`, { label: "Undo", act: () => this.change(before) });
+    const undo = { label: "Undo", act: () => this.change(before) };
+    toast(`“${name}” ${name in before ? "replaced" : "saved"}.`, undo);
   }
 
   take() {

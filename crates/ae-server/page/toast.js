@@ -29,5 +29,9 @@ export function toast(text, action) {
   for (const event of ["pointerenter", "focusin"]) note.addEventListener(event, () => clearTimeout(timer));
   for (const event of ["pointerleave", "focusout"]) note.addEventListener(event, start);
   holder.append(note);
+  // What lies behind an open dialog can be neither read nor pressed.
+  const dialog = document.querySelector("dialog[open]");
+  (dialog ?? document.body).append(holder);
+  dialog?.addEventListener("close", () => document.body.append(holder), { once: true });
   start();
 }

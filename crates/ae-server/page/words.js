@@ -37,8 +37,8 @@ export class Words {
     rove(at("words"));
   }
 
-  /// The part of a request that names the subjects: nothing, `subjects` or `token_indices`. A subject that has left the prompt is
-  /// not named.
+  /// The part of a request that names the subjects: nothing, `subjects` or `token_indices`. A subject that has left the
+  /// prompt is not named.
   get choice() {
     const { subjects } = this.chosen;
     if (!subjects) return this.chosen;
@@ -125,7 +125,10 @@ export class Words {
     // The prompt has changed meanwhile; a newer answer is on its way.
     if (this.request !== request) return;
     const { truncation } = answer;
-    if (truncation) problem = `The prompt is too long: its last ${truncation.tokens} tokens are left out, from “${opening(truncation.text)}” on.`;
+    if (truncation) {
+      const { tokens, text } = truncation;
+      problem = `The prompt is too long: its last ${tokens} tokens are left out, from “${opening(text)}” on.`;
+    }
     at("words-warning").textContent = problem;
     at("words-warning").hidden = problem === "";
     this.tokens = answer.tokens;
@@ -144,7 +147,8 @@ export class Words {
   }
 
   draw() {
-    const phrases = (this.choice.subjects ?? []).filter((subject) => !this.words.some((word) => word.subject === subject));
+    const isWord = (subject) => this.words.some((word) => word.subject === subject);
+    const phrases = (this.choice.subjects ?? []).filter((subject) => !isWord(subject));
     const focused = document.activeElement?.closest("#words button")?.dataset.subject;
     at("words").replaceChildren(...this.wordChips(), ...phrases.map((subject) => this.phraseChip(subject)));
     this.fold();
@@ -159,10 +163,11 @@ export class Words {
     const gone = (this.chosen.subjects ?? []).filter((subject) => !this.isPresent(subject));
     const count = this.words.filter(({ subject }) => this.pressed(subject)).length;
     const notes = [];
-    if (gone.length > 0)
-      notes.push(gone.length === 1 ? `“${gone[0]}” left the prompt.` : `${gone.length} subjects left the prompt: ${gone.join(", ")}.`);
+    if (gone.length === 1) notes.push(`“${gone[0]}” left the prompt.`);
+    else if (gone.length > 1) notes.push(`${gone.length} subjects left the prompt: ${gone.join(", ")}.`);
     if (positions) notes.push("Single token positions, as the settings say. Choosing a word replaces them.");
-    else if (subjects) notes.push(this.isEmpty ? "No word is chosen. Choose at least one, or go back to automatic." : "Your choice.");
+    else if (this.isEmpty) notes.push("No word is chosen. Choose at least one, or go back to automatic.");
+    else if (subjects) notes.push("Your choice.");
     else if (this.words.length === 0) notes.push("");
     else if (!this.isGuided) notes.push("This method has no subjects; the words choose whose attention is shown.");
     else if (this.lacksSubject) notes.push("No subject found. Click the words that must appear.");

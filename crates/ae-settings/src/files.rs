@@ -45,6 +45,9 @@ pub struct LoraRef {
     /// As [`FileRef::sha256`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// SHA-256 of PEFT's `adapter_config.json` that was read with it, and has its alpha.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// The factor of its updates; 1 is the strength it was trained for.
     #[serde(default = "full_strength")]
     pub strength: f64,
@@ -56,7 +59,7 @@ pub struct LoraRef {
 impl LoraRef {
     /// A LoRA by the path or name of its file, and its strength.
     pub fn new(name: impl Into<String>, strength: f64) -> Self {
-        Self { name: name.into(), sha256: None, strength, unet_strength: None }
+        Self { name: name.into(), sha256: None, config_sha256: None, strength, unet_strength: None }
     }
 
     /// The strength in the U-Net.

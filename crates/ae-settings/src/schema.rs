@@ -107,7 +107,10 @@ impl Kind {
             }
             Self::File => ("file", file(&[])),
             Self::Files => ("files", list(file(&[]))),
-            Self::Loras => ("loras", list(file(&[("strength", "number")]))),
+            Self::Loras => {
+                let own = [("strength", "number"), ("unet_strength", "number"), ("config_sha256", "string")];
+                ("loras", list(file(&own)))
+            }
             Self::Embeddings => ("embeddings", list(file(&[("token", "string")]))),
         }
     }

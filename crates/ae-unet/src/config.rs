@@ -162,12 +162,8 @@ const WITHOUT_EFFECT: [&str; 6] = [
 impl UNetConfig {
     /// The fields of a `config.json` that diffusers' class does not know. It ignores them with a warning.
     pub fn ignored(fields: &Fields) -> Vec<String> {
-        let known = serde_json::to_value(Self::stable_diffusion_1()).unwrap_or_default();
-        let is_known = |name: &str| {
-            let is_option = FIXED.iter().any(|(option, _)| *option == name);
-            name.starts_with('_') || is_option || WITHOUT_EFFECT.contains(&name) || known.get(name).is_some()
-        };
-        fields.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+        let options = FIXED.iter().map(|(option, _)| *option);
+        fields.unknown(&Self::stable_diffusion_1(), options.chain(WITHOUT_EFFECT))
     }
 
     /// Reads a diffusers `config.json`; absent fields take diffusers' defaults.
@@ -249,7 +245,12 @@ impl UNetConfig {
 
     /// Whether the network is one for inpainting: beside its latents it sees a mask and the latents of an image.
     pub fn is_inpainting(&self) -> bool {
-        self.in_channels == 2 * self.out_channels + 1
+        self.in_channels == Self::inpainting_channels(self.out_channels)
+    }
+
+    /// The channels that a network for inpainting sees, of so many of latents: these, those of an image, and the mask.
+    pub const fn inpainting_channels(latents: usize) -> usize {
+        2 * latents + 1
     }
 
     /// How many times the latents' sides are halved on the way down.

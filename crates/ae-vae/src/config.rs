@@ -57,12 +57,8 @@ pub struct VaeConfig {
 impl VaeConfig {
     /// The fields of a `config.json` that diffusers' class does not know. It ignores them with a warning.
     pub fn ignored(fields: &Fields) -> Vec<String> {
-        let known = serde_json::to_value(Self::stable_diffusion()).unwrap_or_default();
-        let is_known = |name: &str| {
-            let is_option = FIXED.iter().any(|(option, _)| *option == name);
-            name.starts_with('_') || is_option || WITHOUT_EFFECT.contains(&name) || known.get(name).is_some()
-        };
-        fields.names().filter(|name| !is_known(name)).map(str::to_owned).collect()
+        let options = FIXED.iter().map(|(option, _)| *option);
+        fields.unknown(&Self::stable_diffusion(), options.chain(WITHOUT_EFFECT))
     }
 
     /// Reads a diffusers `config.json`; absent fields take the values of Stable Diffusion 1.

@@ -1,5 +1,6 @@
 //! What a file, a folder or a model is, without loading it.
 
+mod adapter;
 mod folder;
 mod model;
 mod picture;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use ae_pipeline::ModelSource;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use adapter::Adapter;
 
 use crate::{Error, FileHashes, FoundModel};
 
@@ -40,6 +43,9 @@ pub struct Inspection {
     pub types: BTreeMap<String, usize>,
     /// What is inside.
     pub parts: Vec<Part>,
+    /// What a LoRA changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<Adapter>,
     /// What a picture is drawn with where nothing else is said.
     pub defaults: BTreeMap<&'static str, Value>,
     /// What is inside and not used.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ae_checkpoint::Lora;
 use ae_pipeline::{KnownPreset, Preset};
 use ae_settings::LoraRef;
 
@@ -34,7 +35,7 @@ const LORAS: [KnownLora; 1] = [KnownLora {
 /// The preset that a model and its LoRAs are known to need; that of a LoRA first.
 pub(crate) fn known_preset(found: &FoundModel, loras: &[LoraRef]) -> Option<KnownPreset> {
     let of_lora = loras.iter().find_map(|lora| {
-        let known = known_lora(Path::new(&lora.name))?;
+        let known = known_lora(&Lora::files(&lora.name).ok()?.weights)?;
         let reason = format!("'{}' has the hash of {}", lora.name, known.repo);
         Some(KnownPreset::of_lora(known.preset, reason))
     });

@@ -48,14 +48,14 @@ pub use explanation::explanation;
 pub use file_hash::{FileHashes, HashesInBackground, sha256};
 pub use file_search::{FileSearch, FileSearchError};
 pub use image_file::{InputImages, read_image, read_mask};
-pub use inspect::{Inspection, Part, inspect};
+pub use inspect::{Adapter, Inspection, Part, inspect};
 pub use loaded::{LoadedModel, load_options};
 #[cfg(feature = "hub")]
 pub use models::{cached_models, model_names, model_table};
 pub use picture_settings::{FoundSettings, PictureSettingsError, read_settings};
 pub use pool::work_through;
 pub use prompt::{Model, PromptBuilder};
-pub use prompt_networks::{UnknownNetworks, with_prompt_networks};
+pub use prompt_networks::{UnknownNetworks, add_lora_files, with_prompt_networks};
 pub use record::{command_line, write_png};
 #[cfg(feature = "figures")]
 pub use recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};

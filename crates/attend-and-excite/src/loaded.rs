@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use ae_checkpoint::Lora;
 use ae_pipeline::{LoadOptions, ModelSource, Pipeline, Prepared};
 use ae_settings::{FileRef, LoraRef, Overrides, Settings};
 use ae_tensor::DeviceSpec;
@@ -138,11 +139,15 @@ impl Record {
         loaded.embeddings = Some(settings.embeddings.clone());
         loaded.vae = settings.vae.as_ref().map(|vae| FileRef::new(base_name(&vae.name)));
         // In the order in which `complete` takes them.
-        paths.extend(settings.loras.iter().map(|lora| PathBuf::from(&lora.name)));
+        let loras: Vec<_> = settings.loras.iter().map(|lora| lora_files(&lora.name)).collect();
+        paths.extend(loras.iter().map(|files| files.0.clone()));
+        paths.extend(loras.iter().filter_map(|files| files.1.clone()));
         paths.extend(settings.embeddings.iter().map(|embedding| PathBuf::from(&embedding.name)));
         paths.extend(settings.vae.iter().filter_map(|_| pipeline.vae_files().first().cloned()));
-        for name in loaded.loras.iter_mut().flatten().map(|lora| &mut lora.name) {
-            *name = base_name(name);
+        for (lora, (weights, config)) in loaded.loras.iter_mut().flatten().zip(&loras) {
+            lora.name = base_name(&weights.to_string_lossy());
+            // Until the hash is there.
+            lora.config_sha256 = config.as_ref().map(|_| String::new());
         }
         for name in loaded.embeddings.iter_mut().flatten().map(|embedding| &mut embedding.name) {
             *name = base_name(name);
@@ -155,17 +160,27 @@ impl Record {
     fn complete(&self) -> &Overrides {
         self.complete.get_or_init(|| {
             let mut record = self.loaded.clone();
-            let Ok(hashes) = self.hashes.wait() else { return record };
+            let Ok(hashes) = self.hashes.wait() else {
+                record.loras.iter_mut().flatten().for_each(|lora| lora.config_sha256 = None);
+                return record;
+            };
             let files = record.model_files.iter_mut().flatten().map(|file| &mut file.sha256);
-            let loras = record.loras.iter_mut().flatten().map(|lora| &mut lora.sha256);
+            let (loras, configs): (Vec<_>, Vec<_>) =
+                record.loras.iter_mut().flatten().map(|lora| (&mut lora.sha256, &mut lora.config_sha256)).unzip();
+            let configs = configs.into_iter().filter(|config| config.is_some());
             let embeddings = record.embeddings.iter_mut().flatten().map(|embedding| &mut embedding.sha256);
             let vae = record.vae.iter_mut().map(|vae| &mut vae.sha256);
-            for (sha256, hash) in files.chain(loras).chain(embeddings).chain(vae).zip(hashes) {
+            for (sha256, hash) in files.chain(loras).chain(configs).chain(embeddings).chain(vae).zip(hashes) {
                 *sha256 = Some(hash.clone());
             }
             record
         })
     }
+}
+
+/// The files of a LoRA that was loaded: its weights, and PEFT's config.
+fn lora_files(name: &str) -> (PathBuf, Option<PathBuf>) {
+    Lora::files(name).map_or_else(|_| (name.into(), None), |files| (files.weights, files.config))
 }
 
 /// How a model is loaded, and what is added to it.

@@ -1,12 +1,15 @@
 //! The LoRAs that a prompt names.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use ae_checkpoint::Lora;
+use ae_pipeline::LoadError;
 use ae_settings::a1111::{Networks, Unsupported, take_networks, without_comments};
-use ae_settings::{Overrides, PromptSyntax};
+use ae_settings::{FileRef, LoraRef, Overrides, PromptSyntax};
 
-use crate::Error;
 use crate::redraw::find;
+use crate::{Error, sha256};
 
 /// Networks of a prompt that cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +49,31 @@ pub fn with_prompt_networks(given: &Overrides, folders: &[PathBuf]) -> Result<Ov
     Ok(given)
 }
 
+/// Adds files of LoRAs to those that are known, by their base names with their SHA-256, and reads what they hold: one that cannot be
+/// used must not be found after hours of drawing.
+///
+/// # Errors
+///
+/// The first that cannot be read.
+pub fn add_lora_files(known: &mut BTreeMap<String, String>, loras: &[LoraRef]) -> Result<(), Error> {
+    for LoraRef { name, .. } in loras {
+        let base_name = FileRef::new(name).base_name().to_owned();
+        if known.contains_key(&base_name) {
+            continue;
+        }
+        Lora::open(name).map_err(LoadError::from)?;
+        let files = Lora::files(name).map_err(LoadError::from)?;
+        let hash = |path: &Path| sha256(path).map_err(|cause| Error::Inspect { path: path.to_owned(), cause });
+        if let Some(config) = files.config {
+            known.insert(format!("{base_name}: adapter_config.json"), hash(&config)?);
+        }
+        known.insert(base_name, hash(&files.weights)?);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use ae_settings::LoraRef;
-
     use super::*;
 
     fn given(prompt: &str) -> Overrides {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use ae_pipeline::ModelSource;
 use ae_settings::{FileRef, Overrides, Preset};
 
-use crate::{Error, FileSearch, FoundModel, FoundSettings, read_settings};
+use crate::{Error, FileHashes, FileSearch, FileSearchError, FoundModel, FoundSettings, read_settings};
 
 /// A picture that is drawn again: where its files are looked for.
 #[derive(Debug)]
@@ -41,6 +41,9 @@ impl Redraw {
         if given.loras.is_none() {
             for lora in settings.loras.iter_mut().flatten() {
                 lora.name = find(loras, &lora.name, lora.sha256.take())?;
+                if let Some(expected) = lora.config_sha256.take() {
+                    check_config(&lora.name, expected)?;
+                }
             }
         }
         if given.embeddings.is_none() {
@@ -90,6 +93,21 @@ fn autoencoder(weights: &str, name: &str) -> String {
     let is_folder = !FileSearch::is_file_of_weights(name);
     let folder = Path::new(weights).parent().filter(|folder| is_folder && folder.join("config.json").is_file());
     folder.map_or(weights.to_owned(), |folder| folder.display().to_string())
+}
+
+/// Whether the config beside PEFT's weights, which has their alpha, is the one that the settings name.
+fn check_config(weights: &str, expected: String) -> Result<(), Error> {
+    const CONFIG: &str = "adapter_config.json";
+    let path = Path::new(weights).with_file_name(CONFIG);
+    if !path.is_file() {
+        let folders = path.parent().map(|folder| format!("'{}'", folder.display())).unwrap_or_default();
+        return Err(FileSearchError::Missing { name: CONFIG.to_owned(), sha256: Some(expected), folders }.into());
+    }
+    match FileHashes::from_env().differs(&path, &expected) {
+        Ok(None) => Ok(()),
+        Ok(Some(found)) => Err(FileSearchError::Different { path, found, expected }.into()),
+        Err(error) => Err(FileSearchError::Read { path, error }.into()),
+    }
 }
 
 pub(crate) fn find(folders: &[PathBuf], name: &str, sha256: Option<String>) -> Result<String, Error> {

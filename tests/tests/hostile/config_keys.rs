@@ -175,6 +175,25 @@ fn no_field_of_a_text_encoder_is_passed_over() {
     assert_eq!(problems, [""; 0]);
 }
 
+/// Nothing that the programs know is called unknown, and nothing else is passed over.
+#[test]
+fn only_fields_that_no_program_knows_are_noted_as_ignored() {
+    let classes: BTreeMap<String, Fields> =
+        serde_json::from_str(include_str!("../../fixtures/config_keys.json")).expect("the fixture");
+    for (class, mut fields) in classes {
+        let ignored = match class.as_str() {
+            "UNet2DConditionModel" => UNetConfig::ignored,
+            "AutoencoderKL" => VaeConfig::ignored,
+            "CLIPTextConfig" => ClipTextModelConfig::ignored,
+            "LoraConfig" => continue,
+            _ => SchedulerConfig::ignored,
+        };
+        fields.extend([("_note".to_owned(), Value::Null), ("another".to_owned(), Value::Null)]);
+        let fields = ae_config::Fields::read(class.as_str(), &Value::from(fields).to_string()).expect("an object");
+        assert_eq!(ignored(&fields), ["another"], "{class}");
+    }
+}
+
 /// What a sampler makes of a model that is a formula: its timesteps, and the latents of every step.
 fn run(fields: &Fields, kind: SchedulerKind) -> Result<(Vec<f64>, Vec<f32>), String> {
     let config =

@@ -20,6 +20,7 @@ mod runs;
 mod sampler_runs;
 mod samplers;
 mod scheduler;
+mod single_files;
 mod stages;
 mod tensors;
 mod tiling;

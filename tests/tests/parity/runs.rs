@@ -76,6 +76,7 @@ runs! {
     sd1_odd_size: "sd1-odd-size",
     sd2_ddim_10: "sd2-ddim-10",
     sd2_pndm_10_portrait: "sd2-pndm-10-portrait",
+    distilled_pndm_10: "distilled-pndm-10",
     sprites_lion_car: "sprites-lion-car",
     sprites_cat_frog: "sprites-cat-frog",
     ;

@@ -7,10 +7,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     let mut parts = text.split('\0');
     let mut next = || parts.next().unwrap_or_default();
-    let (first, second, config, map) = (next(), next(), next(), next());
+    let (first, second, config, map, added) = (next(), next(), next(), next(), next());
     let settings = || TokenizerSettings {
         tokenizer_config: Some(config).filter(|text| !text.is_empty()),
         special_tokens_map: Some(map).filter(|text| !text.is_empty()),
+        added_tokens: Some(added).filter(|text| !text.is_empty()),
     };
     for tokenizer in [
         ClipTokenizer::from_tokenizer_json(first, settings()),

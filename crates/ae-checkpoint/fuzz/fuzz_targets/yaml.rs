@@ -12,7 +12,8 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let tensors = [
         ("model.diffusion_model.input_blocks.0.0.weight", 0),
         ("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 4),
-        ("cond_stage_model.transformer.text_model.final_layer_norm.bias", 8),
+        ("model.diffusion_model.out.2.weight", 8),
+        ("cond_stage_model.transformer.text_model.final_layer_norm.bias", 12),
     ];
     let entry = |(name, start): (&str, usize)| {
         format!(r#""{name}":{{"dtype":"F32","shape":[1,1],"data_offsets":[{start},{}]}}"#, start + 4)
@@ -20,7 +21,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let header = format!("{{{}}}", tensors.map(entry).join(","));
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.bytes());
-    file.extend([0; 12]);
+    file.extend([0; 16]);
     let folder = tempfile::tempdir_in("/dev/shm").expect("a temporary folder");
     std::fs::write(folder.path().join("model.safetensors"), file).expect("written");
     folder

@@ -5,10 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::address::Address;
+use super::files::CONFIG;
 use super::{LoraError, LoraNetwork};
 use crate::Checkpoint;
 
-const BESIDE: &str = "adapter_config.json";
+/// Where diffusers' files have it.
+pub(super) const IN_HEADER: &str = "lora_adapter_metadata";
 /// Ways of starting a training that change the base: an update of that base is none of the original's.
 const CHANGED_BASE: [&str; 6] = ["pissa", "olora", "corda", "loftq", "lora_ga", "loraga"];
 
@@ -34,28 +36,23 @@ pub(super) struct AdapterConfigs {
 impl AdapterConfigs {
     /// What diffusers writes into the header of a file: one JSON object for all networks.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, LoraError> {
-        match checkpoint.metadata().get("lora_adapter_metadata") {
-            Some(text) => Self::parse(checkpoint.name(), "lora_adapter_metadata", text, true),
+        match checkpoint.metadata().get(IN_HEADER) {
+            Some(text) => Self::parse(checkpoint.name(), IN_HEADER, text, true),
             None => Ok(Self { value: Value::Null, has_networks: true }),
         }
     }
 
     /// What PEFT writes beside its file.
-    pub(super) fn beside(file: &Path) -> Result<Option<Self>, LoraError> {
+    pub(super) fn open(weights: &Path, config: &Path) -> Result<Self, LoraError> {
         /// Far above any config.
         const LARGEST: u64 = 1 << 20;
-        let is_peft = file.file_stem().is_some_and(|stem| stem == "adapter_model");
-        let path = file.with_file_name(BESIDE);
-        if !is_peft || !path.is_file() {
-            return Ok(None);
-        }
-        let name = file.display().to_string();
-        let text = ae_files::read_text(&path, LARGEST).map_err(|cause| LoraError::Read {
+        let name = weights.display().to_string();
+        let text = ae_files::read_text(config, LARGEST).map_err(|cause| LoraError::Read {
             name: name.clone(),
-            key: BESIDE.to_owned(),
+            key: CONFIG.to_owned(),
             cause,
         })?;
-        Self::parse(&name, BESIDE, &text, false).map(Some)
+        Self::parse(&name, CONFIG, &text, false)
     }
 
     fn parse(name: &str, what: &str, text: &str, has_networks: bool) -> Result<Self, LoraError> {

@@ -15,6 +15,16 @@ pub enum LoraError {
     /// A textual inversion in the file cannot be read.
     #[error(transparent)]
     Embedding(#[from] EmbeddingError),
+    /// A folder without the file of an adapter, or with those of two.
+    #[error("the folder '{name}' {found}; expected one of {expected} in it: give that file, or the folder that has it")]
+    Folder {
+        /// The folder.
+        name: String,
+        /// What is in it.
+        found: String,
+        /// The names of such files.
+        expected: String,
+    },
     /// A tensor of a kind this crate does not apply.
     #[error("the LoRA '{name}' has '{key}': {what} is not supported")]
     Unsupported {

@@ -60,7 +60,8 @@ impl<'a> Parts<'a> {
             };
             updates.push((parameter, update, scale));
         };
-        if let Some((update, rank)) = self.low_rank(&damaged, module)? {
+        if let Some(update) = self.low_rank(&damaged, module)? {
+            let rank = update.rank();
             add(LoraParameter::Weight, update, rank, true);
             if let Some((_, bias)) = up_bias {
                 add(LoraParameter::Bias, LoraUpdate::Matrix(LoraFactor::Whole(bias.clone())), rank, true);
@@ -104,12 +105,12 @@ impl<'a> Parts<'a> {
         Some(LoraFactor::Product { left, is_left_transposed: core.is_some(), core, right })
     }
 
-    /// The update of low rank, and the rank that divides its alpha.
+    /// The update of low rank.
     fn low_rank(
         &mut self,
         damaged: &impl Fn(String) -> LoraError,
         module: &str,
-    ) -> Result<Option<(LoraUpdate, Option<usize>)>, LoraError> {
+    ) -> Result<Option<LoraUpdate>, LoraError> {
         const LORA: [Role; 3] = [Role::Down, Role::Up, Role::Mid];
         let has = |parts: &Self, first: Role, last: Role| parts.0.range(first..=last).next().is_some();
         let [is_lora, is_loha, is_lokr] = [
@@ -125,14 +126,12 @@ impl<'a> Parts<'a> {
             let (Some(right), Some(left)) = (self.take(Role::Down), self.take(Role::Up)) else {
                 return Err(damaged(format!("'{module}' lacks one of its two factors")));
             };
-            let matrix = LoraFactor::Product { left, is_left_transposed: false, core: self.take(Role::Mid), right };
-            let rank = matrix.rank();
-            (LoraUpdate::Matrix(matrix), rank)
+            let core = self.take(Role::Mid);
+            LoraUpdate::Matrix(LoraFactor::Product { left, is_left_transposed: false, core, right })
         } else if is_loha {
             let one = self.product([Role::HadaW1A, Role::HadaT1, Role::HadaW1B]).ok_or_else(lacks)?;
             let other = self.product([Role::HadaW2A, Role::HadaT2, Role::HadaW2B]).ok_or_else(lacks)?;
-            let rank = one.rank();
-            (LoraUpdate::Hadamard(one, other), rank)
+            LoraUpdate::Hadamard(one, other)
         } else if is_lokr {
             // Where both are whole there is no rank, and alpha means nothing.
             let no_core = Role::Mid;
@@ -142,8 +141,7 @@ impl<'a> Parts<'a> {
             };
             let one = matrix(Role::LokrW1, [Role::LokrW1A, no_core, Role::LokrW1B])?;
             let other = matrix(Role::LokrW2, [Role::LokrW2A, Role::LokrT2, Role::LokrW2B])?;
-            let rank = other.rank().or(one.rank());
-            (LoraUpdate::Kronecker(one, other), rank)
+            LoraUpdate::Kronecker(one, other)
         } else {
             return Ok(None);
         };

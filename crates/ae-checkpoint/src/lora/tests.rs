@@ -159,6 +159,16 @@ fn the_config_of_a_peft_folder_gives_the_scale() {
         let layer = Lora::open(folder.path().join("adapter_model.safetensors")).unwrap().layers.remove(0);
         assert!(layer.module == "mid" && (layer.scale - 1.5).abs() < 1e-12, "{part}: {}", layer.scale);
     }
+    // The folder is the file in it.
+    let whole = Lora::open(folder.path()).unwrap();
+    assert_eq!((whole.layers[0].scale, whole.layers[0].kind(), whole.notes.len()), (1.5, "LoHa", 0));
+    let [weights, config] = ["adapter_model.safetensors", "adapter_config.json"].map(|name| folder.path().join(name));
+    assert_eq!(Lora::files(folder.path()).unwrap(), LoraFiles { weights, config: Some(config.clone()) });
+    std::fs::remove_file(config).unwrap();
+    let whole = Lora::open(folder.path()).unwrap();
+    assert!(
+        (whole.layers[0].scale - 1.0).abs() < 1e-12 && whole.notes[0].contains("without PEFT's adapter_config.json")
+    );
     std::fs::write(folder.path().join("adapter_config.json"), "{").unwrap();
     assert!(
         Lora::open(folder.path().join("adapter_model.safetensors"))
@@ -166,6 +176,23 @@ fn the_config_of_a_peft_folder_gives_the_scale() {
             .to_string()
             .contains("adapter_config.json")
     );
+}
+
+/// As PEFT and diffusers write them; of two formats the safetensors.
+#[test]
+fn a_folder_is_the_adapter_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
+    let error = || Lora::open(folder.path()).unwrap_err().to_string();
+    assert!(error().contains("has no adapter; expected one of adapter_model.safetensors, "), "{}", error());
+    write("pytorch_lora_weights.bin");
+    write("pytorch_lora_weights.safetensors");
+    // No alpha comes from a config that is not of this file.
+    write("adapter_config.json");
+    let files = Lora::files(folder.path()).unwrap();
+    assert_eq!((files.weights.file_name().unwrap(), files.config), ("pytorch_lora_weights.safetensors".as_ref(), None));
+    write("adapter_model.bin");
+    assert!(error().contains("has an adapter of PEFT and one of diffusers; expected one of"), "{}", error());
 }
 
 #[test]

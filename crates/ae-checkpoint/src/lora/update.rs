@@ -70,6 +70,14 @@ impl LoraUpdate {
         }
     }
 
+    /// The rank that divides its alpha; none of whole matrices.
+    pub fn rank(&self) -> Option<usize> {
+        match self {
+            Self::Matrix(matrix) | Self::Hadamard(matrix, _) => matrix.rank(),
+            Self::Kronecker(one, other) => other.rank().or(one.rank()),
+        }
+    }
+
     /// What is read of a file for it.
     pub(super) fn stored(&self) -> Vec<&StoredTensor> {
         match self {
@@ -81,7 +89,7 @@ impl LoraUpdate {
 
 impl LoraFactor {
     /// The rank of a product.
-    pub(super) fn rank(&self) -> Option<usize> {
+    fn rank(&self) -> Option<usize> {
         match self {
             Self::Whole(_) => None,
             Self::Product { right, .. } => right.shape().first().copied(),

@@ -32,13 +32,17 @@ const LAYER: [(&str, &str); 5] = [
 /// after `convert_open_clip_checkpoint` in diffusers' `loaders/single_file_utils.py`. OpenCLIP fuses the
 /// projections of queries, keys and values.
 ///
-/// Stable Diffusion 2 takes the hidden states before the last block: of `blocks` blocks the last has no name.
+/// Stable Diffusion 2 takes the hidden states before the last block: of `blocks` blocks the last has no name. A file that was written of
+/// transformers' network, which has no such block, has the 23 before it alone.
 pub(super) fn open_clip(key: &str, blocks: usize) -> Vec<Part> {
+    /// Of OpenCLIP's ViT-H, without the last.
+    const BEFORE_LAST: usize = 23;
+    let read = if blocks == BEFORE_LAST { blocks } else { blocks.saturating_sub(1) };
     if let Some(key) = rename(key, &TOP) {
         return vec![Part::whole(key)];
     }
     let Some((block, rest)) = key.strip_prefix("transformer.resblocks.").and_then(number) else { return Vec::new() };
-    if block + 1 >= blocks {
+    if block >= read {
         return Vec::new();
     }
     let layer = format!("text_model.encoder.layers.{block}");
@@ -91,6 +95,21 @@ mod tests {
         let parts = open_clip("transformer.resblocks.0.attn.in_proj_bias", 24);
         let k = Part { key: "text_model.encoder.layers.0.self_attn.k_proj.bias".to_owned(), index: 1, count: 3 };
         assert_eq!((parts.len(), &parts[1]), (3, &k));
+    }
+
+    /// `SD_2_TEXT_ENCODER_KEYS_TO_IGNORE` in diffusers' `single_file_utils.py` has the block 23 by its number.
+    #[test]
+    fn the_layers_are_those_of_diffusers_with_the_last_block_or_without() {
+        for blocks in [23, 24] {
+            let read = (0..blocks).filter(|block| {
+                let key = format!("transformer.resblocks.{block}.ln_1.weight");
+                !open_clip(&key, blocks).is_empty()
+            });
+            assert_eq!(read.collect::<Vec<_>>(), (0..23).collect::<Vec<_>>(), "of {blocks}");
+        }
+        // Small models.
+        assert_eq!(open_clip("transformer.resblocks.2.ln_1.weight", 3), []);
+        assert_eq!(open_clip("transformer.resblocks.1.ln_1.weight", 3).len(), 1);
     }
 
     #[test]

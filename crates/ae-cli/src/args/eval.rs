@@ -57,6 +57,10 @@ pub(crate) struct EvalRunArgs {
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
 
+    /// Folder of LoRAs that prompts name with `<lora:NAME:STRENGTH>`. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) lora_dir: Vec<PathBuf>,
+
     #[command(flatten)]
     pub(crate) devices: DeviceArgs,
 

@@ -87,10 +87,7 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     let several = prompts.len() > 1;
     let mut finished = 0;
     for own in prompts {
-        let loras = own.loras.as_deref().unwrap_or_default();
-        if models[0].loras() != loras {
-            models = LoadedModel::all_with_loras(&models, loras)?;
-        }
+        models = models::with_loras(models, own.loras.as_deref().unwrap_or_default())?;
         let mut drawing = Drawing { args, verbosity, models: &models, interrupted: Arc::clone(&interrupted), finished };
         drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {
             CliError::Draw(attend_and_excite::Error::Pipeline(_)) if several => {

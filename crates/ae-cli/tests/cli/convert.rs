@@ -111,7 +111,7 @@ fn nothing_is_replaced_unasked_and_nothing_that_is_no_model_at_all() {
     file("x.safetensors");
     // The model is none: what is said of the place comes first.
     for (out, said) in [
-        ("model", "'model' is there already; --force replaces it"),
+        ("model", "'model' is there already, and was not to be replaced; --force replaces it"),
         ("folder", "'folder' is there already"),
         ("x.safetensors", "'x.safetensors' is there already"),
         ("taken", "'taken' is no folder, which a model does not replace"),

@@ -301,3 +301,43 @@ fn mistakes_are_named() {
     fs::write(place.path().join("evaluation/evaluation.json"), "{}").unwrap();
     fails("eval_plan_broken", 1, &["run", "-q"]);
 }
+
+/// LoRAs that prompts name change on the loaded model; the pictures are those of `ae generate`.
+#[test]
+fn prompts_with_loras_are_drawn_with_them() {
+    let place = Place::new();
+    let loras = place.path().join("loras");
+    fs::create_dir(&loras).unwrap();
+    fs::copy(fixtures("convenience/lora/kohya.safetensors"), loras.join("ink.safetensors")).unwrap();
+    let prompts = ["a cat <lora:ink:0.7:0.3>", "a dog", "a red cat <lora:ink:0.7:0.3>"];
+    fs::write(place.path().join("prompts.txt"), prompts.join("\n")).unwrap();
+    let model = fixtures("models/sd1").display().to_string();
+    let shared = ["--model", &model, "--prompt-syntax", "a1111", "--lora-dir", "loras", "--steps", "2", "-q"];
+    let run = ["eval", "run", "--prompts", "prompts.txt", "--methods", "stable-diffusion", "--seeds", "7"];
+    let run = [&run[..], &shared, &["--output", "all"]].concat();
+    succeeds(&place.run(&run));
+    let [first, second, third] = prompts;
+    let draw = ["generate", "--prompt", first, "--prompt", second, "--prompt", third, "--method", "stable-diffusion"];
+    succeeds(&place.run(&[&draw[..], &shared, &["--seeds", "7", "--output", "one"]].concat()));
+    for (prompt, without_tag) in prompts.into_iter().zip(["a cat", "a dog", "a red cat"]) {
+        let all = place.path().join("all/stable-diffusion").join(ae_files::folder_name(prompt)).join("7.png");
+        let one = place.path().join("one").join(without_tag).join("7.png");
+        assert!(fs::read(all).unwrap() == fs::read(one).unwrap(), "{prompt}");
+    }
+    let plan: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path().join("all/evaluation.json")).unwrap()).unwrap();
+    assert_eq!(plan["files"]["ink.safetensors"].as_str().map(str::len), Some(64));
+    assert_eq!(plan["arms"][0]["settings"]["loras"].as_array().map_or(0, Vec::len), 0);
+
+    // Another file under the name is another evaluation.
+    fs::copy(fixtures("convenience/lora/peft.safetensors"), loras.join("ink.safetensors")).unwrap();
+    let outcome = place.run(&run);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(
+        outcome.stderr.contains("holds another evaluation: its file 'ink.safetensors' has the SHA-256"),
+        "{outcome}"
+    );
+    fs::remove_file(loras.join("ink.safetensors")).unwrap();
+    let outcome = place.run(&run);
+    assert!(outcome.stderr.contains("there is no file 'ink' in"), "{outcome}");
+}

@@ -115,6 +115,48 @@ fn a_lora_of_the_prompt_is_the_lora_of_the_option() {
     }
 }
 
+/// PEFT's config has the alpha: it decides the picture, and stands in its settings.
+#[test]
+fn a_folder_of_peft_is_a_lora_with_its_config() {
+    let place = Place::new();
+    let (model, folder) = (fixture("models/sd1"), place.path().join("ink"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(fixture("convenience/lora/peft.safetensors"), folder.join("adapter_model.safetensors")).unwrap();
+    let config = folder.join("adapter_config.json");
+    let (name, shared) = (folder.display().to_string(), ["--prompt", "a cat", "--steps", "2", "--model", &model]);
+    let draw_with = |alpha: u32, output: &str| {
+        std::fs::write(&config, format!(r#"{{"r": 2, "lora_alpha": {alpha}}}"#)).unwrap();
+        draw(
+            &place,
+            output,
+            &[&shared[..], &["--lora", &name]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        )
+    };
+    let pixels = |path: &Path| image::open(path).unwrap().into_rgb8();
+    let (one, other) = (draw_with(2, "one"), draw_with(20, "other"));
+    assert!(pixels(&one) != pixels(&other));
+    let lora = |picture: &Path| settings(picture).loras.unwrap().remove(0);
+    let (first, second) = (lora(&one), lora(&other));
+    assert_eq!(first.name, "adapter_model.safetensors");
+    assert!(first.sha256.is_some() && first.sha256 == second.sha256);
+    assert!(first.config_sha256.is_some() && first.config_sha256 != second.config_sha256);
+    let from = |picture: &Path| {
+        let picture = picture.display().to_string();
+        ["--from", &picture, "--model-dir", &fixture("models"), "--lora-dir", &name].map(str::to_owned)
+    };
+    assert!(pixels(&draw(&place, "again", &from(&other))) == pixels(&other));
+    for (change, reason) in
+        [(true, "is not the file that the settings name"), (false, "there is no file 'adapter_config.json'")]
+    {
+        let args = from(&one);
+        if !change {
+            std::fs::remove_file(&config).unwrap();
+        }
+        let outcome = refused(&place, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(outcome.stderr.contains(reason), "{outcome}");
+    }
+}
+
 #[test]
 fn pictures_of_every_file_that_is_loaded_are_drawn_again() {
     let model = fixture("models/sd1");

@@ -32,6 +32,7 @@ pub(super) fn plan() -> Plan {
         ],
         prompts: PROMPTS.map(prompt).to_vec(),
         seeds: SEEDS.to_vec(),
+        files: BTreeMap::new(),
     }
 }
 

@@ -183,10 +183,9 @@ mod tests {
             let lora = |draw: &mut Self| {
                 let FileRef { name, sha256 } = draw.file();
                 LoraRef {
-                    name,
                     sha256,
-                    strength: draw.one(&[1.0, -0.5, 0.1 + 0.2]),
                     unet_strength: draw.maybe(&[0.0, 0.7]),
+                    ..LoraRef::new(name, draw.one(&[1.0, -0.5, 0.1 + 0.2]))
                 }
             };
             let embedding = |draw: &mut Self| {
@@ -283,7 +282,7 @@ mod tests {
             model: Some("models/v1-5.safetensors".to_owned()),
             model_files: vec![FileRef { name: "v1-5.safetensors".to_owned(), sha256: sha256.clone() }],
             vae: Some(FileRef { name: "mse.safetensors".to_owned(), sha256: sha256.clone() }),
-            loras: vec![LoraRef { name: "ink.safetensors".to_owned(), sha256, strength: 0.8, unet_strength: None }],
+            loras: vec![LoraRef { sha256, ..LoraRef::new("ink.safetensors", 0.8) }],
             version: "0.1.0".to_owned(),
             ..Settings::default()
         };

@@ -1,6 +1,10 @@
+use std::path::PathBuf;
+
 use ae_eval::Prompt;
 use ae_pipeline::{Pipeline, PipelineError};
 use ae_settings::{Method, Overrides, Settings, StepIndex, Thresholds};
+
+use crate::{Error, with_prompt_networks};
 
 /// A part of the settings that an evaluation compares: a method, or a method with certain settings.
 #[derive(Clone, Debug)]
@@ -24,15 +28,20 @@ impl ArmSettings {
         Self { name: name.into(), overrides }
     }
 
-    /// The settings of a prompt, over those that all arms share.
-    pub fn settings(&self, shared: &Overrides, prompt: &Prompt) -> Overrides {
+    /// The settings of a prompt, over those that all arms share. The LoRAs that it names are looked for in `lora_folders`, as
+    /// [`with_prompt_networks`] says.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not there.
+    pub fn settings(&self, shared: &Overrides, prompt: &Prompt, lora_folders: &[PathBuf]) -> Result<Overrides, Error> {
         let mut own = self.overrides.clone();
         own.prompt = Some(prompt.text.clone());
         match (&prompt.subjects, &prompt.token_indices) {
             (Some(words), _) => own.subjects = Some(words.clone()),
             (None, indices) => own.token_indices.clone_from(indices),
         }
-        shared.clone().over(&own)
+        with_prompt_networks(&shared.clone().over(&own), lora_folders)
     }
 }
 

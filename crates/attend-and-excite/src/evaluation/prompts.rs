@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use ae_eval::{Prompt, PromptSet, read_prompts};
+use ae_eval::{Prompt, PromptSet, read_prompts, things_of};
+use ae_settings::a1111::take_networks;
 
 use crate::Error;
 
@@ -20,13 +21,17 @@ pub fn prompts(name: &str, limit: Option<usize>) -> Result<Vec<Prompt>, Error> {
         "numbers" => &[PromptSet::Numbers],
         _ => &[],
     };
-    let all = if sets.is_empty() {
+    let mut all = if sets.is_empty() {
         let file = ae_files::read_text(Path::new(name), LARGEST)
             .map_err(|cause| Error::Prompts { name: name.to_owned(), cause })?;
         read_prompts(&file).map_err(|cause| Error::PromptFile { name: name.to_owned(), cause })?
     } else {
         sets.iter().flat_map(|set| set.prompts()).collect()
     };
+    for prompt in all.iter_mut().filter(|prompt| prompt.things.is_empty()) {
+        // Names of networks are no part of a template.
+        prompt.things = things_of(&take_networks(&prompt.text).prompt);
+    }
     let Some(limit) = limit else { return Ok(all) };
     let sets = distinct(all.iter().map(|prompt| prompt.set.as_str()));
     let chosen = sets.iter().flat_map(|set| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ae_checkpoint::Checkpoint;
 use ae_eval::{Metric, MetricKind, PictureScorer, Prompt, Scored, Scorer, ScorerFailure, Thing};
+use ae_settings::a1111::take_networks;
 use ae_vision::{CaptionOptions, Captioner, ClipScorer, Detection, SubjectDetector};
 use burn::tensor::Device;
 use image::RgbImage;
@@ -173,8 +174,9 @@ impl PictureScorer for ClipSimilarity {
 
     fn score(&mut self, prompt: &Prompt, pictures: &[RgbImage]) -> Result<Vec<Scored>, ScorerFailure> {
         let features = self.clip.image_features(pictures)?;
-        let full = self.clip.full_prompt(&features, &prompt.text)?;
-        let minimum = self.clip.minimum_object(&features, &prompt.text)?;
+        let text = take_networks(&prompt.text).prompt;
+        let full = self.clip.full_prompt(&features, &text)?;
+        let minimum = self.clip.minimum_object(&features, &text)?;
         let scored = full.iter().enumerate().map(|(picture, full)| {
             let mut values = BTreeMap::from([(Self::FULL.to_owned(), f64::from(*full))]);
             if let Some(minimum) = &minimum {
@@ -214,7 +216,7 @@ impl PictureScorer for CaptionSimilarity {
 
     fn score(&mut self, prompt: &Prompt, pictures: &[RgbImage]) -> Result<Vec<Scored>, ScorerFailure> {
         let captions = self.captioner.captions_with(pictures, &CaptionOptions::of_the_paper())?;
-        let similarities = self.clip.text_texts(&prompt.text, &captions)?;
+        let similarities = self.clip.text_texts(&take_networks(&prompt.text).prompt, &captions)?;
         let scored = captions.into_iter().zip(similarities).map(|(caption, similarity)| Scored {
             values: BTreeMap::from([(Self::TEXT_TEXT.to_owned(), f64::from(similarity))]),
             detail: json!({ "caption": caption }),

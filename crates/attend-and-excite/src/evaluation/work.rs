@@ -1,10 +1,11 @@
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::Event;
-use ae_settings::Overrides;
+use ae_settings::{LoraRef, Overrides};
 
-use super::ArmSettings;
+use super::{ArmSettings, distinct};
 use crate::{Error, LoadedModel, write_png};
 
 /// Everything there is to draw.
@@ -18,6 +19,10 @@ pub struct Evaluation<'a> {
     pub arms: &'a [ArmSettings],
     /// All of it.
     pub plan: &'a Plan,
+    /// The settings of all arms.
+    pub given: &'a Overrides,
+    /// Where LoRAs that prompts name are looked for.
+    pub lora_folders: &'a [PathBuf],
 }
 
 /// Pictures that are drawn together.
@@ -31,25 +36,42 @@ pub struct Unit<'a> {
     pub prompt: &'a Prompt,
     /// Their seeds.
     pub seeds: Vec<u64>,
+    /// Their settings, with the LoRAs that the prompt names.
+    pub settings: Overrides,
+}
+
+impl Unit<'_> {
+    /// The LoRAs that the model must have.
+    pub fn loras(&self) -> &[LoraRef] {
+        self.settings.loras.as_deref().unwrap_or_default()
+    }
 }
 
 impl Evaluation<'_> {
-    /// What is missing, prompt by prompt, so that all arms come equally far.
+    /// What is missing, prompt by prompt, so that all arms come equally far; what is drawn with the same LoRAs stands together.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or a LoRA that a prompt names is not there.
     pub fn work(&self, shard: Shard) -> Result<Vec<Unit<'_>>, Error> {
         let mut units = Vec::new();
         for (prompt, (arm_index, arm)) in self.places(shard) {
             let seeds = self.folder.missing(&arm.name, &prompt.text, &self.plan.seeds)?;
-            let batches = seeds.chunks(self.batch_size);
-            units.extend(batches.map(|seeds| Unit { arm, arm_index, prompt, seeds: seeds.to_vec() }));
+            if seeds.is_empty() {
+                continue;
+            }
+            let settings = arm.settings(self.given, prompt, self.lora_folders)?;
+            let unit =
+                |seeds: &[u64]| Unit { arm, arm_index, prompt, seeds: seeds.to_vec(), settings: settings.clone() };
+            units.extend(seeds.chunks(self.batch_size).map(unit));
         }
+        // A model changes its LoRAs as seldom as can be.
+        let sets = distinct(units.iter().map(|unit| unit.settings.loras.clone()));
+        units.sort_by_key(|unit| sets.iter().position(|set| *set == unit.settings.loras));
         Ok(units)
     }
 
-    /// Draws a unit and writes its pictures into the folder; `given` are the settings of all arms, `ends` says when to stop.
+    /// Draws a unit and writes its pictures into the folder, with a model that has its LoRAs; `ends` says when to stop.
     ///
     /// # Errors
     ///
@@ -62,11 +84,10 @@ impl Evaluation<'_> {
         &self,
         unit: &Unit<'_>,
         model: &LoadedModel,
-        given: &Overrides,
         ends: impl Fn() -> bool + Send + Sync,
     ) -> Result<(), Error> {
         let pipeline = &model.pipeline;
-        let mut request = pipeline.request_with(&unit.arm.settings(given, unit.prompt))?;
+        let mut request = pipeline.request_with(&unit.settings)?;
         request.seeds.clone_from(&unit.seeds);
         let prepared = pipeline.prepare(&request)?;
         let mut go_on = |_: Event<'_>| if ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

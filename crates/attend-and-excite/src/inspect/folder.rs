@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use ae_checkpoint::{Checkpoint, CheckpointKind};
+use ae_checkpoint::{Checkpoint, CheckpointKind, Lora, LoraFiles};
 use ae_pipeline::ModelSource;
 
 use super::{Inspection, Part, model, weights};
@@ -23,6 +23,14 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) -> io::Result<()> {
     if path.join("model_index.json").is_file() || path.join("unet").is_dir() {
         model::look(&ModelSource::folder(path), inspection);
         inspection.ignored = names.into_iter().filter(|name| !MODEL.contains(&name.as_str())).collect();
+        return Ok(());
+    }
+    if let Ok(LoraFiles { weights, config, .. }) = Lora::files(path) {
+        weights::look(&weights, inspection);
+        let read = [Some(weights), config].into_iter().flatten();
+        let read: Vec<_> = read.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+        inspection.notes.push(format!("of the folder is read: {}", read.join(", ")));
+        inspection.ignored = names.into_iter().filter(|name| !read.contains(name)).collect();
         return Ok(());
     }
     "a folder of files".clone_into(&mut inspection.kind);
@@ -86,6 +94,27 @@ mod tests {
         fs::write(folder.path().join("model_index.json"), index).unwrap();
         let found = crate::inspect(folder.path().to_str().unwrap()).unwrap();
         assert!(found.verdict.contains("a Stable Diffusion XL model"), "{}", found.verdict);
+    }
+
+    #[test]
+    fn a_folder_of_an_adapter_is_a_lora() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "base_model.model.mid_block.attentions.0.proj_in.lora_";
+        let header = serde_json::json!({
+            format!("{name}A.weight"): {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]},
+            format!("{name}B.weight"): {"dtype": "F16", "shape": [3, 2], "data_offsets": [12, 24]},
+        })
+        .to_string();
+        let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 24]].concat();
+        fs::write(folder.path().join("adapter_model.safetensors"), file).unwrap();
+        fs::write(folder.path().join("adapter_config.json"), r#"{"r": 2, "lora_alpha": 3, "use_rslora": false}"#)
+            .unwrap();
+        fs::write(folder.path().join("README.md"), "read me").unwrap();
+        let found = crate::inspect(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!((found.kind.as_str(), &*found.ignored), ("a LoRA", ["README.md".to_owned()].as_slice()));
+        let adapter = found.adapter.unwrap();
+        assert_eq!(adapter.alphas.keys().collect::<Vec<_>>(), ["3"]);
+        assert_eq!(found.notes, ["of the folder is read: adapter_model.safetensors, adapter_config.json"]);
     }
 
     #[test]

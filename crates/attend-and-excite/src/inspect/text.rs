@@ -1,11 +1,12 @@
 //! What was found, for people.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use ae_files::show_foreign;
 use serde_json::Value;
 
-use super::{Inspection, Part};
+use super::{Adapter, Inspection, Part};
 use crate::{Align, size, table};
 
 /// Tags and names beyond this are counted.
@@ -32,6 +33,12 @@ impl Inspection {
         for note in &self.notes {
             writeln!(f, "  note: {note}")?;
         }
+        if let Some(Adapter { networks, kinds, ranks, alphas }) = &self.adapter {
+            line(f, "changes", &counted(networks))?;
+            line(f, "kinds", &counted(kinds))?;
+            line(f, "ranks", &counted(ranks))?;
+            line(f, "alphas", &counted(alphas))?;
+        }
         let defaults: Vec<_> = self.defaults.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect();
         line(f, "defaults", &defaults)?;
         let types: Vec<_> = self.types.iter().map(|(kind, count)| format!("{kind} ({count} tensors)")).collect();
@@ -56,6 +63,10 @@ impl Inspection {
         }
         Ok(())
     }
+}
+
+fn counted<T: fmt::Display>(counts: &BTreeMap<T, usize>) -> Vec<String> {
+    counts.iter().map(|(of, count)| format!("{of} ({count})")).collect()
 }
 
 fn line(f: &mut String, name: &str, items: &[String]) -> fmt::Result {

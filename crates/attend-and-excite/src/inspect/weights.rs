@@ -7,7 +7,7 @@ use ae_checkpoint::{Checkpoint, CheckpointKind, Embedding, Lora, SingleFile, Sto
 use ae_pipeline::ModelSource;
 use serde_json::Value;
 
-use super::{Inspection, Part, model};
+use super::{Adapter, Inspection, Part, model};
 
 /// The part of a training's metadata that counts the tags of its pictures.
 const TAGS: &str = "ss_tag_frequency";
@@ -33,6 +33,7 @@ pub(super) fn look(path: &Path, inspection: &mut Inspection) {
         CheckpointKind::StableDiffusion => return whole_model(path, &checkpoint, inspection),
         CheckpointKind::Lora | CheckpointKind::OtherAdapter => {
             let read = Lora::open(path).map(|lora| {
+                inspection.adapter = Some(Adapter::of(&lora));
                 inspection.notes.extend(lora.notes);
                 let tokens: Vec<_> = lora.embeddings.iter().map(|bundled| format!("'{}'", bundled.token)).collect();
                 let with = if tokens.is_empty() { String::new() } else { format!(", with {}", tokens.join(", ")) };
@@ -185,9 +186,18 @@ mod tests {
         assert_eq!(found.metadata["ss_network_dim"], "8");
         assert!(!found.metadata.contains_key(TAGS));
         assert_eq!(found.types["f16"], 2);
+        let adapter = serde_json::json!(found.adapter);
+        let expected =
+            serde_json::json!({"networks": {"U-Net": 1}, "kinds": {"LoRA": 1}, "ranks": {"1": 1}, "alphas": {"1": 1}});
+        assert_eq!(adapter, expected);
         assert_eq!(found.hashes["a1111_tensors"].len(), 12);
         let text = found.to_string();
-        for part in ["cat (6), dog (5)", "ss_network_dim: 8", "modelspec.title: Ink"] {
+        for part in [
+            "  changes: U-Net (1)\n  kinds: LoRA (1)\n  ranks: 1 (1)\n  alphas: 1 (1)\n",
+            "cat (6), dog (5)",
+            "ss_network_dim: 8",
+            "modelspec.title: Ink",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -24,7 +24,7 @@ fn base_names(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(base_names).collect(),
         Value::Object(file) => {
             let mut file = file.clone();
-            file.remove("sha256");
+            file.retain(|field, _| !matches!(field.as_str(), "sha256" | "config_sha256"));
             let name = file.get("name").and_then(Value::as_str).map(|name| FileRef::new(name).base_name().to_owned());
             file.insert("name".to_owned(), Value::from(name));
             Value::Object(file)

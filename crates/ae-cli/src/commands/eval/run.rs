@@ -1,13 +1,13 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ae_eval::{Folder, Plan, Prompt, Shard};
 use ae_pipeline::PipelineError;
-use ae_settings::{Overrides, Settings};
+use ae_settings::Settings;
 use attend_and_excite::evaluation::{ArmSettings, Evaluation, Unit, distinct, prompts};
-use attend_and_excite::{Align, LoadedModel, table, work_through};
+use attend_and_excite::{Align, LoadedModel, add_lora_files, table, work_through};
 use serde_json::Value;
 
 use crate::Verbosity;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let interrupted = interrupts.flag();
     let given = &args.settings.given;
     try_places("--output", [args.output.as_path()])?;
-    let models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
+    let mut models = models::load(given, &args.devices, verbosity.quiet, &interrupted)?;
     let arms = match args.ablation {
         Some(ablation) => ablation.arms(&models[0].pipeline, given)?,
         None => distinct(args.methods.iter().copied()).into_iter().map(ArmSettings::of).collect(),
@@ -40,7 +40,8 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     folder.begin(&plan)?;
 
     let batch_size = args.devices.batch_size.get();
-    let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan };
+    let lora_folders = args.lora_dir.as_slice();
+    let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan, given, lora_folders };
     let work = all.work(shard)?;
     let missing = work.iter().map(|unit| unit.seeds.len()).sum();
     if !verbosity.quiet {
@@ -49,25 +50,33 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
             if shard == Shard::WHOLE { String::new() } else { format!(" of shard {}/{}", shard.index, shard.count) };
         say(&format!("{missing} of {pictures} pictures{part} are missing in {}", folder.pictures().display()));
     }
-    let mut drawing = Drawing::new(&all, given, missing, verbosity);
-    drawing.draw(&models, &work, &interrupted)?;
+    let mut drawing = Drawing::new(&all, missing, verbosity);
+    for units in work.chunk_by(|one, other| one.loras() == other.loras()) {
+        models = models::with_loras(models, units[0].loras())?;
+        drawing.draw(&models, units, &interrupted)?;
+    }
     drawing.finish(&models)
 }
 
 /// What the folder will hold.
 fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: Vec<Prompt>) -> Result<Plan, CliError> {
     let pipeline = &model.pipeline;
-    let mut planned = Vec::new();
+    let given = &args.settings.given;
+    let shared_loras = given.loras.as_deref().unwrap_or_default().len();
+    let (mut planned, mut files) = (Vec::new(), BTreeMap::new());
     // What has no effect in one arm may have one in another.
     let mut notes: Option<BTreeSet<String>> = None;
     for arm in arms {
         let mut shared: Option<Settings> = None;
         for prompt in &prompts {
             // Before anything is drawn, not after hours.
-            let prepared = pipeline
-                .request_with(&arm.settings(&args.settings.given, prompt))
-                .and_then(|request| pipeline.prepare(&request))
-                .map_err(|error| CliError::Prompt { prompt: prompt.text.clone(), error: Box::new(error.into()) })?;
+            let mut prepare = || -> Result<_, CliError> {
+                let own = arm.settings(given, prompt, &args.lora_dir)?;
+                add_lora_files(&mut files, &own.loras.as_deref().unwrap_or_default()[shared_loras..])?;
+                Ok(pipeline.prepare(&pipeline.request_with(&own)?)?)
+            };
+            let named = |error| CliError::Prompt { prompt: prompt.text.clone(), error: Box::new(error) };
+            let prepared = prepare().map_err(named)?;
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
             // The subjects are the benchmark's, and scored in every arm.
             let own = prepared
@@ -83,13 +92,12 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
         }
     }
     notes.into_iter().flatten().for_each(|note| say(&format!("note: {note}")));
-    Ok(Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone() })
+    Ok(Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone(), files })
 }
 
 /// How far the pictures are.
 struct Drawing<'a> {
     all: &'a Evaluation<'a>,
-    given: &'a Overrides,
     missing: usize,
     verbosity: Verbosity,
     started: Instant,
@@ -103,10 +111,10 @@ struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    fn new(all: &'a Evaluation<'a>, given: &'a Overrides, missing: usize, verbosity: Verbosity) -> Self {
+    fn new(all: &'a Evaluation<'a>, missing: usize, verbosity: Verbosity) -> Self {
         let now = Instant::now();
         let arms = vec![(0, 0.0); all.arms.len()];
-        Self { all, given, missing, verbosity, started: now, said: now, finished: 0, arms, failed: 0, failure: None }
+        Self { all, missing, verbosity, started: now, said: now, finished: 0, arms, failed: 0, failure: None }
     }
 
     /// Draws every unit once, on whichever device is free. The first error ends the others.
@@ -116,12 +124,11 @@ impl<'a> Drawing<'a> {
         work: &[Unit<'_>],
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), CliError> {
-        let given = self.given;
         let all = self.all;
         let draw = |model: &LoadedModel, unit: &&Unit<'_>, stop: &AtomicBool| {
             let start = Instant::now();
             let ends = || interrupted.load(Ordering::SeqCst) || stop.load(Ordering::SeqCst);
-            let failure = match all.draw(unit, model, given, ends) {
+            let failure = match all.draw(unit, model, ends) {
                 Ok(()) => None,
                 // A setting may be too much for some pictures; the others are still to be seen.
                 Err(attend_and_excite::Error::Pipeline(
