@@ -200,7 +200,7 @@ def test_it_says_what_was_found_and_which_maps_these_are(open_report):
     shown = page.locator("#pictures .found").all_text_contents()
     assert shown == [f"found: {', '.join(names) or 'no subject'}" for names in reversed(found)]
     expect(page.locator("#run > .hint").last).to_have_text(
-        re.compile(r"^Attention maps of 8x8 patches, mean over all heads of \d+ layers: .*\.$")
+        re.compile(r"^Attention maps of 16x16 patches, mean over all heads of \d+ layers: .*\.$")
     )
 
 

@@ -150,8 +150,8 @@ def test_compare_shows_two_pictures(open_studio):
     wait_until_finished(page)
     pictures = page.locator("#run [data-testid=stage-picture]")
     expect(pictures).to_have_count(2)
-    expect(pictures.nth(0)).to_have_attribute("src", f"/api/gallery/{newest(page)}/picture.png")
-    expect(pictures.nth(1)).to_have_attribute("src", f"/api/gallery/{newest(page)}/plain.png")
+    expect(pictures.nth(0)).to_have_attribute("src", f"/api/gallery/{newest(page)}/plain.png")
+    expect(pictures.nth(1)).to_have_attribute("src", f"/api/gallery/{newest(page)}/picture.png")
     page.locator("#gallery button").first.click()
     expect(page.locator("#detail [data-testid=stage-picture]")).to_have_count(2)
     # One slider moves both.

@@ -75,9 +75,9 @@ mod tests {
         let vocabulary =
             Vocabulary::from_json(r#"{"things": {"all": ["cat", "orange"]}, "colours": ["red"]}"#).unwrap();
         let mut tokenizer = ClipTokenizer::stable_diffusion_1();
-        tokenizer.add_embedding_tokens("toy", 1).unwrap();
+        tokenizer.add_embedding_tokens("frobnik", 1).unwrap();
         let unknown = |text: &str| unknown_nouns(&vocabulary, [&tokenizer.tokenize(text).unwrap()]);
-        assert_eq!(unknown("a red Cat with a crown and a crown, and a toy"), ["crown"]);
+        assert_eq!(unknown("a red Cat with a crown and a crown, and a frobnik"), ["crown"]);
         assert!(unknown("an orange").is_empty() && unknown("running quickly").is_empty());
     }
 

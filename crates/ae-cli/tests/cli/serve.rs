@@ -154,7 +154,7 @@ fn what_cannot_be_drawn_is_refused_before_it_waits() {
         (json!({ "prompt": "a cat", "attend_and_excite": { "sigma": 0.0 } }), "attend_and_excite.sigma is 0"),
         (json!({ "prompt": "a cat", "width": 101 }), "width is 101"),
         (json!({ "prompt": "a cat", "dtype": "f16" }), "dtype is \"f16\": the studio was started with \"f32\""),
-        (json!({ "prompt": "a cat", "loras": [{ "name": "a.safetensors" }] }), "loras is "),
+        (json!({ "prompt": "a cat", "loras": [{ "name": "a.safetensors" }] }), "there is no LoRA 'a.safetensors' here"),
         (json!({ "prompt": "a cat", "init_image": { "name": "a.png" } }), "init_image is given"),
         (
             json!({ "prompt": "a cat", "mask": { "name": "a.png" } }),

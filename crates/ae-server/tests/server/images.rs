@@ -66,7 +66,7 @@ fn what_is_no_image_or_beyond_the_limits_is_refused() {
         (answer.status, answer.error())
     };
     assert_eq!(refused("text/plain", b"x").0, 415);
-    assert_eq!(refused("image/png", &[0; 2001]), (413, "the body is larger than 2000 bytes".to_owned()));
+    assert_eq!(refused("image/png", &[0; 2001]), (413, "the body is larger than 2000 bytes (max_picture)".to_owned()));
     assert_eq!(refused("image/webp", b"no image").0, 422);
     let mut large = Vec::new();
     png::Encoder::new(&mut large, 2, 2).write_header().unwrap().write_image_data(&[0; 4]).unwrap();
