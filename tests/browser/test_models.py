@@ -209,3 +209,5 @@ def test_a_model_is_downloaded_with_progress_and_can_be_stopped(ae, new_page, wa
             page.uncheck("#compare")
             settings, _ = draw(page, studio, steps=3)
             assert settings["model"] == "sd14" and len(settings["revision"]) == 40
+            # Before the studio ends, which the page would miss.
+            page.close()

@@ -152,6 +152,7 @@ cases! {
     sd1_odd_size: "sd1-odd-size",
     sd2_square: "sd2-ddim-10",
     sd2_portrait: "sd2-pndm-10-portrait",
+    distilled: "distilled-pndm-10",
     sprites_lion_car: "sprites-lion-car",
     sprites_cat_frog: "sprites-cat-frog",
 }

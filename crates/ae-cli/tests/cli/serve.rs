@@ -155,11 +155,11 @@ fn what_cannot_be_drawn_is_refused_before_it_waits() {
         (json!({ "prompt": "a cat", "width": 101 }), "width is 101"),
         (json!({ "prompt": "a cat", "dtype": "f16" }), "dtype is \"f16\": the studio was started with \"f32\""),
         (json!({ "prompt": "a cat", "loras": [{ "name": "a.safetensors" }] }), "there is no LoRA 'a.safetensors' here"),
-        (json!({ "prompt": "a cat", "init_image": { "name": "a.png" } }), "init_image is given"),
         (
-            json!({ "prompt": "a cat", "mask": { "name": "a.png" } }),
-            "mask is given: the studio draws without an initial",
+            json!({ "prompt": "a cat", "init_image": { "name": "a.png" } }),
+            "init_image names the image 'a.png' without its SHA-256",
         ),
+        (json!({ "prompt": "a cat", "mask": { "name": "a.png" } }), "mask names the image 'a.png' without its SHA-256"),
         (json!({ "prompt": "a cat", "mask_blur": 4 }), "mask_blur is 4: expected a mask with it"),
     ] {
         let answer = studio.client.post("/api/generate", &request);
