@@ -35,7 +35,7 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Ends what is drawn, and [`Server::run`] once the step has come to its end, or after [`Limits::stop_ms`]. Pictures that are
+    /// Ends what is drawn, and [`Server::run`] once the step has come to its end, or after [`Limits::stop_ms`](crate::Limits::stop_ms). Pictures that are
     /// finished stay in the gallery; what waits, and what was drawn, waits on the disk for the next server on the gallery.
     pub fn stop(&self) {
         self.queue.close();
