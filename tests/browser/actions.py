@@ -1,10 +1,13 @@
 """What several tests do with the pages."""
 
 import re
+from pathlib import Path
 
+import axe_playwright_python
 from playwright.sync_api import expect
 
 TIMEOUT = 60_000
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
 def set_field(page, name, value):
@@ -67,3 +70,13 @@ def tab_to(page, selector, key="Tab"):
             return
         page.keyboard.press(key)
     raise AssertionError(f"the keyboard does not reach {selector}")
+
+
+def check(page, state):
+    """Fails on everything that axe finds."""
+    if not page.evaluate("'axe' in window"):
+        # A script tag would be against the policy of the page.
+        page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)")
+    faults = [(fault["id"], [(node["target"], node["failureSummary"]) for node in fault["nodes"]]) for fault in found]
+    assert faults == [], state

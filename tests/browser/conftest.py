@@ -4,14 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from served import ROOT, ae, serving, studio  # noqa: E402,F401: fixtures
+
 PAGE_FOLDERS = [ROOT / "crates/ae-server/page", ROOT / "crates/ae-figures/page"]
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -24,46 +26,11 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def ae():
-    """The command under test."""
-    path = Path(os.environ.get("AE", ROOT / "target/release/ae"))
-    assert path.is_file(), f"{path} is missing; build it with `cargo build --release -p ae-cli`"
-    return path
-
-
-@pytest.fixture(scope="session")
-def studio(request, tmp_path_factory):
-    """The address of a running studio, with an empty gallery of its own."""
-    if url := os.environ.get("STUDIO_URL"):
-        yield url.rstrip("/")
-        return
-    with serving(request.getfixturevalue("ae"), tmp_path_factory.mktemp("gallery")) as address:
-        yield address.rstrip("/")
-
-
 @pytest.fixture
 def guarded_studio(ae, tmp_path):
     """The address, with its token, of a studio that asks for one."""
     with serving(ae, tmp_path, "--token", "not-to-be-guessed-0123") as address:
         yield address
-
-
-@contextmanager
-def serving(ae, gallery, *options):
-    """Runs `ae serve` and gives the address that it prints."""
-    command = [ae, "serve", "--port", "0", "--gallery", gallery, *options]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in server.stdout:
-            if re.fullmatch(r"http://127\.0\.0\.1:\d+/\S*", line.strip()):
-                yield line.strip()
-                break
-        else:
-            pytest.fail(f"`ae serve` ended with {server.wait()} before it printed its address")
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")

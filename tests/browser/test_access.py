@@ -1,24 +1,11 @@
 """Accessibility: axe in every state of the page, and what it cannot see."""
 
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
-from actions import generate, set_field, wait_for_step, wait_until_finished
+from actions import check, generate, set_field, wait_for_step, wait_until_finished
 from playwright.sync_api import expect
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}
-
-
-def check(page, state):
-    """Fails on everything that axe finds."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE)
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)")
-    faults = [(fault["id"], [(node["target"], node["failureSummary"]) for node in fault["nodes"]]) for fault in found]
-    assert faults == [], state
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

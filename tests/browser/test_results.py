@@ -8,9 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from actions import TIMEOUT, fits, generate, set_field, wait_for_step, wait_until_finished
+from actions import TIMEOUT, check, fits, generate, set_field, wait_for_step, wait_until_finished
 from playwright.sync_api import expect
-from test_access import check
 
 
 def draw(page, studio, **request):

@@ -1,9 +1,7 @@
 """A studio, and its OpenAPI document, by which every answer is checked."""
 
-import os
 import re
-import subprocess
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,50 +9,17 @@ import jsonschema
 import pytest
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from served import ae, serving, studio  # noqa: E402,F401: fixtures
+
 TOKEN = "not-to-be-guessed-0123"
-
-
-@pytest.fixture(scope="session")
-def ae():
-    """The command under test."""
-    path = Path(os.environ.get("AE", ROOT / "target/release/ae"))
-    assert path.is_file(), f"{path} is missing; build it with `cargo build --release -p ae-cli`"
-    return path
-
-
-@contextmanager
-def serving(ae, gallery, *options):
-    """Runs `ae serve` and gives the address that it prints, without the slash at its end."""
-    command = [ae, "serve", "--port", "0", "--gallery", gallery, *options]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in server.stdout:
-            if re.fullmatch(r"http://127\.0\.0\.1:\d+/\S*", line.strip()):
-                yield line.strip().split("/?")[0].rstrip("/")
-                break
-        else:
-            pytest.fail(f"`ae serve` ended with {server.wait()} before it printed its address")
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture(scope="session")
-def studio(request, tmp_path_factory):
-    """The address of a studio."""
-    if url := os.environ.get("STUDIO_URL"):
-        yield url.rstrip("/")
-        return
-    with serving(request.getfixturevalue("ae"), tmp_path_factory.mktemp("gallery")) as address:
-        yield address
 
 
 @pytest.fixture(scope="session")
 def guarded_studio(ae, tmp_path_factory):
     """The address of a studio that asks for `TOKEN`."""
     with serving(ae, tmp_path_factory.mktemp("guarded"), "--token", TOKEN) as address:
-        yield address
+        yield address.split("/?")[0]
 
 
 class Documented:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from conftest import ROOT
+from served import ROOT
 
 
 def test_answers_are_as_the_document_says(send, documented):

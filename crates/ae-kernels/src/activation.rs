@@ -2,16 +2,23 @@ use crate::functions::{normal_cdf, normal_density, sigmoid};
 use crate::parallel::for_rows;
 use crate::profile::{Kernel, counted};
 
+/// A function of every element.
+macro_rules! of_each {
+    ($input:ident, |$x:ident| $value:expr) => {
+        counted(Kernel::Elementwise, 0, || {
+            let mut out = vec![0.0; $input.len()];
+            for_rows!(&mut out, 1, |first, out| {
+                let input = &$input[first..first + out.len()];
+                out.iter_mut().zip(input).for_each(|(out, &$x)| *out = $value);
+            });
+            out
+        })
+    };
+}
+
 /// `x * sigmoid(x)`, element by element.
 pub fn silu(input: &[f32]) -> Vec<f32> {
-    counted(Kernel::Elementwise, 0, || {
-        let mut out = vec![0.0; input.len()];
-        for_rows!(&mut out, 1, |first, out| {
-            let input = &input[first..first + out.len()];
-            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * sigmoid(*x));
-        });
-        out
-    })
+    of_each!(input, |x| x * sigmoid(x))
 }
 
 /// The derivative of `x * sigmoid(x)`.
@@ -23,26 +30,12 @@ pub(crate) fn silu_slope(x: f32) -> f32 {
 
 /// `x * normal_cdf(x)` of every element.
 pub fn gelu(input: &[f32]) -> Vec<f32> {
-    counted(Kernel::Elementwise, 0, || {
-        let mut out = vec![0.0; input.len()];
-        for_rows!(&mut out, 1, |first, out| {
-            let input = &input[first..first + out.len()];
-            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * normal_cdf(*x));
-        });
-        out
-    })
+    of_each!(input, |x| x * normal_cdf(x))
 }
 
 /// `x * sigmoid(1.702 x)` of every element, the approximation of the GELU in OpenAI's CLIP.
 pub fn quick_gelu(input: &[f32]) -> Vec<f32> {
-    counted(Kernel::Elementwise, 0, || {
-        let mut out = vec![0.0; input.len()];
-        for_rows!(&mut out, 1, |first, out| {
-            let input = &input[first..first + out.len()];
-            out.iter_mut().zip(input).for_each(|(out, x)| *out = x * sigmoid(1.702 * x));
-        });
-        out
-    })
+    of_each!(input, |x| x * sigmoid(1.702 * x))
 }
 
 /// The gated activation of diffusers' `GEGLU`: the first half of every row times the GELU of the second.

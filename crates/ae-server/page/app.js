@@ -86,9 +86,11 @@ async function begin() {
   const onChange = () => form?.changed();
   start = new Start({ limits, defaults: () => ({ ...usual(), multiple: form?.defaults?.multiple ?? 8 }), onChange });
   const card = new ModelCard({ onWord, onArrived: refreshModels, onError: showError });
-  const cardOf = { id: "card", names: [], read: () => ({}), fill() {}, restore() {}, inputOf() {}, refresh: () => form && showModel(card) };
-  const parts = [start, new Additions({ adapters, usual, onChange }), cardOf];
-  form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens: ({ unknown = [] }) => card.warn(unknown) });
+  const parts = [start, new Additions({ adapters, usual, onChange })];
+  const onTokens = ({ unknown = [] }) => card.warn(unknown);
+  // Also while the form is made, when there is none yet.
+  const onRefresh = () => form && showModel(card);
+  form = new Form({ options, models, devices, parts, onSubmit: generate, onTokens, onRefresh });
   form.changed();
   history = new History(() => form.setPrompt(at("prompt").value));
   beginTools();

@@ -21,10 +21,12 @@ const at = (id) => document.getElementById(id);
 
 export class Form {
   /// `onSubmit` gets the request. `parts` are further parts of the form, which read and fill settings of their own (`names`).
-  constructor({ options, models, devices, parts, onSubmit, onTokens }) {
+  /// `onRefresh` is called when the form shows what was chosen.
+  constructor({ options, models, devices, parts, onSubmit, onTokens, onRefresh }) {
     this.options = options;
     this.models = models;
     this.onSubmit = onSubmit;
+    this.onRefresh = onRefresh;
     this.parts = parts;
     const onChange = () => {
       this.showError("");
@@ -254,6 +256,7 @@ export class Form {
     }
     this.sizes.refresh();
     for (const part of this.parts) part.refresh();
+    this.onRefresh();
     at("compare").disabled = at("method").value === PLAIN;
     const request = {
       model: at("model").value,

@@ -178,21 +178,9 @@ impl Gallery {
         Ok(Listing::of(ids.len(), wanted.limit.min(MOST), found))
     }
 
-    /// The entries in the trash, the last deleted first.
-    pub(crate) fn list_trash(&self) -> io::Result<Listing> {
-        let ids = self.trash_ids()?;
-        let found = ids.iter().filter_map(|id| self.read(id, &self.trashed_folder(id)?));
-        Ok(Listing::of(ids.len(), MOST, found))
-    }
-
     /// An entry; none when there is no such name, or it cannot be shown.
     pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
         self.read_entry(id)?.ok()
-    }
-
-    /// The picture of an entry of the trash.
-    pub(crate) fn trashed_picture(&self, id: &str) -> Option<Vec<u8>> {
-        read_own(&self.trashed_folder(id)?, PICTURE_NAMES[0])
     }
 
     /// Marks an entry or takes the mark away; false when there is none.

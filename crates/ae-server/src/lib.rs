@@ -37,6 +37,7 @@ mod limits;
 mod log;
 mod metrics;
 mod name;
+mod number;
 mod openai;
 mod png_text;
 mod public_text;

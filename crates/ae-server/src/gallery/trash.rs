@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ae_files::{remove_folder, remove_unfinished};
 
-use super::{Gallery, is_id};
+use super::{Gallery, Listing, MOST, is_id, read_own};
+use crate::PICTURE_NAMES;
 
 /// Beside the entries; no entry has this name.
 const TRASH: &str = ".trash";
@@ -51,13 +52,21 @@ impl Gallery {
         Ok(())
     }
 
-    /// The names of the entries in the trash, the last deleted first.
-    pub(crate) fn trash_ids(&self) -> io::Result<Vec<String>> {
-        Ok(self.trashed()?.into_iter().map(|(_, id)| id).collect())
+    /// The entries in the trash, the last deleted first.
+    pub(crate) fn list_trash(&self) -> io::Result<Listing> {
+        let all = self.trashed()?;
+        let trash = self.folder.join(TRASH);
+        let found = all.iter().filter_map(|(name, id)| self.read(id, &trash.join(name)));
+        Ok(Listing::of(all.len(), MOST, found))
     }
 
-    /// Where an entry lies in the trash, below the gallery's folder.
-    pub(super) fn trashed_folder(&self, id: &str) -> Option<PathBuf> {
+    /// The picture of an entry of the trash.
+    pub(crate) fn trashed_picture(&self, id: &str) -> Option<Vec<u8>> {
+        read_own(&self.trashed_folder(id)?, PICTURE_NAMES[0])
+    }
+
+    /// Where an entry lies in the trash.
+    fn trashed_folder(&self, id: &str) -> Option<PathBuf> {
         let (name, _) = self.trashed().ok()?.into_iter().find(|(_, known)| known == id)?;
         Some(self.folder.join(TRASH).join(name))
     }
@@ -97,6 +106,10 @@ mod tests {
     use super::*;
     use crate::Limits;
 
+    fn trash_ids(gallery: &Gallery) -> Vec<String> {
+        gallery.trashed().unwrap().into_iter().map(|(_, id)| id).collect()
+    }
+
     const ONE: &str = "1700000000000-000000-000";
     const OTHER: &str = "1700000000001-000001-000";
 
@@ -110,17 +123,14 @@ mod tests {
         assert!(gallery.set_favourite(ONE, true).unwrap());
         let before = gallery.entry(ONE).unwrap();
         assert!(gallery.discard(ONE).unwrap() && !gallery.discard(ONE).unwrap());
-        assert_eq!(
-            (gallery.ids().unwrap(), gallery.trash_ids().unwrap()),
-            (vec![OTHER.to_owned()], vec![ONE.to_owned()])
-        );
+        assert_eq!((gallery.ids().unwrap(), trash_ids(&gallery)), (vec![OTHER.to_owned()], vec![ONE.to_owned()]));
         assert!(gallery.entry(ONE).is_none());
         drop(gallery);
         let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
         assert_eq!(gallery.list_trash().unwrap().entries, std::slice::from_ref(&before));
         assert!(gallery.restore(ONE).unwrap() && !gallery.restore(ONE).unwrap());
         assert_eq!(gallery.entry(ONE), Some(before));
-        assert!(gallery.trash_ids().unwrap().is_empty());
+        assert!(trash_ids(&gallery).is_empty());
     }
 
     #[test]
@@ -137,8 +147,8 @@ mod tests {
         fs::rename(old, trash.join(format!("{:013}.{ONE}", now() - KEPT.as_millis() - 1000))).unwrap();
         drop(gallery);
         let gallery = Gallery::open(place.path(), &Limits::default()).unwrap();
-        assert_eq!(gallery.trash_ids().unwrap(), [OTHER]);
+        assert_eq!(trash_ids(&gallery), [OTHER]);
         gallery.empty_trash(Duration::ZERO).unwrap();
-        assert!(gallery.trash_ids().unwrap().is_empty() && trash.join("notes.txt").exists());
+        assert!(trash_ids(&gallery).is_empty() && trash.join("notes.txt").exists());
     }
 }

@@ -14,6 +14,7 @@ use super::errors::OpenAiErrorBody;
 use crate::app::{App, random_seed};
 use crate::body::JsonBody;
 use crate::error::ApiError;
+use crate::number::whole;
 use crate::{GenerateRequest, Limits};
 
 /// A request for pictures.
@@ -125,9 +126,7 @@ fn translate(mut body: Map<String, Value>, limits: &Limits) -> Result<GenerateRe
         }
     }
     let count = body.remove("n").unwrap_or(json!(1));
-    // A whole float is written without its point.
-    let whole = count.as_u64().or_else(|| count.as_f64()?.to_string().parse().ok());
-    let number = whole.and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=limits.max_seeds).contains(n));
+    let number = whole(&count).and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=limits.max_seeds).contains(n));
     let Some(number) = number else { return Err(refused("n", &count, &format!("1 to {}", limits.max_seeds))) };
     let mut request = GenerateRequest::from_json(Value::Object(body))?;
     if request.seeds.len() < number {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::number::whole;
 
 /// The type of a field. As in that program a null is as absent, and a number may be a whole float or a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,12 +242,8 @@ impl Kind {
         let (read, expected) = match self {
             Text => (value.as_str().map(Value::from), "a text"),
             Whole => {
-                /// The largest number up to which a float has every whole one.
-                const MOST: f64 = 9_007_199_254_740_992.0;
-                let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() <= MOST;
-                #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-                let whole = || number().filter(is_whole).map(|number| Value::from(number as i64));
-                (value.as_i64().map(Value::from).or_else(whole), "a whole number")
+                let as_text = || number().and_then(|number| whole(&json!(number)));
+                (whole(value).or_else(as_text).map(Value::from), "a whole number")
             }
             Number => (number().map(Value::from), "a number"),
             Switch => {

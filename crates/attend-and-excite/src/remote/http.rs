@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::RemoteError;
 use super::address::Address;
@@ -75,31 +75,31 @@ impl Http {
     }
 
     pub(super) fn post(&self, path: &str, kind: &str, body: &[u8]) -> Result<Value, RemoteError> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", kind);
-        let request = match &self.authorization {
-            Some(authorization) => request.header("Authorization", authorization),
-            None => request,
-        };
+        let request = self.authorized(self.agent.post(self.url(path))).header("Content-Type", kind);
         let answer = self.checked(request.send(body))?;
         self.json(&self.read(answer)?)
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<(), RemoteError> {
-        let request = self.agent.delete(format!("{}{path}", self.base));
-        let request = match &self.authorization {
-            Some(authorization) => request.header("Authorization", authorization),
-            None => request,
-        };
+        let request = self.authorized(self.agent.delete(self.url(path)));
         self.checked(request.call()).map(drop)
     }
 
     fn open(&self, path: &str) -> Result<Response<Body>, RemoteError> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let request = match &self.authorization {
+        let request = self.authorized(self.agent.get(self.url(path)));
+        self.checked(request.call())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A request with the token, if there is one.
+    fn authorized<Body>(&self, request: RequestBuilder<Body>) -> RequestBuilder<Body> {
+        match &self.authorization {
             Some(authorization) => request.header("Authorization", authorization),
             None => request,
-        };
-        self.checked(request.call())
+        }
     }
 
     pub(super) fn unreachable(&self, reason: impl fmt::Display) -> RemoteError {
