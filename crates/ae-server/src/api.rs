@@ -10,17 +10,18 @@ mod texts;
 mod trash;
 mod watch;
 
+use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::body::FixedJson;
 use crate::error::ApiError;
 use crate::guard::guard;
 use crate::{assets, openai, webui};
@@ -35,11 +36,12 @@ struct Api;
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
     let (router, document) = documented().split_for_parts();
+    let document = FixedJson::new(&document);
     router
         .route("/", get(assets::page))
         .route("/assets/{name}", get(assets::file))
         .route("/favicon.ico", get(assets::icon))
-        .route("/api/openapi.json", get(async move || Json(document)))
+        .route("/api/openapi.json", get(async move || document))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), guard))

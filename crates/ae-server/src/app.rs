@@ -4,6 +4,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::body::FixedJson;
 use crate::connections::Places;
 use crate::context::Context;
 use crate::downloads::Downloads;
@@ -26,6 +27,8 @@ pub(crate) struct App {
     /// The name of the cookie with the token.
     pub(crate) cookie: Arc<str>,
     pub(crate) limits: Arc<Limits>,
+    /// The fields of a request, as they are served at `/api/schema`.
+    pub(crate) schema: FixedJson,
     pub(crate) webui: Arc<Chosen>,
     pub(crate) places: Arc<Places>,
     /// A permit for each byte that bodies may have in memory.

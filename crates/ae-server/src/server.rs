@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::{Access, cookie_name, random_token};
 use crate::api::router;
 use crate::app::App;
+use crate::body::FixedJson;
 use crate::connections::Places;
 use crate::downloads::Downloads;
 use crate::gallery::Gallery;
 use crate::metrics::Metrics;
 use crate::queue::{Queue, Store};
-use crate::{Config, Engine, ServerError, connections};
+use crate::{Config, Engine, GenerateRequest, ServerError, connections};
 
 /// A server that has its address and its gallery, and waits to be run.
 pub struct Server {
@@ -59,8 +61,7 @@ impl Server {
         let access = Arc::new(Access::new(token.as_deref())?);
         let store = Store::new(&gallery);
         let gallery = Arc::new(Gallery::open(&gallery, &limits)?);
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Arc::new(Metrics::new());
         let engine: Arc<dyn Engine> = Arc::new(engine);
@@ -73,6 +74,7 @@ impl Server {
             cookie: cookie_name(address.port()).into(),
             places: Places::new(&limits),
             bodies: Arc::new(Semaphore::new(limits.max_bodies.min(Semaphore::MAX_PERMITS))),
+            schema: FixedJson::new(&GenerateRequest::json_schema(&limits)),
             limits: Arc::new(limits),
             metrics,
             webui: Arc::default(),
@@ -162,8 +164,40 @@ impl Server {
     }
 }
 
+/// Listens on an address, as [`TcpListener::bind`] does, but with room for more clients who come at once: where its 128 places are
+/// taken, the system drops a new connection, and its client tries again only after a second or more.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    /// As many as Linux allows by default (`net.core.somaxconn`).
+    const BACKLOG: i32 = 4096;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows the option would let another program take the address.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// With the 128 places of [`TcpListener::bind`], the 130th had to wait for its second try.
+    #[test]
+    fn a_crowd_that_comes_at_once_is_heard() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let crowd: Vec<_> =
+            (0..400).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(500))).collect();
+        assert_eq!(crowd.iter().filter(|client| client.is_err()).count(), 0);
     }
 }

@@ -1,13 +1,12 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::{App, blocking};
-use crate::body::JsonBody;
+use crate::body::{FixedJson, JsonBody};
 use crate::error::{ApiError, ErrorBody};
-use crate::{Device, GenerateRequest, Limits, Tokens, TokensRequest};
+use crate::{Device, Limits, Tokens, TokensRequest};
 
 /// What the server can do.
 #[derive(Serialize, ToSchema)]
@@ -34,8 +33,8 @@ pub(crate) async fn info(State(app): State<App>) -> Json<Info> {
 /// Of every option: type, range, names, default, title and description; `x-order`, `x-group`, `x-kind`, `x-flag` and `x-default`
 /// help forms. `x-methods` has the methods with the options that only they read.
 #[utoipa::path(get, path = "/api/schema", responses((status = OK, body = Object)))]
-pub(crate) async fn schema(State(app): State<App>) -> Json<Value> {
-    Json(GenerateRequest::json_schema(&app.limits))
+pub(crate) async fn schema(State(app): State<App>) -> FixedJson {
+    app.schema
 }
 
 /// The devices that can be chosen, the default first.
