@@ -72,6 +72,19 @@ def tab_to(page, selector, key="Tab"):
     raise AssertionError(f"the keyboard does not reach {selector}")
 
 
+def drop(page, content, name):
+    """Drops a file on the page."""
+    data = page.evaluate_handle(
+        """([bytes, name]) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+          return transfer;
+        }""",
+        [list(content), name],
+    )
+    page.dispatch_event("main", "drop", {"dataTransfer": data})
+
+
 def check(page, state):
     """Fails on everything that axe finds."""
     if not page.evaluate("'axe' in window"):

@@ -1,7 +1,8 @@
 """Accessibility: axe in every state of the page, and what it cannot see."""
 
 import pytest
-from actions import check, generate, set_field, wait_for_step, wait_until_finished
+from actions import check, drop, generate, set_field, wait_for_step, wait_until_finished
+from made_files import halves
 from playwright.sync_api import expect
 
 DESKTOP = {"width": 1440, "height": 900}
@@ -67,6 +68,32 @@ def test_axe_finds_nothing_in_any_state(open_studio, watch, device, scheme):
     page.click("#detail-use")
     expect(page.locator(".toast")).to_be_visible()
     check(page, "a toast")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_at_the_start_picture(open_studio, watch, device, scheme):
+    watch.expect("Failed to load resource")
+    page = open_studio(**device, scheme=scheme)
+    drop(page, halves(), "halves.png")
+    expect(page.locator("#dropped-title")).to_be_visible()
+    check(page, "a dropped picture")
+    page.click("#dropped-start")
+    expect(page.locator("#start-image")).to_be_visible()
+    check(page, "a start picture")
+    page.check("#use-mask")
+    check(page, "an empty mask")
+    page.click("#generate")
+    expect(page.locator("#use-mask-error")).to_be_visible()
+    check(page, "a mask that is missing")
+    page.locator("#mask-all").focus()
+    page.click("#mask-all")
+    check(page, "a mask")
+    page.click("#start-remove")
+    broken = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.locator("#start-file").set_input_files(broken)
+    expect(page.locator("#start-error")).to_be_visible()
+    check(page, "a start picture that is none")
 
 
 def test_words_are_one_tab_stop(open_studio):

@@ -219,6 +219,11 @@ def test_detail_deletes_with_undo(fresh):
 def test_guided_and_plain_share_a_stage(fresh, studio):
     page, [lion, cat] = fresh([{**LION, "compare": True}, CAT])
     item(page, lion).locator(".thumbnail").click()
+    # The record's words: what is there is up to the model.
+    found = [run["found"] for run in page.request.get(f"{studio}/api/gallery/{lion}/run.json").json()["runs"]]
+    expect(page.locator("#detail .found")).to_have_count(2)
+    texts = page.locator("#detail .found").all_text_contents()
+    assert texts == [f"found: {', '.join(names) or 'no subject'}" for names in reversed(found)]
     page.keyboard.press("d")
     slider = page.locator("#swipe-slider")
     expect(slider).to_be_focused()

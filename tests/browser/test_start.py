@@ -1,6 +1,6 @@
 """Pictures that start from another one, and masks that are painted."""
 
-from actions import generate, set_field, wait_until_finished
+from actions import drop, generate, set_field, wait_until_finished
 from made_files import halves, png
 from playwright.sync_api import expect
 
@@ -157,18 +157,6 @@ def test_a_finger_paints(open_studio):
     touch("touchEnd", 0, 0)
     expect(page.locator("#mask-note")).to_contain_text("% of the picture is drawn anew.")
     assert page.evaluate("scrollY") == top
-
-
-def drop(page, content, name):
-    data = page.evaluate_handle(
-        """([bytes, name]) => {
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
-          return transfer;
-        }""",
-        [list(content), name],
-    )
-    page.dispatch_event("main", "drop", {"dataTransfer": data})
 
 
 def test_a_dropped_picture_asks_what_for(open_studio, watch):

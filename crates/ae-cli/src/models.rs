@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ae_settings::{LoraRef, Overrides, Settings};
+use ae_settings::{EmbeddingRef, LoraRef, Overrides, Settings};
 use ae_tensor::{DeviceChoice, DeviceSpec, FloatType};
 use attend_and_excite::{FoundModel, LoadedModel, chosen_devices, weights_choice};
 
@@ -48,12 +48,16 @@ pub(crate) fn load(
     Ok(models)
 }
 
-/// The models with these LoRAs.
-pub(crate) fn with_loras(models: Vec<LoadedModel>, loras: &[LoraRef]) -> Result<Vec<LoadedModel>, CliError> {
-    if models[0].loras() == loras {
+/// The models with these LoRAs and embeddings.
+pub(crate) fn with_additions(
+    models: Vec<LoadedModel>,
+    loras: &[LoraRef],
+    embeddings: &[EmbeddingRef],
+) -> Result<Vec<LoadedModel>, CliError> {
+    if models[0].loras() == loras && models[0].embeddings() == embeddings {
         return Ok(models);
     }
-    let models = LoadedModel::all_with_loras(&models, loras)?;
+    let models = LoadedModel::all_with_additions(&models, loras, embeddings)?;
     say_of_additions(&models);
     Ok(models)
 }

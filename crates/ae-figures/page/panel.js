@@ -28,7 +28,13 @@ export class Panel {
         "aria-label": `${this.name}, seed ${steps.seed}`,
         "data-testid": `run-${steps.method}`,
       },
-      element("p", { className: "run-name" }, element("strong", { textContent: this.name }), ` seed ${steps.seed}`),
+      element(
+        "p",
+        { className: "run-name" },
+        element("strong", { textContent: this.name }),
+        ` seed ${steps.seed}`,
+        ...(steps.found ? [element("span", { className: "found", textContent: foundText(steps.found) })] : []),
+      ),
       element(
         "div",
         { className: "run-pictures" },
@@ -82,6 +88,11 @@ export class Panel {
     if (canvas.height !== height) canvas.height = height;
     drawHeat(canvas, map, scale, this.palette, veil);
   }
+}
+
+/// What the detector of the embedded model's subjects sees.
+export function foundText(found) {
+  return found.length > 0 ? `found: ${found.join(", ")}` : "found: no subject";
 }
 
 function describeMap(map, name, when) {

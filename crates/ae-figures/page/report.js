@@ -1,6 +1,7 @@
 // Fills a report from the data in it. `view.js` says how the modules come into the page.
 
 import { element } from "./dom.js";
+import { foundText } from "./panel.js";
 import { Options, changedSettings } from "./settings.js";
 import { createRunView } from "./view.js";
 
@@ -35,11 +36,6 @@ function showPictures() {
     if (found) caption.append(element("span", { className: "found", textContent: foundText(found) }));
     at("pictures").append(element("figure", {}, image, caption));
   }
-}
-
-/// What the detector of the embedded model's subjects sees.
-function foundText(found) {
-  return found.length > 0 ? `found: ${found.join(", ")}` : "found: no subject";
 }
 
 function noteOnUse() {

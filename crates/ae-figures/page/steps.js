@@ -3,10 +3,12 @@
 import { attentionTo, decodeMaps, summit } from "./maps.js";
 
 export class Steps {
-  constructor({ method, seed, picture = null, steps = [] }) {
+  constructor({ method, seed, picture = null, found = null, steps = [] }) {
     this.method = method;
     this.seed = seed;
     this.picture = picture;
+    // The subjects that the detector sees in it, if it was asked.
+    this.found = found;
     this.numSteps = 0;
     this.steps = [];
     this.decoded = [];

@@ -170,6 +170,9 @@ impl Queue {
         state.waiting.retain(|waiting| waiting != id);
         let place = place.min(state.waiting.len());
         state.waiting.insert(place, id.to_owned());
+        // What is drawn waits before all others after a restart.
+        let order: Vec<_> = state.running.iter().chain(&state.waiting).map(String::as_str).collect();
+        self.store.keep_order(&order);
         state.tell_positions();
         state.view(id)
     }

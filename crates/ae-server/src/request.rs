@@ -23,6 +23,8 @@ pub struct GenerateRequest {
     /// The id of a device; absent: the first. The settings of a picture have the kind of its device in
     /// [`overrides`](Self::overrides) instead.
     pub device: Option<String>,
+    /// Whether each network is in memory only while it works, which changes no picture; absent: as the server was started.
+    pub low_memory: Option<bool>,
     /// Everything else. Anything left out takes the model's default, else the paper's.
     pub overrides: Overrides,
     /// Where the initial image and the mask lie. The server finds them by their hashes; they are no part of the JSON.
@@ -39,7 +41,7 @@ impl GenerateRequest {
         // Only settings that were recorded have these; their device is a kind, not an id.
         let is_record = !request["format"].is_null() || !request["version"].is_null();
         let mut take = |name| request.as_object_mut()?.remove(name).filter(|value| !value.is_null());
-        let (seeds, compare) = (take("seeds"), take("compare"));
+        let (seeds, compare, low_memory) = (take("seeds"), take("compare"), take("low_memory"));
         let device = if is_record { None } else { take("device") };
         let mut overrides = Overrides::from_json(&request).map_err(with_own_names)?;
         let seeds = match (typed("seeds", seeds)?, overrides.seed.take()) {
@@ -52,7 +54,8 @@ impl GenerateRequest {
             return Err(SettingsError::Value { field, value, expected: "say what to draw".to_owned() });
         }
         let compare = typed("compare", compare)?.unwrap_or_default();
-        Ok(Self { seeds, compare, device: typed("device", device)?, overrides, images: InputFiles::default() })
+        let (device, low_memory) = (typed("device", device)?, typed("low_memory", low_memory)?);
+        Ok(Self { seeds, compare, device, low_memory, overrides, images: InputFiles::default() })
     }
 
     /// As JSON, without what is absent.
@@ -63,6 +66,9 @@ impl GenerateRequest {
         if let Some(device) = &self.device {
             all.retain(|name, _| name != "format" && name != "version");
             all.insert("device".to_owned(), json!(device));
+        }
+        if let Some(low_memory) = self.low_memory {
+            all.insert("low_memory".to_owned(), json!(low_memory));
         }
         all
     }
@@ -79,6 +85,7 @@ impl GenerateRequest {
             arguments.push(format!("--seeds={}", seeds.join(",")));
         }
         arguments.extend(self.device.as_ref().map(|device| format!("--device={device}")));
+        arguments.extend((self.low_memory == Some(true)).then(|| "--low-memory".to_owned()));
         arguments.extend(self.has_plain().then(|| "--compare".to_owned()));
         // NUL cannot be in an argument; nothing else is refused.
         let quoted = arguments.iter().map(|argument| shlex::try_quote(argument).unwrap_or(Cow::Borrowed(argument)));
@@ -119,8 +126,7 @@ impl GenerateRequest {
             shorten(&mut all);
             Overrides::from_json(&all).unwrap_or_default()
         };
-        let (overrides, seeds, device) = (short(&self.overrides), self.seeds.clone(), self.device.clone());
-        Self { overrides, seeds, device, compare: self.compare, images: InputFiles::default() }
+        Self { overrides: short(&self.overrides), images: InputFiles::default(), ..self.clone() }
     }
 
     /// The JSON Schema of a request: that of the settings, with what only a server knows and what it allows.
@@ -139,6 +145,9 @@ impl GenerateRequest {
         properties["device"] = json!({ "type": "string", "title": "Device", "x-default": "the first", "x-kind": "text",
             "description": "The id of a device. Settings that have `format` or `version` say the kind that drew them.",
             "x-group": "request" });
+        properties["low_memory"] = json!({ "type": "boolean", "title": "Low memory", "x-default": "as the server was started",
+            "description": "Each network is read again when it works, and leaves the memory after it. Changes no picture.",
+            "x-kind": "switch", "x-group": "request" });
         properties["seed"] = json!({ "type": "integer", "minimum": 0, "title": "Seed", "x-kind": "whole",
             "description": "Stands for `seeds` in the settings of a picture.", "x-group": "request" });
         for (field, _, most) in limits.of_fields() {
@@ -359,7 +368,7 @@ mod tests {
     #[test]
     fn a_request_is_the_same_after_json() {
         for more in [
-            json!({ "seeds": [1, 2], "device": "cuda:0", "compare": true, "attend_and_excite": { "sigma": 0.25 } }),
+            json!({ "seeds": [1, 2], "device": "cuda:0", "low_memory": true, "attend_and_excite": { "sigma": 0.25 } }),
             json!({ "format": 2, "device": "cuda", "seed": 3, "method": "structure-diffusion", "phrases": ["a cat"] }),
         ] {
             let request = read(&more).unwrap();
@@ -374,11 +383,11 @@ mod tests {
     #[test]
     fn a_request_is_a_command_line() {
         let request = read(&json!({ "prompt": "a cat's hat", "seeds": [1, 2], "device": "cuda:0", "compare": true,
-            "model": "sd14", "attend_and_excite": { "smoothing": false } }))
+            "low_memory": true, "model": "sd14", "attend_and_excite": { "smoothing": false } }))
         .unwrap();
         assert_eq!(
             request.command_line(Some("sd14")),
-            r#"ae generate --prompt "a cat's hat" --model sd14 --no-smoothing '--seeds=1,2' '--device=cuda:0' --compare"#
+            r#"ae generate --prompt "a cat's hat" --model sd14 --no-smoothing '--seeds=1,2' '--device=cuda:0' --low-memory --compare"#
         );
         assert_eq!(read(&json!({})).unwrap().command_line(None), "ae generate --prompt 'a cat'");
     }

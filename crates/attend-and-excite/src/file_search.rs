@@ -191,7 +191,6 @@ impl FileSearch {
     }
 
     /// The files of weights, a folder's in the order of their names.
-    #[cfg(feature = "studio")]
     pub(crate) fn weights(&self) -> Vec<PathBuf> {
         let ends = |path: &PathBuf| {
             let own = path.extension().unwrap_or_default();

@@ -68,17 +68,7 @@ impl LoadedModel {
         Ok(Self::load_all(found, settings, low_memory, &[device])?.remove(0))
     }
 
-    /// The models with other LoRAs, bit by bit as if they had been loaded with them; what these do not change is shared.
-    ///
-    /// # Errors
-    ///
-    /// When a LoRA cannot be loaded.
-    pub fn all_with_loras(models: &[Self], loras: &[LoraRef]) -> Result<Vec<Self>, Error> {
-        let embeddings = models.first().map(|first| first.record.settings.embeddings.clone()).unwrap_or_default();
-        Self::all_with_additions(models, loras, &embeddings)
-    }
-
-    /// The model with other LoRAs and textual inversions, as [`all_with_loras`](Self::all_with_loras).
+    /// The model with other LoRAs and textual inversions, as [`all_with_additions`](Self::all_with_additions).
     ///
     /// # Errors
     ///
@@ -87,7 +77,17 @@ impl LoadedModel {
         Ok(Self::all_with_additions(std::slice::from_ref(self), loras, embeddings)?.remove(0))
     }
 
-    fn all_with_additions(models: &[Self], loras: &[LoraRef], embeddings: &[EmbeddingRef]) -> Result<Vec<Self>, Error> {
+    /// The models with other LoRAs and textual inversions, bit by bit as if they had been loaded with them; what these do not
+    /// change is shared.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be loaded.
+    pub fn all_with_additions(
+        models: &[Self],
+        loras: &[LoraRef],
+        embeddings: &[EmbeddingRef],
+    ) -> Result<Vec<Self>, Error> {
         let Some(first) = models.first() else { return Ok(Vec::new()) };
         let mut settings = first.record.settings.clone();
         settings.loras = loras.to_vec();

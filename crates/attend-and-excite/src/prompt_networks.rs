@@ -1,4 +1,4 @@
-//! The LoRAs that a prompt names.
+//! The LoRAs and textual inversions that a prompt names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use ae_checkpoint::Lora;
 use ae_pipeline::LoadError;
 use ae_settings::a1111::{Networks, Unsupported, take_networks, without_comments};
-use ae_settings::{FileRef, LoraRef, Overrides, PromptSyntax};
+use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, PromptSyntax};
 
+use crate::file_search::FileSearch;
 use crate::redraw::find;
 use crate::{Error, sha256};
 
@@ -21,14 +22,20 @@ pub struct UnknownNetworks {
 }
 
 /// The settings with the LoRAs that their prompt names (`<lora:NAME:STRENGTH>`) behind those that are given, and without them in the
-/// prompt. Their files are looked for by name in `folders`, in the current folder and in the cache of the hub. A prompt that is plain
-/// text stays as it is.
+/// prompt, and with the textual inversions of `embedding_folders` whose names the prompts have. The files of LoRAs are looked for by name
+/// in `lora_folders`, in the current folder and in the cache of the hub. A prompt that is plain text stays as it is.
 ///
 /// # Errors
 ///
 /// When a file is not found, or a network is of another kind.
-pub fn with_prompt_networks(given: &Overrides, folders: &[PathBuf]) -> Result<Overrides, Error> {
-    take_prompt_networks(given, &|name| find(folders, name, None))
+pub fn with_prompt_networks(
+    given: &Overrides,
+    lora_folders: &[PathBuf],
+    embedding_folders: &[PathBuf],
+) -> Result<Overrides, Error> {
+    let mut given = take_prompt_networks(given, &|name| find(lora_folders, name, None))?;
+    add_prompt_embeddings(&mut given, || FileSearch::new(embedding_folders).weights());
+    Ok(given)
 }
 
 /// As [`with_prompt_networks`], where `find` finds the file of a name.
@@ -55,6 +62,43 @@ pub(crate) fn take_prompt_networks<E: From<UnknownNetworks>>(
     }
     given.prompt = Some(rest);
     Ok(given)
+}
+
+/// Adds the textual inversions of some files whose names, without their endings, are words of the prompts: AUTOMATIC1111's program knows
+/// those of its folder so (`EmbeddingDatabase` in `modules/textual_inversion/textual_inversion.py`). Where one name is a part of another the
+/// longer one counts. A prompt that is plain text names none.
+pub(crate) fn add_prompt_embeddings(given: &mut Overrides, files: impl FnOnce() -> Vec<PathBuf>) {
+    if given.prompt_syntax != Some(PromptSyntax::A1111) {
+        return;
+    }
+    let mut prompts = [&given.prompt, &given.negative_prompt].map(|prompt| prompt.clone().unwrap_or_default());
+    let stem = |path: PathBuf| Some((path.file_stem()?.to_str()?.to_owned(), path));
+    let mut files: Vec<_> = files().into_iter().filter_map(stem).collect();
+    files.retain(|(name, _)| name.contains(char::is_alphanumeric));
+    files.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (name, path) in files {
+        for prompt in &mut prompts {
+            while let Some(start) = find_word(prompt, &name) {
+                let written = prompt[start..start + name.len()].to_owned();
+                // Shorter names are not looked for in it.
+                prompt.replace_range(start..start + name.len(), "\n");
+                let embeddings = given.embeddings.get_or_insert_default();
+                if !embeddings.iter().any(|known| known.token.as_ref() == Some(&written)) {
+                    embeddings.push(EmbeddingRef::new(path.display().to_string(), Some(written)));
+                }
+            }
+        }
+    }
+}
+
+/// The place of a word in a text, in any case of ASCII letters; no letter or digit is beside it.
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let is_free = |side: Option<char>| !side.is_some_and(char::is_alphanumeric);
+    let is_word = |&(start, _): &(usize, &str)| {
+        is_free(text[..start].chars().next_back()) && is_free(text[start + word.len()..].chars().next())
+    };
+    lower.match_indices(&word).find(is_word).map(|(start, _)| start)
 }
 
 /// Adds files of LoRAs to those that are known, by their base names with their SHA-256, and reads what they hold: one that cannot be
@@ -99,7 +143,7 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let mut own = given("a cat <lora:Ink v2:0.5:0.8># <lora:no:1>\nand a dog <lyco:Ink v2>");
         own.loras = Some(vec![LoraRef::new("first.safetensors", 0.3)]);
-        let found = with_prompt_networks(&own, &[folder.path().to_owned()]).unwrap();
+        let found = with_prompt_networks(&own, &[folder.path().to_owned()], &[]).unwrap();
         assert_eq!(found.prompt.as_deref(), Some("a cat\nand a dog"));
         let path = file.display().to_string();
         let mut expected = vec![LoraRef::new("first.safetensors", 0.3), LoraRef::new(path.clone(), 0.5)];
@@ -109,8 +153,39 @@ mod tests {
     }
 
     #[test]
+    fn embeddings_of_the_folder_are_words_of_the_prompts() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["EasyNegative.safetensors", "bad-hands.pt", "bad-hands-5.pt", "cat.txt", "toy.bin"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let added = |prompt: &str, negative: &str| {
+            let mut own = given(prompt);
+            own.negative_prompt = Some(negative.to_owned());
+            let found = with_prompt_networks(&own, &[], &[folder.path().to_owned()]).unwrap();
+            assert_eq!((&found.prompt, &found.negative_prompt), (&own.prompt, &own.negative_prompt));
+            let name = |embedding: EmbeddingRef| {
+                format!("{}={}", FileRef::new(embedding.name).base_name(), embedding.token.unwrap())
+            };
+            found.embeddings.unwrap_or_default().into_iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(added("a toy, a cat and (toy:1.2)", ""), ["toy.bin=toy"]);
+        assert_eq!(added("toys, mytoy, bad-handsome", "easy negative"), [""; 0]);
+        assert_eq!(
+            added("é bad-hands-5", "EASYNEGATIVE"),
+            ["EasyNegative.safetensors=EASYNEGATIVE", "bad-hands-5.pt=bad-hands-5"]
+        );
+        assert_eq!(added("bad-hands, bad-hands-5", ""), ["bad-hands-5.pt=bad-hands-5", "bad-hands.pt=bad-hands"]);
+        let mut own = given("a toy");
+        own.embeddings = Some(vec![EmbeddingRef::new("other.pt", Some("toy".to_owned()))]);
+        assert_eq!(with_prompt_networks(&own, &[], &[folder.path().to_owned()]).unwrap(), own);
+        let mut plain = given("a toy");
+        plain.prompt_syntax = None;
+        assert_eq!(with_prompt_networks(&plain, &[], &[folder.path().to_owned()]).unwrap(), plain);
+    }
+
+    #[test]
     fn what_is_not_there_is_named() {
-        let refusal = |prompt: &str| with_prompt_networks(&given(prompt), &[]).unwrap_err().to_string();
+        let refusal = |prompt: &str| with_prompt_networks(&given(prompt), &[], &[]).unwrap_err().to_string();
         assert!(refusal("a <lora:nowhere:1>").starts_with("there is no file 'nowhere' in"));
         assert_eq!(
             refusal("a <hypernet:h:1> <lora:x:dyn=3>"),
@@ -122,12 +197,12 @@ mod tests {
     #[test]
     fn other_prompts_stay_as_they_are() {
         for prompt in ["a cat # a comment\n", "<toy> a\r\n"] {
-            assert_eq!(with_prompt_networks(&given(prompt), &[]).unwrap(), given(prompt));
+            assert_eq!(with_prompt_networks(&given(prompt), &[], &[]).unwrap(), given(prompt));
         }
         let mut plain = given("a <lora:x:1> <hypernet:y:1>");
         for syntax in [None, Some(PromptSyntax::Plain)] {
             plain.prompt_syntax = syntax;
-            assert_eq!(with_prompt_networks(&plain, &[]).unwrap(), plain);
+            assert_eq!(with_prompt_networks(&plain, &[], &[]).unwrap(), plain);
         }
     }
 }

@@ -33,6 +33,17 @@ pub struct RemoteJob {
     seeds: Vec<u64>,
 }
 
+/// How a studio draws, beside the settings of a picture.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteOptions {
+    /// Also the plain picture of every seed.
+    pub compare: bool,
+    /// The id of one of its devices; `None`: the first.
+    pub device: Option<String>,
+    /// Each network is in memory only while it works. Where it is false, the studio does as it was started.
+    pub low_memory: bool,
+}
+
 impl RemoteStudio {
     /// Asks a studio for its limits. The address is what `ae serve` prints, with its token or without: `http://HOST:7860/?token=TOKEN`.
     ///
@@ -108,27 +119,24 @@ impl RemoteStudio {
         })
     }
 
-    /// Puts pictures into its queue: of every seed one, with `compare` also the plain one.
+    /// Puts pictures into its queue: one of every seed.
     ///
     /// # Errors
     ///
     /// When it refuses the request, with its reason.
-    pub fn submit(
-        &self,
-        given: &Overrides,
-        seeds: &[u64],
-        compare: bool,
-        device: Option<&str>,
-    ) -> Result<RemoteJob, RemoteError> {
+    pub fn submit(&self, given: &Overrides, seeds: &[u64], options: &RemoteOptions) -> Result<RemoteJob, RemoteError> {
         let mut request: Map<String, Value> = given.to_json();
         // They say who drew a picture; a device would be one of this machine.
         for record in ["format", "version", "seed", "device", "model_files", "revision"] {
             request.remove(record);
         }
         request.insert("seeds".to_owned(), json!(seeds));
-        request.insert("compare".to_owned(), json!(compare));
-        if let Some(device) = device {
+        request.insert("compare".to_owned(), json!(options.compare));
+        if let Some(device) = &options.device {
             request.insert("device".to_owned(), json!(device));
+        }
+        if options.low_memory {
+            request.insert("low_memory".to_owned(), json!(true));
         }
         let body = Value::Object(request).to_string();
         let job = self.http.post("/api/generate", "application/json", body.as_bytes())?;

@@ -78,7 +78,9 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     }
     let images = InputImages::read(&mut given)?;
     let latents = args.latents.as_deref().map(InitialLatents::open).transpose()?;
-    let with_networks = |own: &Overrides| with_prompt_networks(&given.clone().over(own), &args.folders.lora_dir);
+    let with_networks = |own: &Overrides| {
+        with_prompt_networks(&given.clone().over(own), &args.folders.lora_dir, &args.folders.embedding_dir)
+    };
     let prompts = prompts.iter().map(with_networks).collect::<Result<Vec<_>, _>>()?;
     let pictures = prompts.iter().filter(|_| !args.is_piped());
     let names: BTreeSet<_> = pictures.map(|own| own.prompt.clone().unwrap_or_default()).collect();
@@ -92,7 +94,9 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     let progress = Progress::new(verbosity, JobProgress::new(pictures, args.compare, models.len()));
     let mut finished = 0;
     for own in prompts {
-        models = models::with_loras(models, own.loras.as_deref().unwrap_or_default())?;
+        let (loras, embeddings) =
+            (own.loras.as_deref().unwrap_or_default(), own.embeddings.as_deref().unwrap_or_default());
+        models = models::with_additions(models, loras, embeddings)?;
         let interrupted = Arc::clone(&interrupted);
         let mut drawing = Drawing { args, verbosity, models: &models, interrupted, progress: &progress, finished };
         drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {

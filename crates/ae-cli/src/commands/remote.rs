@@ -2,7 +2,7 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 
 use ae_settings::{Overrides, Settings};
 use ae_tensor::DeviceChoice;
-use attend_and_excite::remote::{RemoteError, RemoteEvent, RemoteStudio};
+use attend_and_excite::remote::{RemoteError, RemoteEvent, RemoteOptions, RemoteStudio};
 use image::RgbImage;
 
 use super::generate::{MOST_IN_GRID, side_by_side, write_grids};
@@ -16,6 +16,7 @@ use crate::output::{Files, RemoteProgress, keep_failure, preview, print_path, sa
 pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Verbosity) -> Result<(), CliError> {
     let host = args.host.as_deref().unwrap_or_default();
     let device = refuse(args)?;
+    let options = RemoteOptions { compare: args.compare, device, low_memory: args.devices.low_memory };
     let token = std::env::var("AE_TOKEN").ok().filter(|token| !token.is_empty());
     let studio = RemoteStudio::connect(host, token.as_deref())?;
     let mut given = args.settings.given.clone();
@@ -36,7 +37,7 @@ pub(crate) fn generate(args: &GenerateArgs, prompts: &[Overrides], verbosity: Ve
         let files = Files::new(&args.output, own.prompt.as_deref().unwrap_or_default());
         let (mut sheet, mut settings) = (Vec::new(), None);
         for seeds in seeds.chunks(studio.most_seeds()) {
-            let job = studio.submit(&own, seeds, args.compare, device.as_deref())?;
+            let job = studio.submit(&own, seeds, &options)?;
             let cancelled = job.clone();
             interrupts.on_first(move || drop(cancelled.cancel()));
             let mut progress = RemoteProgress::new(verbosity);
@@ -84,8 +85,8 @@ fn refuse(args: &GenerateArgs) -> Result<Option<String>, CliError> {
         );
         return Err(CliError::Usage(reason));
     }
-    if args.devices.low_memory || args.devices.batch_size.get() > 1 {
-        say("note: --low-memory and --batch-size are the studio's to choose: with --host they have no effect");
+    if args.devices.batch_size.get() > 1 {
+        say("note: --batch-size has no effect with --host: a studio draws one picture at a time");
     }
     match &args.devices.device[..] {
         [] | [DeviceChoice::Auto] => Ok(None),

@@ -27,7 +27,7 @@ fn what_a_studio_draws_is_what_is_drawn_here() {
         ["generate", "a lion and a red car", "--steps", "2", "--width", "64", "--height", "64", "--thresholds", "none"];
     for more in [
         &["--seeds", "7,8", "--compare", "--max-iter-to-alter", "1"][..],
-        &["--seeds", "9", "--init-image", "red.png", "--strength", "0.9"],
+        &["--seeds", "9", "--init-image", "red.png", "--strength", "0.9", "--low-memory"],
     ] {
         let local = here.run(&[&common[..], more, &["--output", "local"]].concat());
         let remote = here.run(&[&common[..], more, &["--output", "remote", "--host", &studio.url]].concat());

@@ -1,5 +1,5 @@
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// The folder in that of the gallery.
 const FOLDER: &str = ".queue";
+/// The file in it with the ids of jobs whose order was changed.
+const ORDER: &str = "order";
 /// Bytes of a job, above what a request may have.
 const LARGEST: u64 = 64 << 20;
 
@@ -36,8 +38,7 @@ impl Store {
     }
 
     pub(super) fn save(&self, id: &str, job: &Kept) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        write_file(&self.path(id), |file| Ok(serde_json::to_writer(io::BufWriter::new(file), job)?))
+        write_json(&self.path(id), job)
     }
 
     /// Forgets a job.
@@ -50,7 +51,28 @@ impl Store {
         }
     }
 
-    /// All jobs by their names, the oldest first. What cannot be read is named in the log, and stays.
+    /// Keeps an order of jobs that is not the one in which they came.
+    pub(super) fn keep_order(&self, ids: &[&str]) {
+        if let Err(error) = write_json(&self.folder.join(ORDER), ids) {
+            tracing::error!(reason = %error, "the order of the jobs cannot be kept on the disk");
+        }
+    }
+
+    /// The order that was kept; a job that is not in it came later.
+    fn order(&self) -> Vec<String> {
+        let read = read_file(&self.folder.join(ORDER), LARGEST);
+        match read.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)) {
+            Ok(order) => order,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                tracing::error!(reason = %error, "the order of the jobs on the disk cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
+    /// All jobs by their names: in the order that was kept, the others behind them, the oldest first. What cannot be read is named in
+    /// the log, and stays.
     pub(super) fn load(&self) -> Vec<(String, Kept)> {
         // What a killed server had not finished; to tidy up is no reason not to go on.
         let _ = remove_unfinished(&self.folder);
@@ -64,13 +86,20 @@ impl Store {
                 Err(error) => tracing::error!(job = id, reason = %error, "a job on the disk cannot be read"),
             }
         }
-        jobs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let order = self.order();
+        let place = |id: &String| order.iter().position(|known| known == id).unwrap_or(order.len());
+        jobs.sort_by_cached_key(|(id, _)| (place(id), id.clone()));
         jobs
     }
 
     fn path(&self, id: &str) -> PathBuf {
         self.folder.join(format!("{id}.json"))
     }
+}
+
+fn write_json(path: &Path, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    let json = serde_json::to_vec(value)?;
+    write_file(path, |file| file.write_all(&json))
 }
 
 /// Whether a text is as the names of jobs.
@@ -100,8 +129,13 @@ mod tests {
         fs::write(place.path().join(".queue/1700000000000-000000.json"), "[").unwrap();
         fs::write(place.path().join(".queue/notes.json"), "{}").unwrap();
         let loaded = store.load();
-        let expected = [("1700000000001-000002", 1_700_000_000_001), ("1700000000002-000001", 1_700_000_000_002)];
+        let mut expected = [("1700000000001-000002", 1_700_000_000_001), ("1700000000002-000001", 1_700_000_000_002)];
         assert_eq!(loaded, expected.map(|(id, created)| (id.to_owned(), job(created))));
+        store.keep_order(&["1600000000000-000000", "1700000000002-000001"]);
+        expected.reverse();
+        assert_eq!(store.load(), expected.map(|(id, created)| (id.to_owned(), job(created))));
+        fs::write(place.path().join(".queue/order"), "{").unwrap();
+        assert_eq!(store.load(), loaded);
         store.remove("1700000000001-000002");
         store.remove("1700000000001-000002");
         assert_eq!(store.load().len(), 1);

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::app::{App, blocking};
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorBody};
+use crate::{Adapter, Adapters};
 
 /// A model.
 #[derive(Serialize, ToSchema)]
@@ -70,10 +71,61 @@ pub(crate) struct Embeddings {
     skipped: BTreeMap<String, Value>,
 }
 
-/// The textual inversions that can be used.
-#[utoipa::path(get, path = "/sdapi/v1/embeddings", responses((status = OK, body = Embeddings)))]
-pub(crate) async fn embeddings() -> Json<Embeddings> {
-    Json(Embeddings::default())
+/// The textual inversions that can be used: a word of a prompt that is the name of one stands for it.
+#[utoipa::path(get, path = "/sdapi/v1/embeddings",
+    responses((status = OK, body = Embeddings), (status = "5XX", body = ErrorBody)))]
+pub(crate) async fn embeddings(State(app): State<App>) -> Result<Json<Embeddings>, ApiError> {
+    let Adapters { embeddings, .. } = blocking(move || app.engine.adapters()).await??;
+    // Of the files nothing is read before they are used.
+    let unread =
+        json!({ "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": null, "vectors": null });
+    let loaded = embeddings.iter().map(|file| (stem(&file.name).to_owned(), unread.clone())).collect();
+    Ok(Json(Embeddings { loaded, ..Embeddings::default() }))
+}
+
+/// A LoRA.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Lora {
+    /// As `<lora:NAME:STRENGTH>` has it.
+    name: String,
+    alias: String,
+    /// No path: a client does not learn where files lie.
+    path: String,
+    #[schema(value_type = Object)]
+    metadata: Value,
+}
+
+/// The LoRAs that can be chosen.
+#[utoipa::path(get, path = "/sdapi/v1/loras", responses((status = OK, body = Vec<Lora>), (status = "5XX", body = ErrorBody)))]
+pub(crate) async fn loras(State(app): State<App>) -> Result<Json<Vec<Lora>>, ApiError> {
+    let Adapters { loras, .. } = blocking(move || app.engine.adapters()).await??;
+    let lora = |file: Adapter| {
+        let name = stem(&file.name).to_owned();
+        Lora { alias: name.clone(), name, path: file.name, metadata: json!({}) }
+    };
+    Ok(Json(loras.into_iter().map(lora).collect()))
+}
+
+/// An autoencoder.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SdVae {
+    /// What `sd_vae` takes.
+    model_name: String,
+    /// No path.
+    filename: String,
+}
+
+/// The autoencoders that can be chosen.
+#[utoipa::path(get, path = "/sdapi/v1/sd-vae", responses((status = OK, body = Vec<SdVae>), (status = "5XX", body = ErrorBody)))]
+pub(crate) async fn sd_vae(State(app): State<App>) -> Result<Json<Vec<SdVae>>, ApiError> {
+    let Adapters { vaes, .. } = blocking(move || app.engine.adapters()).await??;
+    let vae = |file: Adapter| SdVae { model_name: file.name.clone(), filename: file.name };
+    Ok(Json(vaes.into_iter().map(vae).collect()))
+}
+
+/// The name of a file of weights without its ending.
+pub(super) fn stem(name: &str) -> &str {
+    [".safetensors", ".ckpt", ".pt", ".bin"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
 }
 
 /// Lists in which there is nothing.
@@ -89,8 +141,6 @@ macro_rules! empty {
 }
 
 empty! {
-    sd_vae "/sdapi/v1/sd-vae" "Autoencoders that can be chosen";
-    loras "/sdapi/v1/loras" "LoRAs that can be chosen";
     latent_upscale_modes "/sdapi/v1/latent-upscale-modes" "Ways to upscale latents";
     hypernetworks "/sdapi/v1/hypernetworks" "Hypernetworks";
     face_restorers "/sdapi/v1/face-restorers" "Networks that draw faces anew";

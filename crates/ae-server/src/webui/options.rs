@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::field::{Kind, shown, wrong};
+use super::lists::stem;
 use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
@@ -29,6 +30,8 @@ impl Chosen {
 const MODEL: &str = "sd_model_checkpoint";
 const CLIP_SKIP: &str = "CLIP_stop_at_last_layers";
 const VAE: &str = "sd_vae";
+/// What `sd_vae` is where the model's own is meant.
+const NO_VAE: [&str; 3] = ["Automatic", "None", ""];
 const RNG: &str = "randn_source";
 const PADDED: &str = "pad_cond_uncond";
 
@@ -132,6 +135,13 @@ fn read(app: &App, field: &str, name: &str, value: &Value) -> Result<Value, ApiE
             })?;
             Ok(Value::from(model))
         }
+        VAE if !NO_VAE.contains(&text) => {
+            if app.engine.adapters()?.vaes.iter().any(|vae| [vae.name.as_str(), stem(&vae.name)].contains(&text)) {
+                return Ok(read);
+            }
+            let shown: String = text.chars().take(60).collect();
+            Err(ApiError::of_field(field, format!("there is no VAE '{shown}'; see /sdapi/v1/sd-vae")))
+        }
         CLIP_SKIP if !(1..=100).contains(&read.as_i64().unwrap_or_default()) => {
             Err(wrong(field, value, "a number from 1, the last layer, to 100"))
         }
@@ -163,7 +173,7 @@ pub(super) fn apply(options: &Map<String, Value>, request: &mut Map<String, Valu
             CLIP_SKIP => ("clip_skip", json!(value.as_i64().map(|layer| layer - 1))),
             RNG => ("rng", json!(if text == "CPU" { NoiseKind::TorchCpu } else { NoiseKind::TorchCuda })),
             PADDED if *value == json!(true) => ("long_prompts", json!("padded")),
-            VAE if !["Automatic", "None", ""].contains(&text) => ("vae", json!({ "name": text })),
+            VAE if !NO_VAE.contains(&text) => ("vae", json!({ "name": text })),
             _ => continue,
         };
         request.insert(option.to_owned(), value);

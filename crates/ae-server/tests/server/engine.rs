@@ -23,8 +23,8 @@ impl Engine for Painter {
     }
 
     fn adapters(&self) -> Result<Adapters, EngineError> {
-        let ink = Adapter { name: "ink.safetensors".to_owned(), bytes: 7, usual: false };
-        Ok(Adapters { loras: vec![ink], ..Adapters::default() })
+        let file = |name: &str| vec![Adapter { name: name.to_owned(), bytes: 7, usual: false }];
+        Ok(Adapters { loras: file("ink.safetensors"), embeddings: file("toy.pt"), vaes: file("ft") })
     }
 
     /// "far" arrives, "broken" does not, and "endless" goes on until it is ended.

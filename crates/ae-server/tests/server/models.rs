@@ -75,10 +75,8 @@ fn what_fails_is_said_and_what_is_not_known_is_never_tried() {
 fn what_can_be_chosen_beside_a_model_is_listed() {
     let place = Place::new();
     let adapters = place.client.get("/api/adapters").json();
-    assert_eq!(
-        adapters,
-        json!({ "loras": [{ "name": "ink.safetensors", "bytes": 7, "usual": false }], "embeddings": [], "vaes": [] })
-    );
+    let file = |name: &str| json!([{ "name": name, "bytes": 7, "usual": false }]);
+    assert_eq!(adapters, json!({ "loras": file("ink.safetensors"), "embeddings": file("toy.pt"), "vaes": file("ft") }));
     let many = json!({ "prompt": "paint", "loras": vec![json!({ "name": "ink.safetensors" }); 17] });
     let refused = place.client.post("/api/generate", &many);
     assert_eq!(

@@ -48,6 +48,25 @@ fn a_restart_goes_on_with_the_queue() {
 }
 
 #[test]
+fn a_restart_keeps_the_order_that_was_chosen() {
+    let mut place = Place::new();
+    let running = place.client.submit(&json!({ "steps": 250 }))["id"].clone();
+    place.client.wait(&running, |job| job["state"] == "running");
+    let [a, b, c] = [1, 2, 3].map(|seed| place.client.submit(&json!({ "seeds": [seed] }))["id"].clone());
+    place.client.post(&format!("/api/jobs/{}/place", c.as_str().unwrap()), &json!({ "place": 0 }));
+    let later = place.client.submit(&json!({}))["id"].clone();
+    place.stop();
+    let again = again(&place);
+    for id in [&running, &c, &a, &b, &later] {
+        assert_eq!(again.client.end(id)["state"], "done");
+    }
+    // Of those that have ended the last comes first.
+    let jobs = again.client.get("/api/jobs").json();
+    let ended: Vec<_> = jobs["jobs"].as_array().unwrap().iter().map(|job| job["id"].clone()).collect();
+    assert_eq!(ended, [later, b, a, c, running]);
+}
+
+#[test]
 fn a_finished_picture_that_was_removed_is_not_drawn_again() {
     let mut place = Place::new();
     let job = place.client.submit(&json!({ "seeds": [1, 2, 3], "steps": 250 }));

@@ -41,7 +41,7 @@ impl ArmSettings {
             (Some(words), _) => own.subjects = Some(words.clone()),
             (None, indices) => own.token_indices.clone_from(indices),
         }
-        with_prompt_networks(&shared.clone().over(&own), lora_folders)
+        with_prompt_networks(&shared.clone().over(&own), lora_folders, &[])
     }
 }
 

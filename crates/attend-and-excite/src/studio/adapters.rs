@@ -6,7 +6,7 @@ use ae_server::{Adapter, Adapters, EngineError};
 use ae_settings::{FileRef, Overrides, Settings};
 
 use crate::file_search::{FileSearch, FileSearchError};
-use crate::prompt_networks::take_prompt_networks;
+use crate::prompt_networks::{add_prompt_embeddings, take_prompt_networks};
 use crate::redraw::check_config;
 use crate::{FileHashes, UnknownNetworks};
 
@@ -177,7 +177,9 @@ impl AdapterFiles {
         let find = |name: &str| {
             self.loras().find(name, None).map_err(|error| EngineError::refused("prompt", error.to_string()))
         };
-        take_prompt_networks(&resolved, &find)
+        let mut resolved = take_prompt_networks(&resolved, &find)?;
+        add_prompt_embeddings(&mut resolved, || self.embeddings().all().into_values().collect());
+        Ok(resolved)
     }
 
     /// An error without the paths of the files, which clients must not see.
@@ -288,6 +290,10 @@ mod tests {
         let loras = vec![LoraRef::new(path("own.pt"), 0.5), LoraRef::new(path("l/ink.safetensors"), 0.25)];
         assert_eq!((resolved.loras, resolved.prompt.as_deref()), (Some(loras), Some("a cat")));
         assert_eq!(resolved.embeddings.unwrap()[0].name, path("e/toy.pt"));
+        // A word that is the name of an embedding stands for it.
+        (given.embeddings, given.negative_prompt) = (None, Some("ugly toy".to_owned()));
+        let embedding = EmbeddingRef::new(path("e/toy.pt"), Some("toy".to_owned()));
+        assert_eq!(files.resolve(&given).unwrap().embeddings, Some(vec![embedding]));
         given.prompt = Some("a <lora:none:1>".to_owned());
         let EngineError::Refused { field, message } = files.resolve(&given).unwrap_err() else { panic!() };
         assert_eq!(field.as_deref(), Some("prompt"));

@@ -28,6 +28,7 @@ pub struct StudioEngine {
     devices: Vec<(DeviceSpec, String)>,
     /// What is loaded with every model, and what can be.
     adapters: AdapterFiles,
+    /// Where a request says nothing.
     low_memory: bool,
     loaded: Mutex<Option<Loaded>>,
     /// Of the models that were loaded once: what they call themselves, and what suits them.
@@ -41,6 +42,7 @@ pub struct StudioEngine {
 /// The model in memory.
 struct Loaded {
     id: String,
+    low_memory: bool,
     model: Arc<LoadedModel>,
 }
 
@@ -86,7 +88,7 @@ impl StudioEngine {
     /// When it cannot be loaded.
     pub fn load_default(&self) -> Result<(), EngineError> {
         let listed = self.listed(None)?;
-        self.model(&listed, self.device(None)?, self.adapters.shared()).map(drop)
+        self.model(&listed, self.device(None)?, self.low_memory, self.adapters.shared()).map(drop)
     }
 
     /// The model of an id, or of the name that it gives itself in its pictures; without one the first.
@@ -113,12 +115,19 @@ impl StudioEngine {
 
     /// A model on a device with what settings add to it; another one leaves the memory first. Of the same one nothing is read again
     /// but what is added, unless the autoencoder is another.
-    fn model(&self, listed: &Listed, device: DeviceSpec, wanted: &Settings) -> Result<Arc<LoadedModel>, EngineError> {
+    fn model(
+        &self,
+        listed: &Listed,
+        device: DeviceSpec,
+        low_memory: bool,
+        wanted: &Settings,
+    ) -> Result<Arc<LoadedModel>, EngineError> {
         let failed = |error: Error| EngineError::Failed(AdapterFiles::without_paths(wanted, &error.to_string()));
         let in_memory = lock(&self.loaded).take();
         let is_it = |loaded: &Loaded| {
             let model = &loaded.model;
-            loaded.id == listed.id && model.device == device && model.vae() == wanted.vae.as_ref()
+            let is_same = loaded.id == listed.id && loaded.low_memory == low_memory;
+            is_same && model.device == device && model.vae() == wanted.vae.as_ref()
         };
         let base = if let Some(loaded) = in_memory.filter(is_it) {
             loaded.model
@@ -126,7 +135,7 @@ impl StudioEngine {
             let found = Self::found(listed)?;
             let mut settings = self.adapters.shared().clone();
             settings.vae.clone_from(&wanted.vae);
-            let model = LoadedModel::load(found, &settings, self.low_memory, device).map_err(failed)?;
+            let model = LoadedModel::load(found, &settings, low_memory, device).map_err(failed)?;
             // A model without a name of its own is called by its path, which clients must not see.
             let name = Some(model.pipeline.name().to_owned()).filter(|name| *name != found.source.name());
             lock(&self.known).insert(listed.id.clone(), (name, defaults(&model)));
@@ -140,7 +149,7 @@ impl StudioEngine {
         };
         // What cannot be added leaves the model as it was.
         let kept = changed.as_ref().unwrap_or(&base);
-        *lock(&self.loaded) = Some(Loaded { id: listed.id.clone(), model: Arc::clone(kept) });
+        *lock(&self.loaded) = Some(Loaded { id: listed.id.clone(), low_memory, model: Arc::clone(kept) });
         changed.map_err(failed)
     }
 
@@ -342,7 +351,8 @@ impl Engine for StudioEngine {
         let device = self.device(request.device.as_deref())?;
         refusals::check(&request.overrides, self.adapters.shared())?;
         let given = self.adapters.resolve(&request.overrides)?;
-        let model = self.model(&listed, device, &self.loading(&given))?;
+        let low_memory = request.low_memory.unwrap_or(self.low_memory);
+        let model = self.model(&listed, device, low_memory, &self.loading(&given))?;
         let prepared = Self::prepare(request, &given, &model, seed)?;
         let job = Job { request, listed: &listed, model: &model, prepared };
         interruptible(&self.interrupted, || job.draw(observe)).unwrap_or(Err(EngineError::Interrupted))

@@ -58,7 +58,8 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     }
     let mut drawing = Drawing::new(&all, missing, verbosity);
     for units in work.chunk_by(|one, other| one.loras() == other.loras()) {
-        models = models::with_loras(models, units[0].loras())?;
+        let embeddings = models[0].embeddings().to_vec();
+        models = models::with_additions(models, units[0].loras(), &embeddings)?;
         drawing.draw(&models, units, &interrupted)?;
     }
     drawing.finish(&models)
