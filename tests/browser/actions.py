@@ -92,4 +92,4 @@ def check(page, state):
         page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)")
     faults = [(fault["id"], [(node["target"], node["failureSummary"]) for node in fault["nodes"]]) for fault in found]
-    assert faults == [], state
+    assert faults == [], f"{state}: {faults}"

@@ -119,6 +119,10 @@ def test_targets_are_large_enough_for_fingers(open_studio):
     page = open_studio(**PHONE)
     for group in page.locator("form details:not(.menu)").all():
         group.evaluate("group => { group.open = true; }")
+    # The gallery and the jobs have something to touch too.
+    generate(page, steps=2)
+    wait_until_finished(page)
+    page.locator("#gallery .star").first.wait_for()
     small = page.evaluate(
         """() => [...document.querySelectorAll("button, summary, select, textarea, input")]
           .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden"))

@@ -213,6 +213,7 @@ def test_detail_deletes_with_undo(fresh):
     page.click("#undo-button")
     expect(page.locator("#undo")).to_be_hidden()
     page.keyboard.press("Escape")
+    expect(page.locator("#gallery li")).to_have_count(2)
     assert shown(page) == [cat, lion]
 
 

@@ -43,8 +43,10 @@ pub(crate) fn load(
     let found = find(&settings, &mut download)?;
     let on = self::devices(&devices.device, settings.dtype, quiet);
     let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &on)?;
-    models[0].pipeline.notice().into_iter().for_each(|note| say(&format!("note: {note}")));
-    say_of_additions(&models);
+    if !quiet {
+        models[0].pipeline.notice().into_iter().for_each(|note| say(&format!("note: {note}")));
+        say_of_additions(&models);
+    }
     Ok(models)
 }
 
@@ -53,12 +55,15 @@ pub(crate) fn with_additions(
     models: Vec<LoadedModel>,
     loras: &[LoraRef],
     embeddings: &[EmbeddingRef],
+    quiet: bool,
 ) -> Result<Vec<LoadedModel>, CliError> {
     if models[0].loras() == loras && models[0].embeddings() == embeddings {
         return Ok(models);
     }
     let models = LoadedModel::all_with_additions(&models, loras, embeddings)?;
-    say_of_additions(&models);
+    if !quiet {
+        say_of_additions(&models);
+    }
     Ok(models)
 }
 

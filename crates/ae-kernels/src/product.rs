@@ -57,27 +57,45 @@ struct Dispatched<'a, 'b> {
 impl WithSimd for Dispatched<'_, '_> {
     type Output = ();
 
-    /// Tiles of as many rows as the registers hold beside a row of the panel.
+    /// Tiles of as many rows as the registers hold beside the vectors of the panel that they are multiplied by. With 16 registers
+    /// (AVX2) all four vectors of a wide panel would leave too few: its halves are taken one after the
+    /// other.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { product, out, stride, accumulate } = self;
         match (S::F32_LANES, product.panel.width) {
-            (16, WIDTH) => tiles::<S, 12, 2>(simd, product, out, stride, accumulate),
-            (16, _) => tiles::<S, 12, 1>(simd, product, out, stride, accumulate),
-            (8, WIDTH) => tiles::<S, 3, 4>(simd, product, out, stride, accumulate),
-            (8, _) => tiles::<S, 6, 2>(simd, product, out, stride, accumulate),
-            (4, WIDTH) => tiles::<S, 3, 8>(simd, product, out, stride, accumulate),
-            (4, _) => tiles::<S, 6, 4>(simd, product, out, stride, accumulate),
-            (_, WIDTH) => tiles::<S, 1, 32>(simd, product, out, stride, accumulate),
-            (..) => tiles::<S, 1, 16>(simd, product, out, stride, accumulate),
+            (16, WIDTH) => tiles::<S, 12, 2, 2>(simd, product, out, stride, accumulate),
+            (16, _) => tiles::<S, 12, 1, 1>(simd, product, out, stride, accumulate),
+            (8, WIDTH) => tiles::<S, 6, 2, 4>(simd, product, out, stride, accumulate),
+            (8, _) => tiles::<S, 6, 2, 2>(simd, product, out, stride, accumulate),
+            (4, WIDTH) => tiles::<S, 3, 8, 8>(simd, product, out, stride, accumulate),
+            (4, _) => tiles::<S, 6, 4, 4>(simd, product, out, stride, accumulate),
+            (_, WIDTH) => tiles::<S, 1, 32, 32>(simd, product, out, stride, accumulate),
+            (..) => tiles::<S, 1, 16, 16>(simd, product, out, stride, accumulate),
         }
     }
 }
 
+/// Tiles of `ROWS` rows by `VECTORS` of the `ALL` vectors of the panel.
 #[inline(always)]
-fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize, const ALL: usize>(
     simd: S,
     product: Product<'_>,
+    out: &mut [f32],
+    stride: usize,
+    accumulate: bool,
+) {
+    for first in (0..ALL).step_by(VECTORS) {
+        let out = &mut out[first * S::F32_LANES..];
+        tiles_of_columns::<S, ROWS, VECTORS, ALL>(simd, product, first, out, stride, accumulate);
+    }
+}
+
+#[inline(always)]
+fn tiles_of_columns<S: Simd, const ROWS: usize, const VECTORS: usize, const ALL: usize>(
+    simd: S,
+    product: Product<'_>,
+    first: usize,
     mut out: &mut [f32],
     stride: usize,
     accumulate: bool,
@@ -93,19 +111,20 @@ fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
         let (these, others) = rows.split_at(take);
         let (tile, rest) = out.split_at_mut(out.len().min(take * stride));
         match take {
-            8 => tile_of::<S, 8, VECTORS>(simd, product, these, tile, stride, accumulate),
-            4 => tile_of::<S, 4, VECTORS>(simd, product, these, tile, stride, accumulate),
-            1 => tile_of::<S, 1, VECTORS>(simd, product, these, tile, stride, accumulate),
-            _ => tile_of::<S, ROWS, VECTORS>(simd, product, these, tile, stride, accumulate),
+            8 => tile_of::<S, 8, VECTORS, ALL>(simd, product, first, these, tile, stride, accumulate),
+            4 => tile_of::<S, 4, VECTORS, ALL>(simd, product, first, these, tile, stride, accumulate),
+            1 => tile_of::<S, 1, VECTORS, ALL>(simd, product, first, these, tile, stride, accumulate),
+            _ => tile_of::<S, ROWS, VECTORS, ALL>(simd, product, first, these, tile, stride, accumulate),
         }
         (rows, out) = (others, rest);
     }
 }
 
 #[inline(always)]
-fn tile_of<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn tile_of<S: Simd, const ROWS: usize, const VECTORS: usize, const ALL: usize>(
     simd: S,
     product: Product<'_>,
+    first: usize,
     rows: &[usize],
     out: &mut [f32],
     stride: usize,
@@ -113,16 +132,17 @@ fn tile_of<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) {
     let rows: &[usize; ROWS] = rows.try_into().expect("as many rows as the tile has");
     if product.step == 1 {
-        tile::<S, ROWS, VECTORS, true>(simd, product, rows, out, stride, accumulate);
+        tile::<S, ROWS, VECTORS, ALL, true>(simd, product, first, rows, out, stride, accumulate);
     } else {
-        tile::<S, ROWS, VECTORS, false>(simd, product, rows, out, stride, accumulate);
+        tile::<S, ROWS, VECTORS, ALL, false>(simd, product, first, rows, out, stride, accumulate);
     }
 }
 
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const DENSE: bool>(
+fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const ALL: usize, const DENSE: bool>(
     simd: S,
     product: Product<'_>,
+    first: usize,
     rows: &[usize; ROWS],
     out: &mut [f32],
     stride: usize,
@@ -131,14 +151,16 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const DENSE: bool>(
     let Product { a, segments, depth, step, panel, .. } = product;
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     let (vectors, _) = S::as_simd_f32s(panel.values);
-    for (segment, right) in segments.iter().zip(vectors.chunks_exact(depth * VECTORS)) {
-        let last = (depth - 1) * if DENSE { 1 } else { step };
+    for (segment, right) in segments.iter().zip(vectors.chunks_exact(depth * ALL)) {
+        // With lengths that the compiler knows it checks none of them in the loop.
+        let length = if DENSE { depth } else { (depth - 1) * step + 1 };
         // A closure here would be compiled without the instructions that `with_simd` enables.
         let mut left = [&a[..0]; ROWS];
         for (left, row) in left.iter_mut().zip(rows) {
-            *left = &a[row + segment..][..=last];
+            *left = &a[row + segment..][..length];
         }
-        for (k, right) in right.chunks_exact(VECTORS).enumerate() {
+        for (k, right) in (0..depth).zip(right.chunks_exact(ALL)) {
+            let right = &right[first..][..VECTORS];
             let at = if DENSE { k } else { k * step };
             for (sums, left) in sums.iter_mut().zip(&left) {
                 let left = simd.splat_f32s(left[at]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ae_checkpoint::{Embedding, Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer};
-use ae_settings::{EmbeddingRef, LoraRef};
+use ae_settings::{EmbeddingRef, FileRef, LoraRef};
 use ae_tensor::{apply_lora, lora_places};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -102,7 +102,9 @@ impl EmbeddedTokens {
     /// The token that one gets, in words.
     pub(crate) fn note(&self) -> String {
         let (count, s) = (self.vectors.len(), if self.vectors.len() == 1 { "" } else { "s" });
-        format!("'{}' is the token '{}' of a prompt ({count} vector{s})", self.file, self.token)
+        // Also those read it who are not to know where files lie.
+        let file = FileRef::new(&self.file);
+        format!("'{}' is the token '{}' of a prompt ({count} vector{s})", file.base_name(), self.token)
     }
 
     /// Adds the vectors to the text encoder.

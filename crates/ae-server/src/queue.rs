@@ -37,6 +37,8 @@ pub(crate) struct Queue {
     most_of_a_client: usize,
     metrics: Arc<Metrics>,
     store: Store,
+    /// Held while a job is moved.
+    moving: Mutex<()>,
     counter: AtomicU64,
 }
 
@@ -63,6 +65,7 @@ impl Queue {
             most_of_a_client: limits.max_queue_per_client,
             metrics,
             store,
+            moving: Mutex::default(),
             counter: AtomicU64::new(0),
         }
     }
@@ -160,8 +163,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Moves a job that waits: at place 0 it is the next, beyond the end the last.
+    /// Moves a job that waits: at place 0 it is the next, beyond the end the last. The order is then on the disk.
     pub(crate) fn place(&self, id: &str, place: usize) -> Result<JobView, ApiError> {
+        // One after the other, so that the disk has the last order.
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         let view = state.view(id)?;
         if view.state != JobState::Queued {
@@ -170,11 +175,16 @@ impl Queue {
         state.waiting.retain(|waiting| waiting != id);
         let place = place.min(state.waiting.len());
         state.waiting.insert(place, id.to_owned());
-        // What is drawn waits before all others after a restart.
-        let order: Vec<_> = state.running.iter().chain(&state.waiting).map(String::as_str).collect();
-        self.store.keep_order(&order);
         state.tell_positions();
-        state.view(id)
+        let view = state.view(id)?;
+        // What is drawn waits before all others after a restart.
+        let order: Vec<_> = state.running.iter().chain(&state.waiting).cloned().collect();
+        // Nobody has to wait for the disk.
+        drop(state);
+        self.store.keep_order(&order).map_err(|error| {
+            ApiError::Failed(format!("the job was moved, but its place is lost at a restart: {error}"))
+        })?;
+        Ok(view)
     }
 
     /// Takes the jobs that have ended from the list. Who knows one can still ask for it.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
-use ae_settings::{Method, Overrides, Settings, SettingsError};
+use ae_settings::a1111::{take_networks, without_comments};
+use ae_settings::{Method, Overrides, PromptSyntax, Settings, SettingsError};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -109,7 +110,20 @@ impl GenerateRequest {
 
     /// Checks what a server allows.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), ApiError> {
-        Self::check_json(&Value::Object(self.to_json()), limits)
+        Self::check_json(&Value::Object(self.to_json()), limits)?;
+        let named = match self.overrides.prompt_syntax {
+            Some(PromptSyntax::A1111) => take_networks(&without_comments(self.prompt())).loras.len(),
+            _ => 0,
+        };
+        let count = named + self.overrides.loras.as_ref().map_or(0, Vec::len);
+        if named > 0 && count > limits.max_adapters {
+            let most = limits.max_adapters;
+            let message = format!(
+                "prompt names {named} LoRAs, {count} with those of the request: expected at most {most} (max_adapters)"
+            );
+            return Err(ApiError::above("prompt", "max_adapters", message));
+        }
+        Ok(())
     }
 
     /// Checks what a server allows of a request that was not read yet: all texts and lists of it, whoever reads them, and the

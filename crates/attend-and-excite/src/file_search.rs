@@ -85,6 +85,12 @@ fn shown(text: &str) -> String {
     text.chars().take(120).flat_map(char::escape_debug).collect()
 }
 
+/// The name of a file of weights without its ending.
+pub(crate) fn stem_of_weights(name: &str) -> &str {
+    let is_ending = |ending: &str| WEIGHTS.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem)
+}
+
 impl FileSearch {
     /// A search of folders and the folders in them. One that does not exist is empty.
     pub fn new<P: Into<PathBuf>>(folders: impl IntoIterator<Item = P>) -> Self {

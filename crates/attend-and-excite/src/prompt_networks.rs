@@ -8,7 +8,7 @@ use ae_pipeline::LoadError;
 use ae_settings::a1111::{Networks, Unsupported, take_networks, without_comments};
 use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, PromptSyntax};
 
-use crate::file_search::FileSearch;
+use crate::file_search::{FileSearch, stem_of_weights};
 use crate::redraw::find;
 use crate::{Error, sha256};
 
@@ -33,9 +33,11 @@ pub fn with_prompt_networks(
     lora_folders: &[PathBuf],
     embedding_folders: &[PathBuf],
 ) -> Result<Overrides, Error> {
-    let mut given = take_prompt_networks(given, &|name| find(lora_folders, name, None))?;
-    add_prompt_embeddings(&mut given, || FileSearch::new(embedding_folders).weights());
-    Ok(given)
+    let mut settings = take_prompt_networks(given, &|name| find(lora_folders, name, None))?;
+    if !embedding_folders.is_empty() && can_name_embeddings(given) {
+        add_prompt_embeddings(&mut settings, FileSearch::new(embedding_folders).weights());
+    }
+    Ok(settings)
 }
 
 /// As [`with_prompt_networks`], where `find` finds the file of a name.
@@ -64,41 +66,59 @@ pub(crate) fn take_prompt_networks<E: From<UnknownNetworks>>(
     Ok(given)
 }
 
-/// Adds the textual inversions of some files whose names, without their endings, are words of the prompts: AUTOMATIC1111's program knows
-/// those of its folder so (`EmbeddingDatabase` in `modules/textual_inversion/textual_inversion.py`). Where one name is a part of another the
-/// longer one counts. A prompt that is plain text names none.
-pub(crate) fn add_prompt_embeddings(given: &mut Overrides, files: impl FnOnce() -> Vec<PathBuf>) {
-    if given.prompt_syntax != Some(PromptSyntax::A1111) {
-        return;
-    }
-    let mut prompts = [&given.prompt, &given.negative_prompt].map(|prompt| prompt.clone().unwrap_or_default());
-    let stem = |path: PathBuf| Some((path.file_stem()?.to_str()?.to_owned(), path));
-    let mut files: Vec<_> = files().into_iter().filter_map(stem).collect();
-    files.retain(|(name, _)| name.contains(char::is_alphanumeric));
-    files.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    for (name, path) in files {
-        for prompt in &mut prompts {
-            while let Some(start) = find_word(prompt, &name) {
-                let written = prompt[start..start + name.len()].to_owned();
-                // Shorter names are not looked for in it.
-                prompt.replace_range(start..start + name.len(), "\n");
-                let embeddings = given.embeddings.get_or_insert_default();
-                if !embeddings.iter().any(|known| known.token.as_ref() == Some(&written)) {
-                    embeddings.push(EmbeddingRef::new(path.display().to_string(), Some(written)));
-                }
-            }
-        }
-    }
+/// Whether words of the prompts can be names of textual inversions: prompts that are plain text have none, and what settings choose, or
+/// a picture has recorded, is all that it was drawn with.
+pub(crate) fn can_name_embeddings(given: &Overrides) -> bool {
+    let is_recorded = given.format.is_some() || given.version.is_some();
+    given.prompt_syntax == Some(PromptSyntax::A1111) && given.embeddings.is_none() && !is_recorded
 }
 
-/// The place of a word in a text, in any case of ASCII letters; no letter or digit is beside it.
+/// Adds the textual inversions of some files whose names, without their endings, are words of the prompts: AUTOMATIC1111's program knows
+/// those of its folder so (`EmbeddingDatabase` in `modules/textual_inversion/textual_inversion.py`). Where one name is a part of another the
+/// longer one counts, of two files of one name the first. Returns how many there are.
+pub(crate) fn add_prompt_embeddings(given: &mut Overrides, files: Vec<PathBuf>) -> usize {
+    let text = |prompt: &Option<String>| without_comments(prompt.as_deref().unwrap_or_default()).to_lowercase();
+    let mut prompts = [text(&given.prompt), text(&given.negative_prompt)];
+    let embeddings = given.embeddings.get_or_insert_default();
+    let before = embeddings.len();
+    let stem = |path: PathBuf| Some((path.file_stem()?.to_str()?.to_owned(), path));
+    let mut files: Vec<_> = files.into_iter().filter_map(stem).collect();
+    // Brackets and colons are no part of a word in that syntax.
+    files.retain(|(name, _)| {
+        name.contains(char::is_alphanumeric) && !name.contains(['(', ')', '[', ']', '|', '\\', ':'])
+    });
+    files.sort_by_key(|(name, _)| std::cmp::Reverse(name.chars().count()));
+    for (name, path) in files {
+        let word = name.to_lowercase();
+        let mut is_there = false;
+        for prompt in &mut prompts {
+            while let Some(start) = find_word(prompt, &word) {
+                is_there = true;
+                // Shorter names are not looked for in it.
+                prompt.replace_range(start..start + word.len(), "\n");
+            }
+        }
+        let is_word = |known: &EmbeddingRef| {
+            let stem = || stem_of_weights(FileRef::new(&known.name).base_name()).to_lowercase();
+            known.token.as_ref().map_or_else(stem, |token| token.to_lowercase()) == word
+        };
+        if is_there && !embeddings.iter().any(is_word) {
+            embeddings.push(EmbeddingRef::new(path.display().to_string(), Some(name)));
+        }
+    }
+    embeddings.len() - before
+}
+
+/// The place of a word in a text: no letter or digit is beside it, and it is not the number of a weight or of a step.
 fn find_word(text: &str, word: &str) -> Option<usize> {
-    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
     let is_free = |side: Option<char>| !side.is_some_and(char::is_alphanumeric);
+    let is_number = word.parse::<f64>().is_ok();
     let is_word = |&(start, _): &(usize, &str)| {
-        is_free(text[..start].chars().next_back()) && is_free(text[start + word.len()..].chars().next())
+        is_free(text[..start].chars().next_back())
+            && is_free(text[start + word.len()..].chars().next())
+            && !(is_number && text[..start].trim_end().ends_with(':'))
     };
-    lower.match_indices(&word).find(is_word).map(|(start, _)| start)
+    text.match_indices(word).find(is_word).map(|(start, _)| start)
 }
 
 /// Adds files of LoRAs to those that are known, by their base names with their SHA-256, and reads what they hold: one that cannot be
@@ -155,7 +175,18 @@ mod tests {
     #[test]
     fn embeddings_of_the_folder_are_words_of_the_prompts() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["EasyNegative.safetensors", "bad-hands.pt", "bad-hands-5.pt", "cat.txt", "toy.bin"] {
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        for name in [
+            "EasyNegative.safetensors",
+            "bad-hands.pt",
+            "bad-hands-5.pt",
+            "cat.txt",
+            "toy.bin",
+            "été.pt",
+            "5.pt",
+            "q(z).pt",
+            "a/toy.pt",
+        ] {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
         let added = |prompt: &str, negative: &str| {
@@ -178,6 +209,10 @@ mod tests {
         let mut own = given("a toy");
         own.embeddings = Some(vec![EmbeddingRef::new("other.pt", Some("toy".to_owned()))]);
         assert_eq!(with_prompt_networks(&own, &[], &[folder.path().to_owned()]).unwrap(), own);
+        // A picture is drawn again with what it was drawn with: here with nothing.
+        let mut recorded = given("a toy");
+        recorded.format = Some(2);
+        assert_eq!(with_prompt_networks(&recorded, &[], &[folder.path().to_owned()]).unwrap(), recorded);
         let mut plain = given("a toy");
         plain.prompt_syntax = None;
         assert_eq!(with_prompt_networks(&plain, &[], &[folder.path().to_owned()]).unwrap(), plain);

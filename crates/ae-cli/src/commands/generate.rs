@@ -96,7 +96,7 @@ pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), 
     for own in prompts {
         let (loras, embeddings) =
             (own.loras.as_deref().unwrap_or_default(), own.embeddings.as_deref().unwrap_or_default());
-        models = models::with_additions(models, loras, embeddings)?;
+        models = models::with_additions(models, loras, embeddings, verbosity.quiet)?;
         let interrupted = Arc::clone(&interrupted);
         let mut drawing = Drawing { args, verbosity, models: &models, interrupted, progress: &progress, finished };
         drawing.prompt(&own, images.clone(), latents.clone()).map_err(|error| match error {

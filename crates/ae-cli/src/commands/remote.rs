@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use super::generate::{MOST_IN_GRID, side_by_side, write_grids};
 use crate::Verbosity;
-use crate::args::GenerateArgs;
+use crate::args::{FolderArgs, GenerateArgs};
 use crate::error::CliError;
 use crate::interrupts::Interrupts;
 use crate::output::{Files, RemoteProgress, keep_failure, preview, print_path, say};
@@ -84,6 +84,13 @@ fn refuse(args: &GenerateArgs) -> Result<Option<String>, CliError> {
             "{option} needs the run on this machine: leave out --host, or {option} (--report has maps and losses)"
         );
         return Err(CliError::Usage(reason));
+    }
+    let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;
+    let has_folders = [model_dir, lora_dir, embedding_dir, vae_dir].iter().any(|folders| !folders.is_empty());
+    if has_folders {
+        say(
+            "note: --model-dir, --lora-dir, --embedding-dir and --vae-dir have no effect with --host: the studio has folders of its own",
+        );
     }
     if args.devices.batch_size.get() > 1 {
         say("note: --batch-size has no effect with --host: a studio draws one picture at a time");

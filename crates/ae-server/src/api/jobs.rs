@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::GenerateRequest;
-use crate::app::App;
+use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
 use crate::job::JobView;
@@ -89,7 +89,7 @@ pub(crate) async fn place(
     Name(id): Name,
     JsonBody(Place { place }): JsonBody<Place>,
 ) -> Result<Json<JobView>, ApiError> {
-    Ok(Json(app.queue.place(&id, place)?))
+    Ok(Json(blocking(move || app.queue.place(&id, place)).await??))
 }
 
 /// How far a job is.

@@ -52,10 +52,8 @@ impl Store {
     }
 
     /// Keeps an order of jobs that is not the one in which they came.
-    pub(super) fn keep_order(&self, ids: &[&str]) {
-        if let Err(error) = write_json(&self.folder.join(ORDER), ids) {
-            tracing::error!(reason = %error, "the order of the jobs cannot be kept on the disk");
-        }
+    pub(super) fn keep_order(&self, ids: &[String]) -> io::Result<()> {
+        write_json(&self.folder.join(ORDER), ids)
     }
 
     /// The order that was kept; a job that is not in it came later.
@@ -131,7 +129,7 @@ mod tests {
         let loaded = store.load();
         let mut expected = [("1700000000001-000002", 1_700_000_000_001), ("1700000000002-000001", 1_700_000_000_002)];
         assert_eq!(loaded, expected.map(|(id, created)| (id.to_owned(), job(created))));
-        store.keep_order(&["1600000000000-000000", "1700000000002-000001"]);
+        store.keep_order(&["1600000000000-000000", "1700000000002-000001"].map(str::to_owned)).unwrap();
         expected.reverse();
         assert_eq!(store.load(), expected.map(|(id, created)| (id.to_owned(), job(created))));
         fs::write(place.path().join(".queue/order"), "{").unwrap();

@@ -125,7 +125,9 @@ pub(crate) async fn sd_vae(State(app): State<App>) -> Result<Json<Vec<SdVae>>, A
 
 /// The name of a file of weights without its ending.
 pub(super) fn stem(name: &str) -> &str {
-    [".safetensors", ".ckpt", ".pt", ".bin"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+    const ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
+    let is_ending = |ending: &str| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem)
 }
 
 /// Lists in which there is nothing.

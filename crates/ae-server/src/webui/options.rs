@@ -135,6 +135,10 @@ fn read(app: &App, field: &str, name: &str, value: &Value) -> Result<Value, ApiE
             })?;
             Ok(Value::from(model))
         }
+        VAE if text == "None" && app.engine.adapters()?.vaes.iter().any(|vae| vae.usual) => {
+            let expected = "\"Automatic\" or one of /sdapi/v1/sd-vae: this studio was started with a VAE, which takes the place of the model's own";
+            Err(wrong(field, value, expected))
+        }
         VAE if !NO_VAE.contains(&text) => {
             if app.engine.adapters()?.vaes.iter().any(|vae| [vae.name.as_str(), stem(&vae.name)].contains(&text)) {
                 return Ok(read);

@@ -88,7 +88,7 @@ pub(super) fn named(mut error: ApiError) -> ApiError {
         "seeds" => "batch_size",
         "model" => "sd_model_checkpoint",
         "vae" => "sd_vae",
-        "loras" => "prompt",
+        "loras" | "embeddings" => "prompt",
         "clip_skip" => "CLIP_stop_at_last_layers",
         _ => return error,
     };

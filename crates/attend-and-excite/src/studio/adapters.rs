@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -5,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ae_server::{Adapter, Adapters, EngineError};
 use ae_settings::{FileRef, Overrides, Settings};
 
-use crate::file_search::{FileSearch, FileSearchError};
-use crate::prompt_networks::{add_prompt_embeddings, take_prompt_networks};
+use crate::file_search::{FileSearch, FileSearchError, stem_of_weights};
+use crate::prompt_networks::{add_prompt_embeddings, can_name_embeddings, take_prompt_networks};
 use crate::redraw::check_config;
 use crate::{FileHashes, UnknownNetworks};
 
@@ -27,6 +28,9 @@ fn with_config(weights: &Path) -> &Path {
     folder.unwrap_or(weights)
 }
 
+/// Most embeddings that the prompts of one picture can name; as many as a request may list by itself (`max_adapters`).
+const MOST_BY_NAME: usize = 16;
+
 /// The files of one kind: what clients call them, and where they are. Clients never name a path.
 struct Files<'a> {
     /// What one is, for errors.
@@ -36,14 +40,27 @@ struct Files<'a> {
     search: FileSearch,
     /// Those that are loaded where a request says nothing.
     usual: Vec<&'a str>,
+    /// What [`all`](Self::all) found: one request may name many.
+    all: OnceCell<BTreeMap<String, PathBuf>>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn new(what: &'static str, field: &'static str, folders: &[PathBuf], usual: Vec<&'a str>) -> Self {
+        Self { what, field, search: FileSearch::new(folders), usual, all: OnceCell::new() }
+    }
+
     /// All of them by their names: that of the file, and with its folder where there are two of one name.
-    fn all(&self) -> BTreeMap<String, PathBuf> {
+    fn all(&self) -> &BTreeMap<String, PathBuf> {
+        self.all.get_or_init(|| self.named())
+    }
+
+    fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.usual.iter().map(PathBuf::from).chain(self.search.weights())
+    }
+
+    fn named(&self) -> BTreeMap<String, PathBuf> {
         let mut all = BTreeMap::new();
-        let usual = self.usual.iter().map(|path| PathBuf::from(*path));
-        for path in usual.chain(self.search.weights()) {
+        for path in self.paths() {
             let part = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // An autoencoder in diffusers' layout is its folder.
             let named: &Path = if self.field == "vae" { with_config(&path) } else { &path };
@@ -59,20 +76,23 @@ impl Files<'_> {
     }
 
     fn list(&self) -> Vec<Adapter> {
-        let adapter = |(name, path): (String, PathBuf)| Adapter {
-            bytes: fs::metadata(&path).map_or(0, |metadata| metadata.len()),
+        let adapter = |(name, path): (&String, &PathBuf)| Adapter {
+            bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
             usual: self.usual.iter().any(|usual| Path::new(usual) == path),
-            name,
+            name: name.clone(),
         };
-        self.all().into_iter().map(adapter).collect()
+        self.all().iter().map(adapter).collect()
     }
 
     /// The file that a name and a hash mean, of which either is enough.
     fn find(&self, name: &str, sha256: Option<&str>) -> Result<String, EngineError> {
         let file = FileRef { name: name.to_owned(), sha256: sha256.map(str::to_owned) };
         let all = self.all();
-        let usual = self.usual.iter().find(|path| FileRef::new(**path).base_name() == file.base_name());
-        if let Some(path) = usual.map(PathBuf::from).or_else(|| all.get(name).cloned()) {
+        let without_ending =
+            || all.iter().find(|(known, _)| stem_of_weights(known) == name).map(|(_, path)| path.clone());
+        let usual = || self.usual.iter().find(|path| FileRef::new(**path).base_name() == file.base_name());
+        let listed = all.get(name).cloned().or_else(without_ending);
+        if let Some(path) = listed.or_else(|| usual().map(PathBuf::from)) {
             let other = sha256.and_then(|sha256| FileHashes::from_env().differs(&path, sha256).ok().flatten());
             if other.is_none() {
                 return Ok(path.display().to_string());
@@ -116,17 +136,17 @@ impl AdapterFiles {
 
     fn loras(&self) -> Files<'_> {
         let usual = self.shared.loras.iter().map(|lora| lora.name.as_str()).collect();
-        Files { what: "LoRA", field: "loras", search: FileSearch::new(&self.folders.loras), usual }
+        Files::new("LoRA", "loras", &self.folders.loras, usual)
     }
 
     fn embeddings(&self) -> Files<'_> {
         let usual = self.shared.embeddings.iter().map(|embedding| embedding.name.as_str()).collect();
-        Files { what: "embedding", field: "embeddings", search: FileSearch::new(&self.folders.embeddings), usual }
+        Files::new("embedding", "embeddings", &self.folders.embeddings, usual)
     }
 
     fn vaes(&self) -> Files<'_> {
         let usual = self.shared.vae.iter().map(|vae| vae.name.as_str()).collect();
-        Files { what: "VAE", field: "vae", search: FileSearch::new(&self.folders.vaes), usual }
+        Files::new("VAE", "vae", &self.folders.vaes, usual)
     }
 
     pub(super) fn list(&self) -> Adapters {
@@ -174,11 +194,17 @@ impl AdapterFiles {
             }
         }
         // The errors of a tag are those of the prompt.
-        let find = |name: &str| {
-            self.loras().find(name, None).map_err(|error| EngineError::refused("prompt", error.to_string()))
-        };
+        let loras = self.loras();
+        let find =
+            |name: &str| loras.find(name, None).map_err(|error| EngineError::refused("prompt", error.to_string()));
         let mut resolved = take_prompt_networks(&resolved, &find)?;
-        add_prompt_embeddings(&mut resolved, || self.embeddings().all().into_values().collect());
+        if can_name_embeddings(given) {
+            let count = add_prompt_embeddings(&mut resolved, self.embeddings().paths().collect());
+            if count > MOST_BY_NAME {
+                let message = format!("the prompts name {count} embeddings: expected at most {MOST_BY_NAME}");
+                return Err(EngineError::refused("prompt", message));
+            }
+        }
         Ok(resolved)
     }
 
@@ -253,6 +279,7 @@ mod tests {
         assert_eq!(lora("ink.safetensors", None), Ok(path("l/ink.safetensors")));
         assert_eq!(lora("sub/ink.safetensors", None), Ok(path("l/sub/ink.safetensors")));
         assert_eq!(lora("ink", None), Ok(path("l/ink.safetensors")));
+        assert_eq!(lora("sub/ink", None), Ok(path("l/sub/ink.safetensors")));
         // What a picture says of it is found wherever it lies.
         assert_eq!(lora("ink.safetensors", Some(digest(b"2"))), Ok(path("l/sub/ink.safetensors")));
         assert_eq!(lora("renamed.safetensors", Some(digest(b"1"))), Ok(path("l/ink.safetensors")));

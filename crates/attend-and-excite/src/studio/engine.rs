@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ae_hub::{HubError, Progress, Waiting};
 use ae_pipeline::{
-    ClipTokenizer, PipelineError, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer, read_prompt,
+    ClipTokenizer, LoadError, PipelineError, Prepared, SubjectChoice, TokenizedPrompt, load_tokenizer, read_prompt,
 };
 use ae_server::{
     Adapters, Device, Drawn, Engine, EngineError, GenerateRequest, InputFiles, Model, ModelDefaults, Tokens,
@@ -209,8 +209,16 @@ impl StudioEngine {
         // All that can be downloaded have that of Stable Diffusion 1.
         let Some(found) = &listed.found else { return Ok(Arc::new(ClipTokenizer::stable_diffusion_1())) };
         let tokenizer = load_tokenizer(&found.source, &wanted.loras, &wanted.embeddings);
-        let tokenizer =
-            tokenizer.map_err(|error| EngineError::Failed(AdapterFiles::without_paths(wanted, &error.to_string())))?;
+        let tokenizer = tokenizer.map_err(|error| {
+            let message = AdapterFiles::without_paths(wanted, &error.to_string());
+            match error {
+                // The request, or a word of its prompt, chose it.
+                LoadError::Embedding { .. } | LoadError::EmbeddingFile(_) => {
+                    EngineError::refused("embeddings", message)
+                }
+                _ => EngineError::Failed(message),
+            }
+        })?;
         let tokenizer = Arc::new(tokenizer);
         let mut tokenizers = lock(&self.tokenizers);
         tokenizers.push_front((key, Arc::clone(&tokenizer)));

@@ -59,7 +59,7 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     let mut drawing = Drawing::new(&all, missing, verbosity);
     for units in work.chunk_by(|one, other| one.loras() == other.loras()) {
         let embeddings = models[0].embeddings().to_vec();
-        models = models::with_additions(models, units[0].loras(), &embeddings)?;
+        models = models::with_additions(models, units[0].loras(), &embeddings, verbosity.quiet)?;
         drawing.draw(&models, units, &interrupted)?;
     }
     drawing.finish(&models)
