@@ -83,4 +83,10 @@ fn what_can_be_chosen_beside_a_model_is_listed() {
         (refused.status, refused.error().as_str()),
         (422, "loras is 17 items long: expected at most 16 (max_adapters)")
     );
+    // So it is where a prompt names them.
+    let prompt = format!("paint {}", "<lora:ink:0>".repeat(16));
+    let many = json!({ "prompt": prompt, "prompt_syntax": "a1111", "loras": [{ "name": "ink.safetensors" }] });
+    let refused = place.client.post("/api/generate", &many);
+    assert_eq!((refused.status, &refused.json()["limit"]), (422, &json!("max_adapters")), "{}", refused.text());
+    assert!(refused.error().starts_with("prompt names 16 LoRAs, 17 with those of the request"), "{}", refused.text());
 }

@@ -57,6 +57,18 @@ fn a_restart_keeps_the_order_that_was_chosen() {
     let later = place.client.submit(&json!({}))["id"].clone();
     place.stop();
     let again = again(&place);
+    // A place that cannot be kept is said.
+    let order = place.gallery().join(".queue/order");
+    std::fs::remove_file(&order).unwrap();
+    std::fs::create_dir(&order).unwrap();
+    let failed = again.client.post(&format!("/api/jobs/{}/place", later.as_str().unwrap()), &json!({ "place": 9 }));
+    assert_eq!(
+        (failed.status, failed.error().contains("its place is lost at a restart")),
+        (500, true),
+        "{}",
+        failed.text()
+    );
+    std::fs::remove_dir(&order).unwrap();
     for id in [&running, &c, &a, &b, &later] {
         assert_eq!(again.client.end(id)["state"], "done");
     }
