@@ -140,15 +140,15 @@ mod tests {
         let lora =
             write("ink.safetensors", &[("bundle_emb.<ink>.string_to_param.*", [3, 2]), ("lora_unet_a.diff", [2, 2])]);
         let two = write("two.safetensors", &[("<a>", [1, 2]), ("<b>", [2, 2])]);
-        let loras = Loras::open(&[LoraRef::new(lora.clone(), 1.0)]).unwrap();
+        let loras = Loras::open(&[LoraRef::new(lora, 1.0)]).unwrap();
         assert!(loras.have_embeddings() && !Loras(Vec::new()).have_embeddings());
         let mut tokenizer = ClipTokenizer::stable_diffusion_1();
-        let added = EmbeddedTokens::add(&[EmbeddingRef::new(two.clone(), None)], &loras, &mut tokenizer).unwrap();
+        let added = EmbeddedTokens::add(&[EmbeddingRef::new(two, None)], &loras, &mut tokenizer).unwrap();
         let found: Vec<_> = added.iter().map(|tokens| (tokens.token.as_str(), tokens.first_id)).collect();
         assert_eq!(found, [("<a>", 49_408), ("<b>", 49_409), ("<ink>", 49_411)]);
         let notes: Vec<_> = added.iter().map(EmbeddedTokens::note).collect();
-        assert_eq!(notes[0], format!("'{two}' is the token '<a>' of a prompt (1 vector)"));
-        assert_eq!(notes[2], format!("'{lora}' is the token '<ink>' of a prompt (3 vectors)"));
+        assert_eq!(notes[0], "'two.safetensors' is the token '<a>' of a prompt (1 vector)");
+        assert_eq!(notes[2], "'ink.safetensors' is the token '<ink>' of a prompt (3 vectors)");
         let ids = tokenizer.tokenize("a <ink> cat").unwrap().ids();
         assert_eq!(ids[1..6], [320, 49_411, 49_412, 49_413, 2368]);
 
