@@ -143,7 +143,7 @@ mod tests {
         let loras = Loras::open(&[LoraRef::new(lora, 1.0)]).unwrap();
         assert!(loras.have_embeddings() && !Loras(Vec::new()).have_embeddings());
         let mut tokenizer = ClipTokenizer::stable_diffusion_1();
-        let added = EmbeddedTokens::add(&[EmbeddingRef::new(two, None)], &loras, &mut tokenizer).unwrap();
+        let added = EmbeddedTokens::add(&[EmbeddingRef::new(two.clone(), None)], &loras, &mut tokenizer).unwrap();
         let found: Vec<_> = added.iter().map(|tokens| (tokens.token.as_str(), tokens.first_id)).collect();
         assert_eq!(found, [("<a>", 49_408), ("<b>", 49_409), ("<ink>", 49_411)]);
         let notes: Vec<_> = added.iter().map(EmbeddedTokens::note).collect();
