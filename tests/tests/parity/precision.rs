@@ -9,17 +9,17 @@ use burn::tensor::{Device, Tensor};
 
 /// The largest difference of text embeddings, final latents and pictures, relative in norm.
 ///
-/// Measured on the three models after two guided steps of five: f16 up to 4.7e-3, bf16 up to 3.5e-2.
+/// Measured on the three models after two guided steps of ten: f16 up to 4.7e-3, bf16 up to 3.5e-2.
 const BOUNDS: [(FloatType, f64); 2] = [(FloatType::F16, 1e-2), (FloatType::BF16, 7e-2)];
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec_as().expect("single precision")
 }
 
-/// Two of five denoising steps are guided; more would let a chaotic process grow the first difference.
+/// Two of ten denoising steps are guided; more would let a chaotic process grow the first difference.
 fn request(pipeline: &Pipeline) -> Request {
     let mut request = pipeline.request("a cat and a dog");
-    request.settings.steps = 5;
+    request.settings.steps = 10;
     request.settings.attend_and_excite.max_iter_to_alter = StepIndex::Steps(2);
     request.settings.attend_and_excite.thresholds = Thresholds::none();
     request
