@@ -202,9 +202,12 @@ mod tests {
         assert_eq!(added("a toy, a cat and (toy:1.2)", ""), ["toy.bin=toy"]);
         assert_eq!(added("toys, mytoy, bad-handsome", "easy negative"), [""; 0]);
         assert_eq!(
-            added("é bad-hands-5", "EASYNEGATIVE"),
-            ["EasyNegative.safetensors=EASYNEGATIVE", "bad-hands-5.pt=bad-hands-5"]
+            added("Été bad-hands-5", "EASYNEGATIVE and easynegative"),
+            ["EasyNegative.safetensors=EasyNegative", "bad-hands-5.pt=bad-hands-5", "été.pt=été"]
         );
+        // Weights, comments and names with brackets are no words.
+        assert_eq!(added("a (dog:1.5), a [cat:dog: 5], q(z) # toy", ""), [""; 0]);
+        assert_eq!(added("5 dogs", ""), ["5.pt=5"]);
         assert_eq!(added("bad-hands, bad-hands-5", ""), ["bad-hands-5.pt=bad-hands-5", "bad-hands.pt=bad-hands"]);
         let mut own = given("a toy");
         own.embeddings = Some(vec![EmbeddingRef::new("other.pt", Some("toy".to_owned()))]);
