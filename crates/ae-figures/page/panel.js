@@ -16,9 +16,11 @@ export class Panel {
     this.palette = palette;
     this.name = name;
     this.picture = element("img", { className: "stage-picture", "data-testid": "stage-picture", hidden: true });
-    this.overlay = element("canvas", { className: "stage-heat", role: "img", "data-testid": "stage-heat" });
+    // They are drawn at the next frame; until then they have a name too.
+    const unnamed = { role: "img", "aria-label": "Attention: no map yet" };
+    this.overlay = element("canvas", { ...unnamed, className: "stage-heat", "data-testid": "stage-heat" });
     this.tiles = subjects.map(() => ({
-      canvas: element("canvas", { role: "img", "data-testid": "subject-map" }),
+      canvas: element("canvas", { ...unnamed, "data-testid": "subject-map" }),
       peak: element("span", { className: "value" }),
     }));
     this.root = element(
