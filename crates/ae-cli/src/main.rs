@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod error;
+mod heap;
 mod interrupts;
 mod models;
 mod output;

@@ -9,12 +9,14 @@ use attend_and_excite::weights_choice;
 use crate::Verbosity;
 use crate::args::{self, ServeArgs};
 use crate::error::CliError;
+use crate::heap::share_arenas;
 use crate::interrupts::Interrupts;
 use crate::models;
 use crate::output::{Download, listen, print, say, try_places};
 
 /// Serves the studio until Ctrl-C or SIGTERM.
 pub(crate) fn serve(args: &ServeArgs, verbosity: Verbosity) -> Result<(), CliError> {
+    share_arenas();
     let mut limits = Limits::default();
     for limit in &args.limit {
         limits.set(limit).map_err(|error| CliError::Usage(error.to_string()))?;
