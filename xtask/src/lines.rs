@@ -7,8 +7,9 @@ use crate::process::workspace_root;
 /// Most lines that a crate may have, where that is agreed. ae-cli has arguments, commands and output: what others could call belongs to
 /// a library. 1800 were agreed for nine commands; `config` and `convert`, the defaults that they set and previews are 350 of it,
 /// LoRAs that change between the prompts of a call 15, the log of `serve` 20, `--host` 180, the headings and examples of the help, one
-/// bar for all pictures and lines that break between words 80.
-const MOST: [(&str, usize); 1] = [("ae-cli", 2540)];
+/// bar for all pictures and lines that break between words 80, embeddings that change between prompts, the folders that `--host` does not
+/// read and the heap of `serve` 40.
+const MOST: [(&str, usize); 1] = [("ae-cli", 2580)];
 
 /// Counts the lines of Rust code of every crate: without tests, comments and blank lines.
 pub(crate) fn run() -> Result<(), Failure> {

@@ -116,7 +116,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
     let is_word = |&(start, _): &(usize, &str)| {
         is_free(text[..start].chars().next_back())
             && is_free(text[start + word.len()..].chars().next())
-            && !(is_number && text[..start].trim_end().ends_with(':'))
+            && !(is_number && (text[..start].ends_with('.') || text[..start].trim_end().ends_with(':')))
     };
     text.match_indices(word).find(is_word).map(|(start, _)| start)
 }
