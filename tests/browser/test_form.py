@@ -331,3 +331,18 @@ def test_the_settings_of_a_picture_can_be_copied(open_studio):
     page.keyboard.press("Escape")
     expect(page.locator("#detail")).to_be_hidden()
     expect(page.locator(".toast")).to_be_visible()  # it stays to its end
+
+
+def test_low_memory_is_for_one_job(open_studio, studio):
+    page = open_studio()
+    page.evaluate("document.getElementById('low_memory').closest('details').open = true")
+    page.check("#low_memory")
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        generate(page, steps=2)
+    assert sent.value.post_data_json["low_memory"] is True
+    wait_until_finished(page)
+    page.uncheck("#low_memory")
+    with page.expect_request(f"{studio}/api/generate") as sent:
+        page.click("#generate")
+    assert "low_memory" not in sent.value.post_data_json
+    wait_until_finished(page)
