@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 PROMPT = "a cat and a dog"
@@ -27,7 +28,7 @@ sys.stdin.read()
 
 
 def ours(ae, model):
-    command = [ae, "generate", "--model", model, "--prompt", PROMPT, "--subjects", "cat,dog", "--output", "/dev/null/none"]
+    command = [ae, "generate", "--model", model, "--prompt", PROMPT, "--subjects", "cat,dog", "--output", tempfile.mkdtemp()]
     return command, lambda line: line.startswith("subjects:")
 
 
