@@ -45,8 +45,8 @@ pub(crate) fn load(
     let models = LoadedModel::load_all(&found, &settings, devices.low_memory, &on)?;
     if !quiet {
         models[0].pipeline.notice().into_iter().for_each(|note| say(&format!("note: {note}")));
-        say_of_additions(&models);
     }
+    say_of_additions(&models, quiet);
     Ok(models)
 }
 
@@ -61,12 +61,12 @@ pub(crate) fn with_additions(
         return Ok(models);
     }
     let models = LoadedModel::all_with_additions(&models, loras, embeddings)?;
-    if !quiet {
-        say_of_additions(&models);
-    }
+    say_of_additions(&models, quiet);
     Ok(models)
 }
 
-fn say_of_additions(models: &[LoadedModel]) {
-    models[0].pipeline.notes().iter().for_each(|note| say(&format!("note: {note}")));
+fn say_of_additions(models: &[LoadedModel], quiet: bool) {
+    if !quiet {
+        models[0].pipeline.notes().iter().for_each(|note| say(&format!("note: {note}")));
+    }
 }

@@ -58,8 +58,7 @@ impl WithSimd for Dispatched<'_, '_> {
     type Output = ();
 
     /// Tiles of as many rows as the registers hold beside the vectors of the panel that they are multiplied by. With 16 registers
-    /// (AVX2) all four vectors of a wide panel would leave too few: its halves are taken one after the
-    /// other.
+    /// (AVX2) all four vectors of a wide panel would leave too few: its halves are taken one after the other.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { product, out, stride, accumulate } = self;

@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::Kind;
 use crate::value::option_value;
 
+/// The endings of files with weights, in any case of letters.
+pub const WEIGHTS_ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
+
+/// The name of a file of weights without its ending, as prompts and lists have it; another name as it is.
+pub fn weights_stem(name: &str) -> &str {
+    let is_ending = |ending: &str| WEIGHTS_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem)
+}
+
 /// A file, by its name and its content.
 ///
 /// Settings that are given may name a path; the settings of a picture have the base name and the SHA-256, and of a model in

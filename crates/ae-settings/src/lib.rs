@@ -25,7 +25,7 @@ pub use attend_and_excite::{AttendAndExcite, AttendAndExciteOverrides};
 pub use choice::{Choice, UnknownName};
 pub use effect::Circumstances;
 pub use error::SettingsError;
-pub use files::{EmbeddingRef, FileRef, LoraRef};
+pub use files::{EmbeddingRef, FileRef, LoraRef, WEIGHTS_ENDINGS, weights_stem};
 pub use json::{FormerOption, all_options};
 pub use kinds::{
     EotNormalization, FloatType, LongPrompts, Method, NoiseKind, PredictionType, PromptSyntax, SchedulerKind,

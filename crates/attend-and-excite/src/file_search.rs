@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 #[cfg(feature = "hub")]
 use ae_hub::{Hub, HubError};
-use ae_settings::FileRef;
+use ae_settings::{FileRef, WEIGHTS_ENDINGS};
 
 use crate::FileHashes;
 
@@ -18,10 +18,8 @@ const MAX_DEPTH: usize = 8;
 const MAX_ENTRIES: usize = 100_000;
 /// What makes a folder a model in diffusers' layout.
 const MODEL_INDEX: &str = "model_index.json";
-/// The endings of files with weights. A name without any of the known endings is a name without its ending, as in AUTOMATIC1111's
-/// texts.
-const WEIGHTS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
-/// The endings of pictures.
+/// The endings of pictures. A name without any of the known endings, of weights or pictures, is a name without its ending, as in
+/// AUTOMATIC1111's texts.
 const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// The folders in which files are looked for, in their order.
@@ -83,12 +81,6 @@ fn of_hash(sha256: Option<&str>) -> String {
 /// The beginning of a text of unknown origin, without control characters.
 fn shown(text: &str) -> String {
     text.chars().take(120).flat_map(char::escape_debug).collect()
-}
-
-/// The name of a file of weights without its ending.
-pub(crate) fn stem_of_weights(name: &str) -> &str {
-    let is_ending = |ending: &str| WEIGHTS.iter().any(|known| ending.eq_ignore_ascii_case(known));
-    name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem)
 }
 
 impl FileSearch {
@@ -200,7 +192,7 @@ impl FileSearch {
     pub(crate) fn weights(&self) -> Vec<PathBuf> {
         let ends = |path: &PathBuf| {
             let own = path.extension().unwrap_or_default();
-            WEIGHTS.iter().any(|ending| own.eq_ignore_ascii_case(ending))
+            WEIGHTS_ENDINGS.iter().any(|ending| own.eq_ignore_ascii_case(ending))
         };
         self.list(MAX_ENTRIES).files.into_iter().filter(ends).collect()
     }
@@ -285,10 +277,11 @@ struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     fn of(name: &'a str) -> Self {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending);
-        let is_known = |ending: &&str| WEIGHTS.iter().chain(&PICTURES).any(|known| known.eq_ignore_ascii_case(ending));
+        let is_known =
+            |ending: &&str| WEIGHTS_ENDINGS.iter().chain(&PICTURES).any(|known| known.eq_ignore_ascii_case(ending));
         match ending.filter(is_known) {
             Some(ending) => Self { name, is_stem: false, endings: vec![ending] },
-            None => Self { name, is_stem: true, endings: WEIGHTS.to_vec() },
+            None => Self { name, is_stem: true, endings: WEIGHTS_ENDINGS.to_vec() },
         }
     }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ae_checkpoint::Lora;
 use ae_pipeline::LoadError;
 use ae_settings::a1111::{Networks, Unsupported, take_networks, without_comments};
-use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, PromptSyntax};
+use ae_settings::{EmbeddingRef, FileRef, LoraRef, Overrides, PromptSyntax, weights_stem};
 
-use crate::file_search::{FileSearch, stem_of_weights};
+use crate::file_search::FileSearch;
 use crate::redraw::find;
 use crate::{Error, sha256};
 
@@ -99,7 +99,7 @@ pub(crate) fn add_prompt_embeddings(given: &mut Overrides, files: Vec<PathBuf>) 
             }
         }
         let is_word = |known: &EmbeddingRef| {
-            let stem = || stem_of_weights(FileRef::new(&known.name).base_name()).to_lowercase();
+            let stem = || weights_stem(FileRef::new(&known.name).base_name()).to_lowercase();
             known.token.as_ref().map_or_else(stem, |token| token.to_lowercase()) == word
         };
         if is_there && !embeddings.iter().any(is_word) {

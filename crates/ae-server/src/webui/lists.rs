@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ae_settings::weights_stem;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -79,7 +80,7 @@ pub(crate) async fn embeddings(State(app): State<App>) -> Result<Json<Embeddings
     // Of the files nothing is read before they are used.
     let unread =
         json!({ "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": null, "vectors": null });
-    let loaded = embeddings.iter().map(|file| (stem(&file.name).to_owned(), unread.clone())).collect();
+    let loaded = embeddings.iter().map(|file| (weights_stem(&file.name).to_owned(), unread.clone())).collect();
     Ok(Json(Embeddings { loaded, ..Embeddings::default() }))
 }
 
@@ -100,7 +101,7 @@ pub(crate) struct Lora {
 pub(crate) async fn loras(State(app): State<App>) -> Result<Json<Vec<Lora>>, ApiError> {
     let Adapters { loras, .. } = blocking(move || app.engine.adapters()).await??;
     let lora = |file: Adapter| {
-        let name = stem(&file.name).to_owned();
+        let name = weights_stem(&file.name).to_owned();
         Lora { alias: name.clone(), name, path: file.name, metadata: json!({}) }
     };
     Ok(Json(loras.into_iter().map(lora).collect()))
@@ -121,13 +122,6 @@ pub(crate) async fn sd_vae(State(app): State<App>) -> Result<Json<Vec<SdVae>>, A
     let Adapters { vaes, .. } = blocking(move || app.engine.adapters()).await??;
     let vae = |file: Adapter| SdVae { model_name: file.name.clone(), filename: file.name };
     Ok(Json(vaes.into_iter().map(vae).collect()))
-}
-
-/// The name of a file of weights without its ending.
-pub(super) fn stem(name: &str) -> &str {
-    const ENDINGS: [&str; 5] = ["safetensors", "ckpt", "pt", "pth", "bin"];
-    let is_ending = |ending: &str| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
-    name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem)
 }
 
 /// Lists in which there is nothing.

@@ -2,13 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ae_settings::NoiseKind;
+use ae_settings::{NoiseKind, weights_stem};
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::field::{Kind, shown, wrong};
-use super::lists::stem;
 use crate::app::{App, blocking};
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorBody};
@@ -140,7 +139,13 @@ fn read(app: &App, field: &str, name: &str, value: &Value) -> Result<Value, ApiE
             Err(wrong(field, value, expected))
         }
         VAE if !NO_VAE.contains(&text) => {
-            if app.engine.adapters()?.vaes.iter().any(|vae| [vae.name.as_str(), stem(&vae.name)].contains(&text)) {
+            if app
+                .engine
+                .adapters()?
+                .vaes
+                .iter()
+                .any(|vae| [vae.name.as_str(), weights_stem(&vae.name)].contains(&text))
+            {
                 return Ok(read);
             }
             let shown: String = text.chars().take(60).collect();

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ae_server::{Adapter, Adapters, EngineError};
-use ae_settings::{FileRef, Overrides, Settings};
+use ae_settings::{FileRef, Overrides, Settings, weights_stem};
 
-use crate::file_search::{FileSearch, FileSearchError, stem_of_weights};
+use crate::file_search::{FileSearch, FileSearchError};
 use crate::prompt_networks::{add_prompt_embeddings, can_name_embeddings, take_prompt_networks};
 use crate::redraw::check_config;
 use crate::{FileHashes, UnknownNetworks};
@@ -88,8 +88,7 @@ impl<'a> Files<'a> {
     fn find(&self, name: &str, sha256: Option<&str>) -> Result<String, EngineError> {
         let file = FileRef { name: name.to_owned(), sha256: sha256.map(str::to_owned) };
         let all = self.all();
-        let without_ending =
-            || all.iter().find(|(known, _)| stem_of_weights(known) == name).map(|(_, path)| path.clone());
+        let without_ending = || all.iter().find(|(known, _)| weights_stem(known) == name).map(|(_, path)| path.clone());
         let usual = || self.usual.iter().find(|path| FileRef::new(**path).base_name() == file.base_name());
         let listed = all.get(name).cloned().or_else(without_ending);
         if let Some(path) = listed.or_else(|| usual().map(PathBuf::from)) {
