@@ -18,7 +18,7 @@ use ae_kernels::{Kernel, Profile, WeightOrder, in_pool, linear};
 use ae_pipeline::{ModelSource, Pipeline};
 use ae_tensor::nn::shared;
 use ae_tensor::{Checkpoint, FloatType};
-use ae_tests::sprites;
+use ae_tests::{peak_memory, sprites};
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -100,7 +100,7 @@ fn product_rate() -> f64 {
         (0..8).map(|_| time()).fold(f64::INFINITY, f64::min)
     };
     let burns = fastest(&|| drop(black_box(a.clone().matmul(b.clone()))));
-    let own = fastest(&|| drop(black_box(linear(&left, &right, WeightOrder::InputsFirst, SIDE, None, None))));
+    let own = fastest(&|| drop(black_box(linear(&left, &*right, WeightOrder::InputsFirst, SIDE, None, None))));
     2.0 * (SIDE as f64).powi(3) / burns.min(own)
 }
 
@@ -227,12 +227,6 @@ fn once<R>(run: impl FnOnce() -> R) -> (R, Measured) {
     let result = black_box(run());
     let seconds = start.elapsed().as_secs_f64();
     (result, Measured { seconds, profile: Profile::take(), peak: peak_memory() })
-}
-
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn median(rounds: usize, mut run: impl FnMut() -> Measured) -> Measured {

@@ -1,5 +1,6 @@
 //! Measurements of the whole program: beside the reference, with and without guidance, in batches, stage by stage.
 
+mod engines;
 mod measured;
 mod report;
 mod runs;
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use crate::failure::Failure;
 use crate::process::{run as run_program, workspace_cargo, workspace_root};
 use crate::python;
+use engines::Engine;
 use measured::Measured;
 use report::{bytes, compared, median, ratio, seconds};
 use runs::{ATTEND_AND_EXCITE, METHODS, Run, STABLE_DIFFUSION};
@@ -24,7 +26,7 @@ pub(crate) struct Arguments {
     /// Run only these
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<What>,
-    /// The Python that has torch and diffusers, for `reference`
+    /// The Python that has torch and diffusers for `reference`, and openvino for `engines`
     #[arg(long, default_value = "python3")]
     python: PathBuf,
     /// Where models of the real size are, or will be [default: target/full-models]
@@ -52,6 +54,9 @@ enum What {
     Batches,
     /// Every stage beside what the matrix product allows, by size and batch
     Stages,
+    /// One noise prediction of Stable Diffusion 1 at 512x512 with two texts beside torch and OpenVINO (`pip install openvino`),
+    /// all of which predict the same
+    Engines,
 }
 
 impl What {
@@ -76,6 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             What::Guidance => bench.guidance("Stable Diffusion 1, 512x512", &bench.full(), bench.rounds)?,
             What::Batches => bench.batches()?,
             What::Stages => bench.stages()?,
+            What::Engines => bench.engines()?,
         }
     }
     Ok(())
@@ -96,7 +102,10 @@ impl Bench<'_> {
         if needs(&[What::Reference, What::ReferenceSmall]) {
             python::check(self.python)?;
         }
-        if needs(&[What::Reference, What::Guidance, What::Stages]) && !self.full_model().exists() {
+        if needs(&[What::Engines]) {
+            python::check_for(self.python, &["torch", "diffusers", "safetensors", "openvino"])?;
+        }
+        if needs(&[What::Reference, What::Guidance, What::Stages, What::Engines]) && !self.full_model().exists() {
             python::check(self.python)?;
             let script = workspace_root().join("tests/reference/make_full.py");
             run_program(Command::new(self.python).arg(script).arg(&self.models).arg("sd1/folder"))?;
@@ -224,6 +233,50 @@ impl Bench<'_> {
                 &ratio(seconds_of(plain), seconds_of(&measured[0][1])),
                 &guided[0].refinement_updates.to_string(),
             ]);
+        }
+        Ok(())
+    }
+
+    /// Single predictions of three engines that take turns; all of them stay in memory.
+    fn engines(&self) -> Result<(), Failure> {
+        let case = workspace_root().join("target/bench/engines.safetensors");
+        let folder = case.parent().expect("a folder");
+        std::fs::create_dir_all(folder).map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+        let model = self.full_model().canonicalize().map_err(|error| Failure::new(format!("{error}")))?;
+        let python = |engine| {
+            let mut command = Command::new(self.python);
+            command.arg(workspace_root().join("tests/reference/measure_engines.py")).arg(engine);
+            command.arg(&model).arg(&case).args(["--threads", &self.threads.to_string()]);
+            // A workplace's settings for old versions of a library that torch brings in a newer one.
+            command.env_remove("OPENBLAS_CORETYPE").env_remove("OPENBLAS_L2_SIZE");
+            Engine::start(engine, &mut command)
+        };
+        // torch writes the case.
+        let torch = python("torch")?;
+        let mut ours = workspace_cargo();
+        ours.args(["bench", "--quiet", "--bench", "step", "--"]).arg(&model).arg(&case);
+        let ours = Engine::start("ours", ours.env("RAYON_NUM_THREADS", self.threads.to_string()))?;
+        let mut engines = [ours, python("openvino")?, torch];
+        let mut measured = [const { Vec::new() }; 3];
+        for _ in 0..self.rounds {
+            for (engine, measured) in engines.iter_mut().zip(&mut measured) {
+                measured.push(engine.predict()?);
+            }
+        }
+        println!(
+            "\n### One noise prediction, two texts, Stable Diffusion 1, 512x512 ({}, {} threads, median of {})\n",
+            report::processor(),
+            self.threads,
+            self.rounds
+        );
+        report::head(["", "seconds", "ours to it", "peak memory", "ours to it", "off torch's by"]);
+        let of = |measured: &[Measured]| (median(measured, |one| one.seconds), median(measured, |one| one.peak as f64));
+        let (own_time, own_peak) = of(&measured[0]);
+        for (engine, measured) in engines.iter().zip(&measured) {
+            let (time, peak) = of(measured);
+            let difference = format!("{:.1e}", engine.difference);
+            let cells = [&seconds(time), &ratio(own_time, time), &bytes(peak), &ratio(own_peak, peak), &difference];
+            report::row([engine.name, cells[0], cells[1], cells[2], cells[3], cells[4]]);
         }
         Ok(())
     }

@@ -16,18 +16,23 @@ const MODULES: [&str; 8] =
 
 /// Whether a Python has what the reference scripts import; the error says how to install it.
 pub(crate) fn check(python: &Path) -> Result<(), Failure> {
-    let missing = output(Command::new(python).args(["-c", MISSING_MODULES]).args(MODULES)).map_err(
+    check_for(python, &MODULES)
+}
+
+/// Whether a Python has these modules.
+pub(crate) fn check_for(python: &Path, modules: &[&str]) -> Result<(), Failure> {
+    let missing = output(Command::new(python).args(["-c", MISSING_MODULES]).args(modules)).map_err(
         |Failure { message, code }| Failure { message: format!("{message}\nname a Python 3 with --python"), code },
     )?;
     let missing = String::from_utf8_lossy(&missing);
     if missing.trim().is_empty() {
         return Ok(());
     }
-    Err(Failure::new(without_modules(&python.display().to_string(), missing.trim())))
+    Err(Failure::new(without_modules(&python.display().to_string(), missing.trim(), modules)))
 }
 
-fn without_modules(python: &str, missing: &str) -> String {
-    let packages = MODULES.join(" ").replace("PIL", "pillow").replace("lycoris", "lycoris-lora");
+fn without_modules(python: &str, missing: &str, modules: &[&str]) -> String {
+    let packages = modules.join(" ").replace("PIL", "pillow").replace("lycoris", "lycoris-lora");
     format!("{python} lacks the modules {missing}; install them with\n  {python} -m pip install {packages}")
 }
 
@@ -38,7 +43,7 @@ mod tests {
     #[test]
     fn a_missing_module_comes_with_the_line_that_installs_it() {
         assert_eq!(
-            without_modules("python3", "torch PIL"),
+            without_modules("python3", "torch PIL", &MODULES),
             "python3 lacks the modules torch PIL; install them with\n  \
              python3 -m pip install torch diffusers transformers accelerate peft lycoris-lora safetensors pillow"
         );

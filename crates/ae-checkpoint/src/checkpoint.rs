@@ -48,6 +48,12 @@ impl Checkpoint {
         &self.tensors
     }
 
+    /// Gives the pages of mapped files back to the system. Whoever uses the tensors still reads them again, from the system's cache if they
+    /// are there.
+    pub fn give_back_pages(&self) {
+        self.tensors.values().filter(|tensor| tensor.is_mapped()).for_each(|tensor| drop(tensor.bytes()));
+    }
+
     /// The tensor of a name.
     pub fn get(&self, name: &str) -> Option<&StoredTensor> {
         self.tensors.get(name)

@@ -110,6 +110,10 @@ impl StoredTensor {
         }
     }
 
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self.source, Source::Mapped { .. })
+    }
+
     /// Its elements in single precision.
     ///
     /// # Errors

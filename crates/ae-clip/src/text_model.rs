@@ -131,8 +131,8 @@ impl ClipTextModel {
     }
 
     /// Its parameters under transformers' names, as [`load`](Self::load) takes them.
-    pub fn checkpoint(&self) -> Checkpoint {
-        checkpoint_of(self, "the text encoder", KEY_RULES.prefix)
+    pub fn checkpoint(&self, dtype: FloatType) -> Checkpoint {
+        checkpoint_of(self, "the text encoder", KEY_RULES.prefix, dtype)
     }
 
     /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`]. Tokens that

@@ -22,14 +22,22 @@ fn linear_layers(bencher: Bencher<'_, '_>, (rows, inputs, outputs): (usize, usiz
     let (input, weight, bias) = (numbers(rows * inputs), numbers(inputs * outputs), numbers(outputs));
     bencher
         .counter(ItemsCount::new(2 * rows * inputs * outputs))
-        .bench(|| linear(black_box(&input), &weight, WeightOrder::InputsFirst, outputs, Some(&bias), None));
+        .bench(|| linear(black_box(&input), &*weight, WeightOrder::InputsFirst, outputs, Some(&bias), None));
 }
 
 /// Channels in and out, and the side of the picture.
 #[divan::bench(args = [(320, 320, 64), (640, 640, 32), (1280, 1280, 16), (1280, 1280, 8), (960, 320, 64), (2560, 1280, 16), (32, 32, 32), (96, 96, 16), (128, 128, 256)], sample_count = 10)]
 fn convolutions_3x3(bencher: Bencher<'_, '_>, (inputs, outputs, side): (usize, usize, usize)) {
     let (input, weight, bias) = (numbers(side * side * inputs), numbers(inputs * outputs * 9), numbers(outputs));
-    let conv = Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4], prepared: None };
+    let conv = Conv2d {
+        weight: (&*weight).into(),
+        outputs,
+        inputs,
+        kernel: [3, 3],
+        stride: 1,
+        padding: [1; 4],
+        prepared: None,
+    };
     let size = Pictures { batch: 1, rows: side, columns: side };
     bencher
         .counter(ItemsCount::new(2 * 9 * inputs * outputs * side * side))

@@ -2,19 +2,19 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::Pictures;
 use crate::filter::Filter;
 use crate::linear::{WeightOrder, product};
 use crate::multiply::{Added, Left, multiply};
 use crate::panel::Cut;
 use crate::profile::{Kernel, counted};
 use crate::winograd;
+use crate::{Pictures, Weights};
 
 /// A two-dimensional convolution, or the gradient of one by its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d<'a> {
     /// `[outputs, inputs, rows, columns]`, as torch and burn keep them.
-    pub weight: &'a [f32],
+    pub weight: Weights<'a>,
     /// Channels of the output.
     pub outputs: usize,
     /// Channels of the input.
@@ -229,10 +229,11 @@ fn spread_out(gradient: &[f32], from: Pictures, to: Pictures, channels: usize, s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, dot, random};
+    use crate::testing::{assert_close, dot, random, with_halves};
 
     fn definition(conv: &Conv2d<'_>, input: &[f32], size: Pictures) -> Vec<f32> {
         let output = conv.output(size);
+        let weight = conv.weight.read(0, conv.weight.len(), &mut []);
         let mut out = Vec::new();
         for pixel in 0..output.pixels() {
             let (row, column) = (pixel / output.columns % output.rows, pixel % output.columns);
@@ -249,7 +250,7 @@ mod tests {
                         let value = input[((batch * size.rows + at) * size.columns + beside) * conv.inputs + k];
                         let tap =
                             ((channel * conv.inputs + k) * conv.kernel[0] + tap_row) * conv.kernel[1] + tap_column;
-                        sum += f64::from(value) * f64::from(conv.weight[tap]);
+                        sum += f64::from(value) * f64::from(weight[tap]);
                     }
                 }
                 out.push(sum as f32);
@@ -281,7 +282,7 @@ mod tests {
             let size = Pictures { batch: 2, rows, columns };
             let kept = PreparedWeights::default();
             for prepared in [None, Some(&kept), Some(&kept)] {
-                check(&Conv2d { weight: &weight, outputs, inputs, kernel, stride, padding, prepared }, size);
+                check(&Conv2d { weight: (&*weight).into(), outputs, inputs, kernel, stride, padding, prepared }, size);
             }
         }
     }
@@ -296,6 +297,25 @@ mod tests {
                 *value += bias[i % conv.outputs] + residual[i];
             }
             assert_close(&conv.forward(&input, size, Some(&bias), Some(&residual)), &expected, 1e-5);
+        });
+    }
+
+    #[test]
+    fn halves_give_what_the_same_numbers_in_single_precision_give() {
+        with_cases(|conv, size| {
+            let Weights::F32(weight) = conv.weight else { panic!("single precision") };
+            let input = random(size.pixels() * conv.inputs, 8);
+            let gradient = random(conv.output(size).pixels() * conv.outputs, 12);
+            with_halves(weight, |halves, widened| {
+                let [of_halves, of_widened] = [halves, widened.into()].map(|weight| {
+                    // The kept weights of the case are those of other numbers.
+                    let kept = PreparedWeights::default();
+                    let conv = Conv2d { weight, prepared: conv.prepared.map(|_| &kept), ..*conv };
+                    let back = conv.has_same_padding().then(|| conv.input_gradient(&gradient, size));
+                    (conv.forward(&input, size, None, None), back)
+                });
+                assert_eq!(of_halves, of_widened);
+            });
         });
     }
 
@@ -324,9 +344,16 @@ mod tests {
     fn winograd_is_about_as_exact_as_a_plain_sum() {
         let (inputs, outputs, size) = (320, 16, Pictures { batch: 1, rows: 16, columns: 16 });
         let (input, weight) = (random(size.pixels() * inputs, 1), random(outputs * inputs * 9, 2));
-        let conv =
-            Conv2d { weight: &weight, outputs, inputs, kernel: [3, 3], stride: 1, padding: [1; 4], prepared: None };
-        let filter = Filter { weight: &weight, inputs, outputs, kernel: [3, 3], is_gradient: false };
+        let conv = Conv2d {
+            weight: (&*weight).into(),
+            outputs,
+            inputs,
+            kernel: [3, 3],
+            stride: 1,
+            padding: [1; 4],
+            prepared: None,
+        };
+        let filter = Filter { weight: conv.weight, inputs, outputs, kernel: [3, 3], is_gradient: false };
         let expected = definition(&conv, &input, size);
         let error = |actual: Vec<f32>| {
             let difference: Vec<f32> = actual.iter().zip(&expected).map(|(a, b)| a - b).collect();

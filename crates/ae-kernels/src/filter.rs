@@ -1,10 +1,13 @@
 //! The weights of a convolution as products take them.
 
+use crate::Weights;
+use crate::scratch::Scratch;
+
 /// The weights of a convolution, or with `is_gradient` those of the convolution that takes its gradient back: inputs
 /// and outputs change places, and the kernel is turned by half a turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Filter<'a> {
-    pub(crate) weight: &'a [f32],
+    pub(crate) weight: Weights<'a>,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     pub(crate) kernel: [usize; 2],
@@ -40,14 +43,16 @@ impl Filter<'_> {
                 lines.zip(weights).for_each(|(line, weight)| *line = *weight);
             }
         };
+        let run = if is_gradient { used } else { count } * taps;
+        let mut buffer = Scratch::new(if weight.are_single() { 0 } else { run });
         if is_gradient {
             for input in 0..count {
-                let weights = &weight[((first + input) * outputs + output) * taps..][..used * taps];
+                let weights = weight.read(((first + input) * outputs + output) * taps, run, &mut buffer);
                 weights.chunks_exact(taps).enumerate().for_each(|(column, weights)| put(input, column, weights));
             }
         } else {
             for column in 0..used {
-                let weights = &weight[((output + column) * inputs + first) * taps..][..count * taps];
+                let weights = weight.read(((output + column) * inputs + first) * taps, run, &mut buffer);
                 weights.chunks_exact(taps).enumerate().for_each(|(input, weights)| put(input, column, weights));
             }
         }

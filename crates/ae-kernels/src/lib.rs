@@ -29,6 +29,7 @@ mod sum;
 #[cfg(test)]
 mod testing;
 mod vector;
+mod weights;
 mod winograd;
 
 pub use activation::{geglu, geglu_gradient, gelu, quick_gelu, silu};
@@ -46,3 +47,4 @@ pub use profile::{Kernel, Profile, Work};
 pub use smoothing::Smoothing;
 pub use softmax::Softmax;
 pub use sum::add;
+pub use weights::Weights;

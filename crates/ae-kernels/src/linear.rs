@@ -1,3 +1,4 @@
+use crate::Weights;
 use crate::multiply::{Added, Left, multiply};
 use crate::panel::{Cut, Strided};
 use crate::profile::{Kernel, counted};
@@ -23,22 +24,23 @@ pub enum WeightOrder {
 /// # Panics
 ///
 /// When the sizes do not fit together.
-pub fn linear(
+pub fn linear<'a>(
     input: &[f32],
-    weight: &[f32],
+    weight: impl Into<Weights<'a>>,
     order: WeightOrder,
     outputs: usize,
     bias: Option<&[f32]>,
     residual: Option<&[f32]>,
 ) -> Vec<f32> {
     let operations = 2 * input.len() * outputs;
+    let weight = weight.into();
     counted(Kernel::Linear, operations, || product(input, weight, order, outputs, bias, residual))
 }
 
 /// As [`linear`], without being counted.
 pub(crate) fn product(
     input: &[f32],
-    weight: &[f32],
+    weight: Weights<'_>,
     order: WeightOrder,
     outputs: usize,
     bias: Option<&[f32]>,
@@ -67,7 +69,7 @@ pub(crate) fn product(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, random};
+    use crate::testing::{assert_close, random, with_halves};
 
     #[test]
     fn it_is_the_definition_for_few_and_for_many_rows() {
@@ -85,14 +87,27 @@ mod tests {
             let transposed: Vec<f32> =
                 (0..inputs * outputs).map(|i| weight[i % inputs * outputs + i / inputs]).collect();
             for (weight, order) in [(&weight, WeightOrder::InputsFirst), (&transposed, WeightOrder::OutputsFirst)] {
-                let actual = linear(&input, weight, order, outputs, Some(&bias), Some(&residual));
+                let actual = linear(&input, weight.as_slice(), order, outputs, Some(&bias), Some(&residual));
                 assert_close(&actual, &expected, 1e-5);
             }
         }
     }
 
     #[test]
+    fn halves_give_what_the_same_numbers_in_single_precision_give() {
+        for (rows, inputs, outputs) in [(1, 1, 1), (13, 41, 77), (1030, 130, 100), (7, 300, 24)] {
+            let input = random(rows * inputs, 1);
+            with_halves(&random(inputs * outputs, 2), |halves, widened| {
+                for order in [WeightOrder::InputsFirst, WeightOrder::OutputsFirst] {
+                    let expected = linear(&input, widened, order, outputs, None, None);
+                    assert_eq!(linear(&input, halves, order, outputs, None, None), expected);
+                }
+            });
+        }
+    }
+
+    #[test]
     fn no_rows_give_no_rows() {
-        assert!(linear(&[], &[1.0; 6], WeightOrder::InputsFirst, 2, None, None).is_empty());
+        assert!(linear(&[], [1.0; 6].as_slice(), WeightOrder::InputsFirst, 2, None, None).is_empty());
     }
 }

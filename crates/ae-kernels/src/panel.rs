@@ -1,5 +1,7 @@
 //! The right-hand matrix of a product, cut into panels of columns that lie row by row.
 
+use crate::Weights;
+
 /// Columns of a panel; the last one of a matrix is half as wide where that is enough.
 pub(crate) const WIDTH: usize = 32;
 
@@ -53,7 +55,7 @@ impl Cut {
 /// A matrix in memory: where it begins and how far its rows and columns are apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strided<'a> {
-    pub(crate) values: &'a [f32],
+    pub(crate) values: Weights<'a>,
     pub(crate) start: usize,
     pub(crate) row_stride: usize,
     pub(crate) column_stride: usize,
@@ -68,7 +70,7 @@ impl Strided<'_> {
         let start = start + column * column_stride;
         if column_stride == 1 {
             for (row, line) in panel.chunks_exact_mut(width).take(rows).enumerate() {
-                line[..used].copy_from_slice(&values[start + row * row_stride..][..used]);
+                values.copy(start + row * row_stride, &mut line[..used]);
                 line[used..].fill(0.0);
             }
             return;
@@ -76,11 +78,14 @@ impl Strided<'_> {
         if used < width {
             panel[..rows * width].fill(0.0);
         }
+        assert!(values.are_single() || row_stride == 1, "halves are widened side by side");
+        let mut buffer = [0.0; LINES];
         for first in (0..rows).step_by(LINES) {
             let count = LINES.min(rows - first);
+            let length = (count - 1) * row_stride + 1;
             let lines = &mut panel[first * width..(first + count) * width];
             for column in 0..used {
-                let from = &values[start + column * column_stride + first * row_stride..];
+                let from = values.read(start + column * column_stride + first * row_stride, length, &mut buffer);
                 for (line, value) in lines[column..].iter_mut().step_by(width).zip(from.iter().step_by(row_stride)) {
                     *line = *value;
                 }
@@ -110,9 +115,10 @@ mod tests {
         let by_rows: Vec<f32> = (0..rows * columns).map(|i| value(i / columns, i % columns)).collect();
         let by_columns: Vec<f32> = (0..rows * columns).map(|i| value(i % rows, i / rows)).collect();
         let mut panels = [vec![f32::NAN; rows * 16], vec![f32::NAN; rows * 16]];
+        let [of_rows, of_columns] = [by_rows.as_slice(), &by_columns].map(Weights::from);
         let strided = |values, row_stride, column_stride| Strided { values, start: 0, row_stride, column_stride };
-        strided(&by_rows, columns, 1).pack(rows, 16, 5, 16, &mut panels[0]);
-        strided(&by_columns, 1, rows).pack(rows, 16, 5, 16, &mut panels[1]);
+        strided(of_rows, columns, 1).pack(rows, 16, 5, 16, &mut panels[0]);
+        strided(of_columns, 1, rows).pack(rows, 16, 5, 16, &mut panels[1]);
         assert_eq!(panels[0], panels[1]);
         assert_eq!(panels[0][16 * 3..][..6], [316.0, 317.0, 318.0, 319.0, 320.0, 0.0]);
     }

@@ -86,14 +86,14 @@ pub(crate) fn counted<R>(kernel: Kernel, operations: usize, run: impl FnOnce() -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Conv2d, Pictures, WeightOrder, linear};
+    use crate::{Conv2d, Pictures, WeightOrder, Weights, linear};
 
     #[test]
     fn a_kernel_is_counted_once_with_the_operations_of_its_definition() {
         Profile::take();
         let size = Pictures { batch: 1, rows: 4, columns: 5 };
         let conv = Conv2d {
-            weight: &[1.0; 54],
+            weight: Weights::F32(&[1.0; 54]),
             outputs: 3,
             inputs: 2,
             kernel: [3, 3],
@@ -104,7 +104,7 @@ mod tests {
         conv.forward(&[1.0; 40], size, None, None);
         // A product inside.
         let conv = Conv2d {
-            weight: &[1.0; 6],
+            weight: Weights::F32(&[1.0; 6]),
             outputs: 3,
             inputs: 2,
             kernel: [1, 1],
@@ -113,7 +113,7 @@ mod tests {
             prepared: None,
         };
         conv.input_gradient(&[1.0; 60], size);
-        linear(&[1.0; 8], &[1.0; 12], WeightOrder::InputsFirst, 3, None, None);
+        linear(&[1.0; 8], [1.0; 12].as_slice(), WeightOrder::InputsFirst, 3, None, None);
         let profile = Profile::take();
         let convolution = profile.of(Kernel::Convolution);
         assert_eq!((convolution.calls, convolution.operations), (2, 2 * 20 * 54 + 2 * 20 * 6));

@@ -1,5 +1,9 @@
 //! What the tests of the kernels share.
 
+use half::{bf16, f16};
+
+use crate::Weights;
+
 /// Numbers between -1 and 1 that look random, by a linear congruential generator.
 pub(crate) fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -39,4 +43,14 @@ pub(crate) fn finite_differences(input: &[f32], step: f32, loss: impl Fn(&[f32])
 /// The sum of the products of two slices, as a loss.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// Numbers rounded to each of the half types, and these widened to single precision.
+pub(crate) fn with_halves(values: &[f32], check: impl Fn(Weights<'_>, &[f32])) {
+    let halves: Vec<_> = values.iter().map(|value| f16::from_f32(*value)).collect();
+    let widened: Vec<_> = halves.iter().map(|half| half.to_f32()).collect();
+    check(Weights::F16(&halves), &widened);
+    let halves: Vec<_> = values.iter().map(|value| bf16::from_f32(*value)).collect();
+    let widened: Vec<_> = halves.iter().map(|half| half.to_f32()).collect();
+    check(Weights::BF16(&halves), &widened);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ae_checkpoint::{Embedding, Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer};
 use ae_settings::{EmbeddingRef, FileRef, LoraRef};
-use ae_tensor::{apply_lora, lora_places};
+use ae_tensor::{FloatType, apply_lora, lora_places};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -42,11 +42,16 @@ impl Loras {
     }
 
     /// Merges the layers that they have for one of the networks.
-    pub(crate) fn add_to<M: Module>(&self, network: LoraNetwork, module: &mut M) -> Result<(), LoadError> {
+    pub(crate) fn add_to<M: Module>(
+        &self,
+        network: LoraNetwork,
+        module: &mut M,
+        dtype: FloatType,
+    ) -> Result<(), LoadError> {
         self.0.iter().try_for_each(|(lora, strengths)| {
             let layers = lora.layers.iter().filter(|layer| layer.network == network).cloned();
             let mismatch = |cause| LoadError::Lora { file: lora.name.clone(), cause };
-            apply_lora(module, layers, strengths.in_network(network)).map_err(mismatch)
+            apply_lora(module, layers, strengths.in_network(network), dtype).map_err(mismatch)
         })
     }
 

@@ -177,18 +177,18 @@ impl<'a> Opened<'a> {
     fn text_encoder(&self) -> Result<Checkpoint, LoadError> {
         let (config, weights) = (&self.text_encoder.config, &self.text_encoder.weights);
         let mut model = ClipTextModel::load(config, weights, self.dtype, &self.device)?;
-        self.loras.add_to(LoraNetwork::TextEncoder, &mut model)?;
-        Ok(model.checkpoint())
+        self.loras.add_to(LoraNetwork::TextEncoder, &mut model, self.dtype)?;
+        Ok(model.checkpoint(self.dtype))
     }
 
     fn unet(&self) -> Result<Checkpoint, LoadError> {
         let mut model = UNet2DConditionModel::load(&self.unet.config, &self.unet.weights, self.dtype, &self.device)?;
-        self.loras.add_to(LoraNetwork::UNet, &mut model)?;
-        Ok(model.checkpoint())
+        self.loras.add_to(LoraNetwork::UNet, &mut model, self.dtype)?;
+        Ok(model.checkpoint(self.dtype))
     }
 
     fn vae(&self) -> Result<Checkpoint, LoadError> {
-        Ok(AutoencoderKL::load(&self.vae.config, &self.vae.weights, self.dtype, &self.device)?.checkpoint())
+        Ok(AutoencoderKL::load(&self.vae.config, &self.vae.weights, self.dtype, &self.device)?.checkpoint(self.dtype))
     }
 }
 

@@ -88,8 +88,9 @@ impl Pipeline {
     /// A loss that is not finite, in a type that overflows, is no matter of the settings.
     fn overflow(&self, error: PipelineError) -> PipelineError {
         match error {
-            PipelineError::Guidance(GuidanceError::NotFinite { step }) if self.dtype == FloatType::F16 => {
-                PipelineError::NotFinite { stage: format!("losses of the guidance at step {step}"), dtype: self.dtype }
+            PipelineError::Guidance(GuidanceError::NotFinite { step }) if self.computed_dtype() == FloatType::F16 => {
+                let stage = format!("losses of the guidance at step {step}");
+                PipelineError::NotFinite { stage, dtype: self.computed_dtype() }
             }
             error => error,
         }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ae_checkpoint::LoraNetwork;
+use ae_checkpoint::{Checkpoint, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTextModelConfig, ClipTokenizer};
 use ae_scheduler::SchedulerConfig;
 use ae_settings::{EmbeddingRef, LoraRef, Vocabulary};
@@ -55,7 +55,7 @@ impl Pipeline {
             text_encoders,
             unet: base.unet(&loras, device, None)?,
             unet_config: base.unet.config.clone(),
-            vae: load(low_memory, device, move |device| {
+            vae: load(low_memory, device, &vae.weights.clone(), move |device| {
                 Ok(AutoencoderKL::load(&vae.config, &vae.weights, dtype, device)?)
             })?,
             vae_config,
@@ -149,9 +149,9 @@ impl Base {
             let mut tokenizer = tokenizer.clone();
             let tokens = EmbeddedTokens::add(embeddings, loras, &mut tokenizer)?;
             notes.extend(tokens.iter().map(EmbeddedTokens::note));
-            let loras = Arc::clone(loras);
+            let (loras, dtype) = (Arc::clone(loras), self.dtype);
             let add = move |model: &mut ClipTextModel| {
-                loras.add_to(LoraNetwork::TextEncoder, model)?;
+                loras.add_to(LoraNetwork::TextEncoder, model, dtype)?;
                 tokens.iter().try_for_each(|tokens| tokens.add_to(model))
             };
             let resident = before.and_then(|before| Some((before, before.text_encoders[index].model.resident()?)));
@@ -160,10 +160,10 @@ impl Base {
                 let names = before.loras.places(LoraNetwork::TextEncoder, &model);
                 model.restore(&component.weights, self.dtype, names)?;
                 add(&mut model)?;
-                Residency::Resident(model)
+                Residency::of(model, &component.weights)
             } else {
                 let (Component { config, weights }, dtype) = (component.clone(), self.dtype);
-                load(self.low_memory, device, move |device| {
+                load(self.low_memory, device, &component.weights, move |device| {
                     let mut model = ClipTextModel::load(&config, &weights, dtype, device)?;
                     add(&mut model)?;
                     Ok(model)
@@ -185,13 +185,13 @@ impl Base {
             let mut unet = unet.clone();
             let names = before.loras.places(LoraNetwork::UNet, &unet);
             unet.restore(&self.unet.weights, self.dtype, &names)?;
-            loras.add_to(LoraNetwork::UNet, &mut unet)?;
-            return Ok(Residency::Resident(unet));
+            loras.add_to(LoraNetwork::UNet, &mut unet, self.dtype)?;
+            return Ok(Residency::of(unet, &self.unet.weights));
         }
         let (Component { config, weights }, dtype, loras) = (self.unet.clone(), self.dtype, Arc::clone(loras));
-        load(self.low_memory, device, move |device| {
+        load(self.low_memory, device, &self.unet.weights, move |device| {
             let mut unet = UNet2DConditionModel::load(&config, &weights, dtype, device)?;
-            loras.add_to(LoraNetwork::UNet, &mut unet)?;
+            loras.add_to(LoraNetwork::UNet, &mut unet, dtype)?;
             Ok(unet)
         })
     }
@@ -201,10 +201,11 @@ impl Base {
 fn load<T>(
     low_memory: bool,
     device: &Device,
+    weights: &Checkpoint,
     load: impl Fn(&Device) -> Result<T, LoadError> + Send + Sync + 'static,
 ) -> Result<Residency<T>, LoadError> {
     let on = device.clone();
-    Residency::new(low_memory, device, move || load(&on))
+    Residency::new(low_memory, device, weights, move || load(&on))
 }
 
 /// Loads a model's tokenizer alone, with the tokens of textual inversions, also of those in the files of LoRAs.

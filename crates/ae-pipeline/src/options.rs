@@ -10,7 +10,7 @@ use crate::KnownPreset;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// The type of weights and activations.
+    /// The type of weights and activations; on the CPU, which computes in single precision, that in which weights are kept.
     pub dtype: FloatType,
     /// Another autoencoder: a file, or a folder with a `config.json`.
     pub vae: Option<PathBuf>,

@@ -5,6 +5,7 @@ use ae_checkpoint::Family;
 use ae_clip::{ClipTextModel, ClipTokenizer, TokenizedPrompt, WeightedPrompt, apply_weights, apply_weights_to_groups};
 use ae_scheduler::{Scheduler, SchedulerConfig};
 use ae_settings::{FloatType, Overrides, Preset, PromptSyntax, SchedulerKind, Settings, Vocabulary};
+use ae_tensor::BurnFloat;
 use ae_unet::{UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig, VaeTiling};
 use burn::tensor::{Device, Tensor};
@@ -230,6 +231,11 @@ impl Pipeline {
         self.decode_tiled(latents, false)
     }
 
+    /// The type that the networks compute in; on the CPU single precision, in whatever type the weights are kept.
+    pub fn computed_dtype(&self) -> FloatType {
+        self.dtype.computed_on(&self.device)
+    }
+
     /// The images of latents, decoded one at a time and, if `tiled`, in tiles, as diffusers' `enable_vae_tiling` does: less
     /// memory for large images, with slight differences.
     ///
@@ -243,6 +249,6 @@ impl Pipeline {
         let vae = self.vae.get()?;
         let decode =
             |latents| if tiled { vae.decode_tiled(latents, VaeTiling::default()) } else { vae.decode(latents) };
-        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents), self.dtype)).collect()
+        latents.split(1, 0).into_iter().map(|latents| to_image(decode(latents), self.computed_dtype())).collect()
     }
 }

@@ -211,7 +211,7 @@ choices! {
 }
 
 choices! {
-    /// The type of weights and activations.
+    /// The type of weights and activations; on the CPU, which computes in f32, that in which weights are kept.
     "float type" FloatType {
         /// IEEE single precision, the type in which parity with the reference is proven.
         F32 = "f32",

@@ -18,6 +18,7 @@ mod spec;
 pub use backend::Backend;
 pub use choice::DeviceChoice;
 pub use compute::compute_on;
+pub(crate) use compute::is_cpu;
 pub use error::DeviceError;
 pub use info::{DeviceInfo, devices};
 pub use interrupt::interruptible;

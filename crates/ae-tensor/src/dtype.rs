@@ -1,6 +1,8 @@
 use ae_settings::FloatType;
 use burn::tensor::{DType, Device, FloatDType};
 
+use crate::device::is_cpu;
+
 /// What burn and a device say of a float type.
 ///
 /// In a half-precision type too, the softmax of attention and the normalisations are computed in single
@@ -9,8 +11,12 @@ pub trait BurnFloat {
     /// The burn dtype of this float type.
     fn dtype(self) -> DType;
 
-    /// Whether a device computes in this type.
+    /// Whether a device computes in this type, or on the CPU keeps weights in it.
     fn is_supported_by(&self, device: &Device) -> bool;
+
+    /// The type that networks of this type compute in on a device: on the CPU single precision always, where a half type is one that
+    /// weights are kept in.
+    fn computed_on(self, device: &Device) -> Self;
 }
 
 impl BurnFloat for FloatType {
@@ -30,6 +36,10 @@ impl BurnFloat for FloatType {
         };
         device.supports_dtype(dtype)
     }
+
+    fn computed_on(self, device: &Device) -> Self {
+        if is_cpu(device) { Self::F32 } else { self }
+    }
 }
 
 #[cfg(test)]
@@ -37,7 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cpu_computes_in_every_type() {
-        assert!(FloatType::ALL.iter().all(|dtype| dtype.is_supported_by(&Device::flex())));
+    fn the_cpu_keeps_every_type_and_computes_in_one() {
+        let device = Device::flex();
+        for dtype in FloatType::ALL {
+            assert!(dtype.is_supported_by(&device) && dtype.computed_on(&device) == FloatType::F32);
+        }
     }
 }

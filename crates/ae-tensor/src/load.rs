@@ -11,14 +11,15 @@ mod error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use ae_checkpoint::{Checkpoint, StoredTensor};
+use ae_checkpoint::{Checkpoint, ElementType, StoredTensor};
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, bf16, f16};
 
 pub use component::Component;
 pub(crate) use error::some_of;
 pub use error::{CheckpointError, MismatchReport};
 
+use crate::device::is_cpu;
 use crate::lora::place;
 use crate::module_path::ModulePath;
 use crate::{BurnFloat, FloatType};
@@ -51,8 +52,12 @@ impl KeyRules {
 ///
 /// Linear weights are transposed, the weight and bias of normalisations become gamma and beta, and floats
 /// are cast to `dtype`, those of normalisations to single precision. Enum variants do not count as parts of
-/// a path. Single-precision weights of a mapped file are used where they are, as far as they need neither
+/// a path. Weights of a mapped file are used where they are, as far as they need neither
 /// cast nor transposition; everything else is copied, one tensor at a time.
+///
+/// On the CPU, which computes in single precision, a half `dtype` is what weights are rounded to; those of linear layers and
+/// convolutions are kept in it, and widened as they are read. With single precision, half weights of a file stay as they are: they take
+/// half the memory, and the results are the same bit by bit.
 ///
 /// # Errors
 ///
@@ -135,6 +140,19 @@ struct Loader<'a> {
     failed: Option<(String, io::Error)>,
 }
 
+impl Loader<'_> {
+    /// The type that the current parameter is rounded to, and that in which it is kept.
+    fn types(&self, stored: &StoredTensor, device: &Device) -> (FloatType, FloatType) {
+        let dtype = match (self.dtype, stored.element()) {
+            // Nothing is rounded, and it is widened as it is read.
+            (FloatType::F32, ElementType::F16) if is_cpu(device) && self.path.is_weight() => FloatType::F16,
+            (FloatType::F32, ElementType::BF16) if is_cpu(device) && self.path.is_weight() => FloatType::BF16,
+            (dtype, _) => dtype,
+        };
+        self.path.types(dtype, device)
+    }
+}
+
 impl ModuleMapper for Loader<'_> {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.enter(name, container_type);
@@ -167,23 +185,25 @@ impl ModuleMapper for Loader<'_> {
             self.report.misshapen.push(format!("{key} (expected floating-point values, found {found})"));
             return param;
         }
-        let dtype = if self.path.is_norm() { FloatType::F32 } else { self.dtype };
-        let data = match convert::tensor_data(stored, dtype, is_transposed) {
+        let (id, device) = (param.id, param.lazy_device());
+        let (rounded, kept) = self.types(stored, &device);
+        let data = match convert::tensor_data(stored, rounded, is_transposed) {
             Ok(data) => data,
             Err(error) => {
                 self.failed.get_or_insert((key, error));
                 return param;
             }
         };
-        let is_finite = match data.as_slice::<f32>() {
-            Ok(values) => values.iter().all(|value| value.is_finite()),
-            Err(_) => data.iter::<f32>().all(f32::is_finite),
+        let is_finite = match rounded {
+            FloatType::F32 => data.as_slice::<f32>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
+            FloatType::F16 => data.as_slice::<f16>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
+            FloatType::BF16 => data.as_slice::<bf16>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
         };
         if !is_finite {
             self.not_finite.push(key);
             return param;
         }
-        let (id, device) = (param.id, param.lazy_device());
-        param.transform_for_load(Tensor::from_data(data, (&device, dtype.dtype())), id)
+        let tensor: Tensor<D> = Tensor::from_data(data, (&device, rounded.dtype()));
+        param.transform_for_load(tensor.cast(kept.dtype()), id)
     }
 }

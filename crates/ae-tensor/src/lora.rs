@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 
 use crate::load::some_of;
 use crate::module_path::ModulePath;
+use crate::{BurnFloat, FloatType};
 use merge::{Refusal, merge};
 use places::Places;
 pub(crate) use places::flat as place;
@@ -57,7 +58,8 @@ pub enum LoraMismatch {
 /// Adds `strength` times the updates to the parameters they belong to, one after the other.
 ///
 /// A merged weight is `W + strength * scale * update`, with DoRA's magnitude `merged * magnitude / norm(merged)`, as PEFT merges
-/// it. It is formed in single precision and rounded once to the type of the weights.
+/// it. It is formed in single precision and rounded to `dtype`, as [`load_weights`](crate::load_weights) rounds and keeps it. Half weights
+/// that it kept as they are, where single precision is asked for, become single precision.
 ///
 /// # Errors
 ///
@@ -66,6 +68,7 @@ pub fn apply_lora<M: Module>(
     module: &mut M,
     layers: impl IntoIterator<Item = LoraLayer>,
     strength: f64,
+    dtype: FloatType,
 ) -> Result<(), LoraMismatch> {
     let places = Places::of(module);
     let (mut layers_at, mut unknown) = (BTreeMap::<String, Vec<LoraLayer>>::new(), Vec::new());
@@ -81,7 +84,8 @@ pub fn apply_lora<M: Module>(
     if layers_at.is_empty() {
         return Ok(());
     }
-    let mut merger = Merger { layers_at, strength, path: ModulePath::default(), misshapen: Vec::new(), failed: None };
+    let mut merger =
+        Merger { layers_at, strength, dtype, path: ModulePath::default(), misshapen: Vec::new(), failed: None };
     *module = module.clone().map(&mut merger);
     match merger {
         Merger { failed: Some(error), .. } => Err(error),
@@ -102,6 +106,7 @@ struct Merger {
     /// By the names of [`places::flat`].
     layers_at: BTreeMap<String, Vec<LoraLayer>>,
     strength: f64,
+    dtype: FloatType,
     path: ModulePath,
     misshapen: Vec<String>,
     failed: Option<LoraMismatch>,
@@ -119,10 +124,11 @@ impl ModuleMapper for Merger {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(layers) = self.layers_at.remove(&places::flat(&self.path.key())) else { return param };
         let mut merged = param.val();
+        let (rounded, kept) = self.path.types(self.dtype, &merged.device());
         for layer in &layers {
             let module = places::name(&layer.module, layer.parameter);
             match merge(merged.clone(), layer, self.strength, self.path.is_linear_weight()) {
-                Ok(tensor) => merged = tensor,
+                Ok(tensor) => merged = tensor.cast(rounded.dtype()).cast(kept.dtype()),
                 Err(Refusal::Shape { expected, found }) => {
                     self.misshapen.push(format!("{module} (expected {expected:?}, found {found:?})"));
                 }

@@ -1,3 +1,7 @@
+use burn::tensor::Device;
+
+use crate::{BurnFloat, FloatType};
+
 /// Where a [`ModuleMapper`](burn::module::ModuleMapper) is in its module.
 #[derive(Default)]
 pub(crate) struct ModulePath {
@@ -38,6 +42,20 @@ impl ModulePath {
     /// PyTorch has `[output, input]`.
     pub(crate) fn is_linear_weight(&self) -> bool {
         self.layer() == "Linear" && self.names.last().is_some_and(|name| name == "weight")
+    }
+
+    /// Whether the parameter is the weight of a linear layer or of a convolution, or embeddings: where it is read, its type is looked at.
+    pub(crate) fn is_weight(&self) -> bool {
+        matches!(self.layer(), "Linear" | "Conv2d" | "Embedding")
+            && self.names.last().is_some_and(|name| name == "weight")
+    }
+
+    /// The type that the parameter of a network of type `dtype` is rounded to, and that in which it is kept.
+    pub(crate) fn types(&self, dtype: FloatType, device: &Device) -> (FloatType, FloatType) {
+        if self.is_norm() {
+            return (FloatType::F32, FloatType::F32);
+        }
+        (dtype, if self.is_weight() { dtype } else { dtype.computed_on(device) })
     }
 
     /// The name of the parameter in PyTorch: the path with dots, and burn's gamma and beta as weight and bias.

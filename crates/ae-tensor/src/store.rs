@@ -2,21 +2,23 @@
 
 use ae_checkpoint::{Checkpoint, ElementType, StoredTensor};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, bf16, f16};
+use burn::tensor::{Tensor, bf16, f16};
 
 use crate::module_path::ModulePath;
-use crate::read;
+use crate::{FloatType, read};
 
-/// The parameters of a module as [`load_weights`](crate::load_weights) reads them, bit by bit: in PyTorch's layout, in their types, under
-/// `prefix` and their names. Each is copied from its device when its bytes are asked for; one that cannot be has none.
-pub fn checkpoint_of(module: &impl Module, name: &str, prefix: &str) -> Checkpoint {
-    let mut collector = Collector { prefix: prefix.to_owned(), path: ModulePath::default(), tensors: Vec::new() };
+/// The parameters of a module as [`load_weights`](crate::load_weights) reads them, bit by bit: in PyTorch's layout, in `dtype` but for
+/// those of normalisations, under `prefix` and their names. Each is copied from its device when its bytes are asked for; one that cannot be has none.
+pub fn checkpoint_of(module: &impl Module, name: &str, prefix: &str, dtype: FloatType) -> Checkpoint {
+    let mut collector =
+        Collector { prefix: prefix.to_owned(), dtype, path: ModulePath::default(), tensors: Vec::new() };
     module.visit(&mut collector);
     Checkpoint::of(name, collector.tensors)
 }
 
 struct Collector {
     prefix: String,
+    dtype: FloatType,
     path: ModulePath,
     tensors: Vec<(String, StoredTensor)>,
 }
@@ -36,19 +38,19 @@ impl ModuleVisitor for Collector {
         if is_transposed {
             shape.reverse();
         }
-        let dtype = tensor.dtype();
+        let dtype = if self.path.is_norm() { FloatType::F32 } else { self.dtype };
         let element = match dtype {
-            DType::F16 => ElementType::F16,
-            DType::BF16 => ElementType::BF16,
-            _ => ElementType::F32,
+            FloatType::F32 => ElementType::F32,
+            FloatType::F16 => ElementType::F16,
+            FloatType::BF16 => ElementType::BF16,
         };
         let bytes = move || {
             let tensor = if is_transposed { tensor.clone().transpose() } else { tensor.clone() };
             let values = read(tensor).unwrap_or_default().into_iter();
             match dtype {
-                DType::F16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
-                DType::BF16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
-                _ => values.flat_map(f32::to_le_bytes).collect(),
+                FloatType::F32 => values.flat_map(f32::to_le_bytes).collect(),
+                FloatType::F16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
+                FloatType::BF16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
             }
         };
         let key = format!("{}{}", self.prefix, self.path.key());
@@ -60,10 +62,10 @@ impl ModuleVisitor for Collector {
 mod tests {
     use burn::nn::conv::{Conv2d, Conv2dConfig};
     use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
-    use burn::tensor::Device;
+    use burn::tensor::{DType, Device};
 
     use super::*;
-    use crate::{FloatType, KeyRules, load_weights};
+    use crate::{KeyRules, load_weights};
 
     #[derive(Module, Debug)]
     struct Model {
@@ -91,12 +93,18 @@ mod tests {
         const RULES: KeyRules = KeyRules { prefix: "part.", renames: &[], ignored: &[] };
         for dtype in [FloatType::F32, FloatType::F16, FloatType::BF16] {
             let mut first = model();
-            load_weights(&mut first, &checkpoint_of(&model(), "random", ""), &KeyRules::default(), dtype).unwrap();
-            let stored = checkpoint_of(&first, "first", "part.");
+            load_weights(
+                &mut first,
+                &checkpoint_of(&model(), "random", "", FloatType::F32),
+                &KeyRules::default(),
+                dtype,
+            )
+            .unwrap();
+            let stored = checkpoint_of(&first, "first", "part.", dtype);
             let mut second = model();
             load_weights(&mut second, &stored, &RULES, dtype).unwrap();
             let all = bytes(&stored);
-            assert_eq!(bytes(&checkpoint_of(&second, "second", "part.")), all, "{dtype}");
+            assert_eq!(bytes(&checkpoint_of(&second, "second", "part.", dtype)), all, "{dtype}");
             let names: Vec<_> = all.iter().map(|(key, ..)| key.as_str()).collect();
             assert_eq!(
                 names,
@@ -113,6 +121,20 @@ mod tests {
             assert_eq!(all[3].1, ElementType::F32);
             assert_eq!(all[5].2, [6, 4]);
             assert!(all[5].3.iter().any(|byte| *byte != 0));
+        }
+    }
+
+    #[test]
+    fn half_weights_of_a_file_stay_as_they_are_where_single_precision_is_asked_for() {
+        for (dtype, kept) in [(FloatType::F16, DType::F16), (FloatType::BF16, DType::BF16)] {
+            let file = checkpoint_of(&model(), "random", "", dtype);
+            let mut loaded = model();
+            load_weights(&mut loaded, &file, &KeyRules::default(), FloatType::F32).unwrap();
+            assert_eq!([loaded.proj.weight.dtype(), loaded.conv.weight.dtype()], [kept; 2]);
+            let others = [loaded.proj.bias.as_ref().unwrap().dtype(), loaded.norm.gamma.as_ref().unwrap().dtype()];
+            assert_eq!(others, [DType::F32; 2]);
+            // In its own type it is the file again.
+            assert_eq!(bytes(&checkpoint_of(&loaded, "again", "", dtype)), bytes(&file));
         }
     }
 }

@@ -76,8 +76,8 @@ impl UNet2DConditionModel {
     }
 
     /// Its parameters under diffusers' names, as [`load`](Self::load) takes them.
-    pub fn checkpoint(&self) -> Checkpoint {
-        checkpoint_of(self, "the U-Net", "")
+    pub fn checkpoint(&self, dtype: FloatType) -> Checkpoint {
+        checkpoint_of(self, "the U-Net", "", dtype)
     }
 
     /// Reads the parameters of some names again from the weights that the model was loaded from; see [`restore_weights`].

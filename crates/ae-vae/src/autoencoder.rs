@@ -82,8 +82,8 @@ impl AutoencoderKL {
     }
 
     /// Its parameters under diffusers' names, as [`load`](Self::load) takes them.
-    pub fn checkpoint(&self) -> Checkpoint {
-        checkpoint_of(self, "the autoencoder", RULES.prefix)
+    pub fn checkpoint(&self, dtype: FloatType) -> Checkpoint {
+        checkpoint_of(self, "the autoencoder", RULES.prefix, dtype)
     }
 
     /// Loads a folder in diffusers' layout (`vae`): `config.json`, and the weights in any of their formats.

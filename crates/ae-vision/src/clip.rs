@@ -7,6 +7,7 @@ mod load;
 mod vision_model;
 
 use ae_clip::{ClipTextModel, ClipTokenizer};
+use ae_tensor::nn::linear;
 use ae_tensor::read;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -86,7 +87,7 @@ impl ClipModel {
         for images in images.chunks(PICTURES) {
             let pixel_values = self.processor.pixel_values(images, &self.device)?;
             let pooled = self.networks.vision_model.forward(pixel_values);
-            features.extend(read(self.networks.visual_projection.forward(pooled))?);
+            features.extend(read(linear(&self.networks.visual_projection, pooled, None))?);
         }
         Ok(features)
     }
@@ -116,8 +117,7 @@ impl ClipModel {
             let rows =
                 places.iter().enumerate().map(|(row, &place)| states.clone().narrow(0, row, 1).narrow(1, place, 1));
             let pooled = Tensor::cat(rows.collect(), 0).squeeze_dim::<2>(1);
-            let dtype = self.networks.text_projection.weight.dtype();
-            features.extend(read(self.networks.text_projection.forward(pooled.cast(dtype)))?);
+            features.extend(read(linear(&self.networks.text_projection, pooled, None))?);
         }
         Ok(features)
     }

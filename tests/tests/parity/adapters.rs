@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ae_checkpoint::{Checkpoint, Lora};
-use ae_tensor::apply_lora;
+use ae_tensor::{FloatType, apply_lora};
 use ae_tests::fixtures;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -59,7 +59,7 @@ fn adapters_merge_to_what_their_libraries_merge_them_to() {
             }
             compared += 1;
             let mut model = base(&weights);
-            apply_lora(&mut model, lora.layers.clone(), strength.parse().expect("a number"))
+            apply_lora(&mut model, lora.layers.clone(), strength.parse().expect("a number"), FloatType::F32)
                 .unwrap_or_else(|error| panic!("{case}: {error}"));
             let found = [
                 ("proj.weight", values(model.proj.weight.val().transpose())),

@@ -69,8 +69,9 @@ fn a_lora_changes_both_networks_as_in_diffusers() {
         for LoraFile { file, scale } in loras {
             let lora = Lora::open(folder("lora").join(file)).unwrap();
             let of = |network| lora.layers.iter().filter(move |layer| layer.network == network).cloned();
-            apply_lora(&mut unet, of(LoraNetwork::UNet), *scale).unwrap_or_else(|error| panic!("{file}: {error}"));
-            apply_lora(&mut text_encoder, of(LoraNetwork::TextEncoder), *scale).unwrap();
+            apply_lora(&mut unet, of(LoraNetwork::UNet), *scale, FloatType::F32)
+                .unwrap_or_else(|error| panic!("{file}: {error}"));
+            apply_lora(&mut text_encoder, of(LoraNetwork::TextEncoder), *scale, FloatType::F32).unwrap();
         }
         let embeddings = text_encoder.encode(&tensors.ids(&format!("{name}/input_ids"))).unwrap();
         close(name, embeddings.clone(), &tensors, &format!("{name}/text_embeddings"));

@@ -41,6 +41,19 @@ pub(super) fn median(measured: &[Measured], of: impl Fn(&Measured) -> f64) -> f6
     values[values.len() / 2]
 }
 
+/// The processor and its widest vectors, as far as Linux tells them.
+pub(super) fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let flags = field("flags").unwrap_or_default();
+    let has = |flag: &&str| flags.split(' ').any(|one| one == *flag);
+    let vectors = ["avx512f", "avx2"].into_iter().find(has).unwrap_or("vectors unknown");
+    format!("{}, {vectors}", field("model name").unwrap_or_else(|| "processor unknown".to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

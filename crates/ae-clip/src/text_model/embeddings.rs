@@ -1,3 +1,4 @@
+use ae_tensor::nn::computed;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Int, Tensor};
@@ -32,14 +33,15 @@ impl ClipTextEmbeddings {
         self.token_embedding.weight.device()
     }
 
-    /// Ends the tokens before the id `first` and appends others, on the device and in the type of the model.
+    /// Ends the tokens before the id `first` and appends others, on the device and in the type that the model computes in.
     ///
     /// # Shapes
     /// - embeddings: `[tokens, hidden_size]`
     pub(super) fn replace_tokens_from(&mut self, first: usize, embeddings: Tensor<2>) {
         let append = |weight: Tensor<2>| {
-            let embeddings = embeddings.to_device(&weight.device()).cast(weight.dtype());
-            Tensor::cat(vec![weight.narrow(0, 0, first), embeddings], 0)
+            let kept = computed(weight.narrow(0, 0, first));
+            let embeddings = embeddings.to_device(&kept.device()).cast(kept.dtype());
+            Tensor::cat(vec![kept, embeddings], 0)
         };
         self.token_embedding.weight = self.token_embedding.weight.clone().map(append);
     }
@@ -49,8 +51,8 @@ impl ClipTextEmbeddings {
     /// - output: `[batch, sequence, hidden_size]`
     pub(super) fn forward(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, sequence] = input_ids.dims();
-        let positions = self.position_embedding.weight.val().narrow(0, 0, sequence);
-        self.token_embedding.forward(input_ids) + positions.unsqueeze()
+        let positions = computed(self.position_embedding.weight.val().narrow(0, 0, sequence));
+        computed(self.token_embedding.forward(input_ids)) + positions.unsqueeze()
     }
 }
 

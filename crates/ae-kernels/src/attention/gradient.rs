@@ -182,7 +182,7 @@ impl Head<'_> {
                 [(gradient, &weights, &mut self.by_value), (query, &by_weights, &mut self.by_key)]
             {
                 let row_stride = attention.heads * attention.head_dim;
-                let strided = Strided { values: from, start: rows[0], row_stride, column_stride: 1 };
+                let strided = Strided { values: from.into(), start: rows[0], row_stride, column_stride: 1 };
                 strided.pack(count, start, used, width, &mut right);
                 let panel = Panel { values: &right, width };
                 let product = Product { a: weights, rows: &key_rows, segments: &[0], depth: count, step: WIDTH, panel };

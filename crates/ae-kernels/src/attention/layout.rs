@@ -34,7 +34,7 @@ impl Attention {
         let (picture, head) = (at / self.heads, at % self.heads);
         let channels = self.heads * self.head_dim;
         let start = picture * self.keys * channels + head * self.head_dim;
-        Strided { values, start, row_stride: channels, column_stride: 1 }
+        Strided { values: values.into(), start, row_stride: channels, column_stride: 1 }
     }
 
     /// The keys or values of every head of every picture, packed one behind the other.

@@ -91,7 +91,8 @@ impl Attention {
                     let mut of_keys = vec![0.0; if by_key { keys * columns } else { 0 }];
                     if by_key {
                         let start = self.rows(at / heads, at % heads, 0, 1)[0];
-                        let lines = Strided { values: query, start, row_stride: heads * head_dim, column_stride: 1 };
+                        let lines =
+                            Strided { values: query.into(), start, row_stride: heads * head_dim, column_stride: 1 };
                         let rows: Vec<usize> = (0..keys).collect();
                         self.times(&by_scores, &rows, queries, keys, lines, &mut of_keys);
                     }

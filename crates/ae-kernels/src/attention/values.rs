@@ -79,7 +79,7 @@ impl Attention {
             let rows: Vec<usize> = (0..keys).collect();
             let heads = self.by_head(|at| {
                 let start = self.rows(at / heads, at % heads, 0, 1)[0];
-                let lines = Strided { values: gradient, start, row_stride: heads * head_dim, column_stride: 1 };
+                let lines = Strided { values: gradient.into(), start, row_stride: heads * head_dim, column_stride: 1 };
                 let mut out = vec![0.0; keys * self.padded_columns()];
                 self.times(self.probabilities_of(probabilities, at), &rows, queries, keys, lines, &mut out);
                 out

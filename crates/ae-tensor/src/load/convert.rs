@@ -9,38 +9,57 @@ use crate::{BurnFloat, FloatType};
 
 /// The data of a stored tensor in `dtype`; transposed, if it is to be, from `[rows, cols]`.
 ///
-/// Single precision that stays as it is stays where it is: the tensor uses the mapped file.
+/// What stays as it is stays where it is: the tensor uses the mapped file.
 pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: bool) -> io::Result<TensorData> {
     stored.check_file()?;
     if let ([_, _], true) = (stored.shape(), transposed) {
         return Ok(match dtype {
             FloatType::F32 => transpose(&stored.to_f32()?, stored.shape()),
-            FloatType::F16 => transpose(&halves(stored, f16::from_f32)?, stored.shape()),
-            FloatType::BF16 => transpose(&halves(stored, bf16::from_f32)?, stored.shape()),
+            FloatType::F16 => transpose(&f16s(stored)?, stored.shape()),
+            FloatType::BF16 => transpose(&bf16s(stored)?, stored.shape()),
         });
     }
     let shape = stored.shape().to_vec();
+    if let Some(bytes) = shared(stored, dtype) {
+        return Ok(TensorData::from_bytes(bytes, shape, dtype.dtype()));
+    }
     Ok(match dtype {
-        FloatType::F32 => match shared(stored) {
-            Some(bytes) => TensorData::from_bytes(bytes, shape, dtype.dtype()),
-            None => TensorData::new(stored.to_f32()?, shape),
-        },
-        FloatType::F16 => TensorData::new(halves(stored, f16::from_f32)?, shape),
-        FloatType::BF16 => TensorData::new(halves(stored, bf16::from_f32)?, shape),
+        FloatType::F32 => TensorData::new(stored.to_f32()?, shape),
+        FloatType::F16 => TensorData::new(f16s(stored)?, shape),
+        FloatType::BF16 => TensorData::new(bf16s(stored)?, shape),
     })
 }
 
-fn halves<T>(stored: &StoredTensor, from: fn(f32) -> T) -> io::Result<Vec<T>> {
-    Ok(stored.to_f32()?.into_iter().map(from).collect())
+fn f16s(stored: &StoredTensor) -> io::Result<Vec<f16>> {
+    if stored.element() == ElementType::F16 {
+        return Ok(pairs(&stored.bytes()).map(f16::from_le_bytes).collect());
+    }
+    Ok(stored.to_f32()?.into_iter().map(f16::from_f32).collect())
 }
 
-/// The stored bytes themselves, where they are single precision and lie as such numbers must.
-fn shared(stored: &StoredTensor) -> Option<Bytes> {
-    if stored.element() != ElementType::F32 || cfg!(target_endian = "big") {
+fn bf16s(stored: &StoredTensor) -> io::Result<Vec<bf16>> {
+    if stored.element() == ElementType::BF16 {
+        return Ok(pairs(&stored.bytes()).map(bf16::from_le_bytes).collect());
+    }
+    Ok(stored.to_f32()?.into_iter().map(bf16::from_f32).collect())
+}
+
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
+    bytes.as_chunks().0.iter().copied()
+}
+
+/// The stored bytes themselves, where they are of this type and lie as such numbers must.
+fn shared(stored: &StoredTensor, dtype: FloatType) -> Option<Bytes> {
+    let (element, alignment) = match dtype {
+        FloatType::F32 => (ElementType::F32, align_of::<f32>()),
+        FloatType::F16 => (ElementType::F16, align_of::<f16>()),
+        FloatType::BF16 => (ElementType::BF16, align_of::<bf16>()),
+    };
+    if stored.element() != element || cfg!(target_endian = "big") {
         return None;
     }
     let bytes = stored.bytes();
-    let is_aligned = bytes.as_ptr().align_offset(align_of::<f32>()) == 0;
+    let is_aligned = bytes.as_ptr().align_offset(alignment) == 0;
     is_aligned.then(|| Bytes::from_shared(bytes, AllocationProperty::File))
 }
 

@@ -12,7 +12,7 @@ pub(super) enum Refusal {
     NotFinite,
 }
 
-/// `W + strength * scale * update`, and with a magnitude the rescaled sum; in the type of the weight.
+/// `W + strength * scale * update`, and with a magnitude the rescaled sum; in single precision.
 ///
 /// The weight of a linear layer is `[input, output]`, where PyTorch and with it the update have `[output, input]`.
 pub(super) fn merge<const D: usize>(
@@ -21,7 +21,7 @@ pub(super) fn merge<const D: usize>(
     strength: f64,
     is_linear_weight: bool,
 ) -> Result<Tensor<D>, Refusal> {
-    let (dtype, device, shape) = (weight.dtype(), weight.device(), weight.shape());
+    let (device, shape) = (weight.device(), weight.shape());
     let mut expected = weight.dims().to_vec();
     if is_linear_weight {
         expected.reverse();
@@ -42,7 +42,7 @@ pub(super) fn merge<const D: usize>(
             turn(rescale(sum, magnitude, &expected, &device)?).reshape(shape)
         }
     };
-    Ok(merged.cast(dtype))
+    Ok(merged)
 }
 
 /// DoRA's weight of a sum `[output, input * kernel]`: `DoraLinearVariant.merge_safe` of PEFT's `tuners/lora/variants.py`, and with

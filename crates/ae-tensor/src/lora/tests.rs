@@ -69,7 +69,7 @@ fn layers(tensors: Stored<'_>) -> Vec<LoraLayer> {
 
 fn merged(tensors: Stored<'_>) -> Model {
     let mut model = model();
-    apply_lora(&mut model, layers(tensors), 0.5).unwrap();
+    apply_lora(&mut model, layers(tensors), 0.5, FloatType::F32).unwrap();
     model
 }
 
@@ -351,8 +351,8 @@ fn updates_of_one_parameter_add_up() {
     let once = layers(&[("lora_unet_proj.diff", &[6, 4], 4, 0.0)]);
     let both = layers(&[("lora_unet_proj.diff", &[6, 4], 4, 0.0), ("unet.proj.diff", &[6, 4], 4, 0.0)]);
     let (mut one, mut two) = (model(), model());
-    apply_lora(&mut one, once, 1.0).unwrap();
-    apply_lora(&mut two, both, 0.5).unwrap();
+    apply_lora(&mut one, once, 1.0, FloatType::F32).unwrap();
+    apply_lora(&mut two, both, 0.5, FloatType::F32).unwrap();
     assert_values(&values(two.proj.weight.val()), &values(one.proj.weight.val()));
 }
 
@@ -384,7 +384,7 @@ fn modules_of_the_original_layout_are_found_in_models_of_any_depth() {
         let before = Blocks { down_blocks: vec![block(), block()] };
         let mut after = before.clone();
         let key = format!("lora_unet_{name}.diff");
-        apply_lora(&mut after, layers(&[(&key, &[6, 4], 4, 0.0)]), 1.0).unwrap();
+        apply_lora(&mut after, layers(&[(&key, &[6, 4], 4, 0.0)]), 1.0, FloatType::F32).unwrap();
         let weight = |model: &Blocks, block: usize| model.down_blocks[block].attentions[0].proj_in.weight.val();
         assert_values(&values((weight(&after, 1) - weight(&before, 1)).transpose()), &pattern(4, 24));
         assert_values(&values(weight(&after, 0)), &values(weight(&before, 0)));
@@ -442,8 +442,8 @@ fn a_changed_adapter_is_as_after_a_fresh_load() {
         let mut changing = fresh();
         for adapter in &adapters {
             let mut expected = fresh();
-            apply_lora(&mut expected, adapter.clone(), 0.7).unwrap();
-            apply_lora(&mut changing, adapter.clone(), 0.7).unwrap();
+            apply_lora(&mut expected, adapter.clone(), 0.7, FloatType::F32).unwrap();
+            apply_lora(&mut changing, adapter.clone(), 0.7, FloatType::F32).unwrap();
             assert_eq!(all_values(&changing), all_values(&expected));
             assert_ne!(all_values(&changing), unchanged);
             let names = lora_places(&changing, adapter);
@@ -454,16 +454,24 @@ fn a_changed_adapter_is_as_after_a_fresh_load() {
 }
 
 #[test]
-fn a_merged_weight_keeps_its_type() {
-    let mut model = model();
-    model.proj.weight = model.proj.weight.map(|weight| weight.cast(DType::F16));
-    apply_lora(&mut model, layers(&[("lora_unet_proj.diff", &[6, 4], 4, 0.0)]), 1.0).unwrap();
-    assert_eq!(model.proj.weight.val().dtype(), DType::F16);
+fn a_merged_weight_is_kept_in_the_type_asked_for() {
+    let merged = |dtype| {
+        let mut model = model();
+        model.proj.weight = model.proj.weight.map(|weight| weight.cast(DType::F16));
+        apply_lora(&mut model, layers(&[("lora_unet_proj.diff", &[6, 4], 4, 0.0)]), 0.3, dtype).unwrap();
+        model.proj.weight.val()
+    };
+    let [half, single] = [FloatType::F16, FloatType::F32].map(merged);
+    assert_eq!([half.dtype(), single.dtype()], [DType::F16, DType::F32]);
+    // Rounded once.
+    assert_ne!(half.clone().cast(DType::F32).into_data(), single.clone().into_data());
+    assert_eq!(half.into_data(), single.cast(DType::F16).into_data());
 }
 
 #[test]
 fn an_adapter_of_another_model_is_refused() {
-    let refusal = |tensors: Stored<'_>| apply_lora(&mut model(), layers(tensors), 1.0).unwrap_err().to_string();
+    let refusal =
+        |tensors: Stored<'_>| apply_lora(&mut model(), layers(tensors), 1.0, FloatType::F32).unwrap_err().to_string();
     let error = refusal(&[
         ("lora_unet_other.lora_down.weight", &[1, 4], 1, 0.0),
         ("lora_unet_other.lora_up.weight", &[6, 1], 1, 0.0),

@@ -1,8 +1,9 @@
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{self, Conv2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
+use super::computed::computed_dtype;
 #[cfg(feature = "cpu")]
 use super::cpu::Prepared;
 use super::layout::{channels_first, channels_last};
@@ -53,9 +54,15 @@ impl Conv2d {
         self.weight.device()
     }
 
-    /// The type of the parameters.
-    pub fn dtype(&self) -> burn::tensor::DType {
-        self.weight.dtype()
+    /// The layer without a bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    /// The type that the layer takes and gives: on the CPU single precision, in whatever type its weights are kept, elsewhere theirs.
+    pub fn dtype(&self) -> DType {
+        computed_dtype(&self.weight.val())
     }
 
     /// # Shapes
@@ -76,7 +83,7 @@ impl Conv2d {
         if let Some(output) = super::cpu::conv2d(self, &input, shift.as_ref(), residual.as_ref()) {
             return output;
         }
-        let mut output = channels_last(self.of_burn().forward(channels_first(input)));
+        let mut output = channels_last(self.of_burn(input.dtype()).forward(channels_first(input)));
         if let Some(shift) = shift {
             output = output + shift.unsqueeze();
         }
@@ -86,13 +93,18 @@ impl Conv2d {
         }
     }
 
-    /// The layer of burn with these parameters.
-    fn of_burn(&self) -> conv::Conv2d {
+    /// The layer of burn with these parameters, in a type.
+    fn of_burn(&self, dtype: DType) -> conv::Conv2d {
         let [.., rows, columns] = self.weight.dims();
         let [top, left, bottom, right] = self.padding;
+        let (mut weight, mut bias) = (self.weight.clone(), self.bias.clone());
+        if weight.dtype() != dtype {
+            weight = weight.map(|weight| weight.cast(dtype));
+            bias = bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
+        }
         conv::Conv2d {
-            weight: self.weight.clone(),
-            bias: self.bias.clone(),
+            weight,
+            bias,
             stride: [self.stride; 2],
             kernel_size: [rows, columns],
             dilation: [1; 2],

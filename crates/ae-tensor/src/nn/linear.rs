@@ -11,9 +11,19 @@ pub fn linear<const D: usize>(layer: &Linear, input: Tensor<D>, residual: Option
     if let Some(output) = super::cpu::linear(layer, &input, residual.as_ref()) {
         return output;
     }
-    let output = layer.forward(input);
+    let output = in_type_of(layer, &input).forward(input);
     match residual {
         Some(residual) => output + residual,
         None => output,
     }
+}
+
+/// The layer in the type of its input, for what the kernels do not do: the CPU keeps weights in other types than it computes in.
+fn in_type_of<const D: usize>(layer: &Linear, input: &Tensor<D>) -> Linear {
+    let (mut layer, dtype) = (layer.clone(), input.dtype());
+    if layer.weight.dtype() != dtype {
+        layer.weight = layer.weight.map(|weight| weight.cast(dtype));
+        layer.bias = layer.bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
+    }
+    layer
 }

@@ -2,6 +2,7 @@
 
 mod activations;
 mod attention;
+mod computed;
 mod conv;
 #[cfg(feature = "cpu")]
 mod cpu;
@@ -19,6 +20,7 @@ mod smoothing;
 mod softmax;
 
 pub use activations::{gelu, quick_gelu, silu};
+pub use computed::{computed, computed_dtype};
 pub use conv::Conv2d;
 pub use geglu::geglu;
 pub use group_norm::{Activation, group_norm};

@@ -1,7 +1,6 @@
 use ae_clip::{ClipEncoder, ClipEncoderConfig};
-use ae_tensor::nn::{LayerNorm, layer_norm as norm};
+use ae_tensor::nn::{Conv2d, LayerNorm, channels_last, computed, layer_norm as norm};
 use burn::module::{Module, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, Tensor};
 
@@ -60,10 +59,9 @@ impl ClipVisionModel {
 impl ClipVisionEmbeddings {
     fn new(config: &VisionConfig, device: &Device) -> Self {
         let (width, patch) = (config.hidden_size, config.patch_size);
-        let convolution = Conv2dConfig::new([3, width], [patch; 2]).with_stride([patch; 2]).with_bias(false);
         Self {
             class_embedding: burn::module::Initializer::Zeros.init([width], device),
-            patch_embedding: convolution.init(device),
+            patch_embedding: Conv2d::new([3, width], patch, patch, [0; 4], device).without_bias(),
             position_embedding: EmbeddingConfig::new(config.positions(), width).init(device),
         }
     }
@@ -72,12 +70,11 @@ impl ClipVisionEmbeddings {
     /// - pixel_values: `[batch, 3, image_size, image_size]`
     /// - output: `[batch, 1 + patches, hidden_size]`, the whole picture first
     fn forward(&self, pixel_values: Tensor<4>) -> Tensor<3> {
-        let pixel_values = pixel_values.cast(self.patch_embedding.weight.dtype());
-        let patches: Tensor<3> = self.patch_embedding.forward(pixel_values).flatten(2, 3);
-        let patches = patches.swap_dims(1, 2);
+        let pixel_values = channels_last(pixel_values.cast(self.patch_embedding.dtype()));
+        let patches: Tensor<3> = self.patch_embedding.forward(pixel_values).flatten(1, 2);
         let [batch, _, width] = patches.dims();
         let whole = self.class_embedding.val().reshape([1, 1, width]).expand([batch, 1, width]);
-        Tensor::cat(vec![whole, patches], 1) + self.position_embedding.weight.val().unsqueeze()
+        Tensor::cat(vec![whole, patches], 1) + computed(self.position_embedding.weight.val()).unsqueeze()
     }
 }
 
@@ -110,8 +107,8 @@ mod tests {
         states.clone().narrow(0, 1, 1).narrow(1, 0, 1).into_data().assert_eq(&[[[7.0_f32, 8.0]]].into(), true);
         // The second patch lies to the right of the first.
         let patch = pixels.narrow(2, 0, 2).narrow(3, 2, 2);
-        let expected: Tensor<3> = embeddings.patch_embedding.forward(patch).flatten(2, 3);
+        let expected: Tensor<3> = embeddings.patch_embedding.forward(channels_last(patch)).flatten(1, 2);
         let tolerance = burn::tensor::Tolerance::<f32>::rel_abs(1e-6, 1e-6);
-        states.narrow(1, 2, 1).into_data().assert_approx_eq(&expected.swap_dims(1, 2).into_data(), tolerance);
+        states.narrow(1, 2, 1).into_data().assert_approx_eq(&expected.into_data(), tolerance);
     }
 }

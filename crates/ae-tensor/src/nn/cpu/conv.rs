@@ -1,4 +1,4 @@
-use super::operation::{Input, Primitive, constant, is_contiguous, run, sides, tensor, values};
+use super::operation::{Input, Primitive, constant, run, sides, stored, tensor, values, weights};
 use super::size;
 use crate::nn::Conv2d;
 use ae_kernels::{Conv2d as Kernel, PreparedWeights, add};
@@ -21,10 +21,10 @@ pub(in crate::nn) fn conv2d(
         (None, Some(shift)) => Some(constant(shift)?),
         (None, None) => None,
     };
-    let stored = layer.weight.val();
-    let weight = constant(&stored)?;
-    // Where the stored weight had to be copied, its copy is another one each time.
-    let prepared = if is_contiguous(&stored) { layer.prepared.of(&weight) } else { None };
+    let weight = stored(&layer.weight.val())?;
+    // Where the stored weight has to be copied, its copy is another one each time.
+    let prepared = if weight.is_contiguous() { layer.prepared.of(&weight) } else { None };
+    let weight = weight.to_contiguous();
     let convolution = Convolution { weight, stride: layer.stride, padding: layer.padding, prepared };
     let (shape, has_residual, same) = (input.dims(), residual.is_some(), convolution.clone());
     let input = Input::new(input)?;
@@ -59,7 +59,7 @@ impl Convolution {
         let [outputs, inputs, rows, columns] = sides(&self.weight);
         let Self { stride, padding, .. } = *self;
         let prepared = self.prepared.as_deref();
-        Kernel { weight: values(&self.weight), outputs, inputs, kernel: [rows, columns], stride, padding, prepared }
+        Kernel { weight: weights(&self.weight), outputs, inputs, kernel: [rows, columns], stride, padding, prepared }
     }
 
     /// Whether the kernel stands in the middle of its padding, as that for the gradient expects.

@@ -1,16 +1,17 @@
 //! Operations of the CPU backend with a backward pass of their own.
 
+use ae_kernels::Weights;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 
 use crate::device::look_up;
 
-/// A tensor of the CPU backend, in single precision.
+/// A tensor of the CPU backend; where nothing else is said in single precision.
 pub(super) type Primitive = FloatTensor<Flex>;
 
 /// A tensor whose number of dimensions does not matter.
@@ -22,14 +23,23 @@ pub(super) enum Input {
 impl Input {
     /// None where the tensor is on another device, or in another type.
     pub(super) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
-        if tensor.dtype() != DType::F32 {
-            return None;
-        }
+        if tensor.dtype() == DType::F32 { Self::of_any_type(tensor) } else { None }
+    }
+
+    fn of_any_type<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         let tensor = tensor.clone();
         if tensor.is_autodiff() {
             tensor.try_into_primitive::<Autodiff<Flex>>().ok().map(Self::Tracked)
         } else {
             tensor.try_into_primitive::<Flex>().ok().map(Self::Plain)
+        }
+    }
+
+    /// What does not learn any more.
+    fn learned(self) -> Option<Primitive> {
+        match self {
+            Self::Plain(tensor) => Some(tensor),
+            Self::Tracked(_) => None,
         }
     }
 
@@ -39,12 +49,15 @@ impl Input {
     }
 }
 
-/// A weight; none where it is on another device, in another type, or learns.
+/// A parameter in single precision; none where it is on another device, in another type, or learns.
 pub(super) fn constant<const D: usize>(tensor: &Tensor<D>) -> Option<Primitive> {
-    match Input::new(tensor)? {
-        Input::Plain(tensor) => Some(tensor.to_contiguous()),
-        Input::Tracked(_) => None,
-    }
+    Input::new(tensor)?.learned().map(|tensor| tensor.to_contiguous())
+}
+
+/// The weights of a layer in the type that they are kept in; none where they are on another device, or learn.
+pub(super) fn stored<const D: usize>(tensor: &Tensor<D>) -> Option<Primitive> {
+    let is_kept = matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16);
+    if is_kept { Input::of_any_type(tensor)?.learned() } else { None }
 }
 
 /// Runs an operation, and registers its backward pass where an input is tracked.
@@ -113,6 +126,15 @@ pub(super) fn values(tensor: &Primitive) -> &[f32] {
     tensor.as_slice().expect("single precision, contiguous")
 }
 
+/// The weights of a tensor that lies in its order.
+pub(super) fn weights(tensor: &Primitive) -> Weights<'_> {
+    match tensor.dtype() {
+        DType::F16 => tensor.as_slice::<f16>().expect("contiguous").into(),
+        DType::BF16 => tensor.as_slice::<bf16>().expect("contiguous").into(),
+        _ => values(tensor).into(),
+    }
+}
+
 /// A tensor of elements in their order.
 pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Primitive {
     Primitive::from_data(TensorData::new(values, shape.into()))
@@ -121,9 +143,4 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Vec<usize>>) -> Primitiv
 /// The sides of a tensor of as many dimensions.
 pub(super) fn sides<const D: usize>(tensor: &Primitive) -> [usize; D] {
     tensor.shape().dims()
-}
-
-/// Whether a plain tensor of the CPU lies in its order.
-pub(super) fn is_contiguous<const D: usize>(tensor: &Tensor<D>) -> bool {
-    matches!(Input::new(tensor), Some(Input::Plain(tensor)) if tensor.is_contiguous())
 }

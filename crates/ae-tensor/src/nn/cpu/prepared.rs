@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ae_kernels::PreparedWeights;
 
-use super::operation::{Primitive, values};
+use super::operation::{Primitive, weights};
 
 /// Largest weight that is kept in a second form, in elements: those of a model as small as the embedded one, whose
 /// convolutions take less time than their weights' transformation. Stable Diffusion's would fill the memory.
@@ -22,8 +22,8 @@ struct Kept {
 impl Prepared {
     /// Of `weight`, which lies in its order; none where it is too large.
     pub(super) fn of(&self, weight: &Primitive) -> Option<Arc<PreparedWeights>> {
-        let place = |weight: &Primitive| values(weight).as_ptr_range();
-        if values(weight).len() > LARGEST {
+        let place = |weight: &Primitive| (weight.dtype(), weight.bytes().as_ptr_range());
+        if weights(weight).len() > LARGEST {
             return None;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-use ae_tensor::nn::{LayerNorm, layer_norm};
+use ae_tensor::nn::{LayerNorm, computed, computed_dtype, layer_norm};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -28,9 +28,9 @@ impl BlipTextEmbeddings {
         self.position_embeddings.weight.device()
     }
 
-    /// The type of the weights.
+    /// The type that the decoder computes in.
     pub(super) fn dtype(&self) -> DType {
-        self.position_embeddings.weight.dtype()
+        computed_dtype(&self.position_embeddings.weight.val())
     }
 
     /// The embeddings of ids that stand at the positions from `first` on.
@@ -40,8 +40,8 @@ impl BlipTextEmbeddings {
     /// - output: `[rows, sequence, hidden_size]`
     pub(super) fn forward(&self, ids: Tensor<2, Int>, first: usize) -> Tensor<3> {
         let sequence = ids.dims()[1];
-        let positions = self.position_embeddings.weight.val().narrow(0, first, sequence);
-        let embeddings = self.word_embeddings.forward(ids) + positions.unsqueeze();
+        let positions = computed(self.position_embeddings.weight.val().narrow(0, first, sequence));
+        let embeddings = computed(self.word_embeddings.forward(ids)) + positions.unsqueeze();
         layer_norm(&self.layer_norm, embeddings)
     }
 }
