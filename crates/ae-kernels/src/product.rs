@@ -1,8 +1,9 @@
 //! The matrix product that all other kernels are made of.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use crate::panel::{Panel, WIDTH};
+use crate::vector::arch;
 
 /// `out[m][n] = sum over s and k of a[rows[m] + segments[s] + k * step] * panel[s * depth + k][n]`
 ///
@@ -43,7 +44,7 @@ impl Product<'_> {
     /// When a row reaches beyond `a` or `out`.
     pub(crate) fn compute_rows(self, out: &mut [f32], stride: usize, accumulate: bool) {
         assert_eq!(self.panel.values.len(), self.segments.len() * self.depth * self.panel.width, "size of the panel");
-        Arch::new().dispatch(Dispatched { product: self, out, stride, accumulate });
+        arch().dispatch(Dispatched { product: self, out, stride, accumulate });
     }
 }
 

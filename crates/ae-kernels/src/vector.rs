@@ -2,6 +2,16 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+/// The widest vectors there are.
+#[inline(always)]
+pub(crate) fn arch() -> Arch {
+    #[cfg(all(test, target_arch = "x86_64"))]
+    if let Some(arch) = tests::narrower() {
+        return arch;
+    }
+    Arch::new()
+}
+
 /// Runs `work` compiled for the widest vectors there are.
 ///
 /// `work` must be a closure expression with `#[inline(always)]`, and what it calls must be inlined as well; loops instead of
@@ -17,7 +27,7 @@ pub(crate) fn run_vectorized<R>(work: impl FnOnce() -> R) -> R {
             (self.0)()
         }
     }
-    Arch::new().dispatch(Work(work))
+    arch().dispatch(Work(work))
 }
 
 /// The vector that begins at `at`.
@@ -41,3 +51,45 @@ macro_rules! vectorized {
     };
 }
 pub(crate) use vectorized;
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use std::process::Command;
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    /// Names the vectors that a process of tests is bound to.
+    const VECTORS: &str = "AE_KERNELS_VECTORS";
+
+    fn named(name: &str) -> Option<Arch> {
+        match name {
+            "avx2" => pulp::x86::V3::try_new().map(Arch::V3),
+            "none" => Some(Arch::Scalar),
+            _ => None,
+        }
+    }
+
+    pub(super) fn narrower() -> Option<Arch> {
+        static ARCH: OnceLock<Option<Arch>> = OnceLock::new();
+        *ARCH.get_or_init(|| named(&std::env::var(VECTORS).ok()?))
+    }
+
+    /// Every other test of the kernels once more, with the vectors of lesser machines.
+    #[test]
+    fn kernels_are_right_with_narrower_vectors() {
+        if std::env::var_os(VECTORS).is_some() {
+            return;
+        }
+        let widest = std::mem::discriminant(&Arch::new());
+        for name in ["avx2", "none"] {
+            let Some(arch) = named(name) else { continue };
+            if std::mem::discriminant(&arch) == widest {
+                continue;
+            }
+            let program = std::env::current_exe().unwrap();
+            let output = Command::new(program).env(VECTORS, name).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}

@@ -9,7 +9,6 @@
 
 mod transforms;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use transforms::{Back, Patch, Weights};
@@ -20,6 +19,7 @@ use crate::multiply::Added;
 use crate::panel::{Cut, Panel, WIDTH};
 use crate::product::Product;
 use crate::scratch::Scratch;
+use crate::vector::arch;
 
 /// Pixels of the output, a side of a tile.
 const TILE: usize = 4;
@@ -137,7 +137,7 @@ fn transform_input(
                 }
             });
             let out = &mut group[index * inputs..];
-            Arch::new().dispatch(Patch { pixels: patch, out, stride: tiles.len() * inputs + GAP });
+            arch().dispatch(Patch { pixels: patch, out, stride: tiles.len() * inputs + GAP });
         }
     });
     transformed
@@ -188,7 +188,7 @@ fn multiply(transformed: &[f32], tiles: usize, group: usize, filter: Filter<'_>,
                     product.compute(&mut products[tap * stride..][..tiles * width], start > 0);
                 }
                 if start + depth == inputs {
-                    Arch::new().dispatch(Back { products: &*products, out, width });
+                    arch().dispatch(Back { products: &*products, out, width });
                 }
             }
         }
@@ -226,7 +226,7 @@ fn transform_weights(filter: Filter<'_>, start: usize, depth: usize, cut: Cut, p
         let values = count * width;
         filter.gather(start + first, count, output, used, width, values + GAP, &mut plain[..9 * (values + GAP)]);
         let out = &mut weights[first * width..];
-        Arch::new().dispatch(Weights { plain: &plain, out, values, stride: depth * width + GAP });
+        arch().dispatch(Weights { plain: &plain, out, values, stride: depth * width + GAP });
     }
 }
 
