@@ -3,6 +3,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use ae_checkpoint::Checkpoint;
+use ae_tensor::check_files;
 use burn::tensor::Device;
 
 use crate::LoadError;
@@ -47,10 +48,13 @@ impl<T> Residency<T> {
         }
     }
 
-    /// The network, on its device until the value is dropped.
+    /// The network, on its device until the value is dropped; an error where its mapped file was cut since it was loaded.
     pub(crate) fn get(&self) -> Result<Present<'_, T>, LoadError> {
         match self {
-            Self::Resident { network, weights } => Ok(Present::Resident { network, _pages: Pages(weights) }),
+            Self::Resident { network, weights } => {
+                check_files(weights)?;
+                Ok(Present::Resident { network, _pages: Pages(weights) })
+            }
             Self::WhileNeeded { load, device } => Ok(Present::Borrowed { network: load()?, _cleanup: Cleanup(device) }),
         }
     }

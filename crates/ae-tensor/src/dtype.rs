@@ -16,6 +16,7 @@ pub trait BurnFloat {
 
     /// The type that networks of this type compute in on a device: on the CPU single precision always, where a half type is one that
     /// weights are kept in.
+    #[must_use]
     fn computed_on(self, device: &Device) -> Self;
 }
 

@@ -33,7 +33,7 @@ pub use device::{
     interruptible, listed_devices,
 };
 pub use dtype::BurnFloat;
-pub use load::{CheckpointError, Component, KeyRules, MismatchReport, load_weights, restore_weights};
+pub use load::{CheckpointError, Component, KeyRules, MismatchReport, check_files, load_weights, restore_weights};
 pub use lora::{LoraMismatch, apply_lora, lora_places};
 pub use noise::NoiseSource;
 pub use operations::{Difference, Extent, OperationCheck, check_operations};

@@ -72,6 +72,19 @@ pub fn load_weights<M: Module>(
     fill(module, checkpoint, rules, dtype, None)
 }
 
+/// Whether the files of a checkpoint are still as long as they were. A module that [`load_weights`] filled uses their pages: to read what
+/// was cut would end the process.
+///
+/// # Errors
+///
+/// Names the first tensor whose file is shorter.
+pub fn check_files(checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    checkpoint.tensors().iter().try_for_each(|(tensor, stored)| {
+        let (name, tensor) = (checkpoint.name(), tensor.clone());
+        stored.check_file().map_err(|cause| CheckpointError::Read { name: name.to_owned(), tensor, cause })
+    })
+}
+
 /// Reads some parameters of a module again that [`load_weights`] had filled from the same checkpoint: those of `names`, as
 /// [`lora_places`](crate::lora_places) gives them. Parameters that have other shapes since then get their own again.
 ///

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ae_pipeline::{LoadError, ModelSource, Pipeline};
@@ -267,5 +268,20 @@ fn wrong_configs_are_named() {
         let copy = Copy::new();
         fs::write(copy.file("unet/config.json"), bytes).unwrap();
         copy.error(&["unet/config.json", named]);
+    }
+}
+
+/// The pages of a mapped file that is cut are no longer there: to read them would end the process.
+#[test]
+fn a_file_that_is_cut_after_it_was_loaded_is_named() {
+    for part in ["text_encoder/model.safetensors", UNET, "vae/diffusion_pytorch_model.safetensors"] {
+        let copy = Copy::new();
+        let pipeline = Pipeline::load(&ModelSource::folder(copy.0.path()), FloatType::F32, &Device::flex()).unwrap();
+        let mut request = pipeline.request("a cat and a dog");
+        request.settings.steps = 2;
+        let file = fs::OpenOptions::new().write(true).open(copy.file(part)).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        let error = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).err().unwrap().to_string();
+        assert!(error.contains(part) && error.contains("bytes when it was opened"), "{error}");
     }
 }
