@@ -45,7 +45,8 @@ fn copy_workspace(packages: &Path, to: &Path) -> Result<(), Failure> {
     let version = env!("CARGO_PKG_VERSION");
     for name in library_crates() {
         let package = packages.join(format!("{name}-{version}.crate"));
-        run_program(Command::new("tar").arg("-xzf").arg(package).arg("-C").arg(&crates))?;
+        // With the time of now (-m): in a package every file is as old as the other, and cargo would take a changed one for compiled.
+        run_program(Command::new("tar").arg("-xmzf").arg(package).arg("-C").arg(&crates))?;
     }
     let root = workspace_root();
     for name in EDGES {
