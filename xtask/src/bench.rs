@@ -6,7 +6,6 @@ mod report;
 mod runs;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::ValueEnum;
 
@@ -107,8 +106,7 @@ impl Bench<'_> {
         }
         if needs(&[What::Reference, What::Guidance, What::Stages, What::Engines]) && !self.full_model().exists() {
             python::check(self.python)?;
-            let script = workspace_root().join("tests/reference/make_full.py");
-            run_program(Command::new(self.python).arg(script).arg(&self.models).arg("sd1/folder"))?;
+            run_program(python::script(self.python, "make_full.py").arg(&self.models).arg("sd1/folder"))?;
         }
         Ok(())
     }
@@ -243,20 +241,18 @@ impl Bench<'_> {
         let folder = case.parent().expect("a folder");
         std::fs::create_dir_all(folder).map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
         let model = self.full_model().canonicalize().map_err(|error| Failure::new(format!("{error}")))?;
-        let python = |engine| {
-            let mut command = Command::new(self.python);
-            command.arg(workspace_root().join("tests/reference/measure_engines.py")).arg(engine);
+        let of_python = |engine| {
+            let mut command = python::script(self.python, "measure_engines.py");
+            command.arg(engine);
             command.arg(&model).arg(&case).args(["--threads", &self.threads.to_string()]);
-            // A workplace's settings for old versions of a library that torch brings in a newer one.
-            command.env_remove("OPENBLAS_CORETYPE").env_remove("OPENBLAS_L2_SIZE");
             Engine::start(engine, &mut command)
         };
         // torch writes the case.
-        let torch = python("torch")?;
+        let torch = of_python("torch")?;
         let mut ours = workspace_cargo();
         ours.args(["bench", "--quiet", "--bench", "step", "--"]).arg(&model).arg(&case);
         let ours = Engine::start("ours", ours.env("RAYON_NUM_THREADS", self.threads.to_string()))?;
-        let mut engines = [ours, python("openvino")?, torch];
+        let mut engines = [ours, of_python("openvino")?, torch];
         let mut measured = [const { Vec::new() }; 3];
         for _ in 0..self.rounds {
             for (engine, measured) in engines.iter_mut().zip(&mut measured) {
@@ -275,8 +271,14 @@ impl Bench<'_> {
         for (engine, measured) in engines.iter().zip(&measured) {
             let (time, peak) = of(measured);
             let difference = format!("{:.1e}", engine.difference);
-            let cells = [&seconds(time), &ratio(own_time, time), &bytes(peak), &ratio(own_peak, peak), &difference];
-            report::row([engine.name, cells[0], cells[1], cells[2], cells[3], cells[4]]);
+            report::row([
+                engine.name,
+                &seconds(time),
+                &ratio(own_time, time),
+                &bytes(peak),
+                &ratio(own_peak, peak),
+                &difference,
+            ]);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::failure::Failure;
-use crate::process::output;
+use crate::process::{output, workspace_root};
 
 /// Prints those of its arguments that are no installed modules.
 const MISSING_MODULES: &str =
@@ -13,6 +13,15 @@ const MISSING_MODULES: &str =
 /// What the scripts import, by the names that pip knows too, but for `PIL`, which is pillow, and `lycoris`, which is lycoris-lora.
 const MODULES: [&str; 8] =
     ["torch", "diffusers", "transformers", "accelerate", "peft", "lycoris", "safetensors", "PIL"];
+
+/// A script of the reference, to be run.
+pub(crate) fn script(python: &Path, name: &str) -> Command {
+    let mut command = Command::new(python);
+    command.arg(workspace_root().join("tests/reference").join(name));
+    // Settings for old versions of a library that torch brings in a newer one.
+    command.env_remove("OPENBLAS_CORETYPE").env_remove("OPENBLAS_L2_SIZE");
+    command
+}
 
 /// Whether a Python has what the reference scripts import; the error says how to install it.
 pub(crate) fn check(python: &Path) -> Result<(), Failure> {

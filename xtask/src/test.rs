@@ -86,7 +86,7 @@ fn runner() -> (Command, bool) {
 /// The models that are there already are kept.
 fn build_full_models(python: &Path, models: &Path) -> Result<(), Failure> {
     python::check(python)?;
-    run_program(Command::new(python).arg(workspace_root().join("tests/reference/make_full.py")).arg(models))
+    run_program(python::script(python, "make_full.py").arg(models))
 }
 
 fn has_nextest() -> bool {

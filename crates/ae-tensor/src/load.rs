@@ -56,7 +56,7 @@ impl KeyRules {
 /// cast nor transposition; everything else is copied, one tensor at a time.
 ///
 /// On the CPU, which computes in single precision, a half `dtype` is what weights are rounded to; those of linear layers and
-/// convolutions are kept in it, and widened as they are read. With single precision, half weights of a file stay as they are: they take
+/// convolutions, and embeddings, are kept in it, and widened as they are read. With single precision, half weights of a file stay as they are: they take
 /// half the memory, and the results are the same bit by bit.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::measured::{Measured, timed};
 use crate::failure::Failure;
 use crate::process::workspace_root;
+use crate::python::script;
 
 pub(super) const ATTEND_AND_EXCITE: &str = "attend-and-excite";
 pub(super) const STABLE_DIFFUSION: &str = "stable-diffusion";
@@ -75,8 +76,8 @@ impl Run {
         model: &Path,
         threads: usize,
     ) -> Result<Measured, Failure> {
-        let mut command = Command::new(python);
-        command.arg(workspace_root().join("tests/reference/measure_speed.py")).arg(model);
+        let mut command = script(python, "measure_speed.py");
+        command.arg(model);
         command.args(["--method", method, "--prompt", self.prompt, "--seed", self.seeds]);
         command.args(["--token-indices", self.token_indices, "--threads", &threads.to_string()]);
         command.args(["--max-iter-to-alter", &self.max_iter_to_alter.to_string()]);
@@ -89,8 +90,6 @@ impl Run {
                 command.arg(format!("--{}={number}", name.replace('_', "-")));
             }
         }
-        // A workplace's settings for old versions of a library that torch brings in a newer one.
-        command.env_remove("OPENBLAS_CORETYPE").env_remove("OPENBLAS_L2_SIZE");
         let (printed, ..) = timed(command.stderr(Stdio::inherit()))?;
         let last = printed.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         serde_json::from_slice(last)
