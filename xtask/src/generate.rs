@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if call.is_default_prompt {
         eprintln!("no --prompt given: drawing \"{PROMPT}\"");
     }
-    run_instead(&mut call.command())
+    call.run()
 }
 
 /// Open the studio: build `ae` and run `ae serve`
@@ -43,7 +43,7 @@ pub(crate) struct StudioArguments {
 }
 
 pub(crate) fn run_studio(arguments: &StudioArguments) -> Result<(), Failure> {
-    run_instead(&mut Call::parse("serve", &arguments.arguments)?.command())
+    Call::parse("serve", &arguments.arguments)?.run()
 }
 
 /// A call of `ae`, and the features of the build that can do it.
@@ -73,6 +73,17 @@ impl Call {
         Ok(Self { subcommand, features, arguments, is_default_prompt })
     }
 
+    /// Becomes the call. Of a first build it says why it takes so long.
+    fn run(&self) -> Result<(), Failure> {
+        if !is_built() {
+            eprintln!(
+                "building `ae`, once: some 400 crates, of which burn, the tensor library, takes longest; \
+                 about 5 minutes on two cores. Later calls take seconds."
+            );
+        }
+        run_instead(&mut self.command())
+    }
+
     fn command(&self) -> Command {
         // Cargo is not quiet: the first build takes minutes, and silence would look like a hang.
         let mut command = cargo();
@@ -83,6 +94,13 @@ impl Call {
         command.args(["--", self.subcommand]).args(&self.arguments);
         command
     }
+}
+
+/// Whether `ae` was built before. This program stands in the target folder of the development profile.
+fn is_built() -> bool {
+    let Ok(this) = std::env::current_exe() else { return false };
+    let name = format!("ae{}", std::env::consts::EXE_SUFFIX);
+    this.ancestors().nth(2).is_some_and(|target| target.join("release").join(name).exists())
 }
 
 /// Takes every `--backend` out of the arguments.
