@@ -1,18 +1,14 @@
-use ae_tensor::nn::{linear, softmax};
-use burn::module::Param;
-use burn::nn::Linear;
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{Tensor, TensorData};
 
-use crate::{GuidanceError, GuidanceSettings, Layers, Losses, MapKind, MapSet, Objective, Pass, Plan, Score, Subjects};
+use crate::{GuidanceError, GuidanceSettings, Layers, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// Attend-and-Excite: the most neglected subject must get the attention of some patch (paper, equation 1).
 #[derive(Clone, Debug)]
 pub struct AttendAndExcite {
     settings: GuidanceSettings,
     subjects: Subjects,
-    layers: Layers,
-    resolution: [usize; 2],
+    reading: Reading,
 }
 
 impl AttendAndExcite {
@@ -23,42 +19,28 @@ impl AttendAndExcite {
     /// When a setting is outside its range or the maps are too small for the smoothing.
     pub fn new(settings: GuidanceSettings, subjects: Subjects, resolution: [usize; 2]) -> Result<Self, GuidanceError> {
         settings.check()?;
-        let [rows, cols] = resolution;
-        if let Some(smoothing) = settings.smoothing.filter(|s| rows.min(cols) <= s.radius()) {
-            return Err(GuidanceError::MapTooSmall { rows, cols, kernel_size: smoothing.kernel_size });
-        }
-        Ok(Self { settings, subjects, layers: Layers::Resolution(resolution), resolution })
+        let reading = Reading::new(resolution).with_softmax(settings.attention_scale)?;
+        let reading = match settings.smoothing {
+            Some(smoothing) => reading.with_smoothing(smoothing)?,
+            None => reading,
+        };
+        Ok(Self { settings, subjects, reading })
     }
 
     /// Reads only these layers, whose maps must be of the resolution.
     #[must_use]
     pub fn with_layers(self, layers: Layers) -> Self {
-        Self { layers, ..self }
+        Self { reading: self.reading.with_layers(layers), ..self }
     }
 
     /// The map of every subject: its share in the softmax over tokens, smoothed.
-    ///
-    /// A subject of several tokens has the sum of their shares: how much of a patch's attention goes
-    /// to the subject.
     ///
     /// # Shapes
     /// - maps: `[batch, rows, cols, tokens]`, as [`aggregate_attention`](crate::aggregate_attention)
     ///   gives them
     /// - output: `[batch, subjects, rows, cols]`
     pub fn subject_maps(&self, maps: Tensor<4>) -> Tensor<4> {
-        let [batch, rows, cols, _] = maps.dims();
-        let windows = self.subjects.windows();
-        let (width, count) = (windows.iter().map(ExactSizeIterator::len).sum(), self.subjects.count());
-        let selection = TensorData::new(self.subjects.selection(), [width, count]);
-        let selection = Tensor::from_data(selection, &maps.device().without_autodiff());
-        let selection = Linear { weight: Param::from_tensor(selection), bias: None };
-
-        let probs = softmax(maps, windows, self.settings.attention_scale).reshape([batch, rows * cols, width]);
-        let subject_maps = linear(&selection, probs, None).swap_dims(1, 2).reshape([batch, count, rows, cols]);
-        match self.settings.smoothing {
-            Some(smoothing) => smoothing.forward(subject_maps),
-            None => subject_maps,
-        }
+        self.reading.smoothed(self.reading.unsmoothed(&self.subjects, maps))
     }
 
     /// The loss of every subject, `max(0, 1 - max of its map)`, as terms, and the largest of them.
@@ -77,7 +59,7 @@ impl AttendAndExcite {
 
 impl Objective for AttendAndExcite {
     fn maps(&self) -> Vec<MapSet> {
-        vec![MapSet::new(MapKind::Cross, self.layers.clone())]
+        vec![self.reading.set()]
     }
 
     fn plan(&self) -> Plan {
@@ -85,7 +67,7 @@ impl Objective for AttendAndExcite {
     }
 
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
-        Ok(self.score(self.subject_maps(pass.aggregate(0, self.resolution))))
+        Ok(self.score(self.reading.maps(&self.subjects, pass, 0)))
     }
 
     /// Where no threshold is, that of a loss of zero counts.

@@ -33,6 +33,15 @@ pub enum GuidanceError {
         /// Last position that remains.
         last: usize,
     },
+    /// A token that stands in two words or groups.
+    #[error("token {position} belongs to two words or groups: name it once")]
+    SharedToken {
+        /// Its position.
+        position: usize,
+    },
+    /// Nothing in the prompt that the objective could compare.
+    #[error("there is nothing to compare: the prompt needs a modifier with its noun, or more than one thing")]
+    NothingToCompare,
     /// The maps are too small for the smoothing kernel.
     #[error(
         "attention maps of {rows}x{cols} are too small for a smoothing kernel of {kernel_size}: \

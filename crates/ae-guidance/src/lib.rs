@@ -18,7 +18,9 @@ mod log;
 mod maps;
 mod model;
 mod objective;
+mod objectives;
 mod plan;
+mod reading;
 mod settings;
 mod shift;
 mod smoothing;
@@ -32,7 +34,12 @@ pub use guidance::{Guidance, Guided, Observer};
 pub use maps::{Layers, MapKind, MapSet, aggregate_attention};
 pub use model::AttentionModel;
 pub use objective::{DenoisingStep, Objective, Pass, Score};
+pub use objectives::{
+    BoxDiff, BoxDiffSettings, Conform, Distance, DivideAndBind, DivideAndBindSettings, LinguisticBinding, Negatives,
+    NounPhrase, Overlap, Pairs, Pieces, PredicatedDiffusion, RegionSettings, RegionWeights, SelfCross,
+};
 pub use plan::{Plan, Refinement, StepSize};
+pub use reading::Reading;
 pub use settings::GuidanceSettings;
 pub use smoothing::GaussianSmoothing;
 pub use state::State;

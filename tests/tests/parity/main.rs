@@ -14,6 +14,7 @@ mod gradient;
 mod inpainting;
 mod noise;
 mod objective;
+mod objectives;
 mod precision;
 mod prompts;
 mod runs;
