@@ -6,6 +6,7 @@
 
 mod chunk;
 mod colours;
+mod modifiers;
 mod phrase;
 mod role;
 mod tagger;
