@@ -17,8 +17,8 @@ pub(in crate::nn) fn attention(
         let seen = Seen::new(kernel, &inputs);
         (seen.output.clone(), Some((inputs, seen)))
     };
-    let backward = move |(inputs, seen): ([Primitive; 3], Seen), gradient, wanted| {
-        seen.gradients(kernel, &inputs, gradient, wanted)
+    let backward = move |(inputs, seen): ([Primitive; 3], Seen), gradient: Primitive, wanted| {
+        seen.gradients(kernel, &inputs, &gradient, wanted)
     };
     Some(run([Input::new(query)?, Input::new(key)?, Input::new(value)?], forward, backward))
 }
@@ -46,7 +46,7 @@ pub(in crate::nn) fn recomputed_attention(
             (tensor(vec![0.0], [1]), Some(projected.map(|projected| projected.to_contiguous())))
         };
         let of_attention =
-            move |projected: [Primitive; 3], _, wanted| seen.gradients(kernel, &projected, gradient, wanted);
+            move |projected: [Primitive; 3], _, wanted| seen.gradients(kernel, &projected, &gradient, wanted);
         let end: Tensor<1> = run(projected, end, of_attention);
         let gradient = input.grad_remove(&mut end.backward());
         [gradient.and_then(|gradient| gradient.try_into_primitive::<Flex>().ok())]
@@ -74,7 +74,7 @@ impl Seen {
         &self,
         kernel: Attention,
         inputs: &[Primitive; 3],
-        gradient: Primitive,
+        gradient: &Primitive,
         [by_query, by_key, by_value]: [bool; 3],
     ) -> [Option<Primitive>; 3] {
         let [query, key, value] = inputs.each_ref().map(values);
