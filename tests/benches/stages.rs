@@ -38,6 +38,12 @@ struct Arguments {
     /// Runs of each stage, of which the median counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Stages by the beginnings of their names, such as guidance,noise [default: all]
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Compute transformers again in the backward pass at every size
+    #[arg(long)]
+    low_memory: bool,
     /// cargo says so
     #[arg(long, hide = true)]
     bench: bool,
@@ -46,10 +52,10 @@ struct Arguments {
 fn main() {
     let arguments = Arguments::parse();
     let folder = arguments.model.clone().unwrap_or_else(sprites);
-    in_pool(|| measure(&arguments, &Models::load(&folder)));
+    in_pool(|| measure(&arguments, &Models::load(&folder, arguments.low_memory)));
 }
 
-fn measure(Arguments { size, batch, rounds, .. }: &Arguments, models: &Models) {
+fn measure(Arguments { size, batch, rounds, only, .. }: &Arguments, models: &Models) {
     let rate = product_rate();
     println!("Matrix product: {:.0} GFLOP/s, {} threads\n", rate / 1e9, rayon_threads());
     println!(
@@ -59,7 +65,7 @@ fn measure(Arguments { size, batch, rounds, .. }: &Arguments, models: &Models) {
     let own = [models.unet_config.sample_size[0] * models.vae_config.scale()];
     for &size in if size.is_empty() { &own } else { size.as_slice() } {
         for &batch in batch {
-            for (stage, measured) in models.stages(size, batch, *rounds) {
+            for (stage, measured) in models.stages(size, batch, *rounds, only) {
                 let Measured { seconds, profile, peak } = measured;
                 let operations = profile.total().operations as f64;
                 let of = |kernel| profile.of(kernel).time.as_secs_f64();
@@ -114,7 +120,7 @@ struct Models {
 
 impl Models {
     /// The networks twice, in the pipeline and alone; they are mapped files, which exist once.
-    fn load(folder: &Path) -> Self {
+    fn load(folder: &Path, low_memory: bool) -> Self {
         let device = Device::flex();
         let pipeline = Pipeline::load(&ModelSource::folder(folder), FloatType::F32, &device).expect("a model");
         let config = |part: &str| std::fs::read_to_string(folder.join(part).join("config.json")).expect("a config");
@@ -125,11 +131,13 @@ impl Models {
         let vae_config = VaeConfig::from_json(&config("vae")).expect("a VAE");
         let unet =
             UNet2DConditionModel::load(&unet_config, &weights("unet"), FloatType::F32, &device).expect("weights");
+        let unet = if low_memory { unet.recomputing() } else { unet };
         let vae = AutoencoderKL::load(&vae_config, &weights("vae"), FloatType::F32, &device).expect("weights");
         Self { pipeline, unet, unet_config, vae, vae_config }
     }
 
-    fn stages(&self, size: usize, batch: usize, rounds: usize) -> Vec<(&'static str, Measured)> {
+    fn stages(&self, size: usize, batch: usize, rounds: usize, only: &[String]) -> Vec<(&'static str, Measured)> {
+        let is_wanted = |stage: &str| only.is_empty() || only.iter().any(|begin| stage.starts_with(begin));
         let side = size / self.vae_config.scale();
         let latents = Tensor::<4>::random([batch, 4, side, side], Distribution::Normal(0.0, 1.0), &Device::flex());
         let prompts = ["", "a cat and a dog"].map(|prompt| self.pipeline.tokenize(prompt).expect("a prompt"));
@@ -138,24 +146,30 @@ impl Models {
         let guidance = GuidedPass::new(self, side, &text);
         let both = text.repeat_each(batch);
 
-        let mut backward = Vec::new();
-        let forward = median(rounds, || {
-            let (loss, forward) = once(|| guidance.loss(latents.clone()));
-            // The leaf is kept, or its gradient would not be.
-            backward.push(once(|| loss.0.sum().backward()).1);
-            drop(loss.1);
-            forward
-        });
-        let backward = middle(backward);
-        let mut first = latents.clone().narrow(0, 0, 1);
-        first = first / self.vae_config.scaling_factor;
-        vec![
-            ("text encoder", median(rounds, || once(|| self.pipeline.encode(&prompts)).1)),
-            ("guidance, forward", forward),
-            ("guidance, backward", backward),
-            ("noise prediction", median(rounds, || once(|| self.unet.forward(latents.clone(), 981.0, &both)).1)),
-            ("VAE decoder, one picture", median(rounds, || once(|| self.vae.decode(first.clone())).1)),
-        ]
+        let mut stages = Vec::new();
+        if is_wanted("text encoder") {
+            stages.push(("text encoder", median(rounds, || once(|| self.pipeline.encode(&prompts)).1)));
+        }
+        if is_wanted("guidance") {
+            let mut backward = Vec::new();
+            let forward = median(rounds, || {
+                let (loss, forward) = once(|| guidance.loss(latents.clone()));
+                // The leaf is kept, or its gradient would not be.
+                backward.push(once(|| loss.0.sum().backward()).1);
+                drop(loss.1);
+                forward
+            });
+            stages.extend([("guidance, forward", forward), ("guidance, backward", middle(backward))]);
+        }
+        if is_wanted("noise prediction") {
+            let predicted = median(rounds, || once(|| self.unet.forward(latents.clone(), 981.0, &both)).1);
+            stages.push(("noise prediction", predicted));
+        }
+        if is_wanted("VAE decoder") {
+            let first = latents.narrow(0, 0, 1) / self.vae_config.scaling_factor;
+            stages.push(("VAE decoder, one picture", median(rounds, || once(|| self.vae.decode(first.clone())).1)));
+        }
+        stages
     }
 }
 

@@ -189,8 +189,10 @@ impl Base {
             return Ok(Residency::of(unet, &self.unet.weights));
         }
         let (Component { config, weights }, dtype, loras) = (self.unet.clone(), self.dtype, Arc::clone(loras));
-        load(self.low_memory, device, &self.unet.weights, move |device| {
-            let mut unet = UNet2DConditionModel::load(&config, &weights, dtype, device)?;
+        let low_memory = self.low_memory;
+        load(low_memory, device, &self.unet.weights, move |device| {
+            let unet = UNet2DConditionModel::load(&config, &weights, dtype, device)?;
+            let mut unet = if low_memory { unet.recomputing() } else { unet };
             loras.add_to(LoraNetwork::UNet, &mut unet, dtype)?;
             Ok(unet)
         })

@@ -19,7 +19,8 @@ pub struct LoadOptions {
     /// Textual inversions by their paths.
     pub embeddings: Vec<EmbeddingRef>,
     /// Keep a network on the device only while it works: text encoder, U-Net and VAE take turns, and are loaded anew
-    /// for every picture.
+    /// for every picture. The backward pass of guidance then computes transformers again at every size, as it does by itself above
+    /// 512x512 pixels ([`UNet2DConditionModel::recomputing`](ae_unet::UNet2DConditionModel::recomputing)). Changes no picture.
     pub low_memory: bool,
     /// The weights of a folder in diffusers' layout that carry this name before their ending, such as `non_ema`, for each part that
     /// has them; otherwise those of the type's precision, if there are any.

@@ -6,7 +6,7 @@ use burn::tensor::module::{conv2d, interpolate, linear};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use crate::nn::{Activation, LayerNorm, attention, attention_probs, group_norm, layer_norm};
+use crate::nn::{Activation, LayerNorm, attention, attention_probs, group_norm, layer_norm, recomputed_attention};
 use crate::{ComputeError, NoiseKind, NoiseSource, read};
 
 /// One operation of the networks on two devices.
@@ -68,7 +68,7 @@ struct Operation(&'static str, [usize; 4], fn(Tensor<4>, &mut Constants) -> Tens
 /// How many of the operations are the quick part.
 const QUICK: usize = 5;
 
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 15] = [
     // Both factors have a gradient; that of the second was found missing on a GPU.
     Operation("product with itself, transposed", [1, 2, 64, 16], |x, _| softmax(x.clone().matmul(x.transpose()), 3)),
     Operation("linear layer", [1, 1, 64, 32], |x, c| linear(x, c.next([32, 64]), Some(c.next([64])))),
@@ -93,6 +93,9 @@ const OPERATIONS: [Operation; 14] = [
     Operation("self-attention", [1, 1, 64, 32], |x, _| {
         let x: Tensor<3> = x.squeeze_dim(0);
         attention(x.clone(), x.clone(), x, 2).unsqueeze()
+    }),
+    Operation("self-attention, computed again", [1, 1, 64, 32], |x, _| {
+        recomputed_attention(x.squeeze_dim(0), |x| [x.clone(), x.clone(), x], 2).unsqueeze()
     }),
     Operation("nearest-neighbour enlargement", [1, 8, 8, 6], |x, _| {
         interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([15, 12]))

@@ -39,15 +39,13 @@ impl Attention {
         Attended { key: linear(&self.to_k, key_context, None), value: linear(&self.to_v, value_context, None) }
     }
 
-    /// Attention to the patches themselves.
+    /// Attention to the patches themselves, before the [output](Self::output).
     ///
     /// # Shapes
-    /// - normed: `[batch, patches, channels]`
-    /// - residual and output: the same, or a break where the processor ended the pass
+    /// - normed and output: `[batch, patches, channels]`, or a break where the processor ended the pass
     pub(crate) fn to_itself<B>(
         &self,
         normed: Tensor<3>,
-        residual: Tensor<3>,
         site: &AttentionSite,
         processor: &mut dyn AttentionProcessor<Break = B>,
     ) -> ControlFlow<B, Tensor<3>> {
@@ -55,25 +53,32 @@ impl Attention {
         let key = linear(&self.to_k, for_key, None);
         // The values are formed after the processor returns: a pass that ends here does not need them.
         let value = || linear(&self.to_v, for_value.clone(), None);
-        self.attend(for_query, &key, &value, residual, site, processor)
+        self.attend(for_query, &key, &value, site, processor)
     }
 
-    /// Attention to keys, and to values that are formed after the processor returned.
+    /// Queries, keys and values of an attention to the patches themselves.
     ///
     /// # Shapes
-    /// - normed: `[batch, patches, channels]`
-    /// - residual and output: the same, or a break where the processor ended the pass
+    /// - normed and outputs: `[batch, patches, channels]`
+    pub(crate) fn projections(&self, normed: Tensor<3>) -> [Tensor<3>; 3] {
+        let [for_query, for_key, for_value] = shared(normed);
+        [linear(&self.to_q, for_query, None), linear(&self.to_k, for_key, None), linear(&self.to_v, for_value, None)]
+    }
+
+    /// Attention to keys, and to values that are formed after the processor returned; before the [output](Self::output).
+    ///
+    /// # Shapes
+    /// - normed and output: `[batch, patches, channels]`, or a break where the processor ended the pass
     pub(crate) fn attend<B>(
         &self,
         normed: Tensor<3>,
         key: &Tensor<3>,
         value: &dyn Fn() -> Tensor<3>,
-        residual: Tensor<3>,
         site: &AttentionSite,
         processor: &mut dyn AttentionProcessor<Break = B>,
     ) -> ControlFlow<B, Tensor<3>> {
         let query = linear(&self.to_q, normed, None);
-        let output = if processor.wants(site) {
+        ControlFlow::Continue(if processor.wants(site) {
             let probs = attention_probs(query, key.clone(), self.heads);
             let shape = probs.dims();
             let probs = processor.process(site, probs)?;
@@ -81,8 +86,15 @@ impl Attention {
             attention_values(probs, value())
         } else {
             attention(query, key.clone(), value(), self.heads)
-        };
-        ControlFlow::Continue(linear(&self.to_out[0], output, Some(residual)))
+        })
+    }
+
+    /// The projection of what was seen, plus a residual.
+    ///
+    /// # Shapes
+    /// - seen, residual and output: `[batch, patches, channels]`
+    pub(crate) fn output(&self, seen: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        linear(&self.to_out[0], seen, Some(residual))
     }
 }
 

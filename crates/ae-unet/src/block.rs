@@ -4,10 +4,10 @@ use ae_tensor::nn::{Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D, 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::Place;
+use crate::pass::Pass;
 use crate::shape::BlockShape;
-use crate::text::TextLayers;
 use crate::transformer::{Transformer2DModel, TransformerSite};
-use crate::{AttentionProcessor, Place};
 
 /// A block on the way down or up, with transformers or without, or the one in the middle: resnets, each but the last of the
 /// middle followed by its transformer (diffusers' `models/unets/unet_2d_blocks.py`).
@@ -35,37 +35,34 @@ impl Block2D {
         }
     }
 
-    /// On the way down it pushes the output of each layer onto `skips`. On the way up it pops one per layer, and what remains
+    /// On the way down it pushes the output of each layer onto the skips. On the way up it pops one per layer, and what remains
     /// on top tells the size to enlarge to.
     pub(crate) fn forward<B>(
         &self,
         mut hidden_states: Tensor<4>,
-        temb: &Tensor<2>,
-        text: &mut TextLayers<'_>,
         (place, block): (Place, usize),
-        processor: &mut dyn AttentionProcessor<Break = B>,
-        skips: &mut Vec<Tensor<4>>,
+        pass: &mut Pass<'_, B>,
     ) -> ControlFlow<B, Tensor<4>> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             if place == Place::Up {
-                let skip = skips.pop().expect("the config check pairs every up layer with a skip");
+                let skip = pass.skips.pop().expect("the config check pairs every up layer with a skip");
                 let skip = repeated(skip, hidden_states.dims()[0]);
                 hidden_states = join_channels(hidden_states, skip);
             }
-            hidden_states = resnet.forward(hidden_states, Some(temb));
+            hidden_states = resnet.forward(hidden_states, Some(&pass.temb));
             if let Some(attention) = self.attentions.get(layer) {
                 let site = TransformerSite { place, block, layer };
-                hidden_states = attention.forward(hidden_states, text.next(attention.depth()), site, processor)?;
+                hidden_states = attention.forward(hidden_states, site, pass)?;
             }
             if place == Place::Down {
-                hidden_states = skipping(hidden_states, skips);
+                hidden_states = skipping(hidden_states, &mut pass.skips);
             }
         }
         for downsampler in &self.downsamplers {
-            hidden_states = skipping(downsampler.forward(hidden_states), skips);
+            hidden_states = skipping(downsampler.forward(hidden_states), &mut pass.skips);
         }
         for upsampler in &self.upsamplers {
-            let [_, rows, columns, _] = skips.last().expect("an upsampling block is followed by another").dims();
+            let [_, rows, columns, _] = pass.skips.last().expect("an upsampling block is followed by another").dims();
             hidden_states = upsampler.forward(hidden_states, [rows, columns]);
         }
         ControlFlow::Continue(hidden_states)

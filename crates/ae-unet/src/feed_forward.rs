@@ -29,9 +29,21 @@ impl FeedForward {
         Self { net: (Geglu { proj }, Nothing {}, LinearConfig::new(hidden, channels).init(device)) }
     }
 
+    /// The hidden layer.
+    ///
     /// # Shapes
-    /// - normed, residual and output: `[batch, patches, channels]`
-    pub(crate) fn forward(&self, normed: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
-        linear(&self.net.2, geglu(linear(&self.net.0.proj, normed, None)), Some(residual))
+    /// - normed: `[batch, patches, channels]`
+    /// - output: `[batch, patches, 4 * channels]`
+    pub(crate) fn hidden(&self, normed: Tensor<3>) -> Tensor<3> {
+        geglu(linear(&self.net.0.proj, normed, None))
+    }
+
+    /// Its projection, plus a residual.
+    ///
+    /// # Shapes
+    /// - hidden: `[batch, patches, 4 * channels]`
+    /// - residual and output: `[batch, patches, channels]`
+    pub(crate) fn output(&self, hidden: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        linear(&self.net.2, hidden, Some(residual))
     }
 }

@@ -1,12 +1,16 @@
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use ae_tensor::nn::{Activation, Conv2d, LayerNorm, group_norm, layer_norm, linear, repeated, shared};
+use ae_tensor::nn::{
+    Activation, Conv2d, LayerNorm, group_norm, layer_norm, linear, recomputed, recomputed_attention, repeated, shared,
+};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::attention::{Attended, Attention};
 use crate::feed_forward::FeedForward;
+use crate::pass::Pass;
 use crate::{AttentionKind, AttentionProcessor, AttentionSite, Place};
 
 /// Epsilon of the group normalisation in front of a transformer, fixed in diffusers.
@@ -73,11 +77,6 @@ impl Transformer2DModel {
         }
     }
 
-    /// Number of transformer blocks.
-    pub(crate) fn depth(&self) -> usize {
-        self.transformer_blocks.len()
-    }
-
     /// Keys of one text and values of another, or the same, for every block.
     ///
     /// # Shapes
@@ -89,15 +88,14 @@ impl Transformer2DModel {
 
     /// # Shapes
     /// - hidden_states: `[pictures, rows, columns, channels]`
-    /// - text: one for every block, of a multiple of `pictures`
     /// - output: `[batch of the text, rows, columns, channels]`
     pub(crate) fn forward<B>(
         &self,
         hidden_states: Tensor<4>,
-        text: &[Attended],
         site: TransformerSite,
-        processor: &mut dyn AttentionProcessor<Break = B>,
+        pass: &mut Pass<'_, B>,
     ) -> ControlFlow<B, Tensor<4>> {
+        let text = pass.text.next(self.transformer_blocks.len());
         let [pictures, rows, columns, channels] = hidden_states.dims();
         let batch = text[0].key.dims()[0];
         let to_patches = |map: Tensor<4>| map.reshape([pictures, rows * columns, channels]);
@@ -114,7 +112,7 @@ impl Transformer2DModel {
             let (heads, resolution) = (block.attn1.heads, [rows, columns]);
             let TransformerSite { place, block: at, layer } = site;
             let site = |kind| AttentionSite { place, block: at, layer, depth, kind, heads, resolution };
-            patches = block.forward(patches, text, site, processor)?;
+            patches = block.forward(patches, text, site, pass)?;
         }
         ControlFlow::Continue(match &self.proj_out {
             Projection::Conv(conv) => conv.forward_plus(to_map(patches), None, Some(residual)),
@@ -157,23 +155,71 @@ impl BasicTransformerBlock {
         hidden_states: Tensor<3>,
         text: &Attended,
         site: impl Fn(AttentionKind) -> AttentionSite,
-        processor: &mut dyn AttentionProcessor<Break = B>,
+        pass: &mut Pass<'_, B>,
     ) -> ControlFlow<B, Tensor<3>> {
         let [residual, hidden_states] = shared(hidden_states);
-        let normed = layer_norm(&self.norm1, hidden_states);
-        let hidden_states = self.attn1.to_itself(normed, residual, &site(AttentionKind::SelfAttention), processor)?;
+        let seen = self.seen_in(hidden_states, text, site(AttentionKind::SelfAttention), pass)?;
+        let hidden_states = self.attn1.output(seen, residual);
+
         let [residual, hidden_states] = shared(repeated(hidden_states, text.key.dims()[0]));
-        let normed = layer_norm(&self.norm2, hidden_states);
-        let hidden_states = self.attn2.attend(
-            normed,
-            &text.key,
-            &|| text.value.clone(),
-            residual,
-            &site(AttentionKind::Cross),
-            processor,
-        )?;
+        let seen = self.seen_in(hidden_states, text, site(AttentionKind::Cross), pass)?;
+        let hidden_states = self.attn2.output(seen, residual);
+
         let [residual, hidden_states] = shared(hidden_states);
-        let normed = layer_norm(&self.norm3, hidden_states);
-        ControlFlow::Continue(self.ff.forward(normed, residual))
+        let hidden = if pass.recomputes {
+            let block = self.clone();
+            recomputed(hidden_states, move |states| block.hidden(states))
+        } else {
+            self.hidden(hidden_states)
+        };
+        ControlFlow::Continue(self.ff.output(hidden, residual))
+    }
+
+    /// What an attention sees in a pass whose way back may compute it again.
+    fn seen_in<B>(
+        &self,
+        hidden_states: Tensor<3>,
+        text: &Attended,
+        site: AttentionSite,
+        pass: &mut Pass<'_, B>,
+    ) -> ControlFlow<B, Tensor<3>> {
+        if !pass.recomputes || pass.processor.wants(&site) {
+            return self.seen(hidden_states, text, &site, pass.processor);
+        }
+        let (block, text) = (self.clone(), text.clone());
+        ControlFlow::Continue(match site.kind {
+            AttentionKind::SelfAttention => {
+                let project = move |states| block.attn1.projections(layer_norm(&block.norm1, states));
+                recomputed_attention(hidden_states, project, site.heads)
+            }
+            AttentionKind::Cross => recomputed(hidden_states, move |states| {
+                let ControlFlow::<Infallible, _>::Continue(seen) = block.seen(states, &text, &site, &mut ());
+                seen
+            }),
+        })
+    }
+
+    /// What an attention sees, behind its norm.
+    fn seen<B>(
+        &self,
+        hidden_states: Tensor<3>,
+        text: &Attended,
+        site: &AttentionSite,
+        processor: &mut dyn AttentionProcessor<Break = B>,
+    ) -> ControlFlow<B, Tensor<3>> {
+        match site.kind {
+            AttentionKind::SelfAttention => {
+                self.attn1.to_itself(layer_norm(&self.norm1, hidden_states), site, processor)
+            }
+            AttentionKind::Cross => {
+                let normed = layer_norm(&self.norm2, hidden_states);
+                self.attn2.attend(normed, &text.key, &|| text.value.clone(), site, processor)
+            }
+        }
+    }
+
+    /// The hidden layer of the feed-forward layer, behind its norm.
+    fn hidden(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        self.ff.hidden(layer_norm(&self.norm3, hidden_states))
     }
 }

@@ -13,7 +13,11 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::block::{Block2D, skipping};
 use crate::embedding::{TimeProjection, TimestepEmbedding, guidance_features};
+use crate::pass::Pass;
 use crate::{AttentionProcessor, ConditioningText, Place, UNetConfig};
+
+/// The largest latents, rows times columns, whose transformers are kept for the backward pass.
+const RECOMPUTED_ABOVE: usize = 64 * 64;
 
 /// The noise predictor of Stable Diffusion 1 and 2
 /// (diffusers' `models/unets/unet_2d_condition.py`).
@@ -30,6 +34,8 @@ pub struct UNet2DConditionModel {
     time_proj: TimeProjection,
     #[module(skip)]
     time_cond_proj_dim: Option<usize>,
+    #[module(skip)]
+    recomputes_above: usize,
 }
 
 impl UNet2DConditionModel {
@@ -55,7 +61,18 @@ impl UNet2DConditionModel {
             conv_out: Conv2d::new_3x3(channels, config.out_channels, device),
             time_proj,
             time_cond_proj_dim: config.time_cond_proj_dim,
+            recomputes_above: RECOMPUTED_ABOVE,
         }
+    }
+
+    /// The model whose backward pass computes transformers again for latents of any size.
+    ///
+    /// Where the gradient by the latents is wanted, it does so by itself above 64x64 of them, pictures of 512x512 pixels. Of the
+    /// transformers nothing is kept then but the inputs of their parts, except where a processor wants the probabilities; on the
+    /// CPU the gradient is bit by bit the same.
+    #[must_use]
+    pub fn recomputing(self) -> Self {
+        Self { recomputes_above: 0, ..self }
     }
 
     /// Builds the model and fills it from a diffusers checkpoint
@@ -178,20 +195,25 @@ impl UNet2DConditionModel {
         let guidance = scale.map(|(width, scale)| guidance_features(scale, width, &device).cast(dtype));
         let temb = silu(self.time_embedding.forward(features, guidance));
         let text_batch = text.batch();
-        let text = &mut text.layers();
+        let (text, skips, recomputes) = (text.layers(), Vec::new(), self.recomputes(&latents));
+        let mut pass = Pass { temb, text, processor, skips, recomputes };
 
-        let mut skips = Vec::new();
-        let mut hidden_states = skipping(self.conv_in.forward(channels_last(latents.cast(dtype))), &mut skips);
+        let mut hidden_states = skipping(self.conv_in.forward(channels_last(latents.cast(dtype))), &mut pass.skips);
         for (index, block) in self.down_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, (Place::Down, index), processor, &mut skips)?;
+            hidden_states = block.forward(hidden_states, (Place::Down, index), &mut pass)?;
         }
-        hidden_states = self.mid_block.forward(hidden_states, &temb, text, (Place::Mid, 0), processor, &mut skips)?;
+        hidden_states = self.mid_block.forward(hidden_states, (Place::Mid, 0), &mut pass)?;
         // Where no transformer has done it.
         hidden_states = repeated(hidden_states, text_batch);
         for (index, block) in self.up_blocks.iter().enumerate() {
-            hidden_states = block.forward(hidden_states, &temb, text, (Place::Up, index), processor, &mut skips)?;
+            hidden_states = block.forward(hidden_states, (Place::Up, index), &mut pass)?;
         }
         let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
         ControlFlow::Continue(channels_first(output).cast(DType::F32))
+    }
+
+    fn recomputes(&self, latents: &Tensor<4>) -> bool {
+        let [.., rows, columns] = latents.dims();
+        latents.is_tracked() && rows * columns > self.recomputes_above
     }
 }

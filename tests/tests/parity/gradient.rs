@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ae_guidance::{
     AttendAndExcite, AttentionModel, DenoisingStep, Guidance, GuidanceSettings, MapSet, Observer, Subjects,
 };
+use ae_kernels::{Kernel, Profile};
 use ae_tests::Case;
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -92,4 +93,27 @@ fn it_agrees_with_finite_differences_along_random_directions() {
         let error = (difference - derivative).abs();
         assert!(error < 0.01 * norm, "direction {seed}: {derivative} by the gradient, {difference} by differences");
     }
+}
+
+/// Operations of linear layers and of attention tell whether it did.
+#[test]
+fn above_512_pixels_or_when_told_to_the_backward_pass_computes_transformers_again() {
+    let device = Device::flex();
+    let case = Case::read("sprites-lion-car");
+    let text = case.tensor::<3>("text_embeddings", &device).narrow(0, 1, 1);
+    let of = |unet: &UNet2DConditionModel, [rows, columns]: [usize; 2]| {
+        let mut noise = ae_tensor::NoiseSource::new(ae_tensor::NoiseKind::TorchCpu, 1);
+        let latents: Tensor<4> = noise.tensor([1, 4, rows, columns], &device).autodiff().require_grad();
+        let loss = unet.forward(latents.clone(), 981.0, &unet.read_text(&text)).powi_scalar(2).sum();
+        Profile::take();
+        let gradient = latents.grad_remove(&mut loss.backward()).unwrap();
+        let profile = Profile::take();
+        (values(gradient), [Kernel::Linear, Kernel::Attention].map(|kernel| profile.of(kernel).operations))
+    };
+    let by_itself = unet(&case, &device);
+    let again = by_itself.clone().recomputing();
+    let ((gradient, kept), (same, more)) = (of(&by_itself, [64, 64]), of(&again, [64, 64]));
+    assert_eq!(gradient, same);
+    assert!(more.iter().zip(kept).all(|(more, kept)| more * 3 > kept * 4), "{more:?} after {kept:?}");
+    assert_eq!(of(&by_itself, [64, 72]), of(&again, [64, 72]));
 }

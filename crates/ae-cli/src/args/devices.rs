@@ -25,7 +25,7 @@ pub(crate) struct DeviceArgs {
     #[arg(long, help_heading = DEVICE, hide_short_help = true, default_value = "1", value_name = "N", value_parser = batch_size)]
     pub(crate) batch_size: NonZeroUsize,
 
-    /// Keep a network on the device only while it works; slower, with the same pictures.
+    /// Keep a network on the device only while it works, and of guidance as little as above 512x512 pixels; slower, with the same pictures.
     #[arg(long, help_heading = DEVICE, hide_short_help = true)]
     pub(crate) low_memory: bool,
 }

@@ -40,7 +40,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
 
-    /// Keep a network on the device only while it works; slower, with the same pictures.
+    /// Keep a network on the device only while it works, and of guidance as little as above 512x512 pixels; slower, with the same pictures.
     #[arg(long)]
     pub(crate) low_memory: bool,
 

@@ -18,7 +18,7 @@ mod smoothing;
 mod softmax;
 mod upsample_nearest;
 
-pub(super) use attention::{attention, attention_probs, attention_values, self_attention};
+pub(super) use attention::{attention, attention_probs, attention_values, recomputed_attention, self_attention};
 pub(super) use channels::join_channels;
 pub(super) use conv::conv2d;
 pub(super) use elementwise::elementwise;
