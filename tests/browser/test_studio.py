@@ -386,7 +386,7 @@ def test_a_method_shows_its_own_options_and_is_drawn(open_studio, studio):
 def test_shares_of_the_steps_are_sent_as_they_are_written(open_studio, studio):
     page = open_studio()
     expect(page.locator("#max_iter_to_alter")).to_have_attribute("placeholder", "50%")
-    expect(page.locator("#thresholds")).to_have_attribute("placeholder", "0%:0.05, 20%:0.5, 40%:0.8")
+    expect(page.locator("#thresholds")).to_have_attribute("placeholder", "0%:0.05, 20%:0.2, 40%:0.25")
     set_field(page, "thresholds", "0%:0.1, 5:0.4, 50 %:0.6")
     set_field(page, "max_iter_to_alter", "60%")
     set_field(page, "scale_range", "1-0.25")

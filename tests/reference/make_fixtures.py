@@ -42,7 +42,7 @@ RUNS = {
     "sd1-euler-a-plain": dict(model="sd1", scheduler="EulerAncestralDiscreteScheduler", guided=False),
     "sd2-dpmpp-2m-plain": dict(model="sd2", scheduler="DPMSolverMultistepScheduler", guided=False),
 }
-# The embedded model at its own defaults (assets/sprites/attend_and_excite.json).
+# The embedded model at its own defaults (assets/sprites/attend_and_excite.json), with the paper's thresholds, under which refinement has most to do.
 EMBEDDED = {
     "sprites-lion-car": dict(prompt="a lion and a red car", tokens=[2, 6], seed=7),
     "sprites-cat-frog": dict(prompt="a cat and a frog", tokens=[2, 5], seed=0),

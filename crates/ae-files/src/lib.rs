@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod foreign_text;
+mod memory;
 mod name;
 mod open;
 pub mod png_chunks;
@@ -8,6 +9,7 @@ mod whole;
 mod wrap;
 
 pub use foreign_text::show_foreign;
+pub use memory::SystemMemory;
 pub use name::{folder_name, is_former_name, is_plain_name};
 pub use open::{decode_text, open_file, read_file, read_text};
 pub use whole::{

@@ -40,7 +40,8 @@ pub struct PreparedWeights {
     backward: OnceLock<Vec<f32>>,
 }
 
-/// Pixels from which on Winograd's algorithm is faster, the transformation of the weights included...
+/// Pixels of a picture from which on Winograd's algorithm is faster, the transformation of the weights included, of one picture or two;
+/// a batch sums as its pictures alone do...
 const WINOGRAD_PIXELS: usize = 128;
 /// ... and where that is prepared.
 const PREPARED_PIXELS: usize = 32;
@@ -151,7 +152,9 @@ impl Conv2d<'_> {
 
     fn suits_winograd(&self, size: Pictures) -> bool {
         let pixels = if self.prepared.is_some() { PREPARED_PIXELS } else { WINOGRAD_PIXELS };
-        self.kernel == [3, 3] && self.inputs.min(self.outputs) >= WINOGRAD_CHANNELS && size.pixels() >= pixels
+        self.kernel == [3, 3]
+            && self.inputs.min(self.outputs) >= WINOGRAD_CHANNELS
+            && size.rows * size.columns >= pixels
     }
 
     fn keeps_size(&self) -> bool {
@@ -317,6 +320,30 @@ mod tests {
                 assert_eq!(of_halves, of_widened);
             });
         });
+    }
+
+    #[test]
+    fn a_batch_sums_as_its_pictures_alone() {
+        // Small ones, and one with more inputs than are summed in one go, in more tiles than a group has.
+        for (inputs, outputs, side) in [(4, 7, 5), (20, 40, 9), (320, 64, 8), (200, 40, 16), (40, 24, 40)] {
+            let weight = random(outputs * inputs * 9, 7);
+            let kept = PreparedWeights::default();
+            for prepared in [None, Some(&kept)] {
+                let (kernel, stride, padding) = ([3, 3], 1, [1; 4]);
+                let conv = Conv2d { weight: (&*weight).into(), outputs, inputs, kernel, stride, padding, prepared };
+                let [one, six] = [1, 6].map(|batch| Pictures { batch, rows: side, columns: side });
+                let (input, gradient) = (random(six.pixels() * inputs, 8), random(six.pixels() * outputs, 9));
+                let (forward, back) = (conv.forward(&input, six, None, None), conv.input_gradient(&gradient, six));
+                for picture in 0..six.batch {
+                    let of = |values: &[f32]| {
+                        let size = values.len() / six.batch;
+                        values[picture * size..][..size].to_vec()
+                    };
+                    assert_eq!(conv.forward(&of(&input), one, None, None), of(&forward), "{inputs} at {side}");
+                    assert_eq!(conv.input_gradient(&of(&gradient), one), of(&back), "{inputs} at {side}, backwards");
+                }
+            }
+        }
     }
 
     /// A convolution is linear: the product of its output with a gradient is that of its input with what the gradient

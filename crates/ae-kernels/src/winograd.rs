@@ -81,7 +81,9 @@ pub(crate) fn convolve(
             .collect();
         let group = group(tiles.len(), outputs, prepared.is_some());
         let transformed = transform_input(input, size, inputs, &tiles, group, &zeros);
-        let products = multiply(&transformed, tiles.len(), group, filter, prepared);
+        // By the size of a picture, so that a batch sums as its pictures alone do.
+        let in_blocks = across * down <= GROUP && prepared.is_none();
+        let products = multiply(&transformed, tiles.len(), group, filter, prepared, in_blocks);
         let layout = Layout { across, columns, cut: Cut { columns: outputs }, tiles: tiles.len() };
         let heights: Vec<usize> = these.map(line_rows).collect();
         unite(&products, layout, &heights, added, part);
@@ -145,8 +147,16 @@ fn transform_input(
 
 /// The output in tiles: `[panel, tile, pixel of the tile, column of the panel]`.
 ///
-/// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back.
-fn multiply(transformed: &[f32], tiles: usize, group: usize, filter: Filter<'_>, prepared: Option<&[f32]>) -> Scratch {
+/// Every task transforms the weights of a panel, multiplies some groups of tiles by them and transforms back; if `in_blocks`, some inputs
+/// at a time, so that weights that are used for few tiles go from cache to cache.
+fn multiply(
+    transformed: &[f32],
+    tiles: usize,
+    group: usize,
+    filter: Filter<'_>,
+    prepared: Option<&[f32]>,
+    in_blocks: bool,
+) -> Scratch {
     let cut = Cut { columns: filter.outputs };
     let groups = tiles.div_ceil(group);
     let share = groups.div_ceil((4 * rayon::current_num_threads()).div_ceil(cut.count()).min(groups));
@@ -161,21 +171,23 @@ fn multiply(transformed: &[f32], tiles: usize, group: usize, filter: Filter<'_>,
         let groups = transformed[first * group_size(group, inputs)..].chunks(group_size(group, inputs));
         let mut groups: Vec<_> = groups.zip(out.chunks_mut(group * TILE * TILE * width)).collect();
         let prepared = prepared.map(|prepared| &prepared[panel_start(cut, panel, inputs)..]);
-        // Weights that are used once go from cache to cache, some inputs at a time.
-        let block = if groups.len() == 1 && prepared.is_none() { BLOCK.min(inputs) } else { inputs };
+        let block = if in_blocks { BLOCK.min(inputs) } else { inputs };
         let mut scratch = Scratch::new(if prepared.is_none() { TAPS * (block * width + GAP) } else { 0 });
-        let mut products = Scratch::new(TAPS * (group.min(tiles) * width + GAP));
+        // Sums that go on with the next block are kept for every group.
+        let size = TAPS * (group.min(tiles) * width + GAP);
+        let mut all_products = Scratch::new(if block < inputs { groups.len() * size } else { size });
         for start in (0..inputs).step_by(block) {
             let depth = block.min(inputs - start);
             let weights = prepared.unwrap_or_else(|| {
                 transform_weights(filter, start, depth, cut, panel, &mut scratch);
                 &scratch
             });
-            for (patches, out) in &mut groups {
+            for (index, (patches, out)) in groups.iter_mut().enumerate() {
                 let tiles = out.len() / (TILE * TILE * width);
                 let rows: Vec<usize> = (0..tiles).map(|tile| tile * inputs + start).collect();
                 let stride = tiles * width + GAP;
-                let products = &mut products[..TAPS * stride];
+                let first = if block < inputs { index * size } else { 0 };
+                let products = &mut all_products[first..][..TAPS * stride];
                 for tap in 0..TAPS {
                     let product = Product {
                         a: &patches[tap * (tiles * inputs + GAP)..][..tiles * inputs],

@@ -87,6 +87,11 @@ impl AttentionLayers {
         self.sites.iter().all(|site| site.kind == AttentionKind::Cross)
     }
 
+    /// The last of them in a pass; they are in its order.
+    pub(crate) fn last(&self) -> Option<&AttentionSite> {
+        self.sites.last()
+    }
+
     /// A processor that looks at these layers.
     pub(crate) fn collector(&self) -> Collector<'_> {
         Collector::new(std::slice::from_ref(self))

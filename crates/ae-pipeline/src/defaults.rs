@@ -6,7 +6,8 @@ use serde::Deserialize;
 ///
 /// A model folder may hold them in a file `attend_and_excite.json`; what it does not name is the
 /// paper's choice for Stable Diffusion 1. Keys: `name`, `num_inference_steps`, `guidance_scale`,
-/// `attention_reduction`, `attention_scale`, `scale_factor`.
+/// `attention_reduction`, `attention_scale`, `scale_factor`, `thresholds` (an object of steps, as numbers or shares, and what each subject
+/// must reach there).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Fields")]
 #[non_exhaustive]
@@ -15,7 +16,8 @@ pub struct ModelDefaults {
     pub name: Option<String>,
     /// Latent pixels per patch of the attention maps, along one side.
     pub attention_reduction: usize,
-    /// The settings over which the user's are laid: steps, guidance scale, attention scale and scale factor.
+    /// The settings over which the user's are laid: steps, guidance scale, attention scale, scale factor and
+    /// thresholds.
     pub settings: Overrides,
 }
 
@@ -37,6 +39,7 @@ impl TryFrom<Fields> for ModelDefaults {
             "attention_reduction",
             "attention_scale",
             "scale_factor",
+            "thresholds",
         ])?;
         let paper = Settings::default();
         let mut settings = Overrides::default();
@@ -45,6 +48,7 @@ impl TryFrom<Fields> for ModelDefaults {
         let (own, paper) = (&mut settings.attend_and_excite, paper.attend_and_excite);
         own.attention_scale = Some(fields.or("attention_scale", paper.attention_scale)?);
         own.scale_factor = Some(fields.or("scale_factor", paper.scale_factor)?);
+        own.thresholds = Some(fields.or("thresholds", paper.thresholds)?);
         let attention_reduction = fields.size("attention_reduction", 4, 1 << 16)?;
         Ok(Self { name: fields.or("name", None)?, attention_reduction, settings })
     }

@@ -39,7 +39,7 @@ impl Pipeline {
 
     /// Draws one image per seed of a request that [this pipeline](Self::prepare) has prepared.
     ///
-    /// The seeds are drawn together as a batch; each image is the one its seed gives alone, up to
+    /// The seeds are drawn together as a batch; each image is the one its seed gives alone, on the CPU bit by bit, elsewhere up to
     /// rounding. `observe` hears of every event and ends the run by breaking.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod inpainting;
 mod latent_size;
 mod layer_choice;
 mod load;
+mod memory;
 mod model_files;
 mod model_index;
 mod objective;

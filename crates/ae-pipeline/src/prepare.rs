@@ -172,6 +172,11 @@ impl Prepared {
         &self.settings
     }
 
+    /// Rows and columns of the latents.
+    pub fn latent_size(&self) -> [usize; 2] {
+        self.latent_size
+    }
+
     /// The seeds, one image each.
     pub fn seeds(&self) -> &[u64] {
         &self.seeds

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use ae_files::SystemMemory;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -91,8 +92,9 @@ impl Metrics {
     /// All of it as text.
     pub(crate) fn text(&self, now: Now) -> String {
         let drawn = u64::from(now.is_drawing);
+        let memory = SystemMemory::read().map_or(0, |memory| memory.used);
         let values =
-            [now.waiting as u64, drawn, now.connections as u64, now.closed_connections, now.gallery_bytes, memory()];
+            [now.waiting as u64, drawn, now.connections as u64, now.closed_connections, now.gallery_bytes, memory];
         for (gauge, value) in self.gauges.iter().zip(values) {
             gauge.set(value);
         }
@@ -100,11 +102,4 @@ impl Metrics {
         encode(&mut text, &self.registry).expect("a text takes everything");
         text
     }
-}
-
-/// Bytes that the process has in use.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
 }

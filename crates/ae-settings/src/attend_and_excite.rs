@@ -12,7 +12,8 @@ options! {
 
         /// Steps with iterative refinement and the attention each subject must reach there, or "none". A step is a number, or a
         /// share of the steps.
-        [label: "Refinement thresholds", group: Group::AttendAndExcite, value_name: "STEP:X,.."]
+        [label: "Refinement thresholds", group: Group::AttendAndExcite, value_name: "STEP:X,..",
+            default_text: Some("the model's, or 0%:0.05,20%:0.5,40%:0.8")]
         thresholds: Thresholds = Thresholds::new([(0.0, 0.05), (20.0, 0.5), (40.0, 0.8)]
             .map(|(percent, threshold)| (StepIndex::Percent(percent), threshold)));
 

@@ -15,6 +15,7 @@ mod block;
 mod config;
 mod embedding;
 mod feed_forward;
+mod memory;
 mod pass;
 mod processor;
 mod shape;

@@ -13,8 +13,8 @@ pub(crate) struct BlockShape {
     pub(crate) place: Place,
     pub(crate) channels: usize,
     pub(crate) resnets: Vec<ResnetBlock2DConfig>,
-    transformer: Option<TransformerConfig>,
-    transformers: usize,
+    pub(crate) transformer: Option<TransformerConfig>,
+    pub(crate) transformers: usize,
     pub(crate) resample: bool,
 }
 
@@ -30,33 +30,41 @@ impl UNetConfig {
     /// which a processor is asked.
     pub fn attention_sites(&self, latent_size: [usize; 2]) -> Vec<AttentionSite> {
         let mut sites = Vec::new();
-        let mut visit = |block, shape: &BlockShape, resolution| {
+        for (block, shape, resolution) in self.blocks(latent_size) {
             let place = shape.place;
-            let Some(TransformerConfig { heads, layers: depths, .. }) = shape.transformer else { return };
+            let Some(TransformerConfig { heads, layers: depths, .. }) = shape.transformer else { continue };
             for (layer, depth) in (0..shape.transformers).flat_map(|layer| (0..depths).map(move |depth| (layer, depth)))
             {
                 for kind in [AttentionKind::SelfAttention, AttentionKind::Cross] {
                     sites.push(AttentionSite { place, block, layer, depth, kind, heads, resolution });
                 }
             }
-        };
+        }
+        sites
+    }
+
+    /// The blocks in their order, each with its index within its place and the resolution of its feature maps.
+    pub(crate) fn blocks(&self, latent_size: [usize; 2]) -> Vec<(usize, BlockShape, [usize; 2])> {
+        let mut blocks = Vec::new();
         let mut resolution = latent_size;
         let mut larger = Vec::new();
-        for (block, down) in self.down_shapes().iter().enumerate() {
-            visit(block, down, resolution);
-            if down.resample {
+        for (block, down) in self.down_shapes().into_iter().enumerate() {
+            let resample = down.resample;
+            blocks.push((block, down, resolution));
+            if resample {
                 larger.push(resolution);
                 resolution = resolution.map(|side| side.div_ceil(2));
             }
         }
-        visit(0, &self.mid_shape(), resolution);
-        for (block, up) in self.up_shapes().iter().enumerate() {
-            visit(block, up, resolution);
-            if up.resample {
+        blocks.push((0, self.mid_shape(), resolution));
+        for (block, up) in self.up_shapes().into_iter().enumerate() {
+            let resample = up.resample;
+            blocks.push((block, up, resolution));
+            if resample {
                 resolution = larger.pop().unwrap_or(latent_size);
             }
         }
-        sites
+        blocks
     }
 
     /// Width of the time embedding.

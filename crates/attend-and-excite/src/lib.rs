@@ -2,6 +2,7 @@
 
 mod announcement;
 mod auto_device;
+mod batch_size;
 #[cfg(feature = "figures")]
 mod compose;
 #[cfg(feature = "figures")]
@@ -47,6 +48,7 @@ mod user_folders;
 pub use ae_files::png_chunks;
 pub use announcement::{announcement, truncation_warning};
 pub use auto_device::chosen_devices;
+pub use batch_size::BatchSize;
 #[cfg(feature = "figures")]
 pub use contact_sheet::ContactSheet;
 pub use error::Error;

@@ -153,7 +153,10 @@ impl Drawing<'_> {
         self.progress.suspend(|| self.announce(&prepared, named));
 
         let files = Files::new(&args.output, &request.settings.prompt);
-        let batch_size = args.devices.batch_size.get();
+        let (batch_size, note) = args.devices.batch_size.on(models, &prepared);
+        if let Some(note) = note {
+            self.progress.suspend(|| say(&format!("note: {note}")));
+        }
         let batches: Vec<_> = prepared.seeds().chunks(batch_size).enumerate().collect();
         let (interrupted, progress) = (Arc::clone(&self.interrupted), self.progress);
         let previews = args.shows_steps().then(|| self.previews(&prepared));

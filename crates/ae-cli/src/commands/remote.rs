@@ -2,6 +2,7 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 
 use ae_settings::{Overrides, Settings};
 use ae_tensor::DeviceChoice;
+use attend_and_excite::BatchSize;
 use attend_and_excite::remote::{RemoteError, RemoteEvent, RemoteOptions, RemoteStudio};
 use image::RgbImage;
 
@@ -92,7 +93,7 @@ fn refuse(args: &GenerateArgs) -> Result<Option<String>, CliError> {
             "note: --model-dir, --lora-dir, --embedding-dir and --vae-dir have no effect with --host: the studio has folders of its own",
         );
     }
-    if args.devices.batch_size.get() > 1 {
+    if matches!(args.devices.batch_size, BatchSize::Of(pictures) if pictures.get() > 1) {
         say("note: --batch-size has no effect with --host: a studio draws one picture at a time");
     }
     match &args.devices.device[..] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ae_files::SystemMemory;
 use ae_settings::weights_stem;
 use axum::Json;
 use axum::extract::State;
@@ -185,19 +186,9 @@ pub(crate) struct Memory {
 /// The memory of the machine and of this program.
 #[utoipa::path(get, path = "/sdapi/v1/memory", responses((status = OK, body = Memory)))]
 pub(crate) async fn memory() -> Json<Memory> {
-    let ram = ram().unwrap_or_else(|| json!({ "error": "not known on this system" }));
+    let ram = SystemMemory::read().map_or_else(
+        || json!({ "error": "not known on this system" }),
+        |memory| json!({ "free": memory.available, "used": memory.used, "total": memory.total }),
+    );
     Json(Memory { ram, cuda: json!({ "error": "not measured" }) })
-}
-
-/// As Linux says it.
-fn ram() -> Option<Value> {
-    let kibibytes = |file: &str, name: &str| -> Option<u64> {
-        let text = ae_files::read_text(std::path::Path::new(file), 1 << 16).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().trim_end_matches(" kB").parse().ok()
-    };
-    let free = kibibytes("/proc/meminfo", "MemAvailable")? << 10;
-    let total = kibibytes("/proc/meminfo", "MemTotal")? << 10;
-    let used = kibibytes("/proc/self/status", "VmRSS")? << 10;
-    Some(json!({ "free": free, "used": used, "total": total }))
 }

@@ -36,10 +36,9 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
         None => distinct(args.methods.iter().copied()).into_iter().map(ArmSettings::of).collect(),
     };
     let folder = Folder::new(&args.output);
-    let plan = plan(args, &models[0], &arms, prompts)?;
+    let (plan, batch_size) = plan(args, &models, &arms, prompts)?;
     folder.begin(&plan)?;
 
-    let batch_size = args.devices.batch_size.get();
     let lora_folders = args.lora_dir.as_slice();
     let all = Evaluation { batch_size, folder: &folder, arms: &arms, plan: &plan, given, lora_folders };
     let work = all.work(shard)?;
@@ -65,14 +64,20 @@ pub(super) fn run(args: &EvalRunArgs, verbosity: Verbosity, interrupts: &Interru
     drawing.finish(&models)
 }
 
-/// What the folder will hold.
-fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: Vec<Prompt>) -> Result<Plan, CliError> {
-    let pipeline = &model.pipeline;
+/// What the folder will hold, and how many pictures are drawn together, whatever arm and prompt they are of.
+fn plan(
+    args: &EvalRunArgs,
+    models: &[LoadedModel],
+    arms: &[ArmSettings],
+    prompts: Vec<Prompt>,
+) -> Result<(Plan, usize), CliError> {
+    let (model, pipeline) = (&models[0], &models[0].pipeline);
     let given = &args.settings.given;
     let shared_loras = given.loras.as_deref().unwrap_or_default().len();
     let (mut planned, mut files) = (Vec::new(), BTreeMap::new());
     // What has no effect in one arm may have one in another.
     let mut notes: Option<BTreeSet<String>> = None;
+    let mut batch: Option<(usize, Option<String>)> = None;
     for arm in arms {
         let mut shared: Option<Settings> = None;
         for prompt in &prompts {
@@ -80,11 +85,15 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
             let mut prepare = || -> Result<_, CliError> {
                 let own = arm.settings(given, prompt, &args.lora_dir)?;
                 add_lora_files(&mut files, &own.loras.as_deref().unwrap_or_default()[shared_loras..])?;
-                Ok(pipeline.prepare(&pipeline.request_with(&own)?)?)
+                let mut request = pipeline.request_with(&own)?;
+                request.seeds.clone_from(&args.seeds.0);
+                Ok(pipeline.prepare(&request)?)
             };
             let named = |error| CliError::Prompt { prompt: prompt.text.clone(), error: Box::new(error) };
             let prepared = prepare().map_err(named)?;
             shared.get_or_insert_with(|| model.settings(&prepared, 0));
+            let own = args.devices.batch_size.on(models, &prepared);
+            batch = batch.filter(|(size, _)| *size <= own.0).or(Some(own));
             // The subjects are the benchmark's, and scored in every arm.
             let own = prepared
                 .notes()
@@ -98,8 +107,12 @@ fn plan(args: &EvalRunArgs, model: &LoadedModel, arms: &[ArmSettings], prompts: 
             planned.push(ae_eval::Arm { name: arm.name.clone(), settings });
         }
     }
-    notes.into_iter().flatten().for_each(|note| say(&format!("note: {note}")));
-    Ok(Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone(), files })
+    let (batch_size, note) = batch.unwrap_or((1, None));
+    notes.into_iter().flatten().chain(note).for_each(|note| say(&format!("note: {note}")));
+    Ok((
+        Plan { model: pipeline.name().to_owned(), arms: planned, prompts, seeds: args.seeds.0.clone(), files },
+        batch_size,
+    ))
 }
 
 /// How far the pictures are.
