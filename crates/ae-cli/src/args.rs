@@ -218,7 +218,7 @@ pub(crate) struct SelfTestArgs {
     #[arg(long, value_delimiter = ',', value_name = "DEVICE,..")]
     pub(crate) device: Vec<DeviceChoice>,
 
-    /// Type of weights and activations on the device: f32, f16 or bf16.
+    /// Type of weights and activations on the device: f32, f16, bf16 or q8.
     #[arg(long, default_value_t = FloatType::F32, conflicts_with = "quick")]
     pub(crate) dtype: FloatType,
 

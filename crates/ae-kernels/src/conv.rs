@@ -232,7 +232,7 @@ fn spread_out(gradient: &[f32], from: Pictures, to: Pictures, channels: usize, s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, dot, random, with_halves};
+    use crate::testing::{assert_close, dot, random, with_kept};
 
     fn definition(conv: &Conv2d<'_>, input: &[f32], size: Pictures) -> Vec<f32> {
         let output = conv.output(size);
@@ -304,20 +304,20 @@ mod tests {
     }
 
     #[test]
-    fn halves_give_what_the_same_numbers_in_single_precision_give() {
+    fn weights_of_every_type_give_what_the_same_numbers_in_single_precision_give() {
         with_cases(|conv, size| {
             let Weights::F32(weight) = conv.weight else { panic!("single precision") };
             let input = random(size.pixels() * conv.inputs, 8);
             let gradient = random(conv.output(size).pixels() * conv.outputs, 12);
-            with_halves(weight, |halves, widened| {
-                let [of_halves, of_widened] = [halves, widened.into()].map(|weight| {
-                    // The kept weights of the case are those of other numbers.
-                    let kept = PreparedWeights::default();
-                    let conv = Conv2d { weight, prepared: conv.prepared.map(|_| &kept), ..*conv };
+            with_kept(weight, conv.outputs, |kept, widened| {
+                let [of_kept, of_widened] = [kept, widened.into()].map(|weight| {
+                    // The prepared weights of the case are those of other numbers.
+                    let prepared = PreparedWeights::default();
+                    let conv = Conv2d { weight, prepared: conv.prepared.map(|_| &prepared), ..*conv };
                     let back = conv.has_same_padding().then(|| conv.input_gradient(&gradient, size));
                     (conv.forward(&input, size, None, None), back)
                 });
-                assert_eq!(of_halves, of_widened);
+                assert_eq!(of_kept, of_widened);
             });
         });
     }

@@ -47,4 +47,4 @@ pub use profile::{Kernel, Profile, Work};
 pub use smoothing::Smoothing;
 pub use softmax::Softmax;
 pub use sum::add;
-pub use weights::Weights;
+pub use weights::{Int8, Weights};

@@ -78,7 +78,7 @@ impl Strided<'_> {
         if used < width {
             panel[..rows * width].fill(0.0);
         }
-        assert!(values.are_single() || row_stride == 1, "halves are widened side by side");
+        assert!(values.are_single() || row_stride == 1, "others than single precision are widened side by side");
         let mut buffer = [0.0; LINES];
         for first in (0..rows).step_by(LINES) {
             let count = LINES.min(rows - first);

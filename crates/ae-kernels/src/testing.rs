@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::Weights;
+use crate::{Int8, WeightOrder, Weights};
 
 /// Numbers between -1 and 1 that look random, by a linear congruential generator.
 pub(crate) fn random(count: usize, seed: u64) -> Vec<f32> {
@@ -45,12 +45,21 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-/// Numbers rounded to each of the half types, and these widened to single precision.
-pub(crate) fn with_halves(values: &[f32], check: impl Fn(Weights<'_>, &[f32])) {
+/// Numbers rounded to each of the types that weights may be in, and these widened to single precision. With whole numbers they are a matrix
+/// of `rows` rows, which have the scales, and then its columns.
+pub(crate) fn with_kept(values: &[f32], rows: usize, check: impl Fn(Weights<'_>, &[f32])) {
     let halves: Vec<_> = values.iter().map(|value| f16::from_f32(*value)).collect();
     let widened: Vec<_> = halves.iter().map(|half| half.to_f32()).collect();
     check(Weights::F16(&halves), &widened);
     let halves: Vec<_> = values.iter().map(|value| bf16::from_f32(*value)).collect();
     let widened: Vec<_> = halves.iter().map(|half| half.to_f32()).collect();
     check(Weights::BF16(&halves), &widened);
+    let whole: Vec<_> = values.iter().map(|value| (value * 127.0) as i8).collect();
+    let columns = values.len() / rows;
+    for (order, outputs) in [(WeightOrder::OutputsFirst, rows), (WeightOrder::InputsFirst, columns)] {
+        let scales = random(outputs, 77);
+        let scale = |i: usize| scales[if order == WeightOrder::OutputsFirst { i / columns } else { i % columns }];
+        let widened: Vec<_> = whole.iter().enumerate().map(|(i, value)| f32::from(*value) * scale(i)).collect();
+        check(Weights::Int8(Int8 { values: &whole, scales: &scales, order }), &widened);
+    }
 }

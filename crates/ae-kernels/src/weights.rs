@@ -1,7 +1,10 @@
-//! Weights in the type that they are stored in: half types are widened as they are read, so that they need no copy in single precision.
+//! Weights in the type that they are stored in: they are widened as they are read, so that they need no copy in single precision.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
+
+use crate::WeightOrder;
+use crate::vector::vectorized;
 
 /// The weights of a layer. What is computed with them is in single precision, and bit by bit what the same numbers in single
 /// precision give.
@@ -13,6 +16,55 @@ pub enum Weights<'a> {
     F16(&'a [f16]),
     /// The upper half of single precision.
     BF16(&'a [bf16]),
+    /// Whole numbers with a scale for each output.
+    Int8(Int8<'a>),
+}
+
+/// Weights in eight bits: a whole number times the scale of its output, in single precision.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8<'a> {
+    /// The whole numbers.
+    pub values: &'a [i8],
+    /// One for each output of the layer, whichever direction is computed.
+    pub scales: &'a [f32],
+    /// How the values lie. Those of a convolution are `[outputs, inputs * rows * columns]`.
+    pub order: WeightOrder,
+}
+
+impl Int8<'_> {
+    /// Writes the weights from `first` on, line by line of the matrix that they are.
+    fn copy(self, first: usize, out: &mut [f32]) {
+        let Self { values, scales, order } = self;
+        let line = match order {
+            WeightOrder::InputsFirst => scales.len(),
+            WeightOrder::OutputsFirst => values.len() / scales.len(),
+        };
+        let mut done = 0;
+        while done < out.len() {
+            let (row, column) = ((first + done) / line, (first + done) % line);
+            let count = (line - column).min(out.len() - done);
+            let (out, values) = (&mut out[done..][..count], &values[first + done..][..count]);
+            match order {
+                WeightOrder::InputsFirst => {
+                    let scales = &scales[column..][..count];
+                    vectorized!(|| {
+                        for ((out, value), scale) in out.iter_mut().zip(values).zip(scales) {
+                            *out = scale * f32::from(*value);
+                        }
+                    });
+                }
+                WeightOrder::OutputsFirst => {
+                    let scale = scales[row];
+                    vectorized!(|| {
+                        for (out, value) in out.iter_mut().zip(values) {
+                            *out = scale * f32::from(*value);
+                        }
+                    });
+                }
+            }
+            done += count;
+        }
+    }
 }
 
 impl<'a> From<&'a [f32]> for Weights<'a> {
@@ -40,6 +92,7 @@ impl<'a> Weights<'a> {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
             Self::BF16(values) => values.len(),
+            Self::Int8(weights) => weights.values.len(),
         }
     }
 
@@ -86,6 +139,7 @@ impl<'a> Weights<'a> {
                     .zip(values)
                     .for_each(|(out, value)| *out = f32::from_bits(u32::from(value.to_bits()) << 16));
             }
+            Self::Int8(weights) => weights.copy(first, out),
         }
     }
 }
@@ -94,11 +148,15 @@ impl<'a> Weights<'a> {
 mod tests {
     use super::*;
 
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
     #[test]
     fn every_finite_half_is_widened_exactly() {
-        let bits = || 0..=u16::MAX;
-        let halves: Vec<f16> = bits().map(f16::from_bits).filter(|half| half.is_finite()).collect();
-        let brains: Vec<bf16> = bits().map(bf16::from_bits).filter(|half| half.is_finite()).collect();
+        let all = || 0..=u16::MAX;
+        let halves: Vec<f16> = all().map(f16::from_bits).filter(|half| half.is_finite()).collect();
+        let brains: Vec<bf16> = all().map(bf16::from_bits).filter(|half| half.is_finite()).collect();
         let expected = [
             halves.iter().map(|half| half.to_f32()).collect::<Vec<_>>(),
             brains.iter().map(|half| half.to_f32()).collect(),
@@ -107,7 +165,29 @@ mod tests {
             // Pieces of every remainder by the width of a vector, from odd places on.
             for (first, count) in [(0, weights.len()), (1, 1), (3, 7), (5, 33), (weights.len(), 0)] {
                 let mut buffer = vec![f32::NAN; count + 2];
-                let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(weights.read(first, count, &mut buffer)), bits(&expected[first..][..count]));
+                assert!(buffer[count].is_nan());
+            }
+        }
+    }
+    /// Every whole number under scales of every size, in a matrix of odd sides; pieces begin and end within lines and span several.
+    #[test]
+    fn every_whole_number_is_scaled_by_its_output() {
+        let (rows, columns) = (17, 45);
+        let values: Vec<i8> = (0..rows * columns).map(|i| i as u8 as i8).collect();
+        let scales: Vec<f32> =
+            (0..columns).map(|i| 1.7_f32.powi(3 * i - 60) * if i == 5 { 0.0 } else { 1.0 }).collect();
+        let orders = [(WeightOrder::InputsFirst, columns as usize), (WeightOrder::OutputsFirst, rows as usize)];
+        for (order, outputs) in orders {
+            let scales = &scales[..outputs];
+            let weights = Weights::Int8(Int8 { values: &values, scales, order });
+            let scale = |i: usize| match order {
+                WeightOrder::InputsFirst => scales[i % outputs],
+                WeightOrder::OutputsFirst => scales[i / (values.len() / outputs)],
+            };
+            let expected: Vec<f32> = values.iter().enumerate().map(|(i, value)| f32::from(*value) * scale(i)).collect();
+            for (first, count) in [(0, values.len()), (1, 1), (3, 7), (40, 33), (44, 200), (values.len(), 0)] {
+                let mut buffer = vec![f32::NAN; count + 2];
                 assert_eq!(bits(weights.read(first, count, &mut buffer)), bits(&expected[first..][..count]));
                 assert!(buffer[count].is_nan());
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ae_checkpoint::{Embedding, Lora, LoraNetwork};
 use ae_clip::{ClipTextModel, ClipTokenizer};
 use ae_settings::{EmbeddingRef, FileRef, LoraRef};
-use ae_tensor::{FloatType, apply_lora, lora_places};
+use ae_tensor::{CheckpointError, FloatType, apply_lora, lora_places, quantize_weights};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -41,8 +41,8 @@ impl Loras {
         loras.iter().map(open).collect::<Result<_, LoadError>>().map(Self)
     }
 
-    /// Merges the layers that they have for one of the networks.
-    pub(crate) fn add_to<M: Module>(
+    /// Merges the layers that they have for one of the networks into its weights, which are no quantised ones.
+    pub(crate) fn merge_into<M: Module>(
         &self,
         network: LoraNetwork,
         module: &mut M,
@@ -53,6 +53,24 @@ impl Loras {
             let mismatch = |cause| LoadError::Lora { file: lora.name.clone(), cause };
             apply_lora(module, layers, strengths.in_network(network), dtype).map_err(mismatch)
         })
+    }
+
+    /// As [`merge_into`](Self::merge_into). Quantised weights that they change are first read again as they are in the file, by `restore`,
+    /// and quantised when all is merged.
+    pub(crate) fn add_to<M: Module>(
+        &self,
+        network: LoraNetwork,
+        module: &mut M,
+        dtype: FloatType,
+        restore: impl FnOnce(&mut M, FloatType, BTreeSet<String>) -> Result<(), CheckpointError>,
+    ) -> Result<(), LoadError> {
+        if dtype != FloatType::Q8 {
+            return self.merge_into(network, module, dtype);
+        }
+        restore(module, dtype.unquantized(), self.places(network, module))?;
+        self.merge_into(network, module, dtype.unquantized())?;
+        quantize_weights(module);
+        Ok(())
     }
 
     /// The parameters of one of the networks that they change.

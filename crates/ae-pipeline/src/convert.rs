@@ -47,6 +47,12 @@ pub enum ConvertError {
         /// The path.
         path: PathBuf,
     },
+    /// The type is one that weights have in memory alone.
+    #[error("a model is not written in {dtype}, which is made while weights are loaded; use f16, bf16 or f32")]
+    Dtype {
+        /// The type.
+        dtype: FloatType,
+    },
     /// It cannot be written.
     #[error("cannot write the model to '{path}': {cause}", path = path.display())]
     Write {
@@ -86,13 +92,22 @@ impl Destination {
     }
 }
 
+/// Whether a model can be written in a type.
+///
+/// # Errors
+///
+/// When weights have it in memory alone.
+pub fn check_written_type(dtype: FloatType) -> Result<(), ConvertError> {
+    if dtype == dtype.unquantized() { Ok(()) } else { Err(ConvertError::Dtype { dtype }) }
+}
+
 /// Writes a model as it is loaded with these options, LoRAs merged: as a folder in diffusers' layout, or as a single file in the original
 /// layout. It is there whole or not at all. Weights are written one tensor at a time. Returns what is to be said: what was guessed, and
 /// what the files do not carry. LoRAs are merged on `device`, which needs the memory of a network.
 ///
 /// # Errors
 ///
-/// When the model cannot be loaded, it cannot be written, or a single file cannot hold it.
+/// When the model cannot be loaded, it cannot be written, or a single file cannot hold it; and as [`check_written_type`].
 pub fn convert(
     source: &ModelSource,
     options: impl Into<LoadOptions>,
@@ -100,7 +115,9 @@ pub fn convert(
     device: &Device,
 ) -> Result<Vec<String>, ConvertError> {
     let Destination { path, is_single, replace } = destination;
-    let model = Opened::open(source, options.into(), device)?;
+    let options = options.into();
+    check_written_type(options.dtype)?;
+    let model = Opened::open(source, options, device)?;
     let mut notes: Vec<String> = model.files.notice().into_iter().chain(model.loras.notes()).collect();
     if model.loras.have_embeddings() {
         notes.push("the embeddings in the files of LoRAs are not carried: a prompt needs those files still".to_owned());
@@ -177,13 +194,13 @@ impl<'a> Opened<'a> {
     fn text_encoder(&self) -> Result<Checkpoint, LoadError> {
         let (config, weights) = (&self.text_encoder.config, &self.text_encoder.weights);
         let mut model = ClipTextModel::load(config, weights, self.dtype, &self.device)?;
-        self.loras.add_to(LoraNetwork::TextEncoder, &mut model, self.dtype)?;
+        self.loras.merge_into(LoraNetwork::TextEncoder, &mut model, self.dtype)?;
         Ok(model.checkpoint(self.dtype))
     }
 
     fn unet(&self) -> Result<Checkpoint, LoadError> {
         let mut model = UNet2DConditionModel::load(&self.unet.config, &self.unet.weights, self.dtype, &self.device)?;
-        self.loras.add_to(LoraNetwork::UNet, &mut model, self.dtype)?;
+        self.loras.merge_into(LoraNetwork::UNet, &mut model, self.dtype)?;
         Ok(model.checkpoint(self.dtype))
     }
 

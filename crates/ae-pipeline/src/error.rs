@@ -76,7 +76,7 @@ pub enum LoadError {
         in_channels: usize,
     },
     /// The device does not compute in this type.
-    #[error("the device does not compute in {dtype}; use f32")]
+    #[error("{}", not_computed(*.dtype))]
     Dtype {
         /// The type.
         dtype: FloatType,
@@ -268,6 +268,14 @@ pub enum PipelineError {
     /// The observer ended the run.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What a device does not do, and what to do.
+fn not_computed(dtype: FloatType) -> String {
+    match dtype {
+        FloatType::Q8 => "q8 weights are for the CPU alone; use the CPU, or f16, bf16 or f32".to_owned(),
+        _ => format!("the device does not compute in {dtype}; use f32"),
+    }
 }
 
 /// What makes numbers infinite, and what to do.

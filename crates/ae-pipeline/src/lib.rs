@@ -51,7 +51,7 @@ mod trace;
 pub use attention_maps::AttentionMaps;
 pub use automatic_subjects::unknown_nouns;
 pub use composition::{PromptPart, prompt_parts};
-pub use convert::{ConvertError, Destination, convert};
+pub use convert::{ConvertError, Destination, check_written_type, convert};
 pub use defaults::ModelDefaults;
 pub use error::{LoadError, PipelineError};
 pub use event::Event;

@@ -56,7 +56,7 @@ impl Pipeline {
             unet: base.unet(&loras, device, None)?,
             unet_config: base.unet.config.clone(),
             vae: load(low_memory, device, &vae.weights.clone(), move |device| {
-                Ok(AutoencoderKL::load(&vae.config, &vae.weights, dtype, device)?)
+                Ok(AutoencoderKL::load(&vae.config, &vae.weights, dtype.unquantized(), device)?)
             })?,
             vae_config,
             weight_files,
@@ -149,9 +149,11 @@ impl Base {
             let mut tokenizer = tokenizer.clone();
             let tokens = EmbeddedTokens::add(embeddings, loras, &mut tokenizer)?;
             notes.extend(tokens.iter().map(EmbeddedTokens::note));
-            let (loras, dtype) = (Arc::clone(loras), self.dtype);
+            let (loras, dtype, weights) = (Arc::clone(loras), self.dtype, component.weights.clone());
             let add = move |model: &mut ClipTextModel| {
-                loras.add_to(LoraNetwork::TextEncoder, model, dtype)?;
+                loras.add_to(LoraNetwork::TextEncoder, model, dtype, |model, dtype, names| {
+                    model.restore(&weights, dtype, names)
+                })?;
                 tokens.iter().try_for_each(|tokens| tokens.add_to(model))
             };
             let resident = before.and_then(|before| Some((before, before.text_encoders[index].model.resident()?)));
@@ -181,19 +183,22 @@ impl Base {
         device: &Device,
         before: Option<&Pipeline>,
     ) -> Result<Residency<UNet2DConditionModel>, LoadError> {
+        let (Component { config, weights }, dtype, loras) = (self.unet.clone(), self.dtype, Arc::clone(loras));
+        let add = move |unet: &mut UNet2DConditionModel, weights: &Checkpoint| {
+            loras.add_to(LoraNetwork::UNet, unet, dtype, |unet, dtype, names| unet.restore(weights, dtype, &names))
+        };
         if let Some((before, unet)) = before.and_then(|before| Some((before, before.unet.resident()?))) {
             let mut unet = unet.clone();
             let names = before.loras.places(LoraNetwork::UNet, &unet);
-            unet.restore(&self.unet.weights, self.dtype, &names)?;
-            loras.add_to(LoraNetwork::UNet, &mut unet, self.dtype)?;
-            return Ok(Residency::of(unet, &self.unet.weights));
+            unet.restore(&weights, dtype, &names)?;
+            add(&mut unet, &weights)?;
+            return Ok(Residency::of(unet, &weights));
         }
-        let (Component { config, weights }, dtype, loras) = (self.unet.clone(), self.dtype, Arc::clone(loras));
         let low_memory = self.low_memory;
         load(low_memory, device, &self.unet.weights, move |device| {
             let unet = UNet2DConditionModel::load(&config, &weights, dtype, device)?;
             let mut unet = if low_memory { unet.recomputing() } else { unet };
-            loras.add_to(LoraNetwork::UNet, &mut unet, dtype)?;
+            add(&mut unet, &weights)?;
             Ok(unet)
         })
     }

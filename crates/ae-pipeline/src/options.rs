@@ -10,7 +10,8 @@ use crate::KnownPreset;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// The type of weights and activations; on the CPU, which computes in single precision, that in which weights are kept.
+    /// The type of weights and activations; on the CPU, which computes in single precision, that in which weights are kept. With
+    /// [`FloatType::Q8`] text encoder and U-Net are quantised, the autoencoder is as with single precision.
     pub dtype: FloatType,
     /// Another autoencoder: a file, or a folder with a `config.json`.
     pub vae: Option<PathBuf>,

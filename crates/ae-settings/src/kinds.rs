@@ -219,6 +219,19 @@ choices! {
         F16 = "f16",
         /// The range of single precision with 8 bits of precision.
         BF16 = "bf16",
+        /// On the CPU alone: weights in 8 bits with a scale for each output, quantised while they are loaded.
+        Q8 = "q8",
+    }
+}
+
+impl FloatType {
+    /// The type of what is not quantised: single precision for [`Q8`](Self::Q8), and every other type itself.
+    #[must_use]
+    pub const fn unquantized(self) -> Self {
+        match self {
+            Self::Q8 => Self::F32,
+            other => other,
+        }
     }
 }
 
@@ -261,6 +274,7 @@ mod tests {
         }
         for dtype in FloatType::ALL {
             assert_eq!(dtype.to_string().parse(), Ok(*dtype));
+            assert_eq!(dtype.unquantized() == *dtype, *dtype != FloatType::Q8);
         }
     }
 
@@ -272,6 +286,6 @@ mod tests {
              dpmpp-2m-sde, unipc, lcm, tcd"
         );
         let error = serde_json::from_str::<FloatType>("\"f8\"").unwrap_err().to_string();
-        assert!(error.starts_with("unknown float type `f8`: expected one of f32, f16, bf16"), "{error}");
+        assert!(error.starts_with("unknown float type `f8`: expected one of f32, f16, bf16, q8"), "{error}");
     }
 }

@@ -184,7 +184,7 @@ options! {
         [label: "Revision"]
         revision: Option<String> = None;
 
-        /// Type of weights and activations: f32, f16 or bf16; the CPU keeps weights in it and computes in f32.
+        /// Type of weights and activations: f32, f16, bf16 or, on the CPU alone, q8; the CPU keeps weights in it and computes in f32.
         [label: "Float type", group: Group::Loaded, value_name: "TYPE"]
         dtype: FloatType = FloatType::F32;
 

@@ -8,10 +8,10 @@ use crate::device::is_cpu;
 /// In a half-precision type too, the softmax of attention and the normalisations are computed in single
 /// precision, and so is everything outside the networks: guidance, schedulers, latents.
 pub trait BurnFloat {
-    /// The burn dtype of this float type.
+    /// The burn dtype of this float type; with quantised weights that of the rest.
     fn dtype(self) -> DType;
 
-    /// Whether a device computes in this type, or on the CPU keeps weights in it.
+    /// Whether a device computes in this type, or on the CPU keeps weights in it. Quantised weights are for the CPU alone.
     fn is_supported_by(&self, device: &Device) -> bool;
 
     /// The type that networks of this type compute in on a device: on the CPU single precision always, where a half type is one that
@@ -23,7 +23,7 @@ pub trait BurnFloat {
 impl BurnFloat for FloatType {
     fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Q8 => DType::F32,
             Self::F16 => DType::F16,
             Self::BF16 => DType::BF16,
         }
@@ -34,12 +34,13 @@ impl BurnFloat for FloatType {
             Self::F32 => FloatDType::F32,
             Self::F16 => FloatDType::F16,
             Self::BF16 => FloatDType::BF16,
+            Self::Q8 => return is_cpu(device),
         };
         device.supports_dtype(dtype)
     }
 
     fn computed_on(self, device: &Device) -> Self {
-        if is_cpu(device) { Self::F32 } else { self }
+        if is_cpu(device) { Self::F32 } else { self.unquantized() }
     }
 }
 

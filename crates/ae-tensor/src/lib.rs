@@ -22,6 +22,7 @@ mod module_path;
 pub mod nn;
 mod noise;
 mod operations;
+mod quantized;
 mod read;
 mod store;
 
@@ -37,5 +38,6 @@ pub use load::{CheckpointError, Component, KeyRules, MismatchReport, check_files
 pub use lora::{LoraMismatch, apply_lora, lora_places};
 pub use noise::NoiseSource;
 pub use operations::{Difference, Extent, OperationCheck, check_operations};
+pub use quantized::quantize_weights;
 pub use read::{ComputeError, read};
 pub use store::checkpoint_of;

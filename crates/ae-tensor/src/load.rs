@@ -22,6 +22,7 @@ pub use error::{CheckpointError, MismatchReport};
 use crate::device::is_cpu;
 use crate::lora::place;
 use crate::module_path::ModulePath;
+use crate::quantized::quantize;
 use crate::{BurnFloat, FloatType};
 
 /// How the keys of a checkpoint become the parameter paths of a module.
@@ -58,6 +59,9 @@ impl KeyRules {
 /// On the CPU, which computes in single precision, a half `dtype` is what weights are rounded to; those of linear layers and
 /// convolutions, and embeddings, are kept in it, and widened as they are read. With single precision, half weights of a file stay as they are: they take
 /// half the memory, and the results are the same bit by bit.
+///
+/// With [`FloatType::Q8`], for the CPU alone, weights of linear layers and convolutions become whole numbers from -127 to 127 with a scale for
+/// each output, its largest magnitude by 127; those from or to less than 16 channels and all other parameters are as with single precision.
 ///
 /// # Errors
 ///
@@ -113,7 +117,8 @@ fn fill<M: Module>(
     let tensors = checkpoint.tensors().iter().map(|(key, tensor)| (rules.path(key), tensor)).collect();
     let mut loader = Loader {
         tensors,
-        dtype,
+        dtype: dtype.unquantized(),
+        quantizes: dtype == FloatType::Q8,
         only,
         path: ModulePath::default(),
         report: MismatchReport::default(),
@@ -144,6 +149,7 @@ struct Loader<'a> {
     /// Those that no parameter has taken yet.
     tensors: BTreeMap<String, &'a StoredTensor>,
     dtype: FloatType,
+    quantizes: bool,
     /// Those to be filled, all by default.
     only: Option<&'a BTreeSet<String>>,
     path: ModulePath,
@@ -199,7 +205,8 @@ impl ModuleMapper for Loader<'_> {
             return param;
         }
         let (id, device) = (param.id, param.lazy_device());
-        let (rounded, kept) = self.types(stored, &device);
+        let is_quantized = self.quantizes && self.path.is_quantized(stored.shape());
+        let (rounded, kept) = if is_quantized { (FloatType::F32, FloatType::F32) } else { self.types(stored, &device) };
         let data = match convert::tensor_data(stored, rounded, is_transposed) {
             Ok(data) => data,
             Err(error) => {
@@ -208,7 +215,9 @@ impl ModuleMapper for Loader<'_> {
             }
         };
         let is_finite = match rounded {
-            FloatType::F32 => data.as_slice::<f32>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
+            FloatType::F32 | FloatType::Q8 => {
+                data.as_slice::<f32>().is_ok_and(|all| all.iter().all(|value| value.is_finite()))
+            }
             FloatType::F16 => data.as_slice::<f16>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
             FloatType::BF16 => data.as_slice::<bf16>().is_ok_and(|all| all.iter().all(|value| value.is_finite())),
         };
@@ -216,7 +225,11 @@ impl ModuleMapper for Loader<'_> {
             self.not_finite.push(key);
             return param;
         }
-        let tensor: Tensor<D> = Tensor::from_data(data, (&device, rounded.dtype()));
-        param.transform_for_load(tensor.cast(kept.dtype()), id)
+        let tensor: Tensor<D> = if is_quantized {
+            quantize(data, &device)
+        } else {
+            Tensor::<D>::from_data(data, (&device, rounded.dtype())).cast(kept.dtype())
+        };
+        param.transform_for_load(tensor, id)
     }
 }

@@ -59,7 +59,8 @@ pub enum LoraMismatch {
 ///
 /// A merged weight is `W + strength * scale * update`, with DoRA's magnitude `merged * magnitude / norm(merged)`, as PEFT merges
 /// it. It is formed in single precision and rounded to `dtype`, as [`load_weights`](crate::load_weights) rounds and keeps it. Half weights
-/// that it kept as they are, where single precision is asked for, become single precision.
+/// that it kept as they are, where single precision is asked for, become single precision; so do quantised ones, which
+/// [`quantize_weights`](crate::quantize_weights) quantises again.
 ///
 /// # Errors
 ///

@@ -50,11 +50,19 @@ impl ModulePath {
             && self.names.last().is_some_and(|name| name == "weight")
     }
 
+    /// Whether a quantised network has the parameter in eight bits: the weight of a linear layer or of a convolution. Those from and to a
+    /// few channels, as latents and pixels have, are small, and keep their type.
+    pub(crate) fn is_quantized(&self, shape: &[usize]) -> bool {
+        const FEWEST: usize = 16;
+        self.is_weight() && self.layer() != "Embedding" && shape.iter().take(2).all(|channels| *channels >= FEWEST)
+    }
+
     /// The type that the parameter of a network of type `dtype` is rounded to, and that in which it is kept.
     pub(crate) fn types(&self, dtype: FloatType, device: &Device) -> (FloatType, FloatType) {
         if self.is_norm() {
             return (FloatType::F32, FloatType::F32);
         }
+        let dtype = dtype.unquantized();
         (dtype, if self.is_weight() { dtype } else { dtype.computed_on(device) })
     }
 

@@ -5,10 +5,11 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Tensor, bf16, f16};
 
 use crate::module_path::ModulePath;
+use crate::quantized::floats;
 use crate::{FloatType, read};
 
 /// The parameters of a module as [`load_weights`](crate::load_weights) reads them, bit by bit: in PyTorch's layout, in `dtype` but for
-/// those of normalisations, under `prefix` and their names. Each is copied from its device when its bytes are asked for; one that cannot be has none.
+/// those of normalisations, under `prefix` and their names. Quantised weights are the numbers that they stand for. Each is copied from its device when its bytes are asked for; one that cannot be has none.
 pub fn checkpoint_of(module: &impl Module, name: &str, prefix: &str, dtype: FloatType) -> Checkpoint {
     let mut collector =
         Collector { prefix: prefix.to_owned(), dtype, path: ModulePath::default(), tensors: Vec::new() };
@@ -40,15 +41,16 @@ impl ModuleVisitor for Collector {
         }
         let dtype = if self.path.is_norm() { FloatType::F32 } else { self.dtype };
         let element = match dtype {
-            FloatType::F32 => ElementType::F32,
+            FloatType::F32 | FloatType::Q8 => ElementType::F32,
             FloatType::F16 => ElementType::F16,
             FloatType::BF16 => ElementType::BF16,
         };
         let bytes = move || {
-            let tensor = if is_transposed { tensor.clone().transpose() } else { tensor.clone() };
+            let tensor = floats(tensor.clone());
+            let tensor = if is_transposed { tensor.transpose() } else { tensor };
             let values = read(tensor).unwrap_or_default().into_iter();
             match dtype {
-                FloatType::F32 => values.flat_map(f32::to_le_bytes).collect(),
+                FloatType::F32 | FloatType::Q8 => values.flat_map(f32::to_le_bytes).collect(),
                 FloatType::F16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
                 FloatType::BF16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
             }

@@ -74,7 +74,7 @@ impl Bounds {
         let operation = 1e-3;
         match dtype {
             FloatType::F16 => Self { operation, stage: 6e-2, gradient: 1e-1, picture: 3.0 },
-            FloatType::BF16 => Self { operation, stage: 1e-1, gradient: 3e-1, picture: 6.0 },
+            FloatType::BF16 | FloatType::Q8 => Self { operation, stage: 1e-1, gradient: 3e-1, picture: 6.0 },
             FloatType::F32 => Self { operation, stage: 1e-3, gradient: 1e-3, picture: 4.0 },
         }
     }

@@ -128,7 +128,7 @@ fn textual_inversions_are_tokens_as_in_diffusers() {
 }
 
 /// Adapters and embeddings of a loaded pipeline, changed forth and back, are bit by bit those of a fresh one, in both ways of
-/// keeping networks.
+/// keeping networks, and with quantised weights.
 #[test]
 fn changed_additions_are_as_after_a_fresh_load() {
     let file = |group: &str, file: &str| folder(group).join(file).to_string_lossy().into_owned();
@@ -142,9 +142,10 @@ fn changed_additions_are_as_after_a_fresh_load() {
         (vec![lora("peft.safetensors", 1.0)], vec![]),
     ];
     let source = ModelSource::folder(model("sd1"));
-    for low_memory in [false, true] {
+    let keepings = [(false, FloatType::F32), (true, FloatType::F32), (false, FloatType::Q8), (true, FloatType::Q8)];
+    for (low_memory, dtype) in keepings {
         let load = |(loras, embeddings): &(Vec<LoraRef>, Vec<EmbeddingRef>)| {
-            let mut options = LoadOptions::default();
+            let mut options = LoadOptions::from(dtype);
             (options.loras, options.embeddings, options.low_memory) = (loras.clone(), embeddings.clone(), low_memory);
             Pipeline::load(&source, options, &Device::flex()).unwrap()
         };

@@ -1,17 +1,18 @@
-//! Weights in half precision, with which the CPU computes in single precision.
+//! Weights in half precision and in eight bits, with which the CPU computes in single precision.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use ae_pipeline::{Destination, ModelSource, Pipeline, Request, StepIndex, Thresholds, convert};
-use ae_tensor::FloatType;
+use ae_tensor::{Component, FloatType};
 use ae_tests::{model, relative_difference, sprites};
+use ae_unet::UNet2DConditionModel;
 use burn::tensor::{Device, Tensor};
 
 /// The largest difference of text embeddings, final latents and pictures, relative in norm.
 ///
 /// Measured on the three models after two guided steps of ten: f16 up to 4.7e-3, bf16 up to 3.5e-2.
-const BOUNDS: [(FloatType, f64); 2] = [(FloatType::F16, 1e-2), (FloatType::BF16, 7e-2)];
+const BOUNDS: [(FloatType, f64); 3] = [(FloatType::F16, 1e-2), (FloatType::BF16, 7e-2), (FloatType::Q8, 1e-1)];
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec_as().expect("single precision")
@@ -47,7 +48,7 @@ fn converted(source: &ModelSource, path: &Path, dtype: FloatType) -> ModelSource
 }
 
 #[test]
-fn half_weights_stay_near_single_precision() {
+fn lesser_weights_stay_near_single_precision() {
     let models = [model("sd1"), model("sd2"), sprites()].map(ModelSource::folder);
     let expected = models.each_ref().map(|source| results(source, FloatType::F32));
     for (dtype, bound) in BOUNDS {
@@ -81,5 +82,26 @@ fn half_weights_give_what_the_same_numbers_in_single_precision_give_bit_by_bit()
                 assert!(actual == expected, "{name}, {dtype}: {case}");
             }
         }
+    }
+}
+
+/// A whole U-Net of quantised weights, bit by bit that of the numbers that they stand for.
+#[test]
+fn quantised_weights_give_what_their_numbers_in_single_precision_give() {
+    let device = Device::flex();
+    for folder in [model("sd1"), model("sd2"), sprites()] {
+        let Component { config, weights } = Component::from_folder(folder.join("unet"), false).unwrap();
+        let load = |weights, dtype| UNet2DConditionModel::load(&config, weights, dtype, &device).unwrap();
+        let quantized = load(&weights, FloatType::Q8);
+        let numbers = load(&quantized.checkpoint(FloatType::F32), FloatType::F32);
+        let noise = |shape: [usize; 4]| {
+            Tensor::<1, _>::arange(0..shape.iter().product::<usize>() as i64, &device).float().sin().reshape(shape)
+        };
+        let text: Tensor<3> = noise([1, 1, 77, config.cross_attention_dim]).squeeze_dim(0);
+        let predict = |unet: &UNet2DConditionModel| {
+            values(unet.forward(noise([1, config.in_channels, 16, 16]), 501.0, &unet.read_text(&text)))
+        };
+        assert!(predict(&quantized) == predict(&numbers), "{}", folder.display());
+        assert!(predict(&quantized) != predict(&load(&weights, FloatType::F32)), "{}", folder.display());
     }
 }

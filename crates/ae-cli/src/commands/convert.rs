@@ -1,4 +1,4 @@
-use ae_pipeline::{Destination, convert as convert_model};
+use ae_pipeline::{Destination, check_written_type, convert as convert_model};
 use ae_settings::Settings;
 use ae_tensor::DeviceSpec;
 use attend_and_excite::load_options;
@@ -11,10 +11,11 @@ use crate::output::{Download, print_path, say};
 
 /// Writes a model, with what is added to it, for others.
 pub(crate) fn convert(args: &ConvertArgs, verbosity: Verbosity) -> Result<(), CliError> {
-    // What is wrong with the place is said before anything is downloaded.
-    let destination = Destination::new(&args.output, args.force)?;
     let mut settings = Settings::default();
     settings.apply(&args.settings.given);
+    // What is wrong with the type and the place is said before anything is downloaded.
+    check_written_type(settings.dtype)?;
+    let destination = Destination::new(&args.output, args.force)?;
     settings.model = Some(args.model.clone());
     let source = models::find(&settings, &mut Download::new(verbosity.quiet))?.source;
     let (options, device) = (load_options(&settings, false), DeviceSpec::CPU.open()?);

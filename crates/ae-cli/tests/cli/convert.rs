@@ -58,6 +58,10 @@ fn what_was_merged_is_in_the_model() {
         done(&place, &["convert", &merged, "again", "--dtype", dtype, "--force"]);
         same_weights(&place, &merged, "again");
     }
+    // Quantised with what was merged, and in no other order.
+    let quantized = picture(&place, "quantised", &["--model", &model, "--lora", &lora, "--dtype", "q8"]);
+    assert!(quantized == picture(&place, "merged before", &["--model", "merged-f32", "--dtype", "q8"]));
+    assert!(quantized != picture(&place, "not quantised", &["--model", "merged-f32"]));
     let vae = fixture("models/sd2");
     done(&place, &["convert", &model, "other", "--vae", &vae]);
     let added = picture(&place, "added", &["--model", &model, "--vae", &vae]);
@@ -123,6 +127,8 @@ fn nothing_is_replaced_unasked_and_nothing_that_is_no_model_at_all() {
     ] {
         fails(&["none.safetensors", out], said);
     }
+    let memory_alone = "a model is not written in q8, which is made while weights are loaded; use f16, bf16 or f32";
+    fails(&["none.safetensors", "model", "--dtype", "q8"], memory_alone);
     for (out, said) in [
         ("folder", "'folder' is a folder without a model, which a model does not replace"),
         ("taken", "'taken' is no folder"),

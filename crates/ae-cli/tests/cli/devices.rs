@@ -14,20 +14,22 @@ fn the_list_has_the_cpu_and_what_is_not_in_the_build() {
     let heading: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(heading, ["device", "name", "driver", "memory", "dtypes"]);
     let cpu = lines.next().unwrap();
-    assert!(cpu.starts_with("cpu ") && cpu.contains("burn-flex") && cpu.ends_with("f32 f16 bf16"), "{cpu}");
+    assert!(cpu.starts_with("cpu ") && cpu.contains("burn-flex") && cpu.ends_with("f32 f16 bf16 q8"), "{cpu}");
     assert!(outcome.stderr.lines().any(|line| line.starts_with("not in this build: ")), "{outcome}");
 }
 
 #[test]
 fn a_device_that_is_right_passes_its_test() {
-    let outcome = Place::new().run(&["self-test", "--device", "cpu", "--dtype", "f16"]);
-    assert_eq!(outcome.code, Some(0), "{outcome}");
-    assert!(!outcome.stdout.contains("WRONG"), "{outcome}");
-    for compared in ["convolution 3x3 ", "self-attention ", "guidance gradient ", "guided picture "] {
-        assert!(outcome.stdout.contains(&format!("\n  {compared}")), "{compared}: {outcome}");
+    for dtype in ["f16", "q8"] {
+        let outcome = Place::new().run(&["self-test", "--device", "cpu", "--dtype", dtype]);
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        assert!(!outcome.stdout.contains("WRONG"), "{outcome}");
+        for compared in ["convolution 3x3 ", "self-attention ", "guidance gradient ", "guided picture "] {
+            assert!(outcome.stdout.contains(&format!("\n  {compared}")), "{compared}: {outcome}");
+        }
+        let last = outcome.stdout.lines().last().unwrap();
+        assert!(last.starts_with("cpu: results on this device can be trusted"), "{last}");
     }
-    let last = outcome.stdout.lines().last().unwrap();
-    assert!(last.starts_with("cpu: results on this device can be trusted"), "{last}");
 }
 
 #[test]

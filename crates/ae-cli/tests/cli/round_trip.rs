@@ -62,6 +62,7 @@ fn pictures_of_every_method_and_option_are_drawn_again() {
         &["--scheduler", "euler", "--sigmas", "exponential", "--timestep-spacing", "linspace"],
         &["--scheduler", "dpmpp-2m", "--sigmas", "karras", "--height", "96", "--width", "160"],
         &["--vae-tiling", "--prompt-weighting", "--dtype", "bf16", "--prediction-type", "epsilon"],
+        &["--dtype", "q8"],
         &["--prompt-syntax", "a1111", "--negative-prompt", "[blue:(green:1.3):1]"],
     ] {
         is_drawn_again(&[&prompt[..], options].concat(), &[]);

@@ -14,7 +14,7 @@ pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: b
     stored.check_file()?;
     if let ([_, _], true) = (stored.shape(), transposed) {
         return Ok(match dtype {
-            FloatType::F32 => transpose(&stored.to_f32()?, stored.shape()),
+            FloatType::F32 | FloatType::Q8 => transpose(&stored.to_f32()?, stored.shape()),
             FloatType::F16 => transpose(&f16s(stored)?, stored.shape()),
             FloatType::BF16 => transpose(&bf16s(stored)?, stored.shape()),
         });
@@ -24,7 +24,7 @@ pub(super) fn tensor_data(stored: &StoredTensor, dtype: FloatType, transposed: b
         return Ok(TensorData::from_bytes(bytes, shape, dtype.dtype()));
     }
     Ok(match dtype {
-        FloatType::F32 => TensorData::new(stored.to_f32()?, shape),
+        FloatType::F32 | FloatType::Q8 => TensorData::new(stored.to_f32()?, shape),
         FloatType::F16 => TensorData::new(f16s(stored)?, shape),
         FloatType::BF16 => TensorData::new(bf16s(stored)?, shape),
     })
@@ -51,7 +51,7 @@ fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> {
 /// The stored bytes themselves, where they are of this type and lie as such numbers must.
 fn shared(stored: &StoredTensor, dtype: FloatType) -> Option<Bytes> {
     let (element, alignment) = match dtype {
-        FloatType::F32 => (ElementType::F32, align_of::<f32>()),
+        FloatType::F32 | FloatType::Q8 => (ElementType::F32, align_of::<f32>()),
         FloatType::F16 => (ElementType::F16, align_of::<f16>()),
         FloatType::BF16 => (ElementType::BF16, align_of::<bf16>()),
     };

@@ -5,6 +5,8 @@ use std::io;
 use ae_checkpoint::{LoraFactor, LoraLayer, LoraMagnitude, LoraUpdate, StoredTensor};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use crate::quantized::floats;
+
 /// Why an update cannot be merged.
 pub(super) enum Refusal {
     Shape { expected: Vec<usize>, found: Vec<usize> },
@@ -33,7 +35,7 @@ pub(super) fn merge<const D: usize>(
     }
     let turn = |matrix: Tensor<2>| if is_linear_weight { matrix.transpose() } else { matrix };
     let update = update(&layer.update, &device)? * (strength * layer.scale);
-    let weight = weight.cast(DType::F32);
+    let weight = floats(weight).cast(DType::F32);
     let merged = match &layer.magnitude {
         None => weight + turn(update).reshape(shape),
         Some(magnitude) => {

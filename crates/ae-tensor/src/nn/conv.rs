@@ -7,6 +7,7 @@ use super::computed::computed_dtype;
 #[cfg(feature = "cpu")]
 use super::cpu::Prepared;
 use super::layout::{channels_first, channels_last};
+use crate::quantized::floats;
 
 /// A convolution of feature maps, with the parameters of torch's and burn's `Conv2d`.
 #[derive(Module, Debug)]
@@ -99,7 +100,7 @@ impl Conv2d {
         let [top, left, bottom, right] = self.padding;
         let (mut weight, mut bias) = (self.weight.clone(), self.bias.clone());
         if weight.dtype() != dtype {
-            weight = weight.map(|weight| weight.cast(dtype));
+            weight = weight.map(|weight| floats(weight).cast(dtype));
             bias = bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
         }
         conv::Conv2d {

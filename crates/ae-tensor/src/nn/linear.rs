@@ -1,6 +1,8 @@
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
+use crate::quantized::floats;
+
 /// A linear layer of the rows of `input`, plus `residual` if there is one.
 ///
 /// # Shapes
@@ -22,7 +24,7 @@ pub fn linear<const D: usize>(layer: &Linear, input: Tensor<D>, residual: Option
 fn in_type_of<const D: usize>(layer: &Linear, input: &Tensor<D>) -> Linear {
     let (mut layer, dtype) = (layer.clone(), input.dtype());
     if layer.weight.dtype() != dtype {
-        layer.weight = layer.weight.map(|weight| weight.cast(dtype));
+        layer.weight = layer.weight.map(|weight| floats(weight).cast(dtype));
         layer.bias = layer.bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
     }
     layer

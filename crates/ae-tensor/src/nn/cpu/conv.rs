@@ -1,4 +1,4 @@
-use super::operation::{Input, Primitive, constant, run, sides, stored, tensor, values, weights};
+use super::operation::{Input, Primitive, Stored, constant, run, sides, tensor, values};
 use super::size;
 use crate::nn::Conv2d;
 use ae_kernels::{Conv2d as Kernel, PreparedWeights, add};
@@ -21,9 +21,9 @@ pub(in crate::nn) fn conv2d(
         (None, Some(shift)) => Some(constant(shift)?),
         (None, None) => None,
     };
-    let weight = stored(&layer.weight.val())?;
+    let weight = Stored::new(&layer.weight.val())?;
     // Where the stored weight has to be copied, its copy is another one each time.
-    let prepared = if weight.is_contiguous() { layer.prepared.of(&weight) } else { None };
+    let prepared = if weight.values.is_contiguous() { layer.prepared.of(&weight) } else { None };
     let weight = weight.to_contiguous();
     let convolution = Convolution { weight, stride: layer.stride, padding: layer.padding, prepared };
     let (shape, has_residual, same) = (input.dims(), residual.is_some(), convolution.clone());
@@ -48,7 +48,7 @@ pub(in crate::nn) fn conv2d(
 
 #[derive(Clone)]
 struct Convolution {
-    weight: Primitive,
+    weight: Stored,
     stride: usize,
     padding: [usize; 4],
     prepared: Option<Arc<PreparedWeights>>,
@@ -56,15 +56,15 @@ struct Convolution {
 
 impl Convolution {
     fn kernel(&self) -> Kernel<'_> {
-        let [outputs, inputs, rows, columns] = sides(&self.weight);
+        let [outputs, inputs, rows, columns] = sides(&self.weight.values);
         let Self { stride, padding, .. } = *self;
         let prepared = self.prepared.as_deref();
-        Kernel { weight: weights(&self.weight), outputs, inputs, kernel: [rows, columns], stride, padding, prepared }
+        Kernel { weight: self.weight.weights(), outputs, inputs, kernel: [rows, columns], stride, padding, prepared }
     }
 
     /// Whether the kernel stands in the middle of its padding, as that for the gradient expects.
     fn has_gradient(&self) -> bool {
-        let [_, _, rows, columns] = sides(&self.weight);
+        let [_, _, rows, columns] = sides(&self.weight.values);
         self.padding == [rows / 2, columns / 2, rows / 2, columns / 2]
     }
 }

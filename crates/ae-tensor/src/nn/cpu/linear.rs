@@ -1,4 +1,4 @@
-use super::operation::{Input, Primitive, constant, run, sides, stored, tensor, values, weights};
+use super::operation::{Input, Primitive, Stored, constant, run, sides, tensor, values};
 use ae_kernels::{WeightOrder, linear as kernel};
 use burn::nn;
 use burn::tensor::Tensor;
@@ -13,8 +13,8 @@ pub(in crate::nn) fn linear<const D: usize>(
         Some(bias) => Some(constant(&bias.val())?),
         None => None,
     };
-    let weight = stored(&layer.weight.val())?.to_contiguous();
-    let [inputs, outputs] = sides(&weight);
+    let weight = Stored::new(&layer.weight.val())?.to_contiguous();
+    let [inputs, outputs] = sides(&weight.values);
     let shape = input.dims();
     let with_last = move |last| shape.into_iter().take(D - 1).chain([last]).collect::<Vec<usize>>();
     let (forward_weight, has_residual) = (weight.clone(), residual.is_some());
@@ -22,12 +22,12 @@ pub(in crate::nn) fn linear<const D: usize>(
         let (input, residual) = (input.to_contiguous(), has_residual.then(|| residual.to_contiguous()));
         let (bias, residual) = (bias.as_ref().map(values), residual.as_ref().map(values));
         let output =
-            kernel(values(&input), weights(&forward_weight), WeightOrder::InputsFirst, outputs, bias, residual);
+            kernel(values(&input), forward_weight.weights(), WeightOrder::InputsFirst, outputs, bias, residual);
         (tensor(output, with_last(outputs)), Some(()))
     };
     let backward = move |(), gradient: Primitive, [input, _]: [bool; 2]| {
         let gradient = gradient.to_contiguous();
-        let by_input = || kernel(values(&gradient), weights(&weight), WeightOrder::OutputsFirst, inputs, None, None);
+        let by_input = || kernel(values(&gradient), weight.weights(), WeightOrder::OutputsFirst, inputs, None, None);
         [input.then(|| tensor(by_input(), with_last(inputs))), Some(gradient)]
     };
     Some(run([Input::new(input)?, Input::optional(residual)?], forward, backward))

@@ -1,15 +1,16 @@
 //! Operations of the CPU backend with a backward pass of their own.
 
-use ae_kernels::Weights;
+use ae_kernels::{Int8, WeightOrder, Weights};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn::backend::{Autodiff, BackendTensor, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
 use burn::tensor::{DType, Tensor, TensorData, bf16, f16};
 
 use crate::device::look_up;
+use crate::quantized::scales;
 
 /// A tensor of the CPU backend; where nothing else is said in single precision.
 pub(super) type Primitive = FloatTensor<Flex>;
@@ -54,10 +55,51 @@ pub(super) fn constant<const D: usize>(tensor: &Tensor<D>) -> Option<Primitive> 
     Input::new(tensor)?.learned().map(|tensor| tensor.to_contiguous())
 }
 
-/// The weights of a layer in the type that they are kept in; none where they are on another device, or learn.
-pub(super) fn stored<const D: usize>(tensor: &Tensor<D>) -> Option<Primitive> {
-    let is_kept = matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16);
-    if is_kept { Input::of_any_type(tensor)?.learned() } else { None }
+/// The weights of a layer in the type that they are kept in.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) values: Primitive,
+    /// Of quantised weights, one for each output.
+    scales: Vec<f32>,
+}
+
+impl Stored {
+    /// None where they are on another device, or learn.
+    pub(super) fn new<const D: usize>(weights: &Tensor<D>) -> Option<Self> {
+        match weights.dtype() {
+            DType::F32 | DType::F16 | DType::BF16 => {
+                Some(Self { values: Input::of_any_type(weights)?.learned()?, scales: Vec::new() })
+            }
+            DType::QFloat(_) => {
+                let on_cpu: Result<BackendTensor<Flex>, _> =
+                    DispatchTensor::try_into_backend(weights.clone().into_dispatch());
+                let BackendTensor::Quantized(weights) = on_cpu.ok()? else { return None };
+                let scales = scales::<D>(weights.scales(), weights.shape().dims());
+                Some(Self { values: weights.tensor().clone(), scales })
+            }
+            _ => None,
+        }
+    }
+
+    /// The same in their order.
+    pub(super) fn to_contiguous(self) -> Self {
+        Self { values: self.values.to_contiguous(), ..self }
+    }
+
+    /// As kernels take them: of a linear layer `[inputs, outputs]`, of a convolution `[outputs, ..]`.
+    pub(super) fn weights(&self) -> Weights<'_> {
+        let Self { values, scales } = self;
+        match values.dtype() {
+            DType::F16 => values.as_slice::<f16>().expect("contiguous").into(),
+            DType::BF16 => values.as_slice::<bf16>().expect("contiguous").into(),
+            DType::I8 => {
+                let order =
+                    if values.shape().num_dims() == 2 { WeightOrder::InputsFirst } else { WeightOrder::OutputsFirst };
+                Weights::Int8(Int8 { values: values.as_slice().expect("contiguous"), scales, order })
+            }
+            _ => self::values(values).into(),
+        }
+    }
 }
 
 /// Runs an operation, and registers its backward pass where an input is tracked.
@@ -124,15 +166,6 @@ impl<S: Clone + Send + std::fmt::Debug + 'static, const N: usize> Backward<Flex,
 /// The elements of a tensor that lies in their order.
 pub(super) fn values(tensor: &Primitive) -> &[f32] {
     tensor.as_slice().expect("single precision, contiguous")
-}
-
-/// The weights of a tensor that lies in its order.
-pub(super) fn weights(tensor: &Primitive) -> Weights<'_> {
-    match tensor.dtype() {
-        DType::F16 => tensor.as_slice::<f16>().expect("contiguous").into(),
-        DType::BF16 => tensor.as_slice::<bf16>().expect("contiguous").into(),
-        _ => values(tensor).into(),
-    }
 }
 
 /// A tensor of elements in their order.

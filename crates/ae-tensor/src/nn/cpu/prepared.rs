@@ -1,8 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ae_kernels::PreparedWeights;
+use burn::backend::TensorMetadata;
 
-use super::operation::{Primitive, weights};
+use super::operation::{Primitive, Stored};
 
 /// Largest weight that is kept in a second form, in elements: those of a model as small as the embedded one, whose
 /// convolutions take less time than their weights' transformation. Stable Diffusion's would fill the memory.
@@ -21,9 +22,10 @@ struct Kept {
 
 impl Prepared {
     /// Of `weight`, which lies in its order; none where it is too large.
-    pub(super) fn of(&self, weight: &Primitive) -> Option<Arc<PreparedWeights>> {
+    pub(super) fn of(&self, weight: &Stored) -> Option<Arc<PreparedWeights>> {
         let place = |weight: &Primitive| (weight.dtype(), weight.bytes().as_ptr_range());
-        if weights(weight).len() > LARGEST {
+        let weight = &weight.values;
+        if weight.shape().num_elements() > LARGEST {
             return None;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +45,6 @@ mod tests {
     use burn::module::Param;
     use burn::tensor::{Device, Distribution, Tensor, Tolerance};
 
-    use super::super::operation::constant;
     use super::*;
     use crate::nn::Conv2d;
 
@@ -53,12 +54,12 @@ mod tests {
 
     #[test]
     fn a_weight_is_prepared_once_and_another_anew() {
-        let [one, other] = [(); 2].map(|()| constant(&random([2, 3, 3, 3])).unwrap());
+        let [one, other] = [(); 2].map(|()| Stored::new(&random([2, 3, 3, 3])).unwrap());
         let prepared = Prepared::default();
         let first = prepared.of(&one).unwrap();
         assert!(Arc::ptr_eq(&first, &prepared.of(&one.clone()).unwrap()));
         assert!(!Arc::ptr_eq(&first, &prepared.of(&other).unwrap()));
-        assert!(prepared.of(&constant(&random([512, 512, 3, 3])).unwrap()).is_none());
+        assert!(prepared.of(&Stored::new(&random([512, 512, 3, 3])).unwrap()).is_none());
     }
 
     #[test]
