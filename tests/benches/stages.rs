@@ -18,7 +18,7 @@ use ae_kernels::{Kernel, Profile, WeightOrder, in_pool, linear};
 use ae_pipeline::{ModelSource, Pipeline};
 use ae_tensor::nn::shared;
 use ae_tensor::{Checkpoint, FloatType};
-use ae_tests::{peak_memory, sprites};
+use ae_tests::{peak_memory, reset_peak_memory, sprites};
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel, UNetConfig};
 use ae_vae::{AutoencoderKL, VaeConfig};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -234,8 +234,7 @@ struct Measured {
 }
 
 fn once<R>(run: impl FnOnce() -> R) -> (R, Measured) {
-    // Sets the peak back to what is resident now (Linux, proc(5)).
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    reset_peak_memory();
     Profile::take();
     let start = Instant::now();
     let result = black_box(run());

@@ -13,7 +13,7 @@ pub use compare::{assert_close, largest_difference, relative_difference};
 pub use device::{Tolerances, device, device_spec, tolerances};
 pub use fixtures::{fixtures, inpainting_model, model, sprites};
 pub use formats::{Formats, Variant};
-pub use memory::peak_memory;
+pub use memory::{peak_memory, reset_peak_memory};
 pub use tensors::Tensors;
 
 /// Compiles the examples of the documentation.

@@ -1,12 +1,14 @@
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
-
 use crate::filter::Filter;
-use crate::linear::{WeightOrder, product};
+use crate::linear::{WeightOrder, product, product_in_place};
 use crate::multiply::{Added, Left, multiply};
 use crate::panel::Cut;
+use crate::parallel::for_rows;
 use crate::profile::{Kernel, counted};
+use crate::scratch::Scratch;
+use crate::source::{Rows, Source};
 use crate::winograd;
 use crate::{Pictures, Weights};
 
@@ -75,15 +77,53 @@ impl Conv2d<'_> {
     ///
     /// When the sizes do not fit together.
     pub fn forward(&self, input: &[f32], size: Pictures, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
-        self.check(input, size);
-        counted(Kernel::Convolution, self.operations(size), || self.convolve(input, size, bias, residual))
+        self.forward_from(Source::Map(input), size, bias, residual.map(Cow::Borrowed))
     }
 
-    fn convolve(&self, input: &[f32], size: Pictures, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
-        if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
-            return product(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias, residual);
+    /// As [`forward`](Self::forward), bit by bit, of a source of `size`. A residual that is owned may become the output.
+    ///
+    /// # Panics
+    ///
+    /// When the sizes do not fit together.
+    pub fn forward_from(
+        &self,
+        source: Source<'_>,
+        size: Pictures,
+        bias: Option<&[f32]>,
+        residual: Option<Cow<'_, [f32]>>,
+    ) -> Vec<f32> {
+        self.check();
+        let input = Rows::new(source, size, self.inputs);
+        counted(Kernel::Convolution, self.operations(size), || match source {
+            Source::Map(input) if self.is_product() => {
+                product(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias, residual.as_deref())
+            }
+            _ => self.convolve(input, size, bias, residual),
+        })
+    }
+
+    /// As [`forward`](Self::forward), bit by bit, of an input that nobody else needs: its memory may become that of the output.
+    ///
+    /// # Panics
+    ///
+    /// When the sizes do not fit together.
+    pub fn forward_owned(&self, input: Vec<f32>, size: Pictures, bias: Option<&[f32]>) -> Vec<f32> {
+        if !self.is_product() || self.outputs > self.inputs {
+            return self.forward(&input, size, bias, None);
         }
-        let added = Added { bias, residual };
+        self.check();
+        assert_eq!(input.len(), size.pixels() * self.inputs, "conv2d: {size:?} of {} channels", self.inputs);
+        let multiply = || product_in_place(input, self.weight, WeightOrder::OutputsFirst, self.outputs, bias);
+        counted(Kernel::Convolution, self.operations(size), multiply)
+    }
+
+    fn convolve(
+        &self,
+        input: Rows<'_>,
+        size: Pictures,
+        bias: Option<&[f32]>,
+        residual: Option<Cow<'_, [f32]>>,
+    ) -> Vec<f32> {
         let filter = Filter {
             weight: self.weight,
             inputs: self.inputs,
@@ -93,9 +133,10 @@ impl Conv2d<'_> {
         };
         if self.keeps_size() && self.suits_winograd(size) {
             let prepared = self.prepared.map(|prepared| prepared.forward.get_or_init(|| winograd::transform(filter)));
-            return winograd::convolve(input, size, filter, prepared.map(Vec::as_slice), added);
+            return winograd::convolve(input, size, filter, prepared.map(Vec::as_slice), bias, residual);
         }
-        direct(input, size, self.output(size), filter, self.stride, self.padding, added)
+        let added = Added { bias, residual: residual.as_deref() };
+        direct(&input, size, self.output(size), filter, self.stride, self.padding, added)
     }
 
     /// The gradient of a loss by the input, from that by the output.
@@ -115,7 +156,7 @@ impl Conv2d<'_> {
 
     fn convolve_back(&self, gradient: &[f32], size: Pictures) -> Vec<f32> {
         let output = self.output(size);
-        if self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4] {
+        if self.is_product() {
             return product(gradient, self.weight, WeightOrder::InputsFirst, self.inputs, None, None);
         }
         assert!(self.has_same_padding(), "conv2d: the gradient knows kernels with a pixel in their centre");
@@ -133,11 +174,12 @@ impl Conv2d<'_> {
             kernel: self.kernel,
             is_gradient: true,
         };
+        let gradient = Rows::new(Source::Map(gradient), size, self.outputs);
         if self.suits_winograd(size) {
             let prepared = self.prepared.map(|prepared| prepared.backward.get_or_init(|| winograd::transform(filter)));
-            return winograd::convolve(gradient, size, filter, prepared.map(Vec::as_slice), Added::default());
+            return winograd::convolve(gradient, size, filter, prepared.map(Vec::as_slice), None, None);
         }
-        direct(gradient, size, size, filter, 1, self.padding, Added::default())
+        direct(&gradient, size, size, filter, 1, self.padding, Added::default())
     }
 
     /// Floating point operations of the plain sum, in either direction.
@@ -161,16 +203,21 @@ impl Conv2d<'_> {
         self.stride == 1 && self.has_same_padding()
     }
 
-    fn check(&self, input: &[f32], size: Pictures) {
+    /// Whether it is a matrix product of the input as it lies.
+    fn is_product(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == 1 && self.padding == [0; 4]
+    }
+
+    fn check(&self) {
         let [rows, columns] = self.kernel;
         assert_eq!(self.weight.len(), self.outputs * self.inputs * rows * columns, "conv2d: size of the weights");
-        assert_eq!(input.len(), size.pixels() * self.inputs, "conv2d: {size:?} of {} channels", self.inputs);
     }
 }
 
-/// As one matrix product: the patches of the padded input, which are never written out, times the weights.
+/// As a matrix product, some rows of the output at a time: the patches of the padded input, which are never written out, times the
+/// weights.
 fn direct(
-    input: &[f32],
+    input: &Rows<'_>,
     size: Pictures,
     output: Pictures,
     filter: Filter<'_>,
@@ -178,43 +225,64 @@ fn direct(
     padding: [usize; 4],
     added: Added<'_>,
 ) -> Vec<f32> {
+    /// Elements of the padded input that exist at a time.
+    const SOME: usize = 4 << 20;
     let [kernel_rows, kernel_columns] = filter.kernel;
     let (inputs, outputs) = (filter.inputs, filter.outputs);
-    let (padded, line) = padded(input, size, inputs, padding);
-    let picture = padded.len() / size.batch.max(1);
-    let patches: Vec<usize> = (0..output.pixels())
-        .map(|pixel| {
-            let (row, column) = (pixel / output.columns % output.rows, pixel % output.columns);
-            let batch = pixel / (output.columns * output.rows);
-            batch * picture + row * stride * line + column * stride * inputs
-        })
-        .collect();
+    let [top, left, bottom, right] = padding;
+    let line = (size.columns + left + right) * inputs;
+    // The first row of the padded pictures that a row of the output takes.
+    let place = |row: usize| row / output.rows * (size.rows + top + bottom) + row % output.rows * stride;
     // The columns of a patch lie one behind the other.
     let segments: Vec<usize> = (0..kernel_rows).map(|row| row * line).collect();
     let cut = Cut { columns: outputs };
     let pack = |index: usize, panel: &mut [f32]| {
         filter.pack(cut.start(index), cut.used(index), cut.width(index), panel);
     };
-    let left = Left { values: &padded, rows: &patches, segments: &segments, depth: kernel_columns * inputs };
     let mut out = vec![0.0; output.pixels() * outputs];
-    multiply(left, cut, &pack, added, &mut out);
+    let width = output.columns * outputs;
+    let most = (SOME / (stride * line).max(1)).max(1);
+    for (band, out) in out.chunks_mut((most * width).max(1)).enumerate() {
+        let rows = band * most..band * most + out.len() / width;
+        let first = place(rows.start);
+        let count = place(rows.end - 1) + kernel_rows - first;
+        let padded = padded(input, size, inputs, padding, first, count);
+        let patch = |(row, column)| (place(row) - first) * line + column * stride * inputs;
+        let patches: Vec<usize> =
+            rows.clone().flat_map(|row| (0..output.columns).map(move |column| (row, column))).map(patch).collect();
+        let left = Left { values: &padded, rows: &patches, segments: &segments, depth: kernel_columns * inputs };
+        let residual = added.residual.map(|residual| &residual[rows.start * width..][..out.len()]);
+        multiply(left, cut, &pack, Added { residual, ..added }, out);
+    }
     out
 }
 
-/// The pictures with zeros around them, and the length of one of their lines.
-fn padded(input: &[f32], size: Pictures, channels: usize, [top, left, bottom, right]: [usize; 4]) -> (Vec<f32>, usize) {
+/// `count` rows from `first` on of the pictures with zeros around them.
+fn padded(
+    input: &Rows<'_>,
+    size: Pictures,
+    channels: usize,
+    [top, left, bottom, right]: [usize; 4],
+    first: usize,
+    count: usize,
+) -> Scratch {
     let line = (size.columns + left + right) * channels;
-    let rows = size.rows + top + bottom;
-    let mut out = vec![0.0; size.batch * rows * line];
-    out.par_chunks_mut(line.max(1)).with_min_len(8).enumerate().for_each(|(index, out)| {
-        let (batch, row) = (index / rows, index % rows);
-        if (top..top + size.rows).contains(&row) {
-            let from = (batch * size.rows + row - top) * size.columns * channels;
-            out[left * channels..][..size.columns * channels]
-                .copy_from_slice(&input[from..][..size.columns * channels]);
+    let inside = left * channels..(left + size.columns) * channels;
+    let mut out = Scratch::new(count * line);
+    for_rows!(&mut out, line, |from, out| {
+        for (index, out) in out.chunks_exact_mut(line).enumerate() {
+            let row = first + from + index;
+            let (batch, row) = (row / (size.rows + top + bottom), row % (size.rows + top + bottom));
+            if (top..top + size.rows).contains(&row) {
+                out[..inside.start].fill(0.0);
+                input.copy(batch * size.rows + row - top, &mut out[inside.clone()]);
+                out[inside.end..].fill(0.0);
+            } else {
+                out.fill(0.0);
+            }
         }
     });
-    (out, line)
+    out
 }
 
 /// Every pixel `stride` pixels from the next, with zeros between them.
@@ -304,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn an_input_that_is_owned_gives_the_same_bit_for_bit_in_its_memory_where_that_is_enough() {
+        for (inputs, outputs, kernel) in [(64, 48, 1), (20, 20, 1), (5, 7, 1), (16, 16, 3)] {
+            // More than are multiplied at a time, where the first has 64 inputs.
+            let size = Pictures { batch: 2, rows: if inputs == 64 { 150 } else { 9 }, columns: 251 };
+            let (weight, bias) = (random(outputs * inputs * kernel * kernel, 1), random(outputs, 2));
+            let conv = Conv2d {
+                weight: (&*weight).into(),
+                outputs,
+                inputs,
+                kernel: [kernel; 2],
+                stride: 1,
+                padding: [kernel / 2; 4],
+                prepared: None,
+            };
+            let input = random(size.pixels() * inputs, 3);
+            let expected = conv.forward(&input, size, Some(&bias), None);
+            let place = input.as_ptr();
+            let output = conv.forward_owned(input, size, Some(&bias));
+            assert!(output == expected, "{conv:?}");
+            assert_eq!(output.capacity(), output.len());
+            assert!(inputs != 20 || output.as_ptr() == place);
+        }
+    }
+
+    #[test]
     fn weights_of_every_type_give_what_the_same_numbers_in_single_precision_give() {
         with_cases(|conv, size| {
             let Weights::F32(weight) = conv.weight else { panic!("single precision") };
@@ -386,8 +479,9 @@ mod tests {
             let difference: Vec<f32> = actual.iter().zip(&expected).map(|(a, b)| a - b).collect();
             (dot(&difference, &difference) / dot(&expected, &expected)).sqrt()
         };
-        let plain = error(direct(&input, size, size, filter, 1, [1; 4], Added::default()));
-        let winograd = error(winograd::convolve(&input, size, filter, None, Added::default()));
+        let rows = || Rows::new(Source::Map(&input), size, inputs);
+        let plain = error(direct(&rows(), size, size, filter, 1, [1; 4], Added::default()));
+        let winograd = error(winograd::convolve(rows(), size, filter, None, None, None));
         assert!(winograd < 3e-6 && winograd < 8.0 * plain, "{winograd:e} against {plain:e}");
     }
 }

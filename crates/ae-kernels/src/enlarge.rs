@@ -1,6 +1,6 @@
 use crate::Pictures;
-use crate::parallel::for_rows;
 use crate::profile::{Kernel, counted};
+use crate::source::{Rows, Source};
 
 /// An enlargement by nearest neighbours: pixel `i` of `n` is pixel `i * m / n`, rounded down, of the `m` there were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +24,23 @@ impl Enlargement {
     ///
     /// When the input has another size.
     pub fn forward(&self, input: &[f32]) -> Vec<f32> {
-        let Self { from, rows, columns, channels } = *self;
-        assert_eq!(input.len(), from.pixels() * channels, "enlargement of {from:?}");
+        let Self { from: Pictures { batch, .. }, rows, columns, channels } = *self;
+        let size = Pictures { batch, rows, columns };
+        let enlarged = Rows::new(Source::Enlarged { map: input, enlargement: *self }, size, channels);
         counted(Kernel::Elementwise, 0, || {
-            let mut out = vec![0.0; from.batch * rows * columns * channels];
-            for_rows!(&mut out, columns * channels, |first, lines| {
-                for (line, out) in lines.chunks_exact_mut(columns * channels).enumerate() {
-                    for (column, out) in out.chunks_exact_mut(channels).enumerate() {
-                        let source = self.source(first + line, column);
-                        out.copy_from_slice(&input[source * channels..][..channels]);
-                    }
-                }
-            });
+            let mut out = vec![0.0; size.pixels() * channels];
+            enlarged.fill(0, &mut out);
             out
         })
+    }
+
+    /// Writes a row of the result; rows are counted over all pictures.
+    #[inline(always)]
+    pub(crate) fn copy(&self, input: &[f32], row: usize, out: &mut [f32]) {
+        let channels = self.channels;
+        for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+            out.copy_from_slice(&input[self.source(row, column) * channels..][..channels]);
+        }
     }
 
     /// The gradient of a loss by the input, from that by the output.
@@ -63,6 +66,7 @@ impl Enlargement {
     }
 
     /// The pixel that one of the result repeats; lines are counted over all pictures.
+    #[inline(always)]
     fn source(&self, line: usize, column: usize) -> usize {
         let Self { from, rows, columns, .. } = self;
         let source = line / rows * from.rows + line % rows * from.rows / rows;

@@ -5,6 +5,7 @@ use crate::activation::silu_slope;
 use crate::functions::sigmoid;
 use crate::parallel::for_rows;
 use crate::profile::{Kernel, counted};
+use crate::source::{Rows, Source};
 use crate::vector::vectorized;
 
 /// A group normalisation, with or without a SiLU behind it.
@@ -28,6 +29,9 @@ pub struct Statistics {
     mean: Vec<f64>,
     scale: Vec<f64>,
 }
+
+/// Factor and summand of every channel.
+pub(crate) type Line = (Vec<f32>, Vec<f32>);
 
 /// Pixels whose values stay in the first-level cache.
 const BLOCK: usize = 32;
@@ -78,28 +82,9 @@ impl GroupNorm<'_> {
     /// When the sizes do not fit together.
     pub fn forward(&self, input: &[f32], size: Pictures, statistics: &Statistics) -> Vec<f32> {
         counted(Kernel::Normalisation, 0, || {
-            let channels = self.gamma.len();
-            let pixels = size.rows * size.columns;
+            let normed = Rows::new(Source::Normed { map: input, norm: *self, statistics }, size, self.gamma.len());
             let mut out = vec![0.0; input.len()];
-            let pictures = out.chunks_exact_mut(pixels * channels).zip(input.chunks_exact(pixels * channels));
-            for (picture, (out, input)) in pictures.enumerate() {
-                let (factor, summand) = self.line(statistics, picture);
-                for_rows!(out, channels, |first, out| {
-                    let input = input[first * channels..].chunks_exact(channels);
-                    for (out, input) in out.chunks_exact_mut(channels).zip(input) {
-                        let line = factor.iter().zip(&summand);
-                        let values = out.iter_mut().zip(input).zip(line);
-                        if self.silu {
-                            values.for_each(|((out, x), (factor, summand))| {
-                                let normed = x * factor + summand;
-                                *out = normed * sigmoid(normed);
-                            });
-                        } else {
-                            values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
-                        }
-                    }
-                });
-            }
+            normed.fill(0, &mut out);
             out
         })
     }
@@ -174,7 +159,7 @@ impl GroupNorm<'_> {
     }
 
     /// Factor and summand of every channel of a picture.
-    fn line(&self, statistics: &Statistics, picture: usize) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn line(&self, statistics: &Statistics, picture: usize) -> Line {
         let width = self.gamma.len() / self.groups;
         let of = |channel: usize| {
             let group = picture * self.groups + channel / width;
@@ -182,6 +167,23 @@ impl GroupNorm<'_> {
             (factor as f32, (f64::from(self.beta[channel]) - statistics.mean[group] * factor) as f32)
         };
         (0..self.gamma.len()).map(of).unzip()
+    }
+}
+
+/// Pixels normalised by factor and summand of every channel, with or without a SiLU behind it.
+#[inline(always)]
+pub(crate) fn normalise(input: &[f32], (factor, summand): &Line, silu: bool, out: &mut [f32]) {
+    let channels = factor.len();
+    for (out, input) in out.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
+        let values = out.iter_mut().zip(input).zip(factor.iter().zip(summand));
+        if silu {
+            values.for_each(|((out, x), (factor, summand))| {
+                let normed = x * factor + summand;
+                *out = normed * sigmoid(normed);
+            });
+        } else {
+            values.for_each(|((out, x), (factor, summand))| *out = x * factor + summand);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod profile;
 mod scratch;
 mod smoothing;
 mod softmax;
+mod source;
 mod sum;
 #[cfg(test)]
 mod testing;
@@ -46,5 +47,6 @@ pub use pool::in_pool;
 pub use profile::{Kernel, Profile, Work};
 pub use smoothing::Smoothing;
 pub use softmax::Softmax;
+pub use source::Source;
 pub use sum::add;
 pub use weights::{Int8, Weights};

@@ -66,6 +66,29 @@ pub(crate) fn product(
     out
 }
 
+/// As [`product`], in the memory of the input, whose rows are at least as long as the output's.
+pub(crate) fn product_in_place(
+    mut values: Vec<f32>,
+    weight: Weights<'_>,
+    order: WeightOrder,
+    outputs: usize,
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
+    /// Elements of the input that are multiplied at a time, so that the weights are seldom packed.
+    const SOME: usize = 4 << 20;
+    let inputs = weight.len() / outputs;
+    assert!(outputs <= inputs, "linear: {inputs} inputs hold no {outputs} outputs");
+    let rows = values.len() / inputs;
+    for first in (0..rows).step_by((SOME / inputs).max(1)) {
+        let end = rows.min(first + (SOME / inputs).max(1));
+        let out = product(&values[first * inputs..end * inputs], weight, order, outputs, bias, None);
+        values[first * outputs..end * outputs].copy_from_slice(&out);
+    }
+    values.truncate(rows * outputs);
+    values.shrink_to_fit();
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What a kernel computes, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kernel {
-    /// [`Conv2d`](crate::Conv2d)
+    /// [`Conv2d`](crate::Conv2d), with the layer before it where that is its [`Source`](crate::Source)
     Convolution,
     /// [`linear`](crate::linear())
     Linear,

@@ -9,16 +9,18 @@
 
 mod transforms;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use transforms::{Back, Patch, Weights};
 
 use crate::Pictures;
 use crate::filter::Filter;
-use crate::multiply::Added;
 use crate::panel::{Cut, Panel, WIDTH};
 use crate::product::Product;
 use crate::scratch::Scratch;
+use crate::source::{Band, Rows};
 use crate::vector::arch;
 
 /// Pixels of the output, a side of a tile.
@@ -40,55 +42,80 @@ const TRANSFORMED: usize = 2 << 20;
 /// ... but for so many tiles, which the transformation of the weights is worth.
 const TILES: usize = 256;
 
-/// `input` convolved with a 3x3 filter under one pixel of zeros all around.
+/// `input` convolved with a 3x3 filter under one pixel of zeros all around, plus a bias and a residual; one that is owned becomes
+/// the output.
 ///
 /// `prepared` are the weights by [`transform`], if they are kept.
 pub(crate) fn convolve(
-    input: &[f32],
+    input: Rows<'_>,
     size: Pictures,
     filter: Filter<'_>,
     prepared: Option<&[f32]>,
-    added: Added<'_>,
+    bias: Option<&[f32]>,
+    residual: Option<Cow<'_, [f32]>>,
 ) -> Vec<f32> {
     let Pictures { batch, rows, columns } = size;
     let (inputs, outputs) = (filter.inputs, filter.outputs);
     let across = columns.div_ceil(TILE);
     let down = rows.div_ceil(TILE);
-    let mut out = vec![0.0; size.pixels() * outputs];
+    let (mut out, residual) = match residual {
+        Some(Cow::Owned(residual)) => (residual, Residual::There),
+        Some(Cow::Borrowed(residual)) => (vec![0.0; residual.len()], Residual::At(residual)),
+        None => (vec![0.0; size.pixels() * outputs], Residual::None),
+    };
+    assert_eq!(out.len(), size.pixels() * outputs, "conv2d: size of the residual");
     let zeros = vec![0.0; inputs];
 
     // Some lines of tiles at a time.
     let most = (TRANSFORMED / (TAPS * inputs)).max(TILES).div_ceil(across);
+    let mut band = Band::new(input, (most * TILE + 2).min(batch * rows));
     let mut lines = 0..batch * down;
     let mut rest = out.as_mut_slice();
-    let mut first_pixel = 0;
+    let mut first_row = 0;
     while !lines.is_empty() {
         let these = lines.start..lines.end.min(lines.start + most);
         lines.start = these.end;
         let line_rows = |line: usize| TILE.min(rows - line % down * TILE);
-        let pixels = these.clone().map(line_rows).sum::<usize>() * columns;
-        let (part, others) = rest.split_at_mut(pixels * outputs);
+        let heights: Vec<usize> = these.clone().map(line_rows).collect();
+        let end_row = first_row + heights.iter().sum::<usize>();
+        let (part, others) = rest.split_at_mut((end_row - first_row) * columns * outputs);
         rest = others;
-        let added = Added {
-            residual: added.residual.map(|residual| &residual[first_pixel * outputs..][..pixels * outputs]),
-            ..added
-        };
-        first_pixel += pixels;
+        let residual = residual.of(first_row * columns * outputs, part.len());
+        let needed = first_row.saturating_sub(1)..(end_row + 1).min(batch * rows);
+        first_row = end_row;
 
         let tiles: Vec<Tile> = these
             .clone()
             .flat_map(|line| (0..across).map(move |column| Tile { batch: line / down, row: line % down, column }))
             .collect();
         let group = group(tiles.len(), outputs, prepared.is_some());
-        let transformed = transform_input(input, size, inputs, &tiles, group, &zeros);
+        let transformed = transform_input(band.at(needed.clone()), needed.start, size, &tiles, group, &zeros);
         // By the size of a picture, so that a batch sums as its pictures alone do.
         let in_blocks = across * down <= GROUP && prepared.is_none();
         let products = multiply(&transformed, tiles.len(), group, filter, prepared, in_blocks);
         let layout = Layout { across, columns, cut: Cut { columns: outputs }, tiles: tiles.len() };
-        let heights: Vec<usize> = these.map(line_rows).collect();
-        unite(&products, layout, &heights, added, part);
+        unite(&products, layout, &heights, bias, residual, part);
     }
     out
+}
+
+/// What is added to the output by element.
+#[derive(Clone, Copy, Debug)]
+enum Residual<'a> {
+    None,
+    At(&'a [f32]),
+    /// It lies where the output goes.
+    There,
+}
+
+impl Residual<'_> {
+    /// That of `count` elements from `first` on.
+    fn of(self, first: usize, count: usize) -> Self {
+        match self {
+            Self::At(residual) => Self::At(&residual[first..][..count]),
+            other => other,
+        }
+    }
 }
 
 /// The place of a tile in the output.
@@ -114,15 +141,16 @@ fn group_size(tiles: usize, inputs: usize) -> usize {
     TAPS * (tiles * inputs + GAP)
 }
 
-/// The transformed patches in groups, see [`group_size`].
+/// The transformed patches in groups, see [`group_size`]. `band` has the rows of all pictures from `first_row` on.
 fn transform_input(
-    input: &[f32],
+    band: &[f32],
+    first_row: usize,
     size: Pictures,
-    inputs: usize,
     tiles: &[Tile],
     group: usize,
     zeros: &[f32],
 ) -> Scratch {
+    let inputs = zeros.len();
     let sizes = tiles.chunks(group).map(|tiles| group_size(tiles.len(), inputs));
     let mut transformed = Scratch::new(sizes.sum());
     let groups = transformed.par_chunks_mut(group_size(group, inputs)).zip(tiles.par_chunks(group));
@@ -133,7 +161,8 @@ fn transform_input(
                 let column = (tile.column * TILE + tap % PATCH).checked_sub(1).filter(|column| *column < size.columns);
                 match (row, column) {
                     (Some(row), Some(column)) => {
-                        &input[((tile.batch * size.rows + row) * size.columns + column) * inputs..][..inputs]
+                        let row = tile.batch * size.rows + row - first_row;
+                        &band[(row * size.columns + column) * inputs..][..inputs]
                     }
                     _ => zeros,
                 }
@@ -255,7 +284,14 @@ struct Layout {
 }
 
 /// Puts tiles and panels beside each other. `heights` are the rows of every line of tiles.
-fn unite(products: &[f32], layout: Layout, heights: &[usize], added: Added<'_>, out: &mut [f32]) {
+fn unite(
+    products: &[f32],
+    layout: Layout,
+    heights: &[usize],
+    bias: Option<&[f32]>,
+    residual: Residual<'_>,
+    out: &mut [f32],
+) {
     let Layout { across, columns, cut, tiles } = layout;
     let line = columns * cut.columns;
     let rows: Vec<(usize, usize)> =
@@ -264,22 +300,24 @@ fn unite(products: &[f32], layout: Layout, heights: &[usize], added: Added<'_>, 
         for (column, out) in out.chunks_exact_mut(cut.columns).enumerate() {
             let tile = tile_line * across + column / TILE;
             let pixel = row * TILE + column % TILE;
-            let residual =
-                added.residual.map(|residual| &residual[index * line + column * cut.columns..][..cut.columns]);
+            if let Residual::At(residual) = residual {
+                out.copy_from_slice(&residual[index * line + column * cut.columns..][..cut.columns]);
+            }
+            let is_there = !matches!(residual, Residual::None);
             for panel in 0..cut.count() {
                 let (start, width, used) = (cut.start(panel), cut.width(panel), cut.used(panel));
                 let from = &products[(tiles * start + tile * width) * TILE * TILE + pixel * width..][..used];
                 let out = &mut out[start..start + used];
-                match added.bias {
-                    Some(bias) => {
-                        let bias = &bias[start..start + used];
+                let bias = bias.map(|bias| &bias[start..start + used]);
+                match (bias, is_there) {
+                    (None, false) => out.copy_from_slice(from),
+                    (None, true) => out.iter_mut().zip(from).for_each(|(out, from)| *out += from),
+                    (Some(bias), false) => {
                         out.iter_mut().zip(from).zip(bias).for_each(|((out, from), bias)| *out = from + bias);
                     }
-                    None => out.copy_from_slice(from),
-                }
-                if let Some(residual) = residual {
-                    let residual = &residual[start..start + used];
-                    out.iter_mut().zip(residual).for_each(|(out, residual)| *out += residual);
+                    (Some(bias), true) => {
+                        out.iter_mut().zip(from).zip(bias).for_each(|((out, from), bias)| *out += from + bias);
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ae_tensor::nn::{Activation, Conv2d, channels_first, channels_last, group_norm, repeated, silu};
+use ae_tensor::nn::{Conv2d, channels_first, channels_last, repeated, silu};
 use ae_tensor::{
     Checkpoint, CheckpointError, Component, FloatType, KeyRules, checkpoint_of, load_weights, restore_weights,
 };
@@ -208,7 +208,7 @@ impl UNet2DConditionModel {
         for (index, block) in self.up_blocks.iter().enumerate() {
             hidden_states = block.forward(hidden_states, (Place::Up, index), &mut pass)?;
         }
-        let output = self.conv_out.forward(group_norm(&self.conv_norm_out, hidden_states, Activation::Silu));
+        let output = self.conv_out.forward_normed(&self.conv_norm_out, hidden_states, None, None);
         ControlFlow::Continue(channels_first(output).cast(DType::F32))
     }
 

@@ -1,4 +1,4 @@
-use ae_tensor::nn::{Activation, Conv2d, Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D, group_norm};
+use ae_tensor::nn::{Conv2d, Downsample2D, DownsamplePadding, ResnetBlock2D, Upsample2D};
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{DType, Device, Tensor};
@@ -101,6 +101,6 @@ impl Half {
     pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let down = self.down_blocks.iter().fold(self.conv_in.forward(input), Block2D::forward);
         let up = self.up_blocks.iter().fold(self.mid_block.forward(down), Block2D::forward);
-        self.conv_out.forward(group_norm(&self.conv_norm_out, up, Activation::Silu))
+        self.conv_out.forward_normed(&self.conv_norm_out, up, None, None)
     }
 }

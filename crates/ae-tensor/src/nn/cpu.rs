@@ -16,7 +16,6 @@ mod repeated;
 mod shared;
 mod smoothing;
 mod softmax;
-mod upsample_nearest;
 
 pub(super) use attention::{attention, attention_probs, attention_values, recomputed_attention, self_attention};
 pub(super) use channels::join_channels;
@@ -31,7 +30,6 @@ pub(super) use repeated::repeated;
 pub(super) use shared::shared;
 pub(super) use smoothing::smoothed;
 pub(super) use softmax::softmax;
-pub(super) use upsample_nearest::upsample_nearest;
 
 use ae_kernels::Pictures;
 

@@ -3,7 +3,7 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::conv::Conv2d;
+use super::conv::{Before, Conv2d};
 use super::layout::{channels_first, channels_last};
 
 /// How [`Downsample2D`] pads before its strided convolution.
@@ -61,15 +61,11 @@ impl Upsample2D {
     /// - input: `[batch, rows, columns, channels]`
     /// - output: `[batch, size[0], size[1], channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        self.conv.forward(upsample_nearest(hidden_states, size))
+        self.conv.forward_after(Before::Enlargement(size), hidden_states, None, None)
     }
 }
 
-fn upsample_nearest(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    #[cfg(feature = "cpu")]
-    if let Some(output) = super::cpu::upsample_nearest(&map, size) {
-        return output;
-    }
+pub(super) fn upsample_nearest(map: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
     channels_last(interpolate(channels_first(map), options))
 }

@@ -3,7 +3,6 @@ use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::conv::Conv2d;
-use super::group_norm::{Activation, group_norm};
 use super::linear::linear;
 use super::shared::shared;
 
@@ -60,15 +59,16 @@ impl ResnetBlock2D {
     /// - output: `[batch, rows, columns, out_channels]`
     pub fn forward(&self, hidden_states: Tensor<4>, temb: Option<&Tensor<2>>) -> Tensor<4> {
         let [residual, hidden_states] = shared(hidden_states);
-        let residual = match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(residual),
-            None => residual,
-        };
         let shift = match (&self.time_emb_proj, temb) {
             (Some(projection), Some(temb)) => Some(linear(projection, temb.clone(), None).squeeze_dim(0)),
             _ => None,
         };
-        let hidden = self.conv1.forward_plus(group_norm(&self.norm1, hidden_states, Activation::Silu), shift, None);
-        self.conv2.forward_plus(group_norm(&self.norm2, hidden, Activation::Silu), None, Some(residual))
+        let hidden = self.conv1.forward_normed(&self.norm1, hidden_states, shift, None);
+        // Now that nobody else needs the input, its memory can hold the shortcut, and this the output.
+        let residual = match &self.conv_shortcut {
+            Some(shortcut) => shortcut.forward(residual),
+            None => residual,
+        };
+        self.conv2.forward_normed(&self.norm2, hidden, None, Some(residual))
     }
 }

@@ -7,13 +7,7 @@ use burn::tensor::Tensor;
 
 /// A group normalisation of a feature map.
 pub(in crate::nn) fn group_norm(layer: &nn::GroupNorm, input: &Tensor<4>, activation: Activation) -> Option<Tensor<4>> {
-    let operation = GroupNorm {
-        gamma: constant(&layer.gamma.as_ref()?.val())?,
-        beta: constant(&layer.beta.as_ref()?.val())?,
-        groups: layer.num_groups,
-        epsilon: layer.epsilon,
-        silu: activation == Activation::Silu,
-    };
+    let operation = GroupNorm::new(layer, activation)?;
     let (shape, same) = (input.dims(), operation.clone());
     let forward = |[input]: [Primitive; 1], _| {
         let input = input.to_contiguous();
@@ -31,7 +25,7 @@ pub(in crate::nn) fn group_norm(layer: &nn::GroupNorm, input: &Tensor<4>, activa
 }
 
 #[derive(Clone)]
-struct GroupNorm {
+pub(super) struct GroupNorm {
     gamma: Primitive,
     beta: Primitive,
     groups: usize,
@@ -40,7 +34,17 @@ struct GroupNorm {
 }
 
 impl GroupNorm {
-    fn kernel(&self) -> Kernel<'_> {
+    pub(super) fn new(layer: &nn::GroupNorm, activation: Activation) -> Option<Self> {
+        Some(Self {
+            gamma: constant(&layer.gamma.as_ref()?.val())?,
+            beta: constant(&layer.beta.as_ref()?.val())?,
+            groups: layer.num_groups,
+            epsilon: layer.epsilon,
+            silu: activation == Activation::Silu,
+        })
+    }
+
+    pub(super) fn kernel(&self) -> Kernel<'_> {
         let Self { gamma, beta, groups, epsilon, silu } = self;
         Kernel { gamma: values(gamma), beta: values(beta), groups: *groups, epsilon: *epsilon, silu: *silu }
     }

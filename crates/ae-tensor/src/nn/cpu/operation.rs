@@ -1,5 +1,7 @@
 //! Operations of the CPU backend with a backward pass of their own.
 
+use std::borrow::Cow;
+
 use ae_kernels::{Int8, WeightOrder, Weights};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -166,6 +168,16 @@ impl<S: Clone + Send + std::fmt::Debug + 'static, const N: usize> Backward<Flex,
 /// The elements of a tensor that lies in their order.
 pub(super) fn values(tensor: &Primitive) -> &[f32] {
     tensor.as_slice().expect("single precision, contiguous")
+}
+
+/// The elements of a tensor in their order; owned, and no longer its own, where nobody else holds them.
+pub(super) fn elements(tensor: &mut Primitive) -> Cow<'_, [f32]> {
+    if tensor.is_unique() {
+        let tensor = std::mem::replace(tensor, self::tensor(Vec::new(), [0]));
+        return Cow::Owned(tensor.into_data().try_into_vec().expect("single precision"));
+    }
+    *tensor = tensor.to_contiguous();
+    Cow::Borrowed(values(tensor))
 }
 
 /// A tensor of elements in their order.
