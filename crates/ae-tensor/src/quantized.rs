@@ -3,6 +3,11 @@
 //! They are quantised tensors of burn, so that a parameter holds them as it holds any other, and whoever asks burn for their numbers gets
 //! them. A scale of burn's is that of a block of at most 255 elements a side, and is repeated as often as an output has blocks.
 
+#[cfg(feature = "cpu")]
+use burn::backend::{
+    BackendTensor, DispatchKindConversion, DispatchTensor, Flex,
+    tensor::{FloatTensor, QuantizedTensor},
+};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -64,7 +69,32 @@ pub(crate) fn quantize<const D: usize>(weights: TensorData, device: &Device) -> 
         scales.iter().flat_map(|scale| std::iter::repeat_n(*scale, repeated)).collect()
     };
     let scheme = QuantScheme::default().with_value(QuantValue::Q8S).with_store(QuantStore::Native);
-    let scheme = scheme.per_block(block, ScaleDtype::F32);
+    tensor(numbers, shape, scheme.per_block(block, ScaleDtype::F32), scales, device)
+}
+
+/// A tensor of the numbers where they are. `TensorData::quantized` would take memory of twice the size for a time, and leave holes.
+#[cfg(feature = "cpu")]
+fn tensor<const D: usize>(
+    numbers: Vec<i8>,
+    shape: [usize; D],
+    scheme: QuantScheme,
+    scales: Vec<f32>,
+    _: &Device,
+) -> Tensor<D> {
+    let numbers = FloatTensor::<Flex>::from_data(TensorData::new(numbers, shape));
+    let quantized = QuantizedTensor::<Flex>::new(numbers, scheme, scales, None);
+    let on_cpu: BackendTensor<Flex> = BackendTensor::Quantized(quantized);
+    Tensor::from_dispatch(DispatchTensor::from_backend(on_cpu))
+}
+
+#[cfg(not(feature = "cpu"))]
+fn tensor<const D: usize>(
+    numbers: Vec<i8>,
+    shape: [usize; D],
+    scheme: QuantScheme,
+    scales: Vec<f32>,
+    device: &Device,
+) -> Tensor<D> {
     Tensor::from_data(TensorData::quantized(numbers, shape, scheme, &scales, None), device)
 }
 
