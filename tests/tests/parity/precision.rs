@@ -93,7 +93,8 @@ fn quantised_weights_give_what_their_numbers_in_single_precision_give() {
         let Component { config, weights } = Component::from_folder(folder.join("unet"), false).unwrap();
         let load = |weights, dtype| UNet2DConditionModel::load(&config, weights, dtype, &device).unwrap();
         let quantized = load(&weights, FloatType::Q8);
-        let numbers = load(&quantized.checkpoint(FloatType::F32), FloatType::F32);
+        let widened = quantized.checkpoint(FloatType::F32);
+        let numbers = load(&widened, FloatType::F32);
         let noise = |shape: [usize; 4]| {
             Tensor::<1, _>::arange(0..shape.iter().product::<usize>() as i64, &device).float().sin().reshape(shape)
         };
