@@ -95,7 +95,7 @@ fn it_agrees_with_finite_differences_along_random_directions() {
     }
 }
 
-/// Operations of linear layers and of attention tell whether it did.
+/// The operations of linear layers and of attention tell whether it did.
 #[test]
 fn above_512_pixels_or_when_told_to_the_backward_pass_computes_transformers_again() {
     let device = Device::flex();
@@ -114,6 +114,7 @@ fn above_512_pixels_or_when_told_to_the_backward_pass_computes_transformers_agai
     let again = by_itself.clone().recomputing();
     let ((gradient, kept), (same, more)) = (of(&by_itself, [64, 64]), of(&again, [64, 64]));
     assert_eq!(gradient, same);
-    assert!(more.iter().zip(kept).all(|(more, kept)| more * 3 > kept * 4), "{more:?} after {kept:?}");
+    // The projections of self-attention, but not itself.
+    assert!(more[0] * 3 > kept[0] * 4 && more[1] * 10 < kept[1] * 11, "{more:?} after {kept:?}");
     assert_eq!(of(&by_itself, [64, 72]), of(&again, [64, 72]));
 }
