@@ -68,8 +68,8 @@ impl UNet2DConditionModel {
     /// The model whose backward pass computes transformers again for latents of any size.
     ///
     /// Where the gradient by the latents is wanted, it does so by itself above 64x64 of them, pictures of 512x512 pixels. Of the
-    /// transformers nothing is kept then but the inputs of their parts, except where a processor wants the probabilities; on the
-    /// CPU the gradient is bit by bit the same.
+    /// transformers nothing is kept then but the inputs of their parts, except where a processor wants the probabilities; the
+    /// gradient is bit by bit the same. On a GPU all is kept.
     #[must_use]
     pub fn recomputing(self) -> Self {
         Self { recomputes_above: 0, ..self }

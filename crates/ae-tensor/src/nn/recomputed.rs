@@ -1,6 +1,6 @@
 //! Layers of which nothing but their input is kept for the backward pass.
 
-#![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(dead_code, reason = "no backend runs it"))]
+#![cfg_attr(not(feature = "cpu"), allow(dead_code, reason = "no other backend runs it"))]
 
 use std::fmt;
 
@@ -15,10 +15,10 @@ use burn::tensor::{DType, Tensor};
 use super::precision::attention;
 
 /// The output of a layer whose gradient is wanted and of which nothing but the input is kept: the backward pass computes the layer
-/// again, in a graph of its own. Output and gradient are those of `layer(input)`, on the CPU bit by bit.
+/// again, in a graph of its own. Output and gradient are those of `layer(input)` bit by bit.
 ///
 /// `layer` must give the same each time. One that holds tracked tensors itself runs as it is, and so does any layer where the
-/// gradient is not wanted, or under burn's own checkpointing.
+/// gradient is not wanted, on a GPU, or under burn's own checkpointing.
 pub fn recomputed<const D: usize, const E: usize>(
     input: Tensor<D>,
     layer: impl Fn(Tensor<D>) -> Tensor<E> + Clone + Send + 'static,
@@ -28,16 +28,12 @@ pub fn recomputed<const D: usize, const E: usize>(
         if let Some(output) = on::<burn::backend::Flex, _, D, E>(&input, layer.clone()) {
             return output;
         }
-        #[cfg(feature = "gpu")]
-        if let Some(output) = on::<burn::backend::Cube, _, D, E>(&input, layer.clone()) {
-            return output;
-        }
     }
     layer(input)
 }
 
-/// [`attention`] of the queries, keys and values that `project` makes of one tensor. As [`recomputed`], but what is computed again on
-/// the CPU are the projections alone: the output is kept.
+/// [`attention`] of the queries, keys and values that `project` makes of one tensor. As [`recomputed`], but what is computed again
+/// are the projections alone: the output is kept.
 ///
 /// # Shapes
 /// - input: as `project` takes it
