@@ -64,6 +64,10 @@ impl Step {
             Self::Layers => layers::run(),
             Self::Clippy => {
                 let mut clippy = checking(&["clippy", "--release", "--all-targets"], gpu);
+                if gpu {
+                    // The tests that run on one; they are no part of a package.
+                    clippy.args(["--features", "ae-tests/wgpu"]);
+                }
                 run_program(clippy.args(["--", "-D", "warnings"]))
             }
             Self::Docs => {

@@ -1,7 +1,7 @@
 //! A GPU against the CPU: `cargo xtask test --device wgpu`. The stages and runs of `parity` run there too.
 
 use ae_pipeline::{Method, ModelSource, Pipeline, Stages};
-use ae_tensor::{Backend, BurnFloat, DeviceSpec, Difference, FloatType, check_operations};
+use ae_tensor::{Backend, BurnFloat, DeviceSpec, Difference, Extent, FloatType, check_operations};
 use ae_tests::{device, device_spec, model, relative_difference};
 
 /// The guard against drivers and kernels that are wrong in silence, above all in gradients.
@@ -10,7 +10,7 @@ fn operations_and_their_gradients_are_those_of_the_cpu() {
     const BOUND: f32 = 1e-3;
     assert_ne!(device_spec().backend(), Backend::Cpu, "set AE_TEST_DEVICE");
     let mut wrong = Vec::new();
-    for check in check_operations(&device(), &DeviceSpec::CPU.open().unwrap()) {
+    for check in check_operations(&device(), &DeviceSpec::CPU.open().unwrap(), Extent::Full) {
         match check.difference {
             Ok(Difference { value, gradient }) if value < BOUND && gradient < BOUND => {}
             other => wrong.push(format!("{}: {other:?}", check.name)),
