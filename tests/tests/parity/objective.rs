@@ -158,10 +158,10 @@ impl ObjectiveFactory for Own {
 fn attend_and_excite_takes_the_path_of_any_objective() {
     let pipeline = pipeline();
     let defaults = pipeline.request("").settings.attend_and_excite;
-    // The paper's shares of six steps.
+    // The paper's end and the model's thresholds, shares of six steps.
     let settings = GuidanceSettings {
         max_iter_to_alter: 3,
-        thresholds: [(0, 0.05), (1, 0.5), (2, 0.8)].into(),
+        thresholds: [(0, 0.05), (1, 0.2), (2, 0.25)].into(),
         scale_factor: defaults.scale_factor,
         attention_scale: defaults.attention_scale,
         ..GuidanceSettings::default()
@@ -169,7 +169,7 @@ fn attend_and_excite_takes_the_path_of_any_objective() {
     let own = request(&pipeline, SubjectChoice::Auto.into(), Own(settings));
     let built_in = own.clone().with(|request| request.objective = None);
     let (own, built_in) = (draw(&pipeline, &own), draw(&pipeline, &built_in));
-    assert_eq!(own.pictures[0].image, built_in.pictures[0].image);
+    assert!(own.pictures[0].image == built_in.pictures[0].image);
     assert_eq!(own.pictures[0].trace.subjects, built_in.pictures[0].trace.subjects);
     let guidance = |output: &Output| output.pictures[0].trace.steps[0].guidance.clone().unwrap();
     assert_eq!(guidance(&own), guidance(&built_in));

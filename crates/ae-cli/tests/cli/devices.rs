@@ -66,7 +66,7 @@ fn the_device_is_chosen_unasked_and_recorded_by_its_name() {
 fn several_devices_share_the_seeds_and_draw_the_same_pictures() {
     let place = Place::new();
     let run = |output: &str, devices: &str| {
-        let args = ["generate", "--prompt", "a frog", "--seeds", "0-3", "--steps", "2", "--device", devices];
+        let args = ["generate", "a frog", "--seeds", "0-3", "--batch-size", "1", "--steps", "2", "--device", devices];
         let outcome = place.run(&[&args[..], &["--output", output]].concat());
         assert_eq!(outcome.code, Some(0), "{outcome}");
         outcome
