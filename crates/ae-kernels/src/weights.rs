@@ -170,14 +170,15 @@ mod tests {
             }
         }
     }
+
     /// Every whole number under scales of every size, in a matrix of odd sides; pieces begin and end within lines and span several.
     #[test]
     fn every_whole_number_is_scaled_by_its_output() {
-        let (rows, columns) = (17, 45);
-        let values: Vec<i8> = (0..rows * columns).map(|i| i as u8 as i8).collect();
+        let (rows, columns) = (17, 45_u16);
+        let values: Vec<i8> = (0..rows * columns).map(|i| i.to_le_bytes()[0].cast_signed()).collect();
         let scales: Vec<f32> =
-            (0..columns).map(|i| 1.7_f32.powi(3 * i - 60) * if i == 5 { 0.0 } else { 1.0 }).collect();
-        let orders = [(WeightOrder::InputsFirst, columns as usize), (WeightOrder::OutputsFirst, rows as usize)];
+            (0..columns).map(|i| 1.7_f32.powi(3 * i32::from(i) - 60) * if i == 5 { 0.0 } else { 1.0 }).collect();
+        let orders = [(WeightOrder::InputsFirst, usize::from(columns)), (WeightOrder::OutputsFirst, usize::from(rows))];
         for (order, outputs) in orders {
             let scales = &scales[..outputs];
             let weights = Weights::Int8(Int8 { values: &values, scales, order });

@@ -226,7 +226,7 @@ impl ModuleMapper for Loader<'_> {
             return param;
         }
         let tensor: Tensor<D> = if is_quantized {
-            quantize(data, &device)
+            quantize(&data, &device)
         } else {
             Tensor::<D>::from_data(data, (&device, rounded.dtype())).cast(kept.dtype())
         };

@@ -43,7 +43,7 @@ impl ModuleMapper for Quantizer {
         }
         param.map(|weight| {
             if weight.dtype().is_float() {
-                quantize(weight.clone().cast(DType::F32).into_data(), &weight.device())
+                quantize(&weight.clone().cast(DType::F32).into_data(), &weight.device())
             } else {
                 weight
             }
@@ -53,14 +53,14 @@ impl ModuleMapper for Quantizer {
 
 /// The weights of a layer of single precision, in eight bits: of a linear layer `[inputs, outputs]`, of a convolution
 /// `[outputs, inputs, rows, columns]`.
-pub(crate) fn quantize<const D: usize>(weights: TensorData, device: &Device) -> Tensor<D> {
+pub(crate) fn quantize<const D: usize>(weights: &TensorData, device: &Device) -> Tensor<D> {
     let shape: [usize; D] = weights.shape().dims();
     let values = weights.as_slice::<f32>().expect("single precision");
     let (outputs, is_linear) = (outputs(shape), D == 2);
     let (numbers, scales) = if is_linear { by_columns(values, outputs) } else { by_rows(values, outputs) };
 
     let mut block = shape.map(|side| (1..=side.min(255)).rev().find(|part| side % part == 0).unwrap_or(1) as u8);
-    block[if is_linear { 1 } else { 0 }] = 1;
+    block[usize::from(is_linear)] = 1;
     let blocks: usize = shape.iter().zip(block).map(|(side, part)| side / usize::from(part)).product();
     let repeated = blocks / outputs;
     let scales = if is_linear {
@@ -122,7 +122,9 @@ fn by_columns(values: &[f32], outputs: usize) -> (Vec<i8>, Vec<f32>) {
     for row in values.chunks_exact(outputs) {
         scales.iter_mut().zip(row).for_each(|(largest, value)| *largest = largest.max(value.abs()));
     }
-    scales.iter_mut().for_each(|largest| *largest /= LARGEST);
+    for largest in &mut scales {
+        *largest /= LARGEST;
+    }
     let mut numbers = Vec::with_capacity(values.len());
     for row in values.chunks_exact(outputs) {
         numbers.extend(row.iter().zip(&scales).map(|(value, scale)| number(*value, *scale)));
@@ -201,7 +203,7 @@ mod tests {
     ) -> [Vec<u32>; 2] {
         let input = input.clone().autodiff().require_grad();
         let output = layer(input.clone());
-        let count = output.shape().num_elements() as i64;
+        let count = i64::try_from(output.shape().num_elements()).unwrap();
         let weights = Tensor::<1, burn::tensor::Int>::arange(0..count, &Device::flex()).float().sin();
         let mut gradients = (output.clone() * weights.reshape(output.shape())).sum().backward();
         [bits(output.inner()), bits(input.grad_remove(&mut gradients).unwrap())]
@@ -252,7 +254,8 @@ mod tests {
             [&quantized, &widened].map(|model| both_ways(&rows, |rows| linear(&model.proj, rows, None)));
         assert!(of_quantized == of_widened);
         // Pixels for Winograd's algorithm, and too few for it.
-        let layers: [(fn(&Model) -> &Conv2d, usize); 3] =
+        type Layer = fn(&Model) -> &Conv2d;
+        let layers: [(Layer, usize); 3] =
             [(|model| &model.conv, 22), (|model| &model.point, 257), (|model| &model.from_latents, 4)];
         for (size, (layer, channels)) in [12, 1].into_iter().flat_map(|size| layers.map(|layer| (size, layer))) {
             let picture = random([1, size, size, channels]);

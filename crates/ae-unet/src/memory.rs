@@ -78,8 +78,8 @@ mod tests {
         let [small, large] = [[32, 32], [64, 64]].map(|size| config.activations(size, None));
         assert_eq!(large, 4 * small);
         let cross = |resolution| {
-            let sites = config.attention_sites([64, 64]).into_iter();
-            sites.filter(|site| site.kind == AttentionKind::Cross && site.resolution == resolution).next_back().unwrap()
+            let mut sites = config.attention_sites([64, 64]).into_iter();
+            sites.rfind(|site| site.kind == AttentionKind::Cross && site.resolution == resolution).unwrap()
         };
         let [coarse, fine] = [[16, 16], [64, 64]].map(|size| config.activations([64, 64], Some(&cross(size))));
         assert!(large < coarse && coarse < fine, "{large} {coarse} {fine}");

@@ -26,6 +26,5 @@ fn a_picture_of_a_batch_takes_what_is_estimated_or_a_little_less() {
     let (Some(measured_few), Some(measured_many)) = (few.0, many.0) else { return };
     let measured = (measured_many - measured_few) as f64;
     let estimated = (many.1 - few.1) as f64;
-    println!("measured {:.1} MB, estimated {:.1} MB", measured / 1e6, estimated / 1e6);
     assert!(measured <= estimated && estimated <= 2.0 * measured, "{measured} measured, {estimated} estimated");
 }

@@ -28,6 +28,7 @@ fn stages(source: &ModelSource, dtype: FloatType, spec: DeviceSpec) -> Stages {
 
 /// Relative in norm: embeddings and noise prediction, and the gradient, which half precision reaches through the whole
 /// network twice.
+#[expect(clippy::print_stderr, reason = "why nothing was compared")]
 fn compare(dtype: FloatType, bound: f64, gradient_bound: f64) {
     if !dtype.is_supported_by(&device()) {
         eprintln!("{} does not compute in {dtype}", device_spec());

@@ -96,7 +96,10 @@ fn quantised_weights_give_what_their_numbers_in_single_precision_give() {
         let widened = quantized.checkpoint(FloatType::F32);
         let numbers = load(&widened, FloatType::F32);
         let noise = |shape: [usize; 4]| {
-            Tensor::<1, _>::arange(0..shape.iter().product::<usize>() as i64, &device).float().sin().reshape(shape)
+            Tensor::<1, _>::arange(0..i64::try_from(shape.iter().product::<usize>()).unwrap(), &device)
+                .float()
+                .sin()
+                .reshape(shape)
         };
         let text: Tensor<3> = noise([1, 1, 77, config.cross_attention_dim]).squeeze_dim(0);
         let predict = |unet: &UNet2DConditionModel| {

@@ -30,7 +30,7 @@ pub(in crate::nn) fn conv2d(
     let weight = Stored::new(&layer.weight.val())?;
     // Where the stored weight has to be copied, its copy is another one each time.
     let prepared = if weight.values.is_contiguous() { layer.prepared.of(&weight) } else { None };
-    let weight = weight.to_contiguous();
+    let weight = weight.in_order();
     let convolution = Convolution { weight, stride: layer.stride, padding: layer.padding, prepared };
     let shape = input.dims();
     let before = Prior::new(before, shape)?;
@@ -59,7 +59,7 @@ pub(in crate::nn) fn conv2d(
 #[derive(Clone)]
 enum Prior {
     Nothing,
-    Norm(GroupNorm),
+    Norm(Box<GroupNorm>),
     Enlargement(Enlargement),
 }
 
@@ -70,7 +70,7 @@ impl Prior {
     fn new(before: Before<'_>, shape: [usize; 4]) -> Option<Self> {
         Some(match before {
             Before::Nothing => Self::Nothing,
-            Before::Norm(norm) => Self::Norm(GroupNorm::new(norm, Activation::Silu)?),
+            Before::Norm(norm) => Self::Norm(Box::new(GroupNorm::new(norm, Activation::Silu)?)),
             Before::Enlargement([rows, columns]) => {
                 Self::Enlargement(Enlargement { from: size(shape), rows, columns, channels: shape[3] })
             }

@@ -13,7 +13,7 @@ pub(in crate::nn) fn linear<const D: usize>(
         Some(bias) => Some(constant(&bias.val())?),
         None => None,
     };
-    let weight = Stored::new(&layer.weight.val())?.to_contiguous();
+    let weight = Stored::new(&layer.weight.val())?.in_order();
     let [inputs, outputs] = sides(&weight.values);
     let shape = input.dims();
     let with_last = move |last| shape.into_iter().take(D - 1).chain([last]).collect::<Vec<usize>>();

@@ -84,7 +84,7 @@ impl Stored {
     }
 
     /// The same in their order.
-    pub(super) fn to_contiguous(self) -> Self {
+    pub(super) fn in_order(self) -> Self {
         Self { values: self.values.to_contiguous(), ..self }
     }
 
