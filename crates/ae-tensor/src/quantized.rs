@@ -245,6 +245,8 @@ mod tests {
 
     #[test]
     fn quantised_layers_compute_with_the_numbers_they_stand_for_both_ways() {
+        type Layer = fn(&Model) -> &Conv2d;
+
         let quantized = loaded(&checkpoint_of(&model(), "random", "", FloatType::F32), FloatType::Q8);
         let widened = loaded(&checkpoint_of(&quantized, "widened", "", FloatType::F32), FloatType::F32);
         let dtypes = |model: &Model| [model.proj.weight.dtype(), model.conv.dtype(), model.tokens.weight.dtype()];
@@ -254,7 +256,6 @@ mod tests {
             [&quantized, &widened].map(|model| both_ways(&rows, |rows| linear(&model.proj, rows, None)));
         assert!(of_quantized == of_widened);
         // Pixels for Winograd's algorithm, and too few for it.
-        type Layer = fn(&Model) -> &Conv2d;
         let layers: [(Layer, usize); 3] =
             [(|model| &model.conv, 22), (|model| &model.point, 257), (|model| &model.from_latents, 4)];
         for (size, (layer, channels)) in [12, 1].into_iter().flat_map(|size| layers.map(|layer| (size, layer))) {
