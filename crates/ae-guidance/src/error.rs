@@ -6,6 +6,16 @@ pub(crate) fn number(value: f64) -> String {
     if plain.len() > LONGEST { format!("{value:e}") } else { plain }
 }
 
+/// The error of a setting whose value is not valid.
+pub(crate) fn check(
+    name: &'static str,
+    value: f64,
+    is_valid: bool,
+    expected: &'static str,
+) -> Result<(), GuidanceError> {
+    if is_valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: number(value), expected }) }
+}
+
 /// Guidance that cannot be set up or carried on.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]

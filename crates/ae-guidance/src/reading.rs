@@ -3,7 +3,7 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::error::number;
+use crate::error::check;
 use crate::{GaussianSmoothing, GuidanceError, Layers, MapKind, MapSet, Pass, Subjects};
 
 /// How the maps of words are read from cross-attention: from which layers, and what becomes of the probabilities.
@@ -34,10 +34,8 @@ impl Reading {
     ///
     /// When the scale is not a positive number.
     pub fn with_softmax(self, scale: f64) -> Result<Self, GuidanceError> {
-        if scale.is_finite() && scale > 0.0 {
-            return Ok(Self { attention_scale: Some(scale), ..self });
-        }
-        Err(GuidanceError::Setting { name: "attention-scale", value: number(scale), expected: "a positive number" })
+        check("attention-scale", scale, scale.is_finite() && scale > 0.0, "a positive number")?;
+        Ok(Self { attention_scale: Some(scale), ..self })
     }
 
     /// The maps are smoothed.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::error::number;
+use crate::error::check;
 use crate::{GaussianSmoothing, GuidanceError, Plan, Refinement, StepSize};
 
 /// The parameters of the method; the default is the paper's.
@@ -52,9 +52,6 @@ impl GuidanceSettings {
     ///
     /// [`GuidanceError::Setting`] names the first setting outside its range.
     pub fn check(&self) -> Result<(), GuidanceError> {
-        let check = |name, value: f64, valid: bool, expected| {
-            if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: number(value), expected }) }
-        };
         for threshold in self.thresholds.values().copied() {
             check("thresholds", threshold, (0.0..=1.0).contains(&threshold), "numbers between 0 and 1")?;
         }
@@ -72,6 +69,7 @@ impl GuidanceSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::number;
 
     #[test]
     fn a_number_of_any_size_is_short_in_an_error() {

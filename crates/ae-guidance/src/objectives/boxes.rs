@@ -5,6 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
 
 use super::largest::mean_of_largest;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// BoxDiff (Xie et al. 2023): every subject must have its attention in its box, and its edges where those of the box are.
@@ -72,10 +73,6 @@ impl BoxDiff {
         boxes: &[[f64; 4]],
         reading: Reading,
     ) -> Result<Self, GuidanceError> {
-        let check = |name, value: f64, valid: bool, expected| {
-            let value = crate::error::number(value);
-            if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value, expected }) }
-        };
         let is_share = |value: f64| (0.0..=1.0).contains(&value);
         check("share", settings.share, settings.share > 0.0 && is_share(settings.share), "a number above 0, up to 1")?;
         for &threshold in settings.thresholds.values() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 
 use super::scaled::directions;
-use crate::error::number;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// CONFORM (Meral et al. 2024): the maps of a group's tokens must be alike, also those of the step before, and unlike those of
@@ -41,10 +41,7 @@ impl Conform {
         windows: &[Range<usize>],
         reading: Reading,
     ) -> Result<Self, GuidanceError> {
-        if !(temperature.is_finite() && temperature > 0.0) {
-            let value = number(temperature);
-            return Err(GuidanceError::Setting { name: "temperature", value, expected: "a positive number" });
-        }
+        check("temperature", temperature, temperature.is_finite() && temperature > 0.0, "a positive number")?;
         if groups.iter().any(Vec::is_empty) {
             return Err(GuidanceError::NoSubjects);
         }

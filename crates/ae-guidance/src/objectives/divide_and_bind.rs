@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::largest::indices;
 use super::scaled::{LEAST, distributions};
-use crate::error::number;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects, aggregate_attention};
 
 /// Divide & Bind (Li et al. 2023): the map of the most neglected subject must vary much, and a subject and its attribute must look
@@ -61,17 +61,15 @@ impl DivideAndBind {
         reading: Reading,
     ) -> Result<Self, GuidanceError> {
         for threshold in settings.thresholds.values().copied() {
-            if !(threshold.is_finite() && threshold >= 0.0) {
-                let expected = "numbers that are not negative";
-                return Err(GuidanceError::Setting { name: "thresholds", value: number(threshold), expected });
-            }
+            let is_valid = threshold.is_finite() && threshold >= 0.0;
+            check("thresholds", threshold, is_valid, "numbers that are not negative")?;
         }
         let names = subjects.names();
         Ok(Self { settings, plan, reading, subjects, binding: None, names })
     }
 
-    /// Binds attributes to subjects, by their indices. The maps of attributes are read from `readings`, of the resolution of the
-    /// subjects' maps or above, each smoothed and on the token axis as the subjects'.
+    /// Binds attributes to subjects, by their indices. Of `readings` the layers count, whose maps are of the resolution of the subjects' maps
+    /// or above: those of attributes are read from them as the subjects' are.
     ///
     /// # Panics
     ///

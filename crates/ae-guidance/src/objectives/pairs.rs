@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::largest::patches;
 use super::scaled::{directions, distributions};
-use crate::error::number;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// Linguistic binding: a modifier must attend where its noun does, and both elsewhere than the rest of the prompt.
@@ -156,10 +156,9 @@ impl LinguisticBinding {
         windows: &[Range<usize>],
         [reading, intensity]: [Reading; 2],
     ) -> Result<Self, GuidanceError> {
-        if !(settings.intensity.is_finite() && settings.intensity >= 0.0) {
-            let value = number(settings.intensity);
-            return Err(GuidanceError::Setting { name: "intensity", value, expected: "a number that is not negative" });
-        }
+        let weight = settings.intensity;
+        let is_valid = weight.is_finite() && weight >= 0.0;
+        check("intensity", weight, is_valid, "a number that is not negative")?;
         let mut seen = BTreeSet::new();
         for &position in phrases.iter().flat_map(NounPhrase::words).flatten() {
             if !seen.insert(position) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 
 use super::pairs::NounPhrase;
-use crate::error::number;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// Predicated Diffusion (Sueyoshi and Matsubara 2024): the prompt as propositions of fuzzy logic over the patches. Every thing is
@@ -36,10 +36,8 @@ impl PredicatedDiffusion {
         windows: &[Range<usize>],
         reading: Reading,
     ) -> Result<Self, GuidanceError> {
-        if !(exclusion.is_finite() && exclusion >= 0.0) {
-            let value = number(exclusion);
-            return Err(GuidanceError::Setting { name: "exclusion", value, expected: "a number that is not negative" });
-        }
+        let is_valid = exclusion.is_finite() && exclusion >= 0.0;
+        check("exclusion", exclusion, is_valid, "a number that is not negative")?;
         let names = phrases.iter().map(|phrase| phrase.name.clone()).collect();
         let nouns = Subjects::in_windows(phrases.iter().map(|phrase| phrase.noun.clone()).collect(), windows.to_vec())?;
         let of = |(noun, phrase): (usize, &NounPhrase)| vec![noun; phrase.modifiers.len()];

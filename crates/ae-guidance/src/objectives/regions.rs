@@ -5,7 +5,7 @@ use burn::tensor::activation::relu;
 
 use super::largest::{mean_of_largest, patches};
 use super::otsu::regions;
-use crate::error::number;
+use crate::error::check;
 use crate::{GuidanceError, Losses, MapKind, MapSet, Objective, Pass, Plan, Reading, Score, Subjects};
 
 /// The regions of the subjects must not attend to each other: the joint loss of InitNO (Guo et al. 2024) and of Self-Cross guidance
@@ -83,9 +83,6 @@ impl RegionSettings {
     }
 
     fn check(&self) -> Result<(), GuidanceError> {
-        let check = |name, value: f64, valid: bool, expected| {
-            if valid { Ok(()) } else { Err(GuidanceError::Setting { name, value: number(value), expected }) }
-        };
         check("top", self.top as f64, self.top > 0, "at least 1")?;
         check("gate", self.gate, !self.gate.is_nan(), "a number")?;
         for RegionWeights { overlap, clean, align } in [self.update, self.refinement] {
