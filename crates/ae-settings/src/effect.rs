@@ -27,7 +27,7 @@ pub struct Circumstances {
 /// When an option has an effect.
 #[derive(Clone, Copy)]
 enum Effect {
-    /// In every run.
+    /// In every run with a method that reads it.
     Always,
     /// Where it has none it is refused by an error of its own.
     Refused,
@@ -42,9 +42,24 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("negative_prompt", Unless(without_contrast)),
     ("subjects", Unless(without_subjects)),
     ("token_indices", Unless(without_subjects)),
-    ("phrases", Unless(|settings, _| of_method(settings, Method::StructureDiffusion))),
+    ("phrases", Always),
+    ("pairs", Always),
+    ("groups", Always),
+    ("boxes", Always),
     ("seed", Unless(without_noise)),
     ("method", Always),
+    ("distance", Always),
+    ("negatives", Always),
+    ("bare_nouns", Always),
+    ("intensity", Always),
+    ("temperature", Always),
+    ("top_k", Always),
+    ("overlap_gate", Always),
+    ("overlap_target", Unless(|settings, _| without_refinement(settings))),
+    ("box_share", Always),
+    ("box_reach", Always),
+    ("exclusion", Always),
+    ("as_published", Always),
     ("preset", Always),
     ("rng", Unless(without_noise)),
     ("steps", Always),
@@ -75,35 +90,29 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("embeddings", Always),
     ("vae", Always),
     ("prediction_type", Always),
-    ("max_iter_to_alter", Unless(without_guidance)),
-    ("thresholds", Unless(|settings, run| without_guidance(settings, run).or_else(|| never_reached(settings)))),
-    (
-        "max_refinement_steps",
-        Unless(|settings, run| without_guidance(settings, run).or_else(|| without_refinement(settings))),
-    ),
-    ("scale_factor", Unless(without_altered_steps)),
+    ("max_iter_to_alter", Always),
+    ("thresholds", Unless(|settings, _| never_reached(settings))),
+    ("max_refinement_steps", Unless(|settings, _| without_refinement(settings))),
+    ("scale_factor", Unless(|settings, _| without_altered_steps(settings))),
     (
         "scale_range",
-        Unless(|settings, run| {
+        Unless(|settings, _| {
             let is_zero = settings.attend_and_excite.scale_factor == 0.0;
-            without_altered_steps(settings, run).or_else(|| is_zero.then(|| "scale_factor is 0".to_owned()))
+            without_altered_steps(settings).or_else(|| is_zero.then(|| "scale_factor is 0".to_owned()))
         }),
     ),
-    ("attention_scale", Unless(without_altered_steps)),
-    (
-        "attention_res",
-        Unless(|settings, run| if run.shows_attention { None } else { without_altered_steps(settings, run) }),
-    ),
-    ("smoothing", Unless(without_altered_steps)),
+    ("attention_scale", Unless(|settings, _| without_shares(settings))),
+    ("attention_res", Unless(|settings, run| if run.shows_attention { None } else { without_altered_steps(settings) })),
+    ("smoothing", Unless(|settings, _| without_smoothed_maps(settings))),
     (
         "sigma",
-        Unless(|settings, run| {
+        Unless(|settings, _| {
             let one = settings.attend_and_excite.kernel_size == 1;
-            without_smoothing(settings, run).or_else(|| one.then(|| "a kernel of 1 smooths nothing".to_owned()))
+            without_smoothing(settings).or_else(|| one.then(|| "a kernel of 1 smooths nothing".to_owned()))
         }),
     ),
-    ("kernel_size", Unless(without_smoothing)),
-    ("eot_normalization", Unless(without_altered_steps)),
+    ("kernel_size", Unless(|settings, _| without_smoothing(settings))),
+    ("eot_normalization", Unless(|settings, _| without_shares(settings))),
 ];
 
 impl Settings {
@@ -113,9 +122,11 @@ impl Settings {
         let (given, defaults) = (value_of(self), value_of(defaults));
         let options =
             all_options().filter(|(group, option)| given(*group, option.name) != defaults(*group, option.name));
-        let reason = |name: &str| match EFFECTS.iter().find(|(known, _)| *known == name)?.1 {
-            Unless(reason) => reason(self, run),
-            Always | Refused => None,
+        let reason = |name: &str| {
+            unread(self, run, name).or_else(|| match EFFECTS.iter().find(|(known, _)| *known == name)?.1 {
+                Unless(reason) => reason(self, run),
+                Always | Refused => None,
+            })
         };
         let options = options.filter(|(_, option)| option.group != Group::Record);
         options.filter_map(|(_, option)| Some((option.name, reason(option.name)?))).collect()
@@ -140,12 +151,28 @@ fn without_contrast(settings: &Settings, run: Circumstances) -> Option<String> {
     (scale <= 1.0).then(|| format!("there is no classifier-free guidance at a guidance scale of {scale}"))
 }
 
-fn of_method(settings: &Settings, method: Method) -> Option<String> {
-    (settings.method != method).then(|| format!("the method {} has none of it; it is {method}'s", settings.method))
+/// Why the method does not read an option.
+fn unread(settings: &Settings, run: Circumstances, name: &str) -> Option<String> {
+    let methods = Method::readers(name)?;
+    if run.shows_attention && name == "attention_res" {
+        return None;
+    }
+    if run.own_objective && methods.iter().any(|method| method.guides()) {
+        return Some("another objective guides".to_owned());
+    }
+    if methods.contains(&settings.method) {
+        return None;
+    }
+    let names: Vec<_> = methods.iter().map(|method| method.name()).collect();
+    let (reads, names) = (if names.len() == 1 { "reads" } else { "read" }, names.join(", "));
+    Some(format!("the method {} does not read it; {names} {reads} it", settings.method))
 }
 
 fn without_subjects(settings: &Settings, run: Circumstances) -> Option<String> {
-    if run.own_objective || run.shows_attention { None } else { of_method(settings, Method::AttendAndExcite) }
+    if run.own_objective || run.shows_attention || settings.method.guides() {
+        return None;
+    }
+    Some(format!("the method {} does not guide, and no attention is shown", settings.method))
 }
 
 fn without_noise(settings: &Settings, run: Circumstances) -> Option<String> {
@@ -157,21 +184,32 @@ fn without_correction(settings: &Settings, run: Circumstances) -> Option<String>
     if settings.scheduler.is_some_and(|scheduler| scheduler != SchedulerKind::UniPc) {
         return Some(format!("{} alone corrects steps", SchedulerKind::UniPc));
     }
-    if run.own_objective { None } else { without_altered_steps(settings, run) }
-}
-
-/// Why the parameters of the method are not read.
-fn without_guidance(settings: &Settings, run: Circumstances) -> Option<String> {
-    let own = || run.own_objective.then(|| "another objective guides".to_owned());
-    own().or_else(|| of_method(settings, Method::AttendAndExcite))
+    if run.own_objective {
+        return None;
+    }
+    let unguided = !settings.method.guides();
+    unguided
+        .then(|| format!("the method {} alters no step", settings.method))
+        .or_else(|| without_altered_steps(settings))
 }
 
 /// Why no step is altered.
-fn without_altered_steps(settings: &Settings, run: Circumstances) -> Option<String> {
-    without_guidance(settings, run).or_else(|| {
-        let altered = settings.attend_and_excite.max_iter_to_alter.resolve(settings.steps);
-        (altered == 0 && without_refinement(settings).is_some()).then(|| "no step is altered".to_owned())
-    })
+fn without_altered_steps(settings: &Settings) -> Option<String> {
+    let altered = settings.attend_and_excite.max_iter_to_alter.resolve(settings.steps);
+    (altered == 0 && without_refinement(settings).is_some()).then(|| "no step is altered".to_owned())
+}
+
+/// Why it is not read how attention is shared among the words.
+fn without_shares(settings: &Settings) -> Option<String> {
+    let is_left_out = matches!(settings.method, Method::SynGen | Method::Ebama) && settings.intensity == Some(0.0);
+    without_altered_steps(settings)
+        .or_else(|| is_left_out.then(|| "it belongs to the intensity, whose weight is 0".to_owned()))
+}
+
+/// Why no map is smoothed, whether that is wanted or not.
+fn without_smoothed_maps(settings: &Settings) -> Option<String> {
+    // Those of CONFORM are smoothed and not shared.
+    if settings.method == Method::Conform { without_altered_steps(settings) } else { without_shares(settings) }
 }
 
 fn without_refinement(settings: &Settings) -> Option<String> {
@@ -194,9 +232,9 @@ fn never_reached(settings: &Settings) -> Option<String> {
     late.map(|step| format!("step {step} does not come, since a run of {} steps ends at {}", settings.steps, count - 1))
 }
 
-fn without_smoothing(settings: &Settings, run: Circumstances) -> Option<String> {
+fn without_smoothing(settings: &Settings) -> Option<String> {
     let not_smoothed = !settings.attend_and_excite.smoothing;
-    without_altered_steps(settings, run).or_else(|| not_smoothed.then(|| "the maps are not smoothed".to_owned()))
+    without_smoothed_maps(settings).or_else(|| not_smoothed.then(|| "the maps are not smoothed".to_owned()))
 }
 
 #[cfg(test)]
@@ -245,6 +283,7 @@ mod tests {
             ]
         };
         let guided = || vec![plain(), own(), not_altered()];
+        let without_intensity = || vec![(json!({ "method": "syngen", "intensity": 0 }), USUAL)];
         let latents = || {
             let run = Circumstances { latents: true, ..USUAL };
             vec![(json!({ "scheduler": "ddim" }), run), (json!({ "scheduler": "tcd" }), run)]
@@ -279,9 +318,10 @@ mod tests {
             ("max_refinement_steps", json!(3), vec![plain(), own(), (json!({ "thresholds": {} }), USUAL)]),
             ("scale_factor", json!(5.0), guided()),
             ("scale_range", json!([1.0, 0.2]), [guided(), vec![(json!({ "scale_factor": 0 }), USUAL)]].concat()),
-            ("attention_scale", json!(20.0), guided()),
+            ("overlap_target", json!(0.5), vec![(json!({ "thresholds": {} }), USUAL)]),
+            ("attention_scale", json!(20.0), [guided(), without_intensity()].concat()),
             ("attention_res", json!([16, 16]), guided()),
-            ("smoothing", json!(false), guided()),
+            ("smoothing", json!(false), [guided(), without_intensity()].concat()),
             (
                 "sigma",
                 json!(1.5),
@@ -331,7 +371,7 @@ mod tests {
     #[test]
     fn every_rule_is_said_where_the_option_has_no_effect_and_nowhere_else() {
         for (name, value, idle_cases) in cases() {
-            let method = if name == "phrases" { "structure-diffusion" } else { "attend-and-excite" };
+            let method = Method::readers(name).map_or(Method::AttendAndExcite, |methods| methods[0]);
             let scheduler = if name == "correct_altered_steps" { "unipc" } else { "pndm" };
             let usual = with(name, &value, &json!({ "method": method, "scheduler": scheduler }));
             assert_eq!(idle(&usual, USUAL), [], "{name}");
@@ -342,6 +382,27 @@ mod tests {
             }
         }
         assert_eq!(idle(&json!({ "prompt": "a cat", "method": "stable-diffusion" }), Circumstances::default()), []);
+    }
+
+    /// Of every option that not all methods read, and every method.
+    #[test]
+    fn what_the_method_does_not_read_is_said() {
+        for (_, option) in all_options() {
+            let Some(readers) = Method::readers(option.name) else { continue };
+            for method in Method::ALL {
+                let other = Settings { method: *method, ..Settings::default() };
+                assert_eq!(unread(&other, USUAL, option.name).is_none(), readers.contains(method), "{}", option.name);
+            }
+        }
+        let idle = idle(&json!({ "method": "syngen", "top_k": 3, "exclusion": 0.1 }), USUAL);
+        let reasons: Vec<_> = idle.iter().map(|(_, reason)| reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "the method syngen does not read it; self-cross reads it",
+                "the method syngen does not read it; predicated reads it"
+            ]
+        );
     }
 
     #[test]

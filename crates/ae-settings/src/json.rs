@@ -2,10 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::{AttendAndExcite, FORMAT, Group, OptionInfo, Overrides, Settings, SettingsError};
+use crate::{AttendAndExcite, FORMAT, Group, Method, OptionInfo, Overrides, Settings, SettingsError};
 
 /// The key of the group that is an object of its own.
 const GROUP: &str = "attend_and_excite";
+
+/// Options that say the same in two ways.
+const CONFLICTS: [(&str, &str); 4] =
+    [("subjects", "token_indices"), ("groups", "subjects"), ("groups", "token_indices"), ("groups", "pairs")];
 
 /// An option of former versions, a switch, and what it stands for today.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +77,10 @@ impl Overrides {
                 Value::Object(self::checked(group, "attend_and_excite.", AttendAndExcite::OPTIONS)?),
             );
         }
-        if checked.contains_key("subjects") && checked.contains_key("token_indices") {
-            return Err(SettingsError::Conflict { one: "subjects", other: "token_indices" });
+        for (one, other) in CONFLICTS {
+            if checked.contains_key(one) && checked.contains_key(other) {
+                return Err(SettingsError::Conflict { one, other });
+            }
         }
         serde_json::from_value(Value::Object(checked))
             .map_err(|error| SettingsError::Json { reason: error.to_string() })
@@ -95,12 +101,18 @@ impl Settings {
     pub fn combine<'a>(overrides: impl IntoIterator<Item = &'a Overrides>) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
         for given in overrides {
-            // Subjects are named in one way: the later one replaces the other.
-            if given.subjects.is_some() {
+            // Subjects are named in one way: the later one replaces the others.
+            if given.subjects.is_some() || given.groups.is_some() {
                 settings.token_indices = None;
             }
-            if given.token_indices.is_some() {
+            if given.token_indices.is_some() || given.groups.is_some() {
                 settings.subjects = None;
+            }
+            if given.groups.is_some() {
+                settings.pairs = None;
+            }
+            if given.subjects.is_some() || given.token_indices.is_some() || given.pairs.is_some() {
+                settings.groups = None;
             }
             settings.apply(given);
         }
@@ -127,10 +139,13 @@ impl Settings {
         if let Some(Value::Object(group)) = all.get_mut(GROUP) {
             group.retain(|_, value| !value.is_null());
         }
-        // What another method reads says nothing of this picture.
-        for method in crate::Method::ALL.iter().filter(|method| **method != self.method) {
-            for option in method.own_options() {
-                all.remove(*option);
+        // What only other methods read says nothing of this picture.
+        let is_read = |name: &str| Method::readers(name).is_none_or(|methods| methods.contains(&self.method));
+        all.retain(|name, _| is_read(name));
+        if let Some(Value::Object(group)) = all.get_mut(GROUP) {
+            group.retain(|name, _| is_read(name));
+            if group.is_empty() {
+                all.remove(GROUP);
             }
         }
         all
@@ -231,6 +246,22 @@ mod tests {
             refused(&json!({ "subjects": ["cat"], "token_indices": [2] })),
             "both subjects and token_indices are given: choose one of them"
         );
+        assert_eq!(
+            refused(&json!({ "pairs": ["red:car"], "groups": ["blue clock"] })),
+            "both groups and pairs are given: choose one of them"
+        );
+        assert!(refused(&json!({ "boxes": ["cat:0,0,2,1"] })).contains("no part of the picture"));
+    }
+
+    #[test]
+    fn what_the_method_does_not_read_is_left_out_of_a_picture() {
+        let of = |method: Method| Settings { method, ..Settings::default() }.to_json();
+        assert_eq!(of(Method::AttendAndExcite)["attend_and_excite"].as_object().unwrap().len(), 10);
+        assert!(!of(Method::AttendAndExcite).contains_key("temperature"));
+        assert!(!of(Method::StableDiffusion).contains_key("attend_and_excite"));
+        let conform = of(Method::Conform);
+        assert_eq!(conform["temperature"], 0.5);
+        assert!(!conform["attend_and_excite"].as_object().unwrap().contains_key("attention_scale"));
     }
 
     #[test]
@@ -288,6 +319,10 @@ mod tests {
         let settings = Settings::combine([&model, &user]).unwrap();
         assert_eq!((settings.steps, settings.subjects, settings.token_indices), (30, None, Some(vec![2])));
         assert!((settings.attend_and_excite.sigma - 1.0).abs() < f64::EPSILON);
+        let grouped = Settings::combine([&model, &given(json!({ "groups": ["red car"] }))]).unwrap();
+        assert!(grouped.subjects.is_none() && grouped.groups.is_some());
+        let paired = Settings::combine([&given(json!({ "groups": ["red car"] })), &given(json!({ "pairs": [] }))]);
+        assert_eq!(paired.map(|paired| (paired.groups, paired.pairs)), Ok((None, Some(Vec::new()))));
         let both = model.over(&given(json!({ "steps": 20 })));
         assert_eq!(both.steps, Some(20));
     }

@@ -4,46 +4,6 @@ use crate::choice::choices;
 use crate::{UnknownName, sampler_names};
 
 choices! {
-    /// How the latents are led.
-    "method" Method {
-        /// Guidance towards the subjects (Chefer et al. 2023).
-        AttendAndExcite = "attend-and-excite",
-        /// Plain sampling.
-        StableDiffusion = "stable-diffusion",
-        /// Values of the noun phrases besides those of the prompt (Feng et al. 2022).
-        StructureDiffusion = "structure-diffusion",
-        /// The parts of the prompt by themselves, "a cat AND a dog" (Liu et al. 2022).
-        ComposableDiffusion = "composable-diffusion",
-    }
-}
-
-impl Method {
-    /// Its name in titles and tables.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::AttendAndExcite => "Attend-and-Excite",
-            Self::StableDiffusion => "Stable Diffusion",
-            Self::StructureDiffusion => "StructureDiffusion",
-            Self::ComposableDiffusion => "Composable Diffusion",
-        }
-    }
-
-    /// The title of the method of a name; the name itself where no method has it.
-    pub fn title_of(name: &str) -> &str {
-        name.parse::<Self>().map_or(name, |method| method.title())
-    }
-
-    /// The options that only this method reads: names of members of [`Settings`](crate::Settings).
-    pub const fn own_options(self) -> &'static [&'static str] {
-        match self {
-            Self::AttendAndExcite => &["attend_and_excite"],
-            Self::StructureDiffusion => &["phrases"],
-            Self::StableDiffusion | Self::ComposableDiffusion => &[],
-        }
-    }
-}
-
-choices! {
     /// A sampler. It is read by the names of AUTOMATIC1111's program, of ComfyUI and of diffusers' classes too.
     "scheduler" SchedulerKind also by sampler_names::kind {
         /// PLMS, pseudo linear multistep (diffusers' `PNDMScheduler` with `skip_prk_steps`).
@@ -245,6 +205,28 @@ choices! {
         On = "on",
         /// Never, as in diffusers.
         Off = "off",
+    }
+}
+
+choices! {
+    /// How far the attention maps of two words are apart.
+    "distance" PairDistance {
+        /// The mean of both Kullback-Leibler divergences.
+        Kl = "kl",
+        /// One minus the cosine of the angle between them.
+        Cosine = "cosine",
+        /// Half the sum of the differences.
+        TotalVariation = "total-variation",
+    }
+}
+
+choices! {
+    /// Whose distance to the words outside a pair counts.
+    "choice of negatives" PairNegatives {
+        /// That of the noun.
+        Noun = "noun",
+        /// Half that of the noun and half that of the modifier.
+        Both = "both",
     }
 }
 

@@ -11,6 +11,8 @@ mod files;
 pub mod invokeai;
 mod json;
 mod kinds;
+mod layout;
+mod method;
 pub mod novelai;
 mod option;
 mod preset;
@@ -28,9 +30,11 @@ pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef, WEIGHTS_ENDINGS, weights_stem};
 pub use json::{FormerOption, all_options};
 pub use kinds::{
-    EotNormalization, FloatType, LongPrompts, Method, NoiseKind, PredictionType, PromptSyntax, SchedulerKind,
-    SigmaSpacing, TimestepSpacing,
+    EotNormalization, FloatType, LongPrompts, NoiseKind, PairDistance, PairNegatives, PredictionType, PromptSyntax,
+    SchedulerKind, SigmaSpacing, TimestepSpacing,
 };
+pub use layout::{BoundingBox, SubjectBox, WordGroup, WordPair};
+pub use method::Method;
 pub use option::{Group, OptionInfo};
 pub use preset::{Preset, Recipe};
 pub use schema::json_schema;

@@ -52,8 +52,10 @@ pub enum Group {
     InitImage,
     /// The method.
     Method,
-    /// The parameters of Attend-and-Excite.
+    /// The parameters of Attend-and-Excite, which other methods that guide read too.
     AttendAndExcite,
+    /// The parameters of the methods after it.
+    Objective,
     /// The model, and what is added to it.
     Loaded,
     /// What a run writes into its settings and nobody chooses.
@@ -69,6 +71,7 @@ impl Group {
             Self::InitImage => "Start picture",
             Self::Method => "Method",
             Self::AttendAndExcite => "Attend-and-Excite",
+            Self::Objective => "Other methods",
             Self::Loaded => "Model",
             Self::Record => "Record",
         }
@@ -77,8 +80,8 @@ impl Group {
 
 impl OptionInfo {
     /// The headings of a command line's help, in their order.
-    pub const HEADINGS: [&'static str; 7] =
-        ["Prompt", "Model", "Picture", "Sampling", "Start picture", "Method", "Attend-and-Excite"];
+    pub const HEADINGS: [&'static str; 8] =
+        ["Prompt", "Model", "Picture", "Sampling", "Start picture", "Method", "Attend-and-Excite", "Other methods"];
 
     pub(crate) const NEW: Self = Self {
         name: "",
@@ -161,7 +164,13 @@ impl OptionInfo {
             Value::Array(items) if self.kind == Kind::Resolution => {
                 items.iter().map(Value::to_string).collect::<Vec<_>>().join("x")
             }
-            Value::Array(items) => items.iter().map(item_text).collect::<Vec<_>>().join(","),
+            Value::Array(items) if items.is_empty() && matches!(self.kind, Kind::Pairs | Kind::Groups) => {
+                "none".to_owned()
+            }
+            Value::Array(items) => {
+                let separator = if self.kind == Kind::Groups { "; " } else { "," };
+                items.iter().map(item_text).collect::<Vec<_>>().join(separator)
+            }
             Value::Object(map) if self.kind == Kind::Thresholds && map.is_empty() => "none".to_owned(),
             Value::Object(map) if self.kind == Kind::Thresholds => {
                 map.iter().map(|(step, threshold)| format!("{step}:{threshold}")).collect::<Vec<_>>().join(",")

@@ -8,7 +8,7 @@ use crate::{Kind, Method, OptionInfo, Settings, all_options};
 ///
 /// Annotations say what the standard has no word for: of an option `x-order`, its place in the table, `x-group`, `x-heading`, `x-kind`,
 /// which tells how it is written as text, `x-flag` on a command line, `x-default`, the default in words, and
-/// `x-enum-descriptions`; of the whole `x-methods`, each with its title and the options that only this method reads.
+/// `x-enum-descriptions`; of the whole `x-methods`, each with its title, the options that it reads and not every other does, and its own defaults.
 pub fn json_schema() -> Value {
     let defaults = Settings::default().to_json();
     let mut all = Map::new();
@@ -22,9 +22,7 @@ pub fn json_schema() -> Value {
         let members = match group {
             None => &mut all,
             Some(group) => {
-                let method = Method::ALL.iter().find(|method| method.own_options().contains(&group));
-                let title = method.map_or(group, |method| method.title());
-                let group = all.entry(group).or_insert_with(|| object(title, &Map::new()));
+                let group = all.entry(group).or_insert_with(|| object(option.group.title(), &Map::new()));
                 group["properties"].as_object_mut().unwrap_or_else(|| unreachable!("an object"))
             }
         };
@@ -32,7 +30,15 @@ pub fn json_schema() -> Value {
     }
     let mut schema = object("Settings", &all);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
-    let method = |method: &Method| json!({ "name": method, "title": method.title(), "options": method.own_options() });
+    let method = |method: &Method| {
+        json!({
+            "name": method,
+            "title": method.title(),
+            "guides": method.guides(),
+            "options": method.own_options(),
+            "defaults": method.defaults(),
+        })
+    };
     schema["x-methods"] = Method::ALL.iter().map(method).collect();
     schema
 }
@@ -113,6 +119,9 @@ impl Kind {
                 ("loras", list(file(&own)))
             }
             Self::Embeddings => ("embeddings", list(file(&[("token", "string")]))),
+            Self::Pairs => ("pairs", list(json!({ "type": "string", "pattern": "[^:]:[^:]" }))),
+            Self::Groups => ("groups", list(json!({ "type": "string", "minLength": 1 }))),
+            Self::Boxes => ("boxes", list(json!({ "type": "string", "pattern": ":[^,]+,[^,]+,[^,]+,[^,]+$" }))),
         }
     }
 }
@@ -148,7 +157,9 @@ mod tests {
         let group = &schema["properties"]["attend_and_excite"];
         assert_eq!((&group["title"], &group["additionalProperties"]), (&json!("Attend-and-Excite"), &json!(false)));
         assert_eq!(group["properties"]["max_iter_to_alter"]["default"], "50%");
-        assert_eq!(schema["x-methods"][0]["options"], json!(["attend_and_excite"]));
+        let methods = &schema["x-methods"];
+        assert!(methods[0]["options"].as_array().unwrap().contains(&json!("thresholds")));
+        assert_eq!((&methods[1]["options"], &methods[1]["guides"]), (&json!([]), &json!(false)));
     }
 
     /// A form shows all options under their own names.

@@ -3,7 +3,8 @@
 use crate::option::options;
 use crate::{
     AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LongPrompts, LoraRef, Method,
-    NoiseKind, PredictionType, Preset, PromptSyntax, SchedulerKind, SigmaSpacing, TimestepSpacing,
+    NoiseKind, PairDistance, PairNegatives, PredictionType, Preset, PromptSyntax, SchedulerKind, SigmaSpacing,
+    SubjectBox, TimestepSpacing, WordGroup, WordPair,
 };
 
 /// The format of the settings that this version writes.
@@ -60,6 +61,19 @@ options! {
         [label: "Phrases", group: Group::Prompt, value_name: "PHRASES", default_text: Some("those of the prompt")]
         phrases: Option<Vec<String>> = None;
 
+        /// Modifiers, each with its noun, or "none".
+        [label: "Pairs", group: Group::Prompt, value_name: "WORD:NOUN,..", default_text: Some("those of the prompt")]
+        pairs: Option<Vec<WordPair>> = None;
+
+        /// Nouns, each with its modifiers before it, "red car; blue clock", instead of subjects and pairs; or "none".
+        [label: "Groups", group: Group::Prompt, value_name: "WORDS;..", default_text: Some("those of the prompt")]
+        groups: Option<Vec<WordGroup>> = None;
+
+        /// A subject and the box for it, in shares of the width and the height: left, top, right, bottom. May be given several times; auto
+        /// puts the subjects side by side.
+        [label: "Boxes", group: Group::Prompt, value_name: "WORD:L,T,R,B", default_text: Some("auto")]
+        boxes: Vec<SubjectBox> = Vec::new();
+
         /// The seed of the random numbers.
         [label: "Seed", group: Group::Prompt, value_name: "N"]
         seed: u64 = 42;
@@ -67,6 +81,54 @@ options! {
         /// Method.
         [label: "Method", group: Group::Method, value_name: "METHOD", common: true]
         method: Method = Method::AttendAndExcite;
+
+        /// How far the maps of two words are apart: kl, cosine or total-variation.
+        [label: "Distance", group: Group::Objective, value_name: "NAME", default_text: Some("the method's")]
+        distance: Option<PairDistance> = None;
+
+        /// Whose distance to the other words counts: that of the noun, or of noun and modifier (both).
+        [label: "Negatives", group: Group::Objective, value_name: "NAME", default_text: Some("the method's")]
+        negatives: Option<PairNegatives> = None;
+
+        /// Keep nouns without a modifier apart from the other words too.
+        [label: "Bare nouns", group: Group::Objective, flag: Some("no-bare-nouns")]
+        bare_nouns: bool = true;
+
+        /// Weight of the attention that every noun must have somewhere.
+        [label: "Intensity", group: Group::Objective, value_name: "X", range: Some([0.0, 1e6]), default_text: Some("the method's")]
+        intensity: Option<f64> = None;
+
+        /// Temperature of CONFORM's contrast.
+        [label: "Temperature", group: Group::Objective, value_name: "X", range: Some([0.0, 1e6]), above: true]
+        temperature: f64 = 0.5;
+
+        /// Number of patches whose mean attention Self-Cross reads.
+        [label: "Top patches", group: Group::Objective, value_name: "N", range: Some([1.0, 1e6])]
+        top_k: usize = 16;
+
+        /// Self-Cross counts the overlap where the loss of the most neglected subject is no larger.
+        [label: "Overlap gate", group: Group::Objective, value_name: "X", range: Some([0.0, 1e6])]
+        overlap_gate: f64 = 0.5;
+
+        /// A refinement of Self-Cross goes on while the overlap is larger.
+        [label: "Overlap target", group: Group::Objective, value_name: "X", range: Some([0.0, 1e6])]
+        overlap_target: f64 = 0.3;
+
+        /// Share of the patches in and outside a box whose mean BoxDiff reads.
+        [label: "Box share", group: Group::Objective, value_name: "X", range: Some([0.0, 1.0]), above: true]
+        box_share: f64 = 0.2;
+
+        /// Patches at each side of a box's edge that BoxDiff compares.
+        [label: "Box reach", group: Group::Objective, value_name: "N", range: Some([0.0, 1000.0])]
+        box_reach: usize = 1;
+
+        /// Weight of what must not be together in Predicated Diffusion.
+        [label: "Exclusion", group: Group::Objective, value_name: "X", range: Some([0.0, 1e6])]
+        exclusion: f64 = 0.3;
+
+        /// Compute what the published code does where it is not what the paper says.
+        [label: "As published", group: Group::Objective]
+        as_published: bool = false;
 
         /// Settings for a model or LoRA of few steps, under all that is given: turbo, lcm, lightning-2, -4 or -8, hyper-1, -2, -4 or -8,
         /// or none.

@@ -39,12 +39,18 @@ pub enum Kind {
     Loras,
     /// Files with a token each, `FILE[:TOKEN]`.
     Embeddings,
+    /// Modifiers with their nouns, `red:car,blue:clock`, or `none`.
+    Pairs,
+    /// Words that belong together, `red car; blue clock`, or `none`.
+    Groups,
+    /// Subjects with a box each, `cat:0.1,0.2,0.5,0.9`.
+    Boxes,
 }
 
 impl Kind {
     /// Whether the option can be given several times on a command line.
     pub fn repeats(self) -> bool {
-        matches!(self, Self::Files | Self::Loras | Self::Embeddings)
+        matches!(self, Self::Files | Self::Loras | Self::Embeddings | Self::Boxes)
     }
 }
 

@@ -135,8 +135,8 @@ fn short(sha256: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        EmbeddingRef, FloatType, LongPrompts, LoraRef, Method, PredictionType, SigmaSpacing, StepIndex, Thresholds,
-        TimestepSpacing,
+        EmbeddingRef, FloatType, LongPrompts, LoraRef, Method, PairDistance, PredictionType, SigmaSpacing, StepIndex,
+        Thresholds, TimestepSpacing,
     };
 
     /// A small generator of numbers.
@@ -237,11 +237,19 @@ mod tests {
             if settings.method == Method::StructureDiffusion {
                 settings.phrases = self.maybe(&[vec!["a cat".to_owned()]]);
             }
-            if settings.method == Method::AttendAndExcite {
+            if settings.method.guides() {
                 settings.attend_and_excite.thresholds = self.one(&[Thresholds::none(), Thresholds::default()]);
                 settings.attend_and_excite.max_iter_to_alter =
                     self.one(&[StepIndex::Steps(9), StepIndex::Percent(12.5)]);
                 settings.attend_and_excite.attention_res = self.maybe(&[[16, 16], [12, 20]]);
+            }
+            if settings.method == Method::Ebama {
+                settings.pairs = self.maybe(&[vec!["red:cat".parse().unwrap()], Vec::new()]);
+                settings.intensity = self.maybe(&[0.0, 0.5]);
+                settings.distance = self.maybe(PairDistance::ALL);
+            }
+            if settings.method == Method::BoxDiff {
+                settings.boxes = self.some(|_| "cat:0,0.1,0.5,1".parse().unwrap());
             }
             settings
         }
