@@ -22,6 +22,22 @@ export class Options {
     return name in this.properties && !("x-kind" in this.properties[name]);
   }
 
+  /// The method of a name, or the usual one.
+  methodOf(name) {
+    return this.methods.find((method) => method.name === name) ?? this.methods[0];
+  }
+
+  /// Whether a method reads an option.
+  isReadBy(method, name) {
+    return method?.options.includes(name) || !this.methods.some(({ options }) => options.includes(name));
+  }
+
+  /// What an option stands for where it is not given: `defaults` are those of a model, with those of its methods.
+  defaultOf(option, defaults, method) {
+    const known = defaults && (defaults.methods?.[method?.name] ?? defaults.settings);
+    return this.valueIn(known, option) ?? this.valueIn(method?.defaults, option) ?? option.default;
+  }
+
   /// The name of a method for people.
   methodTitle(name) {
     return this.methods.find((method) => method.name === name)?.title ?? name;
@@ -99,6 +115,9 @@ function valueText(kind, value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (kind === "resolution") return value[0] === value[1] ? `${value[0]}` : value.join("x");
   if (kind === "thresholds") return thresholdsText(value) || "none";
+  if (kind === "pairs" && value.length === 0) return "none";
+  if (kind === "groups") return value.join("; ") || "none";
+  if (kind === "boxes") return value.join("; ") || "auto";
   if (Array.isArray(value)) return value.map((each) => valueText(undefined, each)).join(", ");
   if (value?.name !== undefined) return [value.name, value.strength ?? value.token ?? []].flat().join(":");
   return typeof value === "object" ? JSON.stringify(value) : String(value);

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use crate::{Explanation, StepGuidance};
 
+/// The methods whose terms are compared with 1 minus a threshold, one by one.
+const LIMITED: [Method; 1] = [Method::AttendAndExcite];
+
 /// The losses that refinement of Attend-and-Excite asks for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Refinement {
@@ -19,7 +22,8 @@ impl Refinement {
     pub(crate) fn of(explanation: &Explanation) -> Self {
         let settings = ae_settings::Overrides::from_json(&explanation.settings).ok();
         let settings = settings.and_then(|own| Settings::combine([&own]).ok());
-        let is_guided = explanation.runs.first().is_some_and(|run| run.method == Method::AttendAndExcite.name());
+        let is_guided =
+            explanation.runs.first().is_some_and(|run| LIMITED.iter().any(|method| run.method == method.name()));
         let Some(settings) = settings.filter(|_| is_guided) else { return Self::default() };
         let own = &settings.attend_and_excite;
         let altered = own.max_iter_to_alter.resolve(settings.steps);

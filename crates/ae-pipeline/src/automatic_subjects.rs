@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use ae_clip::{Subject, TokenizedPrompt, Word};
-use ae_phrases::noun_phrases;
+use ae_phrases::{NounPhrase, noun_phrases};
 use ae_settings::Vocabulary;
 use ae_settings::a1111::constructs;
 
@@ -8,21 +10,30 @@ use ae_settings::a1111::constructs;
 ///
 /// A head of several words is its last word, as in [`ae_clip::find_subjects`]. Words that did not fit are left out.
 pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
-    // What another program would take for a sign is no thing, even where it is text, and a phrase ends there.
-    let signs: Vec<_> = constructs(prompt.text()).into_iter().filter(|found| found.kind.hides_words()).collect();
-    let mut text = prompt.text().to_owned();
-    for sign in &signs {
-        let blank = format!("{:<width$}", ",", width = sign.span.len());
-        text.replace_range(sign.span.clone(), &blank);
-    }
-    let phrases = noun_phrases(&text);
+    let phrases = phrases_of(prompt);
     // Two views of one text: a phrase ends inside the word it ends with.
     let heads: Vec<_> = phrases.iter().filter(|phrase| phrase.is_shown).map(|phrase| phrase.head.end - 1).collect();
-    let is_sign =
-        |word: &Word| signs.iter().any(|sign| sign.span.start < word.span.end && word.span.start < sign.span.end);
+    let signs = signs(prompt);
+    let is_sign = |word: &Word| signs.iter().any(|sign| sign.start < word.span.end && word.span.start < sign.end);
     let words = prompt.words().iter().filter(|word| !word.is_cut && !is_sign(word));
     let subjects = words.filter(|word| word.is_placeholder() || heads.iter().any(|head| word.span.contains(head)));
     subjects.map(|word| Subject { text: word.text.clone(), positions: word.positions.clone() }).collect()
+}
+
+/// The noun phrases of a prompt.
+pub(crate) fn phrases_of(prompt: &TokenizedPrompt) -> Vec<NounPhrase> {
+    let mut text = prompt.text().to_owned();
+    for sign in signs(prompt) {
+        let blank = format!("{:<width$}", ",", width = sign.len());
+        text.replace_range(sign, &blank);
+    }
+    noun_phrases(&text)
+}
+
+/// What another program would take for a sign. It is no thing, even where it is text, and a phrase ends there.
+fn signs(prompt: &TokenizedPrompt) -> Vec<Range<usize>> {
+    let found = constructs(prompt.text()).into_iter().filter(|found| found.kind.hides_words());
+    found.map(|sign| sign.span).collect()
 }
 
 /// The nouns of prompts that a model of few things has not learned, each once.

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use ae_checkpoint::Family;
 use ae_clip::{Subject, TokenizedPrompt};
-use ae_guidance::{AttendAndExcite, GaussianSmoothing, Guidance, GuidanceSettings, MapSet, Objective, Subjects};
-use ae_settings::{EotNormalization, Method, Settings};
+use ae_guidance::{Guidance, Objective};
+use ae_settings::{BoundingBox, Method};
 
 use crate::attention::{AttentionLayers, default_resolution};
+use crate::binding::Binding;
 use crate::conditioning::PromptTexts;
-use crate::{
-    Input, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Pipeline, PipelineError, Request, SubjectChoice,
-};
+use crate::methods::Published;
+use crate::objective::binds;
+use crate::{ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Pipeline, PipelineError, Request};
 
 /// Guidance, set up for one request: for every text of the prompt, for it may change from step to step. A text without a subject is
 /// drawn without guidance.
@@ -25,6 +25,10 @@ pub(crate) struct GuidedText {
     /// Those of every set of maps that the objective reads.
     pub(crate) layers: Vec<AttentionLayers>,
     subjects: Vec<Subject>,
+    /// Modifiers, each with its noun, where the objective reads them.
+    pairs: Vec<[Subject; 2]>,
+    /// The box of every subject, where the objective reads them.
+    boxes: Vec<BoundingBox>,
 }
 
 impl GuidedRun {
@@ -36,7 +40,7 @@ impl GuidedRun {
         latent_size: [usize; 2],
     ) -> Result<Option<Self>, PipelineError> {
         let settings = &request.settings;
-        let paper;
+        let published;
         let (inputs, factory): (ObjectiveInputs, &dyn ObjectiveFactory) = match &request.objective {
             Some(_) if settings.method == Method::ComposableDiffusion => {
                 let expected =
@@ -45,9 +49,9 @@ impl GuidedRun {
                 return Err(PipelineError::Option { option: "method", value, expected });
             }
             Some(own) => (own.inputs.clone(), own.factory.as_ref()),
-            None if settings.method == Method::AttendAndExcite => {
-                paper = Paper(settings);
-                (SubjectChoice::of(settings).into(), &paper)
+            None if settings.method.guides() => {
+                published = Published(settings);
+                (ObjectiveInputs::of(settings, published.inputs()), &published)
             }
             None => return Ok(None),
         };
@@ -59,23 +63,27 @@ impl GuidedRun {
         }
         inputs.check(factory)?;
         let prompts = texts.first_part();
-        let wants_subjects = factory.inputs().contains(&Input::Subjects);
-        let subjects =
-            if wants_subjects { inputs.subjects.resolve_each(&prompts)? } else { vec![Vec::new(); prompts.len()] };
+        let wanted = factory.inputs();
+        let bindings = if wanted.is_empty() {
+            vec![Binding::default(); prompts.len()]
+        } else {
+            Binding::of_texts(&inputs, binds(wanted), &prompts)?
+        };
         let sites = pipeline.unet_config.attention_sites(latent_size);
         let resolution = default_resolution(pipeline, latent_size);
-        let set_up = |(prompt, subjects): (&TokenizedPrompt, Vec<Subject>)| {
-            if wants_subjects && subjects.is_empty() {
+        let set_up = |(prompt, binding): (&TokenizedPrompt, Binding)| {
+            if !wanted.is_empty() && binding.subjects.is_empty() {
                 return Ok(None);
             }
-            let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, &inputs, subjects)?;
+            let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, (wanted, &inputs), binding)?;
             let objective = factory.build(&setup)?;
             let layers =
                 objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
             Guidance::new(Arc::clone(&objective))?;
-            Ok(Some(GuidedText { objective, layers, subjects: setup.subjects }))
+            let ObjectiveSetup { subjects, pairs, boxes, .. } = setup;
+            Ok(Some(GuidedText { objective, layers, subjects, pairs, boxes }))
         };
-        let texts = prompts.into_iter().zip(subjects).map(set_up).collect::<Result<_, PipelineError>>()?;
+        let texts = prompts.into_iter().zip(bindings).map(set_up).collect::<Result<_, PipelineError>>()?;
         Ok(Some(Self { texts }))
     }
 
@@ -96,6 +104,16 @@ impl GuidedRun {
         self.texts.iter().map(|text| text.as_ref().map_or(&[][..], |text| &text.subjects)).collect()
     }
 
+    /// The modifiers of every text, each with its noun.
+    pub(crate) fn pairs_of_texts(&self) -> Vec<&[[Subject; 2]]> {
+        self.texts.iter().map(|text| text.as_ref().map_or(&[][..], |text| &text.pairs)).collect()
+    }
+
+    /// The boxes of the subjects of the first text.
+    pub(crate) fn boxes(&self) -> &[BoundingBox] {
+        self.texts.first().and_then(Option::as_ref).map_or(&[][..], |text| &text.boxes)
+    }
+
     /// The subjects of all texts, where several have one of a name that of the first.
     pub(crate) fn subjects(&self) -> Vec<Subject> {
         let mut texts = self.subjects_of_texts().into_iter();
@@ -106,47 +124,5 @@ impl GuidedRun {
             }
         }
         all
-    }
-}
-
-/// Makes the objective of Attend-and-Excite.
-#[derive(Debug)]
-struct Paper<'a>(&'a Settings);
-
-impl ObjectiveFactory for Paper<'_> {
-    fn name(&self) -> &'static str {
-        self.0.method.name()
-    }
-
-    fn build(&self, setup: &ObjectiveSetup<'_>) -> Result<Arc<dyn Objective>, PipelineError> {
-        let own = &self.0.attend_and_excite;
-        let resolution = own.attention_res.unwrap_or(setup.resolution);
-        setup.resolution_of(&MapSet::cross(resolution))?;
-        let (names, positions) =
-            setup.subjects.iter().map(|subject| (subject.text.clone(), subject.positions.clone())).unzip();
-        let leaves_out_end = match own.eot_normalization {
-            EotNormalization::On => true,
-            EotNormalization::Off => false,
-            EotNormalization::Auto => setup.family == Family::StableDiffusion2,
-        };
-        let chunks = setup.prompt.chunks().zip(setup.prompt.chunk_ends());
-        let windows = chunks.map(|(chunk, end)| chunk.start + 1..if leaves_out_end { *end } else { chunk.end - 1 });
-        let subjects = Subjects::in_windows(positions, windows.collect())?.with_names(names);
-        Ok(Arc::new(AttendAndExcite::new(guidance_settings(self.0), subjects, resolution)?))
-    }
-}
-
-/// The parameters in a run of as many denoising steps as the settings have.
-fn guidance_settings(settings: &Settings) -> GuidanceSettings {
-    let own = &settings.attend_and_excite;
-    let max_iter_to_alter = own.max_iter_to_alter.resolve(settings.steps);
-    GuidanceSettings {
-        max_iter_to_alter,
-        thresholds: own.thresholds.resolve(settings.steps, max_iter_to_alter),
-        max_refinement_steps: own.max_refinement_steps,
-        scale_factor: own.scale_factor,
-        scale_range: own.scale_range,
-        attention_scale: own.attention_scale,
-        smoothing: own.smoothing.then_some(GaussianSmoothing { kernel_size: own.kernel_size, sigma: own.sigma }),
     }
 }

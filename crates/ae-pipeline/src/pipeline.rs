@@ -106,11 +106,16 @@ impl Pipeline {
         self.preset.as_ref()
     }
 
-    /// The settings under those that are `given`: what suits the model, and over it the preset that is given or that the model needs.
+    /// The settings under those that are `given`: what suits the model, over it what the method that is given has of its own and what suits
+    /// the model with it, and then the preset that is given or that the model needs.
     pub fn settings_under(&self, given: &Overrides) -> Overrides {
         let preset = given.preset.or_else(|| self.preset.as_ref().map(|known| known.preset));
         let takes_scale = self.unet_config.time_cond_proj_dim.is_some();
-        let mut settings = self.defaults.settings.clone();
+        let method = given.method.unwrap_or(Settings::default().method);
+        let mut settings = self.defaults.settings.clone().over(&method.defaults());
+        if let Some(own) = self.defaults.methods.get(method.name()) {
+            settings = settings.over(own);
+        }
         if let Some(preset) = preset {
             settings = settings.over(&preset.settings_under(given, takes_scale));
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ae_clip::{Subject, TokenizedPrompt, subject_name};
-use ae_settings::{Circumstances, Method, Overrides, Settings};
+use ae_settings::{BoundingBox, Circumstances, Method, Overrides, Settings, SubjectBox, WordPair};
 use ae_vae::VaeTiling;
 use image::{GrayImage, RgbImage};
 
@@ -90,7 +90,10 @@ impl Pipeline {
         settings.scheduler = Some(kind);
         settings.long_prompts = Some(settings.way_with_long_prompts());
         if choice == SubjectChoice::Auto && guided.is_some() && !subjects.is_empty() && prompts.len() == 1 {
-            name_subjects(&mut settings, prompts[0], &subjects);
+            settings.subjects = subjects.iter().map(|subject| name_of(prompts[0], subject)).collect();
+        }
+        if let Some(guided) = guided.as_ref().filter(|_| request.objective.is_none() && prompts.len() == 1) {
+            name_binding(&mut settings, prompts[0], guided);
         }
         if let Some(phrases) = texts.phrases() {
             settings.phrases = Some(phrases.iter().map(|phrase| phrase.text.clone()).collect());
@@ -98,6 +101,7 @@ impl Pipeline {
         let mut usual = Settings::default();
         let mut given = Overrides::default();
         given.preset = settings.preset;
+        given.method = Some(settings.method);
         usual.apply(&self.settings_under(&given));
         let circumstances = Circumstances {
             takes_scale: self.unet_config.time_cond_proj_dim.is_some(),
@@ -220,6 +224,17 @@ impl Prepared {
         self.guided.as_ref().map(GuidedRun::subjects_of_texts).unwrap_or_default()
     }
 
+    /// The modifiers that are read in each text of the prompt, each with its noun, in the order of [`ReadPart::texts`]; none where the method
+    /// does not bind.
+    pub fn guided_pairs(&self) -> Vec<&[[Subject; 2]]> {
+        self.guided.as_ref().map(GuidedRun::pairs_of_texts).unwrap_or_default()
+    }
+
+    /// The box of every subject; none where the method has none.
+    pub fn boxes(&self) -> &[BoundingBox] {
+        self.guided.as_ref().map_or(&[][..], GuidedRun::boxes)
+    }
+
     /// The phrases of StructureDiffusion; none with another method.
     pub fn phrases(&self) -> Option<&[Phrase]> {
         self.texts.phrases()
@@ -263,11 +278,36 @@ impl Prepared {
     }
 }
 
-/// Names the subjects so that the names give the same ones again.
-fn name_subjects(settings: &mut Settings, prompt: &TokenizedPrompt, subjects: &[Subject]) {
-    let word = |positions: &[usize]| prompt.words().iter().position(|word| word.positions == positions);
-    let names = subjects.iter().map(|subject| Some(subject_name(prompt, word(&subject.positions)?)));
-    settings.subjects = names.collect();
+/// What names a word of the prompt so that the name gives the same one again; none for a part of a word.
+fn name_of(prompt: &TokenizedPrompt, subject: &Subject) -> Option<String> {
+    let word = prompt.words().iter().position(|word| word.positions == subject.positions)?;
+    Some(subject_name(prompt, word))
+}
+
+/// Writes down what belongs together and where it is to be, as far as the method reads it.
+fn name_binding(settings: &mut Settings, prompt: &TokenizedPrompt, guided: &GuidedRun) {
+    let reads = |option: &str| Method::readers(option).is_some_and(|methods| methods.contains(&settings.method));
+    if reads("pairs") {
+        let pair = |[modifier, noun]: &[Subject; 2]| {
+            Some(WordPair { modifier: name_of(prompt, modifier)?, noun: name_of(prompt, noun)? })
+        };
+        let subjects: Option<Vec<_>> = guided.subjects().iter().map(|subject| name_of(prompt, subject)).collect();
+        let pairs = guided.pairs_of_texts()[0].iter().map(pair).collect::<Option<Vec<_>>>();
+        if let (Some(subjects), Some(pairs)) = (subjects, pairs) {
+            // Groups name both.
+            settings.groups = None;
+            settings.subjects = settings.token_indices.is_none().then_some(subjects);
+            settings.pairs = Some(pairs);
+        }
+    }
+    if reads("boxes") {
+        let subjects = guided.subjects();
+        let place = |(subject, place): (&Subject, &BoundingBox)| {
+            Some(SubjectBox { subject: name_of(prompt, subject)?, place: *place })
+        };
+        let boxes: Option<Vec<_>> = subjects.iter().zip(guided.boxes()).map(place).collect();
+        settings.boxes = boxes.unwrap_or_else(|| settings.boxes.clone());
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ async function begin() {
   const options = new Options(schema);
   at("version").textContent = version;
   const view = createRunView(at("run"), { palette, options });
-  const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults?.settings;
+  const defaultsOf = (id) => (form.models.find((model) => model.id === id) ?? form.models[0]).defaults;
   const onLive = {
     onJob: (job) => onJob(job).catch(showError),
     onStep: ({ preview }, seed) => results.seeds.preview(seed, preview),

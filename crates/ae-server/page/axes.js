@@ -4,7 +4,7 @@ import { isShowable } from "./control.js";
 import { PARSERS } from "./fields.js";
 
 /// Groups of options that make sense beside each other; the device changes no picture.
-const GROUPS = ["prompt", "sampling", "method"];
+const GROUPS = ["prompt", "sampling", "method", "objective"];
 const SWITCH = { yes: true, on: true, true: true, no: false, off: false, false: false };
 
 /// The options that can be varied.
@@ -70,12 +70,17 @@ export function withValues(request, pairs, options) {
     if (name === "prompt") delete all.subjects, delete all.token_indices;
   }
   const method = options.methods.find(({ name }) => name === all.method) ?? options.methods[0];
-  for (const name of options.methods.flatMap((each) => each.options)) {
-    if (method.options.includes(name)) continue;
-    const varied = pairs.find(([option]) => option.name === name || option.group === name);
+  for (const { name, group } of options.all) {
+    if (options.isReadBy(method, name)) continue;
+    const varied = pairs.find(([option]) => option.name === name);
     if (varied && !pairs.some(([option]) => option.name === "method"))
       throw new Error(`${varied[0].title} is no option of ${method.title}: choose another method, or vary something else`);
-    delete all[name];
+    if (!group) delete all[name];
+    else if (all[group]) {
+      const { [name]: _, ...others } = all[group];
+      all[group] = others;
+      if (Object.keys(others).length === 0) delete all[group];
+    }
   }
   return all;
 }

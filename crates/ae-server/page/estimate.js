@@ -64,9 +64,8 @@ export class Estimate {
   }
 }
 
-/// The runs of a job and the share of guided steps, by its request.
-export function planOf({ method, compare, steps, attend_and_excite: guidance }, runs, defaults) {
-  const isGuided = (method ?? "attend-and-excite") === "attend-and-excite";
+/// The runs of a job and the share of guided steps, by its request and whether its method guides.
+export function planOf({ compare, steps, attend_and_excite: guidance }, runs, isGuided, defaults) {
   const perSeed = compare ? 2 : 1;
   const until = guidance?.max_iter_to_alter ?? defaults.until;
   const count = steps ?? defaults.steps;

@@ -11,6 +11,9 @@ export const PARSERS = {
   resolution: parseResolution,
   step: parseStep,
   thresholds: parseThresholds,
+  pairs: (value) => (value === "none" ? [] : list(value)),
+  groups: (value) => (value === "none" ? [] : list(value, ";")),
+  boxes: (value) => (value === "auto" ? [] : list(value, ";")),
 };
 
 /// Reads "42", "0-3" or "1,5". Seeds that JavaScript cannot hold exactly are refused.
@@ -32,8 +35,8 @@ export function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
-function list(value) {
-  return value.split(",").map((part) => part.trim());
+function list(value, separator = ",") {
+  return value.split(separator).map((part) => part.trim());
 }
 
 function parseNumber(value) {

@@ -12,6 +12,8 @@ import { Words } from "./words.js";
 const OWN = ["prompt", "subjects", "token_indices", "seed", "seeds", "compare", "format", "version"];
 /// Parts of the settings whose options a client can choose.
 const GROUPS = ["prompt", "sampling", "method"];
+/// The options of the methods after the first, which are a part of the form by themselves.
+const OBJECTIVE = "objective";
 /// What counts only while something else is on.
 const NEEDS = { sigma: "smoothing", kernel_size: "smoothing" };
 /// The method with which there is nothing to compare.
@@ -66,9 +68,9 @@ export class Form {
   /// Fills the groups of the page: `data-options` names options, a group of them, or with `*` all others.
   build(lists) {
     const { options } = this;
-    // A method's group of options is a part of the form by itself.
-    for (const [name, { title }] of Object.entries(options.properties)) {
-      if (!options.isGroup(name)) continue;
+    const groups = Object.entries(options.properties).filter(([name]) => options.isGroup(name));
+    const later = options.all.find((option) => option["x-group"] === OBJECTIVE)["x-heading"];
+    for (const [name, title] of [...groups.map(([name, { title }]) => [name, title]), [OBJECTIVE, later]]) {
       const fields = element("div", { className: "fields" });
       fields.dataset.options = name;
       at("method-groups").append(element("details", { id: `group-${name}` }, element("summary", {}, title), fields));
@@ -82,7 +84,7 @@ export class Form {
     for (const [fields, names] of named) {
       const found = names.flatMap((name) =>
         options.all.filter((option) =>
-          name === "*" ? isOther(option) : option.group === name || (option.name === name && !option.group),
+          name === "*" ? isOther(option) : [option.group ?? option.name, option["x-group"]].includes(name),
         ),
       );
       for (const option of found.filter(isShowable)) {
@@ -242,14 +244,13 @@ export class Form {
 
   changed() {
     this.showDefaults();
-    const methods = this.options.methods.flatMap(({ options }) => options);
-    const isOfOther = (name) => methods.includes(name) && !this.method?.options.includes(name);
-    for (const group of at("method-groups").children) group.hidden = isOfOther(group.id.replace("group-", ""));
     for (const { option, root, input } of this.all) {
-      root.hidden = !option.group && isOfOther(option.name);
+      root.hidden = !this.options.isReadBy(this.method, option.name);
       const needed = NEEDS[option.name];
       input.disabled = needed !== undefined && !at(needed).checked;
     }
+    for (const group of at("method-groups").children)
+      group.hidden = [...group.querySelector(".fields").children].every(({ hidden }) => hidden);
     for (const control of this.all) {
       control.showHint();
       control.showChange();
@@ -271,7 +272,7 @@ export class Form {
 
   /// Whether the method has subjects.
   get isGuided() {
-    return this.method?.options.some((name) => this.options.isGroup(name)) ?? false;
+    return this.method?.guides ?? false;
   }
 
   /// Models tell their defaults only once they were loaded.
@@ -288,14 +289,14 @@ export class Form {
     return !this.defaults;
   }
 
-  /// What an empty field stands for: the model's value, otherwise the paper's.
+  /// What an empty field stands for: the model's value with the method, otherwise the method's own, otherwise the paper's.
   showDefaults() {
     for (const control of this.all) control.showDefault(this.defaultOf(control.option), this.lacksDefaults);
     at("width").step = at("height").step = this.defaults?.multiple ?? 8;
   }
 
   defaultOf(option) {
-    return this.options.valueIn(this.defaults?.settings, option) ?? option.default;
+    return this.options.defaultOf(option, this.defaults, this.method);
   }
 
   save() {

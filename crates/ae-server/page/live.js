@@ -69,12 +69,13 @@ export class Live {
     const { request, run } = this.job;
     const runs = run?.of ?? 1;
     if (this.estimate?.runs.length !== runs) {
+      const method = this.options.methodOf(request.method);
       const defaultOf = (name, group = null) => {
         const option = this.options.all.find((each) => each.name === name && each.group === group);
-        return option && (this.options.valueIn(this.defaultsOf(request.model), option) ?? option.default);
+        return option && this.options.defaultOf(option, this.defaultsOf(request.model), method);
       };
       const defaults = { steps: defaultOf("steps"), until: defaultOf("max_iter_to_alter", "attend_and_excite") };
-      this.estimate = new Estimate(planOf(request, runs, defaults));
+      this.estimate = new Estimate(planOf(request, runs, method.guides, defaults));
     }
     return this.estimate;
   }

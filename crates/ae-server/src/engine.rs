@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ae_figures::{Step, Subject, Term, Token};
@@ -141,6 +142,9 @@ pub struct ModelDefaults {
     /// loaded with the model.
     #[schema(value_type = Object)]
     pub settings: Overrides,
+    /// The same for each method that guides, by its name, as far as it depends on the method.
+    #[schema(value_type = Object)]
+    pub methods: BTreeMap<String, Overrides>,
 }
 
 /// The files that can be chosen beside a model: what the folders of the server have.

@@ -46,6 +46,12 @@ impl BoundingBox {
         [self.left, self.top, self.right, self.bottom]
     }
 
+    /// Whether it is a part of the picture, and not an empty one.
+    pub fn is_valid(self) -> bool {
+        let in_order = |low: f64, high: f64| low >= 0.0 && low < high && high <= 1.0;
+        in_order(self.left, self.right) && in_order(self.top, self.bottom)
+    }
+
     /// One of `count` boxes side by side, from top to bottom of the picture.
     pub fn beside(index: usize, count: usize) -> Self {
         let at = |index: usize| index as f64 / count as f64;
@@ -98,13 +104,13 @@ impl FromStr for SubjectBox {
         let (Ok(&[left, top, right, bottom]), false) = (sides.as_deref(), subject.trim().is_empty()) else {
             return Err(expected());
         };
-        let in_order = |low: f64, high: f64| low >= 0.0 && low < high && high <= 1.0;
-        if !(in_order(left, right) && in_order(top, bottom)) {
+        let place = BoundingBox { left, top, right, bottom };
+        if !place.is_valid() {
             return Err(format!(
                 "'{text}' is no part of the picture: expected sides from 0 to 1, left before right and top before bottom"
             ));
         }
-        Ok(Self { subject: subject.trim().to_owned(), place: BoundingBox { left, top, right, bottom } })
+        Ok(Self { subject: subject.trim().to_owned(), place })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ae_pipeline::{ReadPart, Subject, TokenizedPrompt};
 use ae_settings::a1111::{Construct, ConstructKind, constructs, without_comments};
-use ae_settings::{Method, PromptSyntax};
+use ae_settings::{BoundingBox, Method, PromptSyntax};
 
 use crate::Prepared;
 
@@ -39,7 +39,7 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
         });
         lines.push(format!("parts: {}", shown.collect::<Vec<_>>().join(", ")));
     }
-    if settings.method == Method::AttendAndExcite {
+    if settings.method.guides() {
         let names = |subjects: &[Subject]| {
             let name = |subject: &Subject| {
                 let positions: Vec<_> = subject.positions.iter().map(usize::to_string).collect();
@@ -59,8 +59,38 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
                 lines.push(format!("subjects: {}{hint}", texts.collect::<Vec<_>>().join("; ")));
             }
         }
+        lines.extend(pairs(prepared));
+        lines.extend(boxes(prepared));
     }
     lines
+}
+
+/// The modifiers that are read, each with its noun; nothing where the method reads none.
+fn pairs(prepared: &Prepared) -> Option<String> {
+    let settings = prepared.settings();
+    if !Method::readers("pairs").is_some_and(|methods| methods.contains(&settings.method)) {
+        return None;
+    }
+    let mut all: Vec<String> = Vec::new();
+    for [modifier, noun] in prepared.guided_pairs().into_iter().flatten() {
+        let pair = format!("{} of {}", modifier.text, noun.text);
+        if !all.contains(&pair) {
+            all.push(pair);
+        }
+    }
+    let shown = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    Some(format!("pairs: {shown}"))
+}
+
+/// Where each subject is to be; nothing where the method does not ask.
+fn boxes(prepared: &Prepared) -> Option<String> {
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    let place = |(subject, place): (&Subject, &BoundingBox)| {
+        let [left, top, right, bottom] = place.sides().map(percent);
+        format!("{} from {left} to {right} % across and from {top} to {bottom} % down", subject.text)
+    };
+    let all: Vec<_> = prepared.subjects().iter().zip(prepared.boxes()).map(place).collect();
+    (!all.is_empty()).then(|| format!("boxes: {}", all.join("; ")))
 }
 
 /// The texts of a prompt that changes, each with the step that has it first.

@@ -40,7 +40,7 @@ pub fn explanation(
         seed: picture.seed,
         command,
         settings: Value::Object(settings.to_json()),
-        defaults: Value::Object(defaults(model).to_json()),
+        defaults: Value::Object(defaults(model, settings.method).to_json()),
         trace: serde_json::to_value(&picture.trace).unwrap_or_default(),
         tokens: figure_tokens(prepared.prompt(), subjects),
         terms: figure_terms(&picture.trace, &figure_subjects),
@@ -50,11 +50,13 @@ pub fn explanation(
     })
 }
 
-/// What the model does where nothing is given.
-fn defaults(model: &LoadedModel) -> Settings {
+/// What the model does where nothing but the method is given.
+fn defaults(model: &LoadedModel, method: Method) -> Settings {
     let pipeline = &model.pipeline;
     let mut settings = Settings::default();
-    settings.apply(&pipeline.settings_under(&Overrides::default()));
+    let mut given = Overrides::default();
+    given.method = Some(method);
+    settings.apply(&given.clone().over(&pipeline.settings_under(&given)));
     let [height, width] = pipeline.default_size();
     (settings.height, settings.width) = (settings.height.or(Some(height)), settings.width.or(Some(width)));
     settings.scheduler = settings.scheduler.or_else(|| pipeline.default_scheduler().ok());

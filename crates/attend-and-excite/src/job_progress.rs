@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ae_pipeline::Event;
-use ae_settings::{Method, Settings};
+use ae_settings::Settings;
 
 /// How much longer a guided step is taken to be than a plain one as long as no plain one was seen.
 const GUIDED_COST: f64 = 3.0;
@@ -145,7 +145,7 @@ impl State {
     fn plan(&mut self, num_steps: usize, settings: &Settings) {
         if self.steps.is_none() {
             let altered = settings.attend_and_excite.max_iter_to_alter.resolve(num_steps);
-            let guided = if settings.method == Method::AttendAndExcite { altered.min(num_steps) } else { 0 };
+            let guided = if settings.method.guides() { altered.min(num_steps) } else { 0 };
             self.steps = Some((num_steps, guided));
         }
     }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(job.steps(), Some((12, 40)));
         // Another method is not guided.
         let plain = JobProgress::new(1, false, 1);
-        settings.method = Method::StableDiffusion;
+        settings.method = ae_settings::Method::StableDiffusion;
         plain.state().plan(10, &settings);
         plain.state().step(1, false, 2.0);
         assert_eq!(plain.state().seconds_left(), Some(18.0));

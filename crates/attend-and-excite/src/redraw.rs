@@ -26,6 +26,9 @@ impl Redraw {
             FoundSettings::Settings(settings) => settings,
             FoundSettings::Foreign { reading, .. } => reading.settle(given, &self.ignored)?,
         };
+        if let Some(method) = given.method {
+            method.take_from(&mut settings);
+        }
         match given.preset {
             Some(preset) => preset.take_from(&mut settings),
             // What was drawn without one is not drawn with the one that the model needs.

@@ -8,8 +8,8 @@ use ae_guidance::{
     StepSize, Subjects,
 };
 use ae_pipeline::{
-    BoundingBox, Input, Method, ModelSource, Objective, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Output,
-    OwnObjective, Pipeline, PipelineError, Request, SubjectChoice,
+    Input, Method, ModelSource, Objective, ObjectiveFactory, ObjectiveInputs, ObjectiveSetup, Output, OwnObjective,
+    Pipeline, PipelineError, Request, SubjectChoice,
 };
 use ae_tensor::FloatType;
 use ae_tests::{device, largest_difference, sprites};
@@ -208,27 +208,29 @@ fn an_objective_is_told_what_it_declares_and_nothing_else() {
         change(&mut given);
         pipeline.prepare(&request(&pipeline, given, Everything(inputs))).unwrap_err().to_string()
     };
-    let everything = |inputs: &mut ObjectiveInputs| {
-        inputs.pairs = vec![["red".to_owned(), "car".to_owned()]];
-        inputs.groups = vec![vec!["lion".to_owned()], vec!["red".to_owned(), "car".to_owned()]];
-        inputs.boxes = vec![BoundingBox { left: 0.0, top: 0.0, right: 0.5, bottom: 1.0 }; 2];
+    let pairs = |inputs: &mut ObjectiveInputs| inputs.pairs = Some(vec!["red:car".parse().unwrap()]);
+    let boxes = |inputs: &mut ObjectiveInputs| {
+        inputs.boxes = ["lion:0,0,0.5,1", "car:0.5,0,1,1"].map(|place| place.parse().unwrap()).to_vec();
     };
-    let message = told(&everything, ALL);
-    assert!(
-        message.contains("\"red\"") && message.contains("\"lion\"") && message.contains(" 2: expected a test"),
-        "{message}"
-    );
-    let cases: [Case<'_>; 6] = [
-        (&|_| (), ALL, "pairs is missing: expected what 'everything' is about"),
-        (&everything, &[Input::Subjects], "pairs is given: expected nothing, which is what 'everything' takes"),
+    let groups = |inputs: &mut ObjectiveInputs| inputs.groups = Some(vec!["red car".parse().unwrap()]);
+    let cases: [Case<'_>; 9] = [
+        (&|_| (), ALL, "\"red\", positions: [5] }, Subject { text: \"car\""),
+        (&|_| (), ALL, " 2: expected a test"),
+        (&groups, ALL, " 1: expected a test"),
+        (&pairs, &[Input::Subjects], "pairs is given: expected nothing, which is what 'everything' takes"),
         (&|inputs| inputs.subjects = SubjectChoice::Words(vec!["lion".into()]), &[], "subjects is given"),
         (
-            &|inputs| (everything(inputs), inputs.boxes.truncate(1)).0,
+            &|inputs| {
+                boxes(inputs);
+                inputs.boxes.truncate(1);
+                inputs.subjects = SubjectChoice::Words(vec!["lion".into(), "car".into()]);
+            },
             ALL,
-            "number of boxes is 1: expected one for each of 2",
+            "boxes is missing: expected one for the subject 'car' too",
         ),
-        (&|inputs| (everything(inputs), inputs.boxes[0].left = 0.7).0, ALL, "boxes is BoundingBox"),
-        (&|inputs| (everything(inputs), inputs.pairs[0][0] = "blue".into()).0, ALL, "'blue' is not in the prompt"),
+        (&|inputs| (boxes(inputs), inputs.boxes[1].subject = "red".into()).0, ALL, " 2: expected a test"),
+        (&|inputs| (boxes(inputs), inputs.boxes[0].place.left = 0.7).0, ALL, "boxes is lion:0.7,0,0.5,1"),
+        (&|inputs| inputs.pairs = Some(vec!["blue:car".parse().unwrap()]), ALL, "'blue' is not in the prompt"),
     ];
     for (change, inputs, expected) in cases {
         let message = told(change, inputs);

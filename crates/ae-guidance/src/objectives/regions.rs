@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -33,8 +34,10 @@ pub struct RegionSettings {
     pub update: RegionWeights,
     /// The parts of the loss in a refinement.
     pub refinement: RegionWeights,
-    /// A refinement ends when the loss of the most neglected subject and the overlap are no larger than these.
-    pub targets: [f64; 2],
+    /// Refinement: step index to the mean of the largest values that every subject must reach.
+    pub thresholds: BTreeMap<usize, f64>,
+    /// A refinement goes on while the overlap is larger.
+    pub overlap_target: f64,
 }
 
 /// How far the self-attention of one subject reaches another.
@@ -66,7 +69,8 @@ impl RegionSettings {
             gate: f64::INFINITY,
             update: RegionWeights { overlap: 0.0, clean: 0.0, align: 0.0 },
             refinement: RegionWeights { overlap: 1.0, clean: 0.1, align: 0.1 },
-            targets: [0.2, 0.3],
+            thresholds: BTreeMap::from([(10, 0.8), (20, 0.8)]),
+            overlap_target: 0.3,
         }
     }
 
@@ -78,21 +82,23 @@ impl RegionSettings {
             gate: 0.5,
             update: RegionWeights { overlap: 1.0, clean: 0.1, align: 0.0 },
             refinement: RegionWeights { overlap: 1.0, clean: 0.1, align: 0.1 },
-            targets: [0.2, 0.3],
+            thresholds: BTreeMap::from([(10, 0.8), (20, 0.8)]),
+            overlap_target: 0.3,
         }
     }
 
     fn check(&self) -> Result<(), GuidanceError> {
-        check("top", self.top as f64, self.top > 0, "at least 1")?;
-        check("gate", self.gate, !self.gate.is_nan(), "a number")?;
+        check("top-k", self.top as f64, self.top > 0, "at least 1")?;
+        check("overlap-gate", self.gate, !self.gate.is_nan(), "a number")?;
         for RegionWeights { overlap, clean, align } in [self.update, self.refinement] {
             for weight in [overlap, clean, align] {
                 check("weight", weight, weight.is_finite() && weight >= 0.0, "a number that is not negative")?;
             }
         }
-        self.targets
-            .iter()
-            .try_for_each(|&target| check("target", target, target >= 0.0, "a number that is not negative"))
+        for &threshold in self.thresholds.values() {
+            check("thresholds", threshold, (0.0..=1.0).contains(&threshold), "numbers between 0 and 1")?;
+        }
+        check("overlap-target", self.overlap_target, self.overlap_target >= 0.0, "a number that is not negative")
     }
 }
 
@@ -225,10 +231,12 @@ impl Objective for SelfCross {
         Ok(Score::new(loss, Arc::clone(&self.names), terms).with_refinement_loss(in_refinement))
     }
 
-    fn is_satisfied(&self, _: usize, losses: &Losses) -> bool {
+    /// Where no threshold is, that of a loss of zero counts.
+    fn is_satisfied(&self, step: usize, losses: &Losses) -> bool {
         let values: Vec<f32> = losses.values().collect();
         let (neglect, parts) = values.split_at(self.subjects.count());
-        let [cross, overlap] = self.settings.targets.map(|target| target as f32);
-        neglect.iter().all(|&value| value <= cross) && parts[0] <= overlap
+        let threshold = self.settings.thresholds.get(&step).copied().unwrap_or(1.0);
+        let most = (1.0 - threshold) as f32;
+        neglect.iter().all(|&value| value <= most) && parts[0] <= self.settings.overlap_target as f32
     }
 }

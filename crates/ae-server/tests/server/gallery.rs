@@ -121,12 +121,35 @@ fn a_request_a_picture_and_the_restored_request_say_the_same() {
             "sigmas": "karras", "timestep_spacing": "trailing", "rng": "torch-cuda", "clip_skip": 1, "vae_tiling": true,
             "prompt_syntax": "a1111", "model": "paint" });
         for own in method.own_options() {
-            request[own] = match *own {
-                "attend_and_excite" => json!({ "max_iter_to_alter": "12.5%", "thresholds": { "0%": 0.1, "7": 0.2 },
-                    "attention_res": [12, 20], "scale_range": [0.1, 0.3], "smoothing": false, "eot_normalization": "on" }),
+            let value = match own {
+                "max_iter_to_alter" => json!("12.5%"),
+                "thresholds" => json!({ "0%": 0.1, "7": 0.2 }),
+                "attention_res" => json!([12, 20]),
+                "scale_range" => json!([0.1, 0.3]),
+                "smoothing" => json!(false),
+                "eot_normalization" => json!("on"),
                 "phrases" => json!(["a lot of paint"]),
+                "pairs" => json!(["lot:paint"]),
+                "boxes" => json!(["paint#1:0,0.25,0.5,1"]),
+                "distance" => json!("total-variation"),
+                "negatives" => json!("noun"),
+                "bare_nouns" => json!(false),
+                "as_published" => json!(true),
+                "top_k" | "box_reach" => json!(2),
+                "intensity" | "temperature" | "overlap_gate" | "overlap_target" | "box_share" | "exclusion" => {
+                    json!(0.25)
+                }
+                // As they are; groups say what subjects and pairs say.
+                "groups" | "max_refinement_steps" | "scale_factor" | "attention_scale" | "sigma" | "kernel_size" => {
+                    continue;
+                }
                 other => panic!("the test says nothing of {other}"),
             };
+            let (group, _) = ae_settings::all_options().find(|(_, option)| option.name == own).unwrap();
+            match group {
+                Some(group) => request[group][own] = value,
+                None => request[own] = value,
+            }
         }
         let (settings, restored) = draw(&request);
         for (name, value) in request.as_object().unwrap() {

@@ -258,7 +258,13 @@ fn defaults(model: &LoadedModel) -> ModelDefaults {
     settings.height = Some(height);
     settings.width = Some(width);
     settings.scheduler = settings.scheduler.or_else(|| pipeline.default_scheduler().ok());
-    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()) }
+    let of_method = |method: &Method| {
+        let mut given = Overrides::default();
+        given.method = Some(*method);
+        (method.name().to_owned(), pipeline.settings_under(&given))
+    };
+    let methods = Method::ALL.iter().filter(|method| method.guides()).map(of_method).collect();
+    ModelDefaults { multiple: pipeline.size_multiple(), settings: settings.over(&model.record()), methods }
 }
 
 impl Engine for StudioEngine {
@@ -341,7 +347,7 @@ impl Engine for StudioEngine {
         let prompt = self.tokenize(&listed, &given)?;
         let settings = Settings::combine([&given]).map_err(|error| refused(error.into()))?;
         // A prompt that changes may have its subjects in another text.
-        if request.method() == Method::AttendAndExcite && settings.prompt_syntax == PromptSyntax::Plain {
+        if request.method().guides() && settings.prompt_syntax == PromptSyntax::Plain {
             SubjectChoice::of(&settings).resolve(&prompt).map_err(refused)?;
         }
         Ok(())
