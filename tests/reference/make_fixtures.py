@@ -117,7 +117,7 @@ def script(name):
 
 GROUPS = dict(models=models, runs=runs, embedded=embedded, noise=noise, vae_tiling=vae_tiling, clip=script("clip"),
               scheduler=script("scheduler"), samplers=script("samplers"), formats=script("formats"), convenience=script("convenience"), baselines=script("baselines"),
-              vision=script("vision"), blip=script("blip"), networks=script("networks"), adapters=script("adapters"), config_keys=script("config_keys"), prompts=script("prompts"), objectives=script("objectives"))
+              vision=script("vision"), blip=script("blip"), networks=script("networks"), adapters=script("adapters"), config_keys=script("config_keys"), prompts=script("prompts"), objectives=script("objectives"), methods=script("methods"))
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(GROUPS)

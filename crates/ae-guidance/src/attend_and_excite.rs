@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
@@ -64,6 +66,10 @@ impl Objective for AttendAndExcite {
 
     fn plan(&self) -> Plan {
         self.settings.plan()
+    }
+
+    fn term_names(&self) -> Arc<[String]> {
+        self.subjects.names()
     }
 
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {

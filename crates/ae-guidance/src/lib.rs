@@ -17,6 +17,7 @@ mod guidance;
 mod log;
 mod maps;
 mod model;
+mod noise;
 mod objective;
 mod objectives;
 mod plan;
@@ -33,6 +34,7 @@ pub use error::GuidanceError;
 pub use guidance::{Guidance, Guided, Observer};
 pub use maps::{Layers, MapKind, MapSet, aggregate_attention};
 pub use model::AttentionModel;
+pub use noise::{NoiseSearch, NoiseStage, NoiseTrace};
 pub use objective::{DenoisingStep, Objective, Pass, Score};
 pub use objectives::{
     BoxDiff, BoxDiffSettings, Conform, Distance, DivideAndBind, DivideAndBindSettings, LinguisticBinding, Negatives,

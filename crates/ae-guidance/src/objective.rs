@@ -19,6 +19,11 @@ pub trait Objective: Debug + Send + Sync {
     /// The steps, step sizes and refinements. It is read once for each run.
     fn plan(&self) -> Plan;
 
+    /// The names of the [terms](Score::terms), for those who show them before there is one; empty where they are not known yet.
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::default()
+    }
+
     /// The loss of every image of a pass.
     ///
     /// Where the gradient is wanted, the maps are tracked by autodiff. Choices that are made on the host (a threshold, a

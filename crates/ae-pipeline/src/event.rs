@@ -21,6 +21,15 @@ pub enum Event<'a> {
         /// without what is drawn anew, `[pictures, 1 + channels, rows, cols]`; none of other models.
         condition: Option<&'a Tensor<4>>,
     },
+    /// The noise of a picture was evaluated, before the first step ([`Settings::initial_noise`](ae_settings::Settings::initial_noise)).
+    SearchedNoise {
+        /// Index of the picture within the request's seeds.
+        picture: usize,
+        /// The passes for the picture before this one.
+        pass: usize,
+        /// The losses of the noise.
+        losses: &'a Losses,
+    },
     /// The loss was evaluated: once per guided step, and once per refinement iteration.
     Evaluated {
         /// Index of the denoising step.

@@ -70,13 +70,14 @@ impl Pipeline {
             let steps = steps.map_err(|error| run.located(error))?;
             let images = self.decode_tiled(run.latents.clone(), prepared.settings().vae_tiling);
             let images = images.map_err(|error| run.located(error))?;
-            let latents = run.latents;
+            let (latents, noise_traces) = (run.latents, run.noise_traces);
             let subjects = prepared.guided.as_ref().map_or(&[][..], |_| prepared.subjects());
 
-            let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(steps);
+            let records = steps.into_iter().zip(noise_traces);
+            let pictures = prepared.seeds.iter().zip(images).zip(latents.split(1, 0)).zip(records);
             let inpainting = prepared.inpainting.as_deref();
-            let pictures = pictures.map(|(((&seed, drawn), latents), steps)| {
-                let trace = Trace { subjects: subjects.to_vec(), steps };
+            let pictures = pictures.map(|(((&seed, drawn), latents), (steps, initial_noise))| {
+                let trace = Trace { subjects: subjects.to_vec(), initial_noise, steps };
                 let finished = inpainting.and_then(|inpainting| inpainting.finished(&drawn));
                 let part = inpainting.is_some_and(Inpainting::is_part).then(|| drawn.clone());
                 Picture { seed, image: finished.unwrap_or(drawn), part, latents, trace }

@@ -31,6 +31,7 @@ mod memory;
 mod methods;
 mod model_files;
 mod model_index;
+mod noise_search;
 mod objective;
 mod options;
 mod original_config;

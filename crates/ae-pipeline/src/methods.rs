@@ -1,5 +1,6 @@
 //! The objectives of the methods, made of settings: the registry.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,7 +46,13 @@ impl ObjectiveFactory for Published<'_> {
                 Arc::new(AttendAndExcite::new(parts.guidance(), parts.subjects()?, parts.resolution)?)
             }
             Method::SynGen | Method::Ebama => Arc::new(parts.linguistic_binding()?),
-            Method::SelfCross => Arc::new(parts.self_cross()?),
+            Method::SelfCross => {
+                let mut own = RegionSettings::self_cross();
+                own.top = settings.top_k;
+                own.gate = settings.overlap_gate;
+                Arc::new(parts.regions(own)?)
+            }
+            Method::InitNo => Arc::new(parts.regions(RegionSettings::initno())?),
             Method::Conform => Arc::new(parts.conform()?),
             Method::BoxDiff => {
                 let mut own = BoxDiffSettings::default();
@@ -66,6 +73,25 @@ impl ObjectiveFactory for Published<'_> {
             }
         })
     }
+}
+
+/// The loss that a noise is searched by: InitNO's, over the maps that the settings have.
+///
+/// A noise is good enough where every subject reaches the highest threshold below 1, or without one the published 0.8.
+///
+/// # Errors
+///
+/// Those of the objective.
+pub(crate) fn noise_objective(settings: &Settings, setup: &ObjectiveSetup<'_>) -> Result<SelfCross, PipelineError> {
+    let parts = Parts { settings, setup, windows: windows(settings, setup), resolution: resolution(settings, setup)? };
+    let thresholds = settings.attend_and_excite.thresholds.iter().map(|(_, threshold)| threshold);
+    let highest = thresholds
+        .filter(|threshold| *threshold < 1.0)
+        .fold(None, |most: Option<f64>, threshold| Some(most.map_or(threshold, |most| most.max(threshold))));
+    let mut own = RegionSettings::noise();
+    own.thresholds = BTreeMap::from([(0, highest.unwrap_or(0.8))]);
+    let plan = Plan::new(0..0, StepSize::Constant(0.0));
+    Ok(SelfCross::new(own, plan, parts.subjects()?, parts.shares()?)?)
 }
 
 /// Rows and columns of the maps that are read.
@@ -198,10 +224,7 @@ impl Parts<'_> {
         LinguisticBinding::new(pairs, self.plan(), &self.phrases(), &outside, &self.windows, readings)
     }
 
-    fn self_cross(&self) -> Result<SelfCross, GuidanceError> {
-        let mut own = RegionSettings::self_cross();
-        own.top = self.settings.top_k;
-        own.gate = self.settings.overlap_gate;
+    fn regions(&self, mut own: RegionSettings) -> Result<SelfCross, GuidanceError> {
         own.thresholds = self.guidance().thresholds;
         own.overlap_target = self.settings.overlap_target;
         SelfCross::new(own, self.plan(), self.subjects()?, self.shares()?)

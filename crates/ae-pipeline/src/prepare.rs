@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ae_clip::{Subject, TokenizedPrompt, subject_name};
-use ae_settings::{BoundingBox, Circumstances, Method, Overrides, Settings, SubjectBox, WordPair};
+use ae_settings::{BoundingBox, Circumstances, InitialNoise, Method, Overrides, Settings, SubjectBox, WordPair};
 use ae_vae::VaeTiling;
 use image::{GrayImage, RgbImage};
 
@@ -12,6 +12,7 @@ use crate::guided_run::GuidedRun;
 use crate::init_image::first_step;
 use crate::inpainting::Inpainting;
 use crate::latent_size::latent_size;
+use crate::noise_search::NoiseSetup;
 use crate::read_prompt::evaluations_per_step;
 use crate::{InitialLatents, Phrase, Pipeline, PipelineError, PromptPart, ReadPart, Request, SubjectChoice, presets};
 
@@ -30,6 +31,8 @@ pub struct Prepared {
     pub(crate) texts: PromptTexts,
     subjects: Vec<Subject>,
     pub(crate) guided: Option<GuidedRun>,
+    /// The search for the noise to start from, if there is one.
+    pub(crate) noise: Option<NoiseSetup>,
     /// Layers whose attention each step reports, if requested.
     pub(crate) shown: Option<AttentionLayers>,
     notes: Vec<String>,
@@ -68,6 +71,7 @@ impl Pipeline {
         let prompts = texts.first_part();
         let choice = SubjectChoice::of(&settings);
         let guided = GuidedRun::set_up(self, request, &texts, latent_size)?;
+        let noise = NoiseSetup::new(self, request, &texts, latent_size)?;
         let subjects = match &guided {
             Some(guided) => guided.subjects(),
             // Subjects of a text among several are shown nowhere.
@@ -89,7 +93,11 @@ impl Pipeline {
         settings.width = Some(latent_size[1] * scale);
         settings.scheduler = Some(kind);
         settings.long_prompts = Some(settings.way_with_long_prompts());
-        if choice == SubjectChoice::Auto && guided.is_some() && !subjects.is_empty() && prompts.len() == 1 {
+        if choice == SubjectChoice::Auto
+            && (guided.is_some() || noise.is_some())
+            && !subjects.is_empty()
+            && prompts.len() == 1
+        {
             settings.subjects = subjects.iter().map(|subject| name_of(prompts[0], subject)).collect();
         }
         if let Some(guided) = guided.as_ref().filter(|_| request.objective.is_none() && prompts.len() == 1) {
@@ -132,6 +140,7 @@ impl Pipeline {
             texts,
             subjects,
             guided,
+            noise,
             shown,
         })
     }
@@ -230,6 +239,12 @@ impl Prepared {
         self.guided.as_ref().map(GuidedRun::pairs_of_texts).unwrap_or_default()
     }
 
+    /// The names of the terms of the loss that guides the first text; none without guidance, or where they are known only later.
+    pub fn term_names(&self) -> Arc<[String]> {
+        let first = self.guided.as_ref().and_then(|guided| guided.texts.first()?.as_ref());
+        first.map(|text| text.objective.term_names()).unwrap_or_default()
+    }
+
     /// The box of every subject; none where the method has none.
     pub fn boxes(&self) -> &[BoundingBox] {
         self.guided.as_ref().map_or(&[][..], GuidedRun::boxes)
@@ -274,6 +289,8 @@ impl Prepared {
         self.settings.method = Method::StableDiffusion;
         self.texts = self.texts.whole();
         self.guided = None;
+        self.noise = None;
+        self.settings.initial_noise = InitialNoise::Seed;
         self
     }
 }

@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ae_guidance::{DenoisingStep, Evaluation, Guidance, Guided};
+use ae_guidance::{DenoisingStep, Evaluation, Guidance, Guided, NoiseTrace};
 use ae_scheduler::Scheduler;
 use ae_tensor::NoiseSource;
 use ae_unet::{ConditioningText, UNet2DConditionModel};
@@ -21,17 +21,19 @@ pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + Send + 'a;
 
 /// One request on its way from noise to latents.
 pub(crate) struct Run<'a> {
-    pipeline: &'a Pipeline,
-    prepared: &'a Prepared,
-    scheduler: Box<dyn Scheduler>,
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) scheduler: Box<dyn Scheduler>,
     /// Guidance from the beginning of the run by each text of the prompt, with what it remembers; none for methods without.
     pub(crate) guidance: Vec<Option<Guidance>>,
     encoded: EncodedTexts,
     /// Which texts the negative prompt and the parts have now.
     state: Vec<usize>,
     pub(crate) conditioning: Conditioning,
-    noise: Vec<NoiseSource>,
-    start: Start,
+    pub(crate) noise: Vec<NoiseSource>,
+    pub(crate) start: Start,
+    /// What was found of the noise of every picture.
+    pub(crate) noise_traces: Vec<Option<NoiseTrace>>,
     /// `[pictures, channels, rows, cols]`
     pub(crate) latents: Tensor<4>,
 }
@@ -48,7 +50,20 @@ impl<'a> Run<'a> {
         let start = Start::new(pipeline, prepared, &*scheduler, &mut noise)?;
         let latents = start.latents.0.clone() * start.latents.1;
         let guidance = prepared.guided.as_ref().map(GuidedRun::begin).transpose()?.unwrap_or_default();
-        Ok(Self { pipeline, prepared, scheduler, guidance, encoded, state, conditioning, noise, start, latents })
+        let noise_traces = vec![None; prepared.seeds.len()];
+        Ok(Self {
+            pipeline,
+            prepared,
+            scheduler,
+            guidance,
+            encoded,
+            state,
+            conditioning,
+            noise,
+            start,
+            noise_traces,
+            latents,
+        })
     }
 
     /// Takes the texts that the prompts have at an evaluation of the model; whether they are others than before.
@@ -71,6 +86,7 @@ impl<'a> Run<'a> {
         let pipeline = self.pipeline;
         let unet = pipeline.unet.get()?;
         let mut texts = self.read_texts(&unet);
+        self.search_noise(&unet, &texts, observe)?;
         let per_step = self.prepared.settings().scheduler.map_or(1, evaluations_per_step);
         let (num_steps, pictures) = (self.scheduler.timesteps().len(), self.prepared.seeds.len());
         let mut steps = vec![Vec::with_capacity(num_steps); pictures];
@@ -222,7 +238,7 @@ impl<'a> Run<'a> {
 /// The texts of a run, as the U-Net reads them.
 pub(crate) struct Texts {
     /// The prompt, once; what Attend-and-Excite looks at.
-    prompt: ConditioningText,
+    pub(crate) prompt: ConditioningText,
     /// Those of a noise prediction for all pictures.
     all: ConditioningText,
 }

@@ -149,7 +149,7 @@ impl TensorRecorder {
                     recorded.keep(format!("attention.step.{step:03}.{}", site.path()), &probs);
                 }
             }
-            Event::Evaluated { .. } => {}
+            Event::SearchedNoise { .. } | Event::Evaluated { .. } => {}
         }
     }
 

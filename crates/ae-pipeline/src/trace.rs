@@ -1,5 +1,5 @@
 use ae_clip::Subject;
-use ae_guidance::GuidanceTrace;
+use ae_guidance::{GuidanceTrace, NoiseTrace};
 use serde::Serialize;
 
 /// The record of one picture's run.
@@ -7,6 +7,9 @@ use serde::Serialize;
 pub struct Trace {
     /// The subjects; none for plain sampling.
     pub subjects: Vec<Subject>,
+    /// What was found of the noise that the run starts from, where it is not that of the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_noise: Option<NoiseTrace>,
     /// Every denoising step.
     pub steps: Vec<StepTrace>,
 }

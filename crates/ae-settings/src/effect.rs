@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Group, Method, SchedulerKind, Settings, StepIndex, all_options};
+use crate::{Group, InitialNoise, Method, SchedulerKind, Settings, StepIndex, all_options};
 
 /// What of a run no settings tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,13 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("as_published", Always),
     ("preset", Always),
     ("rng", Unless(without_noise)),
+    ("initial_noise", Refused),
+    (
+        "noise_passes",
+        Unless(|settings, _| {
+            (settings.initial_noise != InitialNoise::InitNo).then(|| "initno alone optimises noise".to_owned())
+        }),
+    ),
     ("steps", Always),
     ("guidance_scale", Always),
     ("guidance_rescale", Unless(without_contrast)),
@@ -169,7 +176,8 @@ fn unread(settings: &Settings, run: Circumstances, name: &str) -> Option<String>
 }
 
 fn without_subjects(settings: &Settings, run: Circumstances) -> Option<String> {
-    if run.own_objective || run.shows_attention || settings.method.guides() {
+    let is_searched = settings.initial_noise != InitialNoise::Seed;
+    if run.own_objective || run.shows_attention || is_searched || settings.method.guides() {
         return None;
     }
     Some(format!("the method {} does not guide, and no attention is shown", settings.method))
@@ -295,6 +303,7 @@ mod tests {
             ("token_indices", json!([2]), vec![plain()]),
             ("phrases", json!(["a cat"]), vec![plain(), (json!({ "method": "composable-diffusion" }), USUAL)]),
             ("seed", json!(3), latents()),
+            ("noise_passes", json!(3), vec![(json!({ "initial_noise": "best:3" }), USUAL)]),
             ("rng", json!("torch-cuda"), latents()),
             (
                 "correct_altered_steps",
@@ -373,7 +382,9 @@ mod tests {
         for (name, value, idle_cases) in cases() {
             let method = Method::readers(name).map_or(Method::AttendAndExcite, |methods| methods[0]);
             let scheduler = if name == "correct_altered_steps" { "unipc" } else { "pndm" };
-            let usual = with(name, &value, &json!({ "method": method, "scheduler": scheduler }));
+            let noise = if name == "noise_passes" { "initno" } else { "seed" };
+            let usual =
+                with(name, &value, &json!({ "method": method, "scheduler": scheduler, "initial_noise": noise }));
             assert_eq!(idle(&usual, USUAL), [], "{name}");
             for (others, run) in idle_cases {
                 let given = with(name, &value, &others);

@@ -8,6 +8,7 @@ mod command_line;
 mod effect;
 mod error;
 mod files;
+mod initial_noise;
 pub mod invokeai;
 mod json;
 mod kinds;
@@ -28,6 +29,7 @@ pub use choice::{Choice, UnknownName};
 pub use effect::Circumstances;
 pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef, WEIGHTS_ENDINGS, weights_stem};
+pub use initial_noise::InitialNoise;
 pub use json::{FormerOption, all_options};
 pub use kinds::{
     EotNormalization, FloatType, LongPrompts, NoiseKind, PairDistance, PairNegatives, PredictionType, PromptSyntax,

@@ -18,6 +18,8 @@ choices! {
         Ebama = "ebama",
         /// The regions of the subjects do not attend to each other (Qiu et al. 2025).
         SelfCross = "self-cross",
+        /// Noise that is optimised before the run, and regions that do not overlap (Guo et al. 2024).
+        InitNo = "initno",
         /// The words of a group are alike, and unlike those of other groups (Meral et al. 2024).
         Conform = "conform",
         /// Each subject in its box (Xie et al. 2023).
@@ -34,14 +36,15 @@ choices! {
 }
 
 use Method::{
-    AttendAndExcite, BoxDiff, ComposableDiffusion, Conform, DivideAndBind, Ebama, Predicated, SelfCross,
+    AttendAndExcite, BoxDiff, ComposableDiffusion, Conform, DivideAndBind, Ebama, InitNo, Predicated, SelfCross,
     StableDiffusion, StructureDiffusion, SynGen,
 };
 
 /// The methods that guide by a loss over attention maps.
-const GUIDED: &[Method] = &[AttendAndExcite, SynGen, Ebama, SelfCross, Conform, BoxDiff, DivideAndBind, Predicated];
+const GUIDED: &[Method] =
+    &[AttendAndExcite, SynGen, Ebama, SelfCross, InitNo, Conform, BoxDiff, DivideAndBind, Predicated];
 /// Those that read how attention is shared among the words.
-const SHARES: &[Method] = &[AttendAndExcite, SynGen, Ebama, SelfCross, BoxDiff, DivideAndBind, Predicated];
+const SHARES: &[Method] = &[AttendAndExcite, SynGen, Ebama, SelfCross, InitNo, BoxDiff, DivideAndBind, Predicated];
 /// Those that read which words belong together.
 const BINDING: &[Method] = &[SynGen, Ebama, Conform, DivideAndBind, Predicated];
 /// The two settings of one objective.
@@ -61,7 +64,7 @@ const READERS: &[(&str, &[Method])] = &[
     ("temperature", &[Conform]),
     ("top_k", &[SelfCross]),
     ("overlap_gate", &[SelfCross]),
-    ("overlap_target", &[SelfCross]),
+    ("overlap_target", &[SelfCross, InitNo]),
     ("box_share", &[BoxDiff]),
     ("box_reach", &[BoxDiff]),
     ("exclusion", &[Predicated]),
@@ -88,6 +91,7 @@ impl Method {
             SynGen => "SynGen",
             Ebama => "EBAMA",
             SelfCross => "Self-Cross",
+            InitNo => "InitNO",
             Conform => "CONFORM",
             BoxDiff => "BoxDiff",
             DivideAndBind => "Divide & Bind",
@@ -109,7 +113,7 @@ impl Method {
 
     /// Whether its refinement ends at a threshold. That of the others has a number of updates.
     pub fn has_thresholds(self) -> bool {
-        matches!(self, AttendAndExcite | SelfCross | BoxDiff | DivideAndBind)
+        matches!(self, AttendAndExcite | SelfCross | InitNo | BoxDiff | DivideAndBind)
     }
 
     /// The methods that read an option of [`Settings`](crate::Settings), by its name; none where all do.
@@ -129,6 +133,7 @@ impl Method {
         let none: Value = json!({});
         // The step size is the same at every step.
         let constant = |max_iter_to_alter: &str| json!({ "max_iter_to_alter": max_iter_to_alter, "thresholds": none, "scale_factor": 20, "scale_range": [1, 1] });
+        let regions = json!({ "thresholds": { "20%": 0.8, "40%": 0.8 } });
         let own = match self {
             AttendAndExcite | BoxDiff | StableDiffusion | StructureDiffusion | ComposableDiffusion => none,
             SynGen => {
@@ -138,14 +143,16 @@ impl Method {
             Ebama => {
                 json!({ "distance": "cosine", "negatives": "noun", "intensity": 0.5, "attend_and_excite": constant("52%") })
             }
-            SelfCross => {
-                json!({ "attend_and_excite": { "scale_factor": 20, "thresholds": { "20%": 0.8, "40%": 0.8 } } })
+            SelfCross => json!({ "attend_and_excite": regions }),
+            InitNo => json!({ "initial_noise": "initno", "attend_and_excite": regions }),
+            Conform => {
+                let thresholds = json!({ "0%": 1, "20%": 1, "40%": 1 });
+                json!({ "attend_and_excite": { "max_iter_to_alter": "60%", "thresholds": thresholds } })
             }
-            Conform => json!({ "attend_and_excite": {
-                "max_iter_to_alter": "60%", "scale_factor": 20, "thresholds": { "0%": 1, "20%": 1, "40%": 1 } } }),
-            DivideAndBind => json!({ "attend_and_excite": {
-                "scale_factor": 20, "thresholds": { "0%": 0.05, "20%": 0.2, "40%": 0.3 } } }),
-            Predicated => json!({ "attend_and_excite": { "scale_factor": 20, "thresholds": none } }),
+            DivideAndBind => {
+                json!({ "attend_and_excite": { "thresholds": { "0%": 0.05, "20%": 0.2, "40%": 0.3 } } })
+            }
+            Predicated => json!({ "attend_and_excite": { "thresholds": none } }),
         };
         Overrides::from_json(&own).unwrap_or_else(|error| unreachable!("{self}: {error}"))
     }
@@ -159,6 +166,7 @@ impl Method {
         settings.distance = None;
         settings.negatives = None;
         settings.intensity = None;
+        settings.initial_noise = None;
         settings.method = None;
     }
 }
@@ -191,7 +199,8 @@ mod tests {
                 .filter(|name| *name != "attend_and_excite")
                 .chain(group.into_iter().flat_map(|group| group.keys()));
             for name in names {
-                assert!(method.own_options().contains(&name.as_str()), "{method}: {name}");
+                let is_read = Method::readers(name).is_none_or(|methods| methods.contains(method));
+                assert!(is_read, "{method}: {name}");
             }
             assert_eq!(method.guides(), method.own_options().contains(&"scale_factor"), "{method}");
             // A refinement that ends at no threshold has steps, not thresholds.

@@ -119,6 +119,9 @@ impl Kind {
                 ("loras", list(file(&own)))
             }
             Self::Embeddings => ("embeddings", list(file(&[("token", "string")]))),
+            Self::InitialNoise => {
+                ("initial_noise", json!({ "type": "string", "pattern": "^(seed|initno|best:[1-9][0-9]*)$" }))
+            }
             Self::Pairs => ("pairs", list(json!({ "type": "string", "pattern": "[^:]:[^:]" }))),
             Self::Groups => ("groups", list(json!({ "type": "string", "minLength": 1 }))),
             Self::Boxes => ("boxes", list(json!({ "type": "string", "pattern": ":[^,]+,[^,]+,[^,]+,[^,]+$" }))),

@@ -2,9 +2,9 @@
 
 use crate::option::options;
 use crate::{
-    AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, LongPrompts, LoraRef, Method,
-    NoiseKind, PairDistance, PairNegatives, PredictionType, Preset, PromptSyntax, SchedulerKind, SigmaSpacing,
-    SubjectBox, TimestepSpacing, WordGroup, WordPair,
+    AttendAndExcite, AttendAndExciteOverrides, EmbeddingRef, FileRef, FloatType, Group, InitialNoise, LongPrompts,
+    LoraRef, Method, NoiseKind, PairDistance, PairNegatives, PredictionType, Preset, PromptSyntax, SchedulerKind,
+    SigmaSpacing, SubjectBox, TimestepSpacing, WordGroup, WordPair,
 };
 
 /// The format of the settings that this version writes.
@@ -138,6 +138,15 @@ options! {
         /// Whose noise a seed stands for: PyTorch's on the CPU (torch-cpu) or on CUDA (torch-cuda).
         [label: "Noise source", group: Group::Sampling, value_name: "GENERATOR"]
         rng: NoiseKind = NoiseKind::TorchCpu;
+
+        /// Noise that a run starts from: that of the seed (seed), that noise and others optimised so that every subject is attended to
+        /// (initno), or the best of several (best:8).
+        [label: "Initial noise", group: Group::Sampling, value_name: "seed|initno|best:N", default_text: Some("the method's, or seed")]
+        initial_noise: InitialNoise = InitialNoise::Seed;
+
+        /// Most passes of the U-Net that optimise the noise of a picture.
+        [label: "Noise passes", group: Group::Sampling, value_name: "N", range: Some([1.0, 100_000.0])]
+        noise_passes: usize = 100;
 
         /// Number of denoising steps.
         [label: "Steps", group: Group::Sampling, value_name: "N", range: Some([1.0, 1e6]),

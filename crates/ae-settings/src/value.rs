@@ -45,6 +45,8 @@ pub enum Kind {
     Groups,
     /// Subjects with a box each, `cat:0.1,0.2,0.5,0.9`.
     Boxes,
+    /// The noise to start from, `seed`, `initno` or `best:8`.
+    InitialNoise,
 }
 
 impl Kind {

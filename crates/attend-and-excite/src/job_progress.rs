@@ -99,6 +99,8 @@ impl JobProgress {
     /// Takes in an event of a pass that draws with these settings.
     pub fn observe(&self, pass: &mut Pass, settings: &Settings, event: &Event<'_>) {
         match event {
+            // It is no part of the first step.
+            Event::SearchedNoise { .. } => pass.last = Instant::now(),
             Event::Evaluated { .. } => pass.was_guided = true,
             Event::Denoised { step, num_steps, .. } => {
                 let took = pass.last.elapsed().as_secs_f64();

@@ -205,6 +205,14 @@ pub(crate) fn figure_terms(trace: &Trace, subjects: &[Subject]) -> Vec<Term> {
     names.map_or_else(|| Term::per_subject(subjects), |names| named_terms(names, subjects))
 }
 
+/// The terms of the loss as figures have them, before the first is computed.
+pub(crate) fn expected_terms(prepared: &Prepared, subjects: &[Subject]) -> Vec<Term> {
+    match &*prepared.term_names() {
+        [] => Term::per_subject(subjects),
+        names => named_terms(names.iter().map(String::as_str), subjects),
+    }
+}
+
 fn named_terms<'a>(names: impl Iterator<Item = &'a str>, subjects: &[Subject]) -> Vec<Term> {
     let is_named = |index: &usize, name: &str| subjects.get(*index).is_some_and(|subject| subject.text == name);
     let term = |(index, name): (usize, &str)| {

@@ -12,6 +12,7 @@ mod convenience;
 mod formats;
 mod gradient;
 mod inpainting;
+mod methods;
 mod noise;
 mod objective;
 mod objectives;

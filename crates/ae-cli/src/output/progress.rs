@@ -78,6 +78,10 @@ impl Shown<'_> {
             Event::Evaluated { step, num_steps, iteration, picture, losses } => {
                 self.evaluated(*step, *num_steps, *iteration, *picture, losses);
             }
+            Event::SearchedNoise { pass, losses, .. } => {
+                self.doing = format!("noise, pass {}, loss {:.3}", pass + 1, losses.loss);
+                self.draw();
+            }
             Event::Denoised { step, num_steps, .. } => self.denoised(step + 1, *num_steps),
             _ => {}
         }

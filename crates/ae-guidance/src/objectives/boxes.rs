@@ -16,6 +16,7 @@ pub struct BoxDiff {
     reading: Reading,
     subjects: Subjects,
     cells: Vec<Cells>,
+    names: Arc<[String]>,
 }
 
 /// The parameters of [`BoxDiff`]; the default is the paper's.
@@ -90,7 +91,10 @@ impl BoxDiff {
             }
         }
         let cells = boxes.iter().map(|&side| Cells::new(side, reading.resolution())).collect();
-        Ok(Self { settings, plan, reading, subjects, cells })
+        let parts = ["", " outside", " edges"];
+        let names = subjects.names();
+        let names = names.iter().flat_map(|name| parts.map(|part| format!("{name}{part}"))).collect();
+        Ok(Self { settings, plan, reading, subjects, cells, names })
     }
 
     /// The mean of the largest values `[images]` among the patches of a mask; none where it has none.
@@ -123,10 +127,14 @@ impl Objective for BoxDiff {
         self.plan.clone()
     }
 
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
+    }
+
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
         let maps = self.reading.maps(&self.subjects, pass, 0);
         let [images, _, rows, cols] = maps.dims();
-        let (mut terms, mut names) = (Vec::new(), Vec::new());
+        let mut terms = Vec::new();
         let mut loss: Option<Tensor<1>> = None;
         for (subject, cells) in self.cells.iter().enumerate() {
             let map = maps.clone().narrow(1, subject, 1);
@@ -139,15 +147,11 @@ impl Objective for BoxDiff {
             let corners = columns + self.corner(map.max_dim(3).reshape([images, rows]), cells.rows);
             let sum = foreground.clone() + background.clone() + corners.clone();
             loss = Some(loss.map_or(sum.clone(), |loss| loss + sum));
-            for (term, kind) in [(foreground, ""), (background, " outside"), (corners, " edges")] {
-                terms.push(term.reshape([images, 1]));
-                names.push(format!("{}{kind}", self.subjects.names()[subject]));
-            }
+            terms.extend([foreground, background, corners].map(|term| term.reshape([images, 1])));
         }
         let inside = terms.iter().step_by(3).cloned().collect();
         let in_refinement = Tensor::cat(inside, 1).max_dim(1).reshape([images]);
-        let names: Arc<[String]> = names.into();
-        let score = Score::new(loss.expect("a subject"), names, Tensor::cat(terms, 1));
+        let score = Score::new(loss.expect("a subject"), Arc::clone(&self.names), Tensor::cat(terms, 1));
         Ok(score.with_refinement_loss(in_refinement))
     }
 

@@ -85,6 +85,10 @@ impl Objective for Conform {
         self.plan.clone()
     }
 
+    fn term_names(&self) -> Arc<[String]> {
+        [String::from("contrast")].into()
+    }
+
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
         let now = self.reading.maps(&self.tokens, pass, 0);
         let before = pass.state.previous_step(MAPS);
@@ -104,7 +108,7 @@ impl Objective for Conform {
         let device = maps.device().without_autodiff();
         let (alike, unlike) = relations(&groups);
         let positives = alike.iter().sum::<f32>();
-        let names: Arc<[String]> = [String::from("contrast")].into();
+        let names = self.term_names();
         if positives == 0.0 {
             // Constant: no gradient.
             let zero = maps.without_autodiff().narrow(1, 0, 1).narrow(2, 0, 1).reshape([images, 1]) * 0.0;

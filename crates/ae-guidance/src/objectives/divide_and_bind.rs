@@ -158,6 +158,10 @@ impl Objective for DivideAndBind {
         self.plan.clone()
     }
 
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
+    }
+
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
         let maps = self.reading.maps(&self.subjects, pass, 0);
         let [images, subjects, rows, cols] = maps.dims();

@@ -227,6 +227,10 @@ impl Objective for LinguisticBinding {
         self.plan.clone()
     }
 
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
+    }
+
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
         let maps = self.reading.maps(&self.words, pass, 0);
         let [images, words, rows, cols] = maps.dims();

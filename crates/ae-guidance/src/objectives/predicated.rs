@@ -63,6 +63,10 @@ impl Objective for PredicatedDiffusion {
         self.plan.clone()
     }
 
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
+    }
+
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {
         let read = |words: &Subjects| {
             let maps = self.reading.maps(words, pass, 0);

@@ -74,6 +74,12 @@ impl RegionSettings {
         }
     }
 
+    /// The loss of InitNO's noise.
+    pub fn noise() -> Self {
+        let parts = RegionWeights { overlap: 1.0, clean: 1.0, align: 0.0 };
+        Self { gate: 0.5, update: parts, refinement: parts, ..Self::initno() }
+    }
+
     /// Self-Cross guidance, as its authors combine it with InitNO.
     pub fn self_cross() -> Self {
         Self {
@@ -127,6 +133,15 @@ impl SelfCross {
         Ok(Self { settings, plan, reading, subjects, names })
     }
 
+    /// What a noise is worth that has these losses (InitNO's code): the loss of the most neglected subject and the overlap, and 1 more where
+    /// the gate is shut.
+    pub fn noise_score(&self, losses: &Losses) -> f32 {
+        let values: Vec<f32> = losses.values().collect();
+        let (neglect, parts) = values.split_at(self.subjects.count());
+        let cross = neglect.iter().copied().fold(0.0, f32::max);
+        cross + if f64::from(cross) <= self.settings.gate { parts[0] } else { 1.0 + parts[0] }
+    }
+
     /// How far the self-attention of the subjects meets, `[images]`.
     ///
     /// # Shapes
@@ -176,6 +191,10 @@ impl Objective for SelfCross {
 
     fn plan(&self) -> Plan {
         self.plan.clone()
+    }
+
+    fn term_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
     }
 
     fn evaluate(&self, pass: &mut Pass<'_>) -> Result<Score, GuidanceError> {

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use ae_figures::{Step, Term};
+use ae_figures::Step;
 use ae_pipeline::{Event, Picture, Prepared};
 use ae_server::{Drawn, EngineError, GenerateRequest, PICTURE_NAMES, Update};
 use ae_settings::Settings;
@@ -10,7 +10,7 @@ use super::{failed, refused};
 use crate::LoadedModel;
 use crate::explanation::explanation;
 use crate::record::write_png;
-use crate::recorder::{Previews, draw_and_record, figure_subjects, figure_tokens};
+use crate::recorder::{Previews, draw_and_record, expected_terms, figure_subjects, figure_tokens};
 
 /// Share of the time that previews may take.
 const PREVIEW_SHARE: f64 = 0.2;
@@ -62,7 +62,7 @@ impl Job<'_> {
         let tokens = figure_tokens(prepared.prompt(), prepared.subjects());
         let subjects = figure_subjects(prepared.subjects());
         let Settings { method, steps: num_steps, .. } = *prepared.settings();
-        let terms = Term::per_subject(&subjects);
+        let terms = expected_terms(prepared, &subjects);
         let pipeline = &self.model.pipeline;
         let about_model = pipeline.notice().map(str::to_owned).into_iter().chain(pipeline.notes().iter().cloned());
         let notes: Vec<_> = about_model.chain(prepared.notes().iter().cloned()).collect();
