@@ -20,3 +20,8 @@ pub use tensors::Tensors;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/research.md")]
 struct Research;
+
+/// The same.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/objectives.md")]
+struct Objectives;

@@ -1,6 +1,6 @@
 //! Attend-and-Excite as a script of that program, and the scripts that are not there.
 
-use ae_settings::{AttendAndExcite, Settings};
+use ae_settings::{Method, Settings, all_options};
 use axum::Json;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -51,8 +51,8 @@ pub(crate) async fn scripts() -> Json<Scripts> {
 
 /// What the scripts take.
 ///
-/// `attend_and_excite` takes one argument: an object with `enabled`, `subjects` or `token_indices`, and the options of
-/// Attend-and-Excite, or a text with subjects, `cat, frog`.
+/// `attend_and_excite` takes one argument: an object with `enabled`, `method`, what it reads of the prompt (`subjects`, `token_indices`,
+/// `pairs`, `groups`, `boxes`), and the options of Attend-and-Excite and of the methods after it, or a text with subjects, `cat, frog`.
 #[utoipa::path(get, path = "/sdapi/v1/script-info", responses((status = OK, body = Vec<ScriptInfo>)))]
 pub(crate) async fn script_info() -> Json<Vec<ScriptInfo>> {
     let info = |is_img2img| ScriptInfo { name: SCRIPT, is_alwayson: true, is_img2img, args: vec![argument()] };
@@ -64,14 +64,22 @@ fn argument() -> ScriptArg {
     let all = ae_settings::json_schema();
     let mut schema = all["properties"][SCRIPT].clone();
     let mut value = Settings::default().to_json().remove(SCRIPT).unwrap_or_default();
-    for option in ["subjects", "token_indices"] {
-        schema["properties"][option] = all["properties"][option].clone();
-        value[option] = Value::Null;
+    for option in members() {
+        let own = &all["properties"][option];
+        schema["properties"][option] = own.clone();
+        value[option] = own["default"].clone();
     }
     let on = json!({ "type": "boolean", "default": true, "description": "False: plain sampling." });
     (schema["properties"]["enabled"], value["enabled"]) = (on, json!(false));
     let label = "An object with these members, each as wanted, or a text with subjects: \"cat, frog\"";
     ScriptArg { label, value, minimum: None, maximum: None, step: None, choices: None, schema }
+}
+
+/// The options that the argument has besides those of Attend-and-Excite: what guidance reads.
+fn members() -> impl Iterator<Item = &'static str> {
+    const ALWAYS: [&str; 5] = ["method", "subjects", "token_indices", "initial_noise", "noise_passes"];
+    let guides = |name: &str| Method::readers(name).is_some_and(|methods| methods.iter().any(|method| method.guides()));
+    Settings::OPTIONS.iter().map(|option| option.name).filter(move |name| ALWAYS.contains(name) || guides(name))
 }
 
 /// The argument of our script, if it is chosen and on.
@@ -138,10 +146,10 @@ fn read_argument(argument: Option<Value>) -> Result<Option<Map<String, Value>>, 
                 None | Some(Value::Null | Value::Bool(true)) => {}
                 Some(other) => return wrong(&json!({ "enabled": other }), "true or false"),
             }
-            for field in ["subjects", "token_indices"] {
+            whole_floats(&mut options);
+            for field in members() {
                 request.extend(options.remove_entry(field));
             }
-            whole_floats(&mut options);
             request.insert(SCRIPT.to_owned(), Value::Object(options));
         }
         Some(other) => return wrong(&other, "an object or a text"),
@@ -151,8 +159,7 @@ fn read_argument(argument: Option<Value>) -> Result<Option<Map<String, Value>>, 
 
 /// Clients of other languages write whole numbers as floats.
 fn whole_floats(options: &mut Map<String, Value>) {
-    let is_whole =
-        |name: &str| AttendAndExcite::OPTIONS.iter().any(|o| o.name == name && o.kind == ae_settings::Kind::Whole);
+    let is_whole = |name: &str| all_options().any(|(_, o)| o.name == name && o.kind == ae_settings::Kind::Whole);
     for (_, value) in options.iter_mut().filter(|(name, _)| is_whole(name)) {
         if let Ok(read) = super::field::Kind::Whole.read(value) {
             *value = read;
@@ -185,6 +192,11 @@ mod tests {
         assert_eq!(script(json!({ "prompt": "a cat" })), Ok(None));
         let off = json!({ "alwayson_scripts": { "attend_and_excite": { "args": [{ "enabled": false }] } } });
         assert_eq!(script(off), Ok(None));
+        let other = json!([{ "method": "ebama", "pairs": ["red:car"], "top_k": 3.0, "sigma": 1 }]);
+        let read = script(json!({ "alwayson_scripts": { "attend_and_excite": { "args": other } } })).unwrap().unwrap();
+        let expected =
+            json!({ "method": "ebama", "pairs": ["red:car"], "top_k": 3, "attend_and_excite": { "sigma": 1 } });
+        assert_eq!(read, expected);
         let bare = json!({ "alwayson_scripts": { "attend_and_excite": {} } });
         assert_eq!(script(bare), Ok(Some(json!({}))));
         let options = json!({ "scale_factor": 3.0, "max_refinement_steps": 5.0 });
