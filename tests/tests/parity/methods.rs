@@ -38,7 +38,7 @@ fn guided() -> impl Iterator<Item = Method> {
 /// what it is alone, bit by bit.
 fn matrix(name: &str) {
     let pipeline = pipeline(name, FloatType::F32);
-    let [height, width] = pipeline.default_size();
+    let [height, width] = pipeline.default_size().map(|side| side / 2);
     for wide in [false, true] {
         let size = json!({ "height": height, "width": if wide { width * 2 } else { width } });
         let drawn = |method, seeds: &[u64]| {
@@ -85,7 +85,7 @@ fn every_method_draws_with_the_embedded_model() {
 fn resolved_settings_draw_the_same_picture() {
     let pipeline = pipeline("sprites", FloatType::F32);
     for method in guided() {
-        let first = request(&pipeline, method, &json!({}));
+        let first = request(&pipeline, method, &json!({ "height": 128, "width": 128 }));
         let prepared = pipeline.prepare(&first).unwrap();
         assert_eq!(prepared.notes().iter().filter(|note| note.contains("has no effect")).count(), 0, "{method}");
         let settings = Value::Object(prepared.settings().to_json());
@@ -101,7 +101,7 @@ fn half_weights_stay_finite() {
     for dtype in [FloatType::F16, FloatType::BF16] {
         let pipeline = pipeline("sprites", dtype);
         for method in guided() {
-            draw(&pipeline, &request(&pipeline, method, &json!({ "steps": 2 })));
+            draw(&pipeline, &request(&pipeline, method, &json!({ "height": 128, "width": 128 })));
         }
     }
 }
@@ -138,7 +138,7 @@ fn prompts_with_little_in_them_are_drawn_or_refused_by_name() {
     ] {
         let mut given = given.clone();
         given["prompt"] = prompt.into();
-        given["steps"] = 2.into();
+        (given["height"], given["width"]) = (128.into(), 128.into());
         let request = request(&pipeline, method, &given);
         let drawn = pipeline.generate(&request, &mut |_| ControlFlow::Continue(()));
         match (drawn, refusal) {
@@ -200,4 +200,54 @@ fn runs_equal_the_reference() {
     for name in names {
         equals_the_reference(&name);
     }
+}
+
+/// The noise is searched with any method and with plain sampling; each picture of a batch by itself.
+#[test]
+fn the_noise_to_start_from_is_searched() {
+    let pipeline = pipeline("sprites", FloatType::F32);
+    for method in [Method::StableDiffusion, Method::Ebama] {
+        let drawn = |noise: &str, seeds: &[u64]| {
+            let given = json!({ "initial_noise": noise, "noise_passes": 5, "scheduler": "euler-a", "height": 128,
+                "width": 128 });
+            draw(&pipeline, &request(&pipeline, method, &given).with(|request| request.seeds = seeds.to_vec()))
+        };
+        let plain = drawn("seed", &SEEDS);
+        assert!(plain.pictures.iter().all(|picture| picture.trace.initial_noise.is_none()));
+        let one = drawn("best:1", &SEEDS);
+        for (one, plain) in one.pictures.iter().zip(&plain.pictures) {
+            assert!(one.image == plain.image, "{method}: the only noise is that of the seed");
+        }
+        for (noise, passes) in [("best:4", 4), ("initno", 5)] {
+            let together = drawn(noise, &SEEDS);
+            let alone = drawn(noise, &SEEDS[2..]);
+            assert!(together.pictures[2].image == alone.pictures[0].image, "{method}, {noise}");
+            assert_eq!(together.pictures[2].trace.initial_noise, alone.pictures[0].trace.initial_noise);
+            let mut others = 0;
+            for (searched, plain) in together.pictures.iter().zip(&plain.pictures) {
+                let trace = searched.trace.initial_noise.as_ref().unwrap();
+                assert!(trace.passes <= passes && trace.scores.len() <= passes, "{trace:?}");
+                let is_least = trace.scores.iter().all(|score| *score >= trace.scores[trace.chosen]);
+                assert!(is_least, "{method}, {noise}: {trace:?}");
+                let is_same = searched.image == plain.image;
+                assert!(!is_same || trace.chosen == 0, "{method}, {noise}: {trace:?}");
+                others += usize::from(!is_same);
+            }
+            assert!(others > 0, "{method}, {noise}: every noise is that of the seed");
+        }
+    }
+    let refused = |given: Value, method, change: &dyn Fn(&mut Request)| {
+        let request = request(&pipeline, method, &given).with(change);
+        pipeline.prepare(&request).unwrap_err().to_string()
+    };
+    let best = || json!({ "initial_noise": "best:2" });
+    let image = image::RgbImage::new(256, 256);
+    let error = refused(best(), Method::Ebama, &|request| request.init_image = Some(image.clone()));
+    assert!(error.starts_with("initial_noise is best:2: expected seed with an initial image"), "{error}");
+    let parts = json!({ "initial_noise": "best:2", "prompt": "a cat AND a dog" });
+    let error = refused(parts, Method::ComposableDiffusion, &|_| ());
+    assert!(error.starts_with("initial_noise is best:2: expected seed with a prompt in parts"), "{error}");
+    let none = json!({ "initial_noise": "initno", "prompt": "red and blue" });
+    let error = refused(none, Method::StableDiffusion, &|_| ());
+    assert!(error.contains("no word that could be a subject"), "{error}");
 }
