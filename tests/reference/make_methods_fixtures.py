@@ -109,9 +109,10 @@ def losses(case, tokens, kept, resolution, step, count, state):
     if method == "divide-and-bind":
         sizes = sorted({p.shape[1] for is_cross, p in kept if is_cross and p.shape[1] > rows * cols})
         factors = [math.isqrt(size // (rows * cols)) for size in sizes]
-        layers = [p.mean(0).T.reshape(1, -1, rows * f, cols * f) for f in factors for is_cross, p in kept
+        layers = [p.transpose(1, 2).reshape(len(p), -1, rows * f, cols * f) for f in factors for is_cross, p in kept
                   if is_cross and p.shape[1] == rows * cols * f * f]
-        larger = torch.stack([F.interpolate(layer, (rows, cols), mode="nearest")[0] for layer in layers]).mean(0).double()
+        # Over all heads alike: finer layers have fewer.
+        larger = torch.cat([F.interpolate(layer, (rows, cols), mode="nearest") for layer in layers]).mean(0).double()
         attributes = [(index, word) for index, (_, modifiers) in enumerate(phrases) for word in modifiers]
         share = step * 50 // count
         weight = 1.0 if share < 10 else 5.0 if share < 20 else 10.0

@@ -13,7 +13,7 @@ mod values;
 
 use std::io::Read as _;
 
-use ae_settings::{FloatType, Overrides};
+use ae_settings::{FloatType, OptionValue, Overrides, SubjectBox, WordGroup, WordPair};
 use ae_tensor::DeviceChoice;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
@@ -142,6 +142,22 @@ pub(crate) struct PromptArgs {
     pub(crate) token_indices: Vec<String>,
 }
 
+/// What of each prompt belongs together, and where it is to be.
+#[derive(Debug, Default, Args)]
+pub(crate) struct WordsArgs {
+    #[arg(long, value_name = "PHRASES", help_heading = PROMPT, hide_short_help = true, help = once_per_prompt("phrases"))]
+    phrases: Vec<String>,
+
+    #[arg(long, value_name = "WORD:NOUN,..", help_heading = PROMPT, hide_short_help = true, help = once_per_prompt("pairs"))]
+    pairs: Vec<String>,
+
+    #[arg(long, value_name = "WORDS;..", help_heading = PROMPT, hide_short_help = true, conflicts_with_all = ["pairs", "subjects", "token_indices"], help = once_per_prompt("groups"))]
+    groups: Vec<String>,
+
+    #[arg(long, value_name = "WORD:L,T,R,B;..", help_heading = PROMPT, hide_short_help = true, help = once_per_prompt("boxes"))]
+    boxes: Vec<String>,
+}
+
 /// The help of an option that is given once per prompt.
 fn once_per_prompt(name: &str) -> String {
     format!("{}. Once per prompt", help_of(name))
@@ -154,8 +170,7 @@ impl PromptArgs {
     ///
     /// Names the option that is given another number of times, or the value that cannot be read; standard input that cannot be read, or
     /// has no prompt.
-    pub(crate) fn settings(&self, phrases: &[String]) -> Result<Vec<Overrides>, String> {
-        use ae_settings::OptionValue;
+    pub(crate) fn settings(&self, words: &WordsArgs) -> Result<Vec<Overrides>, String> {
         let prompts = match &self.text {
             Some(text) if text == "-" => prompts_of_stdin()?,
             text => text.iter().chain(&self.prompt).cloned().collect(),
@@ -166,25 +181,33 @@ impl PromptArgs {
             given if given == count => Ok(values.iter().cloned().map(Some).collect()),
             given => Err(format!("{count} prompt(s) but {given} times --{option}: give it once per prompt")),
         };
-        let words = |list: Option<String>| list.map(|list| Vec::<String>::parse(&list)).transpose();
+        // One prompt may have its boxes one by one.
+        let boxes = if count == 1 && !words.boxes.is_empty() { &[words.boxes.join(";")] } else { &words.boxes[..] };
         let subjects = per_prompt("subjects", &self.subjects)?;
         let indices = per_prompt("token-indices", &self.token_indices)?;
-        let phrases = per_prompt("phrases", phrases)?;
-        let all = prompts.iter().zip(subjects).zip(indices).zip(phrases);
-        let settings = all.map(|(((prompt, subjects), indices), phrases)| {
+        let phrases = per_prompt("phrases", &words.phrases)?;
+        let pairs = per_prompt("pairs", &words.pairs)?;
+        let groups = per_prompt("groups", &words.groups)?;
+        let boxes = per_prompt("boxes", boxes)?;
+        let settings = (0..count).map(|index| {
             let mut own = Overrides::default();
-            own.prompt = Some(prompt.clone());
-            own.subjects = words(subjects)?;
-            own.phrases = words(phrases)?;
-            own.token_indices = indices
-                .map(|list| {
-                    Vec::<usize>::parse(&list).map_err(|expected| format!("'{list}' is not a token index: {expected}"))
-                })
-                .transpose()?;
+            own.prompt = Some(prompts[index].clone());
+            own.subjects = read::<Vec<String>>(subjects[index].as_deref())?;
+            own.phrases = read::<Vec<String>>(phrases[index].as_deref())?;
+            own.pairs = read::<Vec<WordPair>>(pairs[index].as_deref())?;
+            own.groups = read::<Vec<WordGroup>>(groups[index].as_deref())?;
+            own.boxes = read::<Vec<SubjectBox>>(boxes[index].as_deref())?;
+            own.token_indices = read::<Vec<usize>>(indices[index].as_deref())
+                .map_err(|expected| format!("'{}' is not a token index: {expected}", self.token_indices[index]))?;
             Ok(own)
         });
         settings.collect()
     }
+}
+
+/// A value of one prompt, if it is given.
+fn read<T: OptionValue>(text: Option<&str>) -> Result<Option<T::Given>, String> {
+    text.map(T::parse).transpose()
 }
 
 /// The lines of standard input that are not empty.

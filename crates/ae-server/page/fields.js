@@ -14,6 +14,7 @@ export const PARSERS = {
   pairs: (value) => (value === "none" ? [] : list(value)),
   groups: (value) => (value === "none" ? [] : list(value, ";")),
   boxes: (value) => (value === "auto" ? [] : list(value, ";")),
+  initial_noise: (value) => value,
 };
 
 /// Reads "42", "0-3" or "1,5". Seeds that JavaScript cannot hold exactly are refused.

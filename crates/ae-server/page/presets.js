@@ -5,7 +5,7 @@ import { load, save } from "./store.js";
 import { toast } from "./toast.js";
 
 /// What belongs to one picture and not to a way of drawing.
-const OF_PICTURE = ["prompt", "subjects", "token_indices", "phrases", "seed", "seeds", "init_image", "mask"];
+const OF_PICTURE = ["prompt", "subjects", "token_indices", "phrases", "pairs", "groups", "boxes", "seed", "seeds", "init_image", "mask"];
 
 export class Presets {
   /// `read` gives the request of the form, `apply` takes settings; an error of `read` goes to `onError`.
@@ -40,7 +40,7 @@ export class Presets {
         element("summary", {}, "Saved settings"),
         field("Saved", this.select, element("div", { className: "actions" }, this.use, this.delete)),
         field("Save these settings as", this.name, keep),
-        element("p", { className: "hint" }, "Everything but prompt, subjects, phrases, seeds and start picture. Kept in this browser."),
+        element("p", { className: "hint" }, "Everything but prompt, what belongs to its words, seeds and start picture. Kept in this browser."),
       ),
     );
     this.draw();

@@ -154,7 +154,7 @@ impl Limits {
     }
 
     /// Fields of a request, with the limit of the number, the length of the text or of the list.
-    pub(crate) fn of_fields(&self) -> [(&'static str, &'static str, usize); 12] {
+    pub(crate) fn of_fields(&self) -> [(&'static str, &'static str, usize); 16] {
         [
             ("seeds", "max_seeds", self.max_seeds),
             ("prompt", "max_prompt", self.max_prompt),
@@ -162,6 +162,10 @@ impl Limits {
             ("subjects", "max_items", self.max_items),
             ("token_indices", "max_items", self.max_items),
             ("phrases", "max_items", self.max_items),
+            ("pairs", "max_items", self.max_items),
+            ("groups", "max_items", self.max_items),
+            ("boxes", "max_items", self.max_items),
+            ("noise_passes", "max_refinement", self.max_refinement),
             ("loras", "max_adapters", self.max_adapters),
             ("embeddings", "max_adapters", self.max_adapters),
             ("height", "max_side", self.max_side),

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use ae_settings::a1111::{take_networks, without_comments};
-use ae_settings::{Method, Overrides, PromptSyntax, Settings, SettingsError};
+use ae_settings::{InitialNoise, Method, Overrides, PromptSyntax, Settings, SettingsError};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -111,6 +111,13 @@ impl GenerateRequest {
     /// Checks what a server allows.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), ApiError> {
         Self::check_json(&Value::Object(self.to_json()), limits)?;
+        if let Some(InitialNoise::Best(count)) = self.overrides.initial_noise
+            && count > limits.max_refinement
+        {
+            let most = limits.max_refinement;
+            let message = format!("initial_noise asks for {count} passes: expected at most {most} (max_refinement)");
+            return Err(ApiError::above("initial_noise", "max_refinement", message));
+        }
         let named = match self.overrides.prompt_syntax {
             Some(PromptSyntax::A1111) => take_networks(&without_comments(self.prompt())).loras.len(),
             _ => 0,

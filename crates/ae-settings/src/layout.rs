@@ -145,7 +145,7 @@ as_text!(WordPair, WordGroup, SubjectBox);
 option_value!(Vec<WordPair>, Kind::Pairs, |text: &str| list(text, ','));
 option_value!(Vec<WordGroup>, Kind::Groups, |text: &str| list(text, ';'));
 option_value!(Vec<SubjectBox>, Kind::Boxes, |text: &str| {
-    if text == "auto" { Ok(Vec::new()) } else { text.parse().map(|one| vec![one]) }
+    if text == "auto" { Ok(Vec::new()) } else { list(text, ';') }
 });
 
 fn list<T: FromStr<Err = String>>(text: &str, separator: char) -> Result<Vec<T>, String> {
@@ -169,6 +169,7 @@ mod tests {
         assert_eq!(boxes[0].to_string(), "cat#2:0.1,0,0.5,1");
         assert_eq!(<Vec<WordPair>>::parse("none"), Ok(Vec::new()));
         assert_eq!(<Vec<SubjectBox>>::parse("auto"), Ok(Vec::new()));
+        assert_eq!(<Vec<SubjectBox>>::parse("cat:0,0,1,1; dog:0,0,0.5,1").unwrap().len(), 2);
     }
 
     #[test]

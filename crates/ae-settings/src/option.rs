@@ -167,8 +167,9 @@ impl OptionInfo {
             Value::Array(items) if items.is_empty() && matches!(self.kind, Kind::Pairs | Kind::Groups) => {
                 "none".to_owned()
             }
+            Value::Array(items) if items.is_empty() && self.kind == Kind::Boxes => "auto".to_owned(),
             Value::Array(items) => {
-                let separator = if self.kind == Kind::Groups { "; " } else { "," };
+                let separator = if matches!(self.kind, Kind::Groups | Kind::Boxes) { "; " } else { "," };
                 items.iter().map(item_text).collect::<Vec<_>>().join(separator)
             }
             Value::Object(map) if self.kind == Kind::Thresholds && map.is_empty() => "none".to_owned(),

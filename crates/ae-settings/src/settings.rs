@@ -61,17 +61,16 @@ options! {
         [label: "Phrases", group: Group::Prompt, value_name: "PHRASES", default_text: Some("those of the prompt")]
         phrases: Option<Vec<String>> = None;
 
-        /// Modifiers, each with its noun, or "none".
+        /// Modifiers, each with the noun that it belongs to, "red:car,blue:clock"; or "none".
         [label: "Pairs", group: Group::Prompt, value_name: "WORD:NOUN,..", default_text: Some("those of the prompt")]
         pairs: Option<Vec<WordPair>> = None;
 
-        /// Nouns, each with its modifiers before it, "red car; blue clock", instead of subjects and pairs; or "none".
+        /// Subjects, each with its modifiers before it, "red car; blue clock", instead of subjects and pairs; or "none".
         [label: "Groups", group: Group::Prompt, value_name: "WORDS;..", default_text: Some("those of the prompt")]
         groups: Option<Vec<WordGroup>> = None;
 
-        /// A subject and the box for it, in shares of the width and the height: left, top, right, bottom. May be given several times; auto
-        /// puts the subjects side by side.
-        [label: "Boxes", group: Group::Prompt, value_name: "WORD:L,T,R,B", default_text: Some("auto")]
+        /// Subjects, each with a box in shares of the width and the height: left, top, right, bottom; auto puts them side by side.
+        [label: "Boxes", group: Group::Prompt, value_name: "WORD:L,T,R,B;..", default_text: Some("auto")]
         boxes: Vec<SubjectBox> = Vec::new();
 
         /// The seed of the random numbers.

@@ -43,7 +43,7 @@ pub enum Kind {
     Pairs,
     /// Words that belong together, `red car; blue clock`, or `none`.
     Groups,
-    /// Subjects with a box each, `cat:0.1,0.2,0.5,0.9`.
+    /// Subjects with a box each, `cat:0.1,0.2,0.5,0.9; dog:0.5,0.2,1,0.9`, or `auto`.
     Boxes,
     /// The noise to start from, `seed`, `initno` or `best:8`.
     InitialNoise,
@@ -52,7 +52,7 @@ pub enum Kind {
 impl Kind {
     /// Whether the option can be given several times on a command line.
     pub fn repeats(self) -> bool {
-        matches!(self, Self::Files | Self::Loras | Self::Embeddings | Self::Boxes)
+        matches!(self, Self::Files | Self::Loras | Self::Embeddings)
     }
 }
 

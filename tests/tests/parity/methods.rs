@@ -22,7 +22,9 @@ fn request(pipeline: &Pipeline, method: Method, given: &Value) -> Request {
     given.prompt = Some(given.prompt.unwrap_or_else(|| PROMPT.to_owned()));
     given.steps = given.steps.or(Some(STEPS));
     given.attend_and_excite.max_refinement_steps = given.attend_and_excite.max_refinement_steps.or(Some(1));
-    given.noise_passes = given.noise_passes.or(Some(2));
+    if method == Method::InitNo {
+        given.noise_passes = Some(2);
+    }
     pipeline.request_with(&given).unwrap()
 }
 

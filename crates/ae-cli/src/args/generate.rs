@@ -6,7 +6,7 @@ use attend_and_excite::Seeds;
 use clap::{Args, ValueEnum};
 
 use super::devices::DEVICE;
-use super::{DeviceArgs, FolderArgs, OfPictures, PROMPT, PromptArgs, SettingsArgs, once_per_prompt};
+use super::{DeviceArgs, FolderArgs, OfPictures, PromptArgs, SettingsArgs, WordsArgs};
 
 /// What stands below the short help, and below the long one.
 pub(super) const MORE: &str = "Every option, with examples: --help";
@@ -24,8 +24,8 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     pub(crate) prompts: PromptArgs,
 
-    #[arg(long, value_name = "PHRASES", help_heading = PROMPT, hide_short_help = true, help = once_per_prompt("phrases"))]
-    pub(crate) phrases: Vec<String>,
+    #[command(flatten)]
+    pub(crate) words: WordsArgs,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs<OfPictures>,

@@ -43,7 +43,7 @@ pub(crate) fn explain(mut args: GenerateArgs, verbosity: Verbosity) -> Result<()
 
 /// Draws every seed of every prompt.
 pub(crate) fn generate(args: &GenerateArgs, verbosity: Verbosity) -> Result<(), CliError> {
-    let mut prompts = args.prompts.settings(&args.phrases).map_err(CliError::Usage)?;
+    let mut prompts = args.prompts.settings(&args.words).map_err(CliError::Usage)?;
     let mut given = args.settings.given.clone();
     if let Some(picture) = args.from.as_ref().filter(|_| args.host.is_none()) {
         let FolderArgs { model_dir, lora_dir, embedding_dir, vae_dir } = &args.folders;

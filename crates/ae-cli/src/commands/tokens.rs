@@ -5,14 +5,14 @@ use ae_settings::{PromptSyntax, Settings};
 use attend_and_excite::{Align, table, truncation_warning};
 
 use crate::Verbosity;
-use crate::args::TokensArgs;
+use crate::args::{TokensArgs, WordsArgs};
 use crate::error::CliError;
 use crate::models;
 use crate::output::{Download, print, say};
 
 /// Prints index, token, word and choice of every token of the prompts.
 pub(crate) fn tokens(args: &TokensArgs, verbosity: Verbosity) -> Result<(), CliError> {
-    let prompts = args.prompts.settings(&[]).map_err(CliError::Usage)?;
+    let prompts = args.prompts.settings(&WordsArgs::default()).map_err(CliError::Usage)?;
     let mut shared = Settings::default();
     shared.apply(&args.settings.given);
     let found = models::find(&shared, &mut Download::new(verbosity.quiet))?;

@@ -52,6 +52,38 @@ fn subjects() {
 }
 
 #[test]
+fn pairs_groups_boxes_and_noise() {
+    let guided = |name: &str, code, method: &str, args: &[&str]| {
+        fails(name, code, &[&["--method", method], args].concat());
+    };
+    guided("pair", 2, "syngen", &["--pairs", "red"]);
+    guided("pair_missing", 1, "syngen", &["--pairs", "red:cat"]);
+    guided("pair_of_no_subject", 1, "ebama", &["--subjects", "cat", "--pairs", "a:dog"]);
+    guided("group_of_two_words", 1, "conform", &["--groups", "cat; cat dog"]);
+    guided("groups_and_pairs", 2, "conform", &["--groups", "cat; dog", "--pairs", "a:dog"]);
+    guided("pairs_per_prompt", 2, "syngen", &["--prompt", "a bird", "--pairs", "a:cat"]);
+    guided("box", 2, "boxdiff", &["--boxes", "cat:0,0,1"]);
+    guided("box_outside", 2, "boxdiff", &["--boxes", "cat:0,0,1,1.5"]);
+    guided("box_of_no_word", 1, "boxdiff", &["--boxes", "bird:0,0,1,1"]);
+    guided("box_missing", 1, "boxdiff", &["--subjects", "cat,dog", "--boxes", "cat:0,0,1,1"]);
+    guided("threshold_of_no_refinement", 1, "syngen", &["--thresholds", "0:0.5"]);
+    guided("nothing_to_compare", 1, "conform", &["--subjects", "cat"]);
+    guided("initial_noise", 2, "ebama", &["--initial-noise", "best:0"]);
+    guided(
+        "initial_noise_of_parts",
+        1,
+        "composable-diffusion",
+        &["--initial-noise", "best:2", "--negative-prompt", "x"],
+    );
+    fails_for(
+        "initial_noise_of_no_subject",
+        1,
+        "a red and the",
+        &["--method", "stable-diffusion", "--initial-noise", "initno"],
+    );
+}
+
+#[test]
 fn parts_and_phrases() {
     fails_for("part_empty", 1, "a cat | ", &["--method", "composable-diffusion"]);
     fails("maps_of_parts", 1, &["--method", "composable-diffusion", "--maps"]);
