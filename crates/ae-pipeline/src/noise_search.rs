@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use ae_guidance::{DenoisingStep, NoiseSearch, NoiseStage, NoiseTrace, Objective};
-use ae_settings::{InitialNoise, Settings};
+use ae_guidance::{DenoisingStep, Evaluation, NoiseSearch, NoiseStage, NoiseTrace, Objective, SelfCross};
+use ae_settings::{InitialNoise, Method, Settings};
+use ae_unet::UNet2DConditionModel;
 use burn::tensor::Tensor;
 
 use crate::attention::{AttentionLayers, GuidedUNet, default_resolution};
@@ -12,8 +13,6 @@ use crate::conditioning::PromptTexts;
 use crate::methods::noise_objective;
 use crate::run::{Observer, Run, Texts};
 use crate::{Event, Input, ObjectiveInputs, ObjectiveSetup, Pipeline, PipelineError, Request};
-use ae_guidance::SelfCross;
-use ae_unet::UNet2DConditionModel;
 
 /// A search, set up for one request. It looks at the first text of the prompt.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ impl NoiseSetup {
         if request.latents.is_some() {
             return refusal("seed with initial latents: the run starts from those");
         }
-        if texts.prompt.len() > 1 {
+        if texts.prompt.len() > 1 || settings.method == Method::ComposableDiffusion {
             return refusal("seed with a prompt in parts: a noise is looked at with one text");
         }
         let prompts = texts.first_part();
@@ -103,7 +102,7 @@ impl Run<'_> {
                 to_input: &|noise: Tensor<4>| scheduler.scale_model_input(noise * sigma, 0),
                 score: &|losses| objective.noise_score(losses),
             };
-            let mut tell = |evaluation: ae_guidance::Evaluation<'_>| {
+            let mut tell = |evaluation: Evaluation<'_>| {
                 observe(Event::SearchedNoise { picture, pass: evaluation.iteration, losses: evaluation.losses })
             };
             found.push(stage.find(*search, &mut draw, &mut tell)?);

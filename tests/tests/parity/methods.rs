@@ -21,7 +21,9 @@ fn request(pipeline: &Pipeline, method: Method, given: &Value) -> Request {
     given.method = Some(method);
     given.prompt = Some(given.prompt.unwrap_or_else(|| PROMPT.to_owned()));
     given.steps = given.steps.or(Some(STEPS));
-    given.attend_and_excite.max_refinement_steps = given.attend_and_excite.max_refinement_steps.or(Some(1));
+    if !matches!(method, Method::SynGen | Method::Ebama | Method::Predicated) && method.guides() {
+        given.attend_and_excite.max_refinement_steps = given.attend_and_excite.max_refinement_steps.or(Some(1));
+    }
     if method == Method::InitNo {
         given.noise_passes = Some(2);
     }
