@@ -162,20 +162,39 @@ def test_every_option_of_the_command_line_is_on_the_page(open_studio, studio):
     for name, option in schema["properties"].items():
         members = option["properties"] if "x-kind" not in option else {name: option}
         for member, each in members.items():
-            is_drawn = each.get("x-group") in ("prompt", "sampling", "method") or "x-kind" not in option
+            is_drawn = each.get("x-group") in ("prompt", "sampling", "method", "objective") or "x-kind" not in option
             if is_drawn and member not in own and page.locator(f"#{member}").count() != 1:
                 missing.append(member)
     assert missing == []
-    # Every method says what it is, and shows what only it reads.
-    hints = set()
+    # Every method says what it is, and shows what it reads and no more.
+    hints, some = set(), sorted({name for method in schema["x-methods"] for name in method["options"]})
     for method in schema["x-methods"]:
         page.locator("#method").select_option(method["name"])
         hints.add(page.locator("#method-hint").inner_text())
-        for other in schema["x-methods"]:
-            for name in other["options"]:
-                shown = page.locator(f"#group-{name}, #{name}")
-                expect(shown).to_be_visible(visible=other is method)
+        shown = page.evaluate("names => names.filter(name => !document.getElementById(name).closest('.field, .check').hidden)", some)
+        assert shown == sorted(method["options"]), method["name"]
+        for group in ("attend_and_excite", "objective"):
+            members = [name for name, each in schema["properties"].items() if each.get("x-group") == group]
+            members += schema["properties"].get(group, {}).get("properties", {})
+            expect(page.locator(f"#group-{group}")).to_be_visible(visible=bool(set(members) & set(method["options"])))
     assert len(hints) == len(schema["x-methods"])
+
+
+def test_a_method_brings_its_defaults_and_what_it_reads(open_studio, studio):
+    page = open_studio()
+    page.locator("#method").select_option("ebama")
+    page.fill("#pairs", "red:car")
+    set_field(page, "intensity", "0.25")
+    request = sent(page, studio)
+    assert (request["method"], request["pairs"], request["intensity"]) == ("ebama", ["red:car"], 0.25)
+    assert "attend_and_excite" not in request and "boxes" not in request
+    page.locator("#method").select_option("boxdiff")
+    page.fill("#boxes", "lion:0,0,0.5,1; car:0.5,0,1,1")
+    request = sent(page, studio)
+    assert request["boxes"] == ["lion:0,0,0.5,1", "car:0.5,0,1,1"]
+    assert "pairs" not in request and "intensity" not in request
+    page.locator("#method").select_option("conform")
+    expect(page.locator("#max_iter_to_alter-hint")).to_contain_text("60%")
 
 
 def test_sizes_by_format(open_studio, studio):
