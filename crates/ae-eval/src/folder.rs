@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 
 use crate::found::{Found, subfolders};
 use crate::plan::PlanError;
-use crate::{Plan, Scores, ScoresError};
+use crate::{ArmCosts, PictureCost, Plan, Scores, ScoresError};
 
 /// The folder of an evaluation: `ARM/PROMPT/SEED.png`, the layout of the official repository below each arm, with the plan in
-/// `evaluation.json` and scores in `scores/SCORER/ARM.json`.
+/// `evaluation.json`, scores in `scores/SCORER/ARM.json`, and what each picture cost in `costs/ARM/PROMPT/SEED.json`.
 ///
 /// Every file appears whole or not at all, so that what is there counts, whoever was killed while writing what is not.
 #[derive(Clone, Debug)]
@@ -101,6 +101,7 @@ impl Folder {
     const PLAN: &str = "evaluation.json";
     const SCORES: &str = "scores";
     const REPORT: &str = "report";
+    const COSTS: &str = "costs";
 
     /// A folder to draw into; it need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -121,7 +122,7 @@ impl Folder {
         if let Some(plan) = folder.plan()? {
             return Ok((folder, plan));
         }
-        let found = Found::search(&folder.pictures, &[Self::SCORES, Self::REPORT])?;
+        let found = Found::search(&folder.pictures, &[Self::SCORES, Self::REPORT, Self::COSTS])?;
         folder.is_single = found.is_single;
         Ok((folder, found.plan))
     }
@@ -229,6 +230,35 @@ impl Folder {
     pub fn write_picture(&self, arm: &str, prompt: &str, seed: u64, png: &[u8]) -> Result<(), FolderError> {
         let path = self.picture(arm, prompt, seed);
         write_file(&path, |file| file.write_all(png)).map_err(|cause| FolderError::Write { path, cause })
+    }
+
+    fn costs_path(&self, arm: &str, prompt: &str) -> PathBuf {
+        self.pictures.join(Self::COSTS).join(arm).join(folder_name(prompt))
+    }
+
+    /// Writes down what a picture cost.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn write_cost(&self, arm: &str, prompt: &str, seed: u64, cost: &PictureCost) -> Result<(), FolderError> {
+        write_json(&self.costs_path(arm, prompt).join(format!("{seed}.json")), cost)
+    }
+
+    /// What the pictures of a plan cost, arm by arm; those whose cost nobody wrote down are left out.
+    ///
+    /// # Errors
+    ///
+    /// When a cost is there and cannot be read.
+    pub fn costs(&self, plan: &Plan) -> Result<Vec<ArmCosts>, FolderError> {
+        let of_arm = |arm: &crate::Arm| {
+            let folders = plan.prompts.iter().map(|prompt| self.costs_path(&arm.name, &prompt.text));
+            let files =
+                folders.flat_map(|folder| plan.seeds.iter().map(move |seed| folder.join(format!("{seed}.json"))));
+            let pictures = files.filter_map(|file| read_json(&file).transpose()).collect::<Result<_, _>>()?;
+            Ok(ArmCosts { arm: arm.name.clone(), pictures })
+        };
+        plan.arms.iter().map(of_arm).collect()
     }
 
     fn scores_path(&self, scorer: &str, arm: &str) -> PathBuf {

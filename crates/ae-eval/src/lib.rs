@@ -9,6 +9,7 @@
 //! comparisons with the first arm, tables, charts and a page.
 
 mod benchmark;
+mod cost;
 mod folder;
 mod found;
 mod plan;
@@ -22,6 +23,7 @@ mod shard;
 mod statistics;
 
 pub use benchmark::{ANIMALS, COLOURS, OBJECTS, PromptSet, things_of};
+pub use cost::{ArmCosts, PictureCost};
 pub use folder::{Folder, FolderError};
 pub use plan::{Arm, Plan, PlanError};
 pub use prompt::{Prompt, Thing};

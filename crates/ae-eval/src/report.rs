@@ -14,6 +14,7 @@ mod testing;
 mod values;
 mod words;
 
+use crate::cost::{ArmCosts, MeanCost};
 use crate::{Plan, Scorer, Scores};
 pub use charts::MetricChart;
 pub use error::ReportError;
@@ -41,6 +42,7 @@ pub struct Report {
     scorers: Vec<Scorer>,
     values: Values,
     figures: Vec<MetricFigures>,
+    costs: Vec<MeanCost>,
 }
 
 impl Report {
@@ -55,7 +57,13 @@ impl Report {
         let scorers = error::checked(plan, scores)?;
         let values = Values::new(plan, &scorers, scores);
         let figures = figures::of(plan, &scorers, &values);
-        Ok(Self { plan: plan.clone(), scorers, values, figures })
+        Ok(Self { plan: plan.clone(), scorers, values, figures, costs: Vec::new() })
+    }
+
+    /// With what the pictures cost.
+    #[must_use]
+    pub fn with_costs(self, costs: &[ArmCosts]) -> Self {
+        Self { costs: costs.iter().filter_map(ArmCosts::mean).collect(), ..self }
     }
 
     /// What was planned.

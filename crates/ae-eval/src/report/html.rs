@@ -5,7 +5,7 @@ use ae_figures::page::{one_file, style};
 use image::RgbImage;
 use maud::{Markup, PreEscaped, html};
 
-use super::sections::{Section, TERMS, Table, headline, method, pictures, sections, summary, warning};
+use super::sections::{COSTS, Section, TERMS, Table, costs, headline, method, pictures, sections, summary, warning};
 use super::words::arm_title;
 use super::{ArmExamples, Report, charts};
 use crate::Prompt;
@@ -60,6 +60,13 @@ impl Report {
                     }
                 }
                 (self.by_prompt(BY_PROMPT, examples.first().map(|examples| &examples.metric), &mut pictures))
+                @if let Some(costs) = costs(self) {
+                    section #cost {
+                        h2 { "Cost" }
+                        (table("Cost of a picture", &costs))
+                        p.hint { (COSTS) }
+                    }
+                }
                 section #settings {
                     h2 { "Settings" }
                     @for arm in &self.plan().arms {

@@ -33,6 +33,7 @@ impl Report {
             "unplanned": self.unplanned(),
             "pictures": pictures.collect::<Vec<_>>(),
             "metrics": self.figures,
+            "costs": self.costs,
         });
         serde_json::to_string_pretty(&report).expect("plain data") + "\n"
     }

@@ -1,5 +1,5 @@
 use super::Report;
-use super::sections::{Table, headline, method, pictures, sections, summary, warning};
+use super::sections::{COSTS, Table, costs, headline, method, pictures, sections, summary, warning};
 use super::words::arm_title;
 
 impl Report {
@@ -18,6 +18,9 @@ impl Report {
                 blocks.push(table(part));
             }
             blocks.extend(section.notes.iter().map(|note| escaped(note)));
+        }
+        if let Some(costs) = costs(self) {
+            blocks.extend(["## Cost".to_owned(), table(&costs), escaped(COSTS)]);
         }
         blocks.push("## Settings".to_owned());
         let settings = self
@@ -87,6 +90,26 @@ mod tests {
     fn the_text_is_as_it_was() {
         let markdown = report(&scores()).markdown();
         assert_eq!(markdown, include_str!("testing/report.md"), "\n{markdown}");
+    }
+
+    #[test]
+    fn costs_stand_beside_quality() {
+        let cost = |seconds, guidance_passes| crate::PictureCost {
+            seconds,
+            steps: 50,
+            guidance_passes,
+            ..crate::PictureCost::default()
+        };
+        let costs = [
+            crate::ArmCosts { arm: "attend-and-excite".to_owned(), pictures: vec![cost(2.0, 30), cost(3.0, 31)] },
+            crate::ArmCosts { arm: "stable-diffusion".to_owned(), pictures: Vec::new() },
+        ];
+        let report = report(&scores()).with_costs(&costs);
+        let markdown = report.markdown();
+        assert!(markdown.contains("## Cost\n"), "{markdown}");
+        assert!(markdown.contains("| Attend-and-Excite | 2 | 2.5 | 50.0 | 30.5 | 0.0 | 0.0 |"), "{markdown}");
+        assert!(report.json().contains("\"guidance_passes\": 30.5"));
+        assert!(report.html(&[], |_, _, _| None).contains("Cost of a picture"));
     }
 
     #[test]

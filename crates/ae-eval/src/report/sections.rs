@@ -136,6 +136,34 @@ pub(super) fn pictures(report: &Report) -> Table {
     }
 }
 
+/// What the numbers of the costs are.
+pub(super) const COSTS: &str = "Means of a picture. Seconds are those of the machine that drew it, of pictures drawn together their share. A \
+    pass of guidance ends at the last layer that it reads, and most have their gradient; updates of refinements are among them.";
+
+/// What a picture of every method costs; none where nobody wrote it down.
+pub(super) fn costs(report: &Report) -> Option<Table> {
+    let head = [
+        "method",
+        "pictures",
+        "seconds",
+        "steps",
+        "passes of guidance",
+        "updates of refinements",
+        "passes for the noise",
+    ];
+    let row = |cost: &crate::cost::MeanCost| {
+        let numbers = [cost.seconds, cost.steps, cost.guidance_passes, cost.refinement_updates, cost.noise_passes];
+        let numbers = numbers.map(|number| format!("{number:.1}"));
+        [arm_title(&cost.arm).to_owned(), cost.pictures.to_string()].into_iter().chain(numbers).collect()
+    };
+    (!report.costs.is_empty()).then(|| Table {
+        caption: "Cost of a picture".to_owned(),
+        head: head.map(str::to_owned).to_vec(),
+        rows: report.costs.iter().map(row).collect(),
+        names: 1,
+    })
+}
+
 pub(super) fn sections(report: &Report) -> Vec<Section<'_>> {
     report.figures().iter().map(|figures| section(report, figures)).collect()
 }

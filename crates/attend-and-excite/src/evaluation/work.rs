@@ -1,8 +1,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use ae_eval::{Folder, Plan, Prompt, Shard};
-use ae_pipeline::Event;
+use ae_eval::{Folder, PictureCost, Plan, Prompt, Shard};
+use ae_pipeline::{Event, Trace};
 use ae_settings::{LoraRef, Overrides};
 
 use super::{ArmSettings, distinct};
@@ -44,6 +45,18 @@ impl Unit<'_> {
     /// The LoRAs that the model must have.
     pub fn loras(&self) -> &[LoraRef] {
         self.settings.loras.as_deref().unwrap_or_default()
+    }
+}
+
+/// What a picture cost that took so many seconds.
+fn cost(trace: &Trace, seconds: f64) -> PictureCost {
+    let evaluations = trace.steps.iter().filter_map(|step| step.guidance.as_ref()).map(|seen| seen.evaluations.len());
+    PictureCost {
+        seconds,
+        steps: trace.steps.len(),
+        guidance_passes: evaluations.sum(),
+        refinement_updates: trace.refinement_steps(),
+        noise_passes: trace.initial_noise.as_ref().map_or(0, |noise| noise.passes),
     }
 }
 
@@ -91,10 +104,14 @@ impl Evaluation<'_> {
         request.seeds.clone_from(&unit.seeds);
         let prepared = pipeline.prepare(&request)?;
         let mut go_on = |_: Event<'_>| if ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        for picture in &pipeline.draw(&prepared, &mut go_on)?.pictures {
+        let start = Instant::now();
+        let drawn = pipeline.draw(&prepared, &mut go_on)?.pictures;
+        let seconds = start.elapsed().as_secs_f64() / drawn.len() as f64;
+        for picture in &drawn {
             let settings = model.settings(&prepared, picture.seed);
             let mut png = Vec::new();
             write_png(&mut png, &picture.image, &settings, &picture.trace.subjects).expect("memory takes it");
+            self.folder.write_cost(&unit.arm.name, &unit.prompt.text, picture.seed, &cost(&picture.trace, seconds))?;
             self.folder.write_picture(&unit.arm.name, &unit.prompt.text, picture.seed, &png)?;
         }
         Ok(())

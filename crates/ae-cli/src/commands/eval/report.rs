@@ -18,7 +18,7 @@ pub(super) fn report(args: &EvalReportArgs) -> Result<(), CliError> {
     if scores.iter().all(|arm| arm.scores.is_empty()) {
         return Err(CliError::NoScores { path: folder.results().to_owned() });
     }
-    let report = Report::new(&plan, &scores)?;
+    let report = Report::new(&plan, &scores)?.with_costs(&folder.costs(&plan)?);
     let files = Files { folder: folder.report() };
     files.text("report.md", &report.markdown())?;
     files.text("results.csv", &report.csv())?;
