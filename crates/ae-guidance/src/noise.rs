@@ -127,8 +127,8 @@ impl<M: AttentionModel> NoiseStage<'_, M> {
             NoiseSearch::InitNo { rounds, iterations, more, max_passes } => {
                 let (mut best, mut scores, mut noises) = (None::<Best>, Vec::new(), Vec::new());
                 for round in 0..rounds.max(1) {
-                    let noise = draw();
-                    noises.push(noise.clone());
+                    noises.push(draw());
+                    let noise = &noises[round];
                     let found = self.optimise(round, noise, iterations.max(1), max_passes, &mut passes, observe)?;
                     scores.push(found.score);
                     let is_satisfied = found.losses.satisfied;
@@ -139,8 +139,7 @@ impl<M: AttentionModel> NoiseStage<'_, M> {
                 }
                 let again = best.as_ref().filter(|best| !best.losses.satisfied && passes < max_passes && more > 0);
                 if let Some(round) = again.map(|best| best.round) {
-                    let noise = noises[round].clone();
-                    let found = self.optimise(round, noise, more, max_passes, &mut passes, observe)?;
+                    let found = self.optimise(round, &noises[round], more, max_passes, &mut passes, observe)?;
                     keep(&mut best, found);
                 }
                 (best, scores)
@@ -154,7 +153,7 @@ impl<M: AttentionModel> NoiseStage<'_, M> {
     fn optimise(
         &self,
         round: usize,
-        noise: Tensor<4>,
+        noise: &Tensor<4>,
         iterations: usize,
         max_passes: usize,
         passes: &mut usize,

@@ -30,7 +30,7 @@ impl Binding {
     ) -> Result<Vec<Self>, PipelineError> {
         let named = inputs.groups.as_deref().filter(|groups| binds && !groups.is_empty());
         if let Some(groups) = named {
-            return in_texts(groups, texts, |text, groups| Self::of_groups(text, groups));
+            return in_texts(groups, texts, Self::of_groups);
         }
         let names: &[String] = &inputs.boxes.iter().map(|place| place.subject.clone()).collect::<Vec<_>>();
         let subjects = match &inputs.subjects {
@@ -43,7 +43,7 @@ impl Binding {
         }
         let may_grow = inputs.subjects == SubjectChoice::Auto;
         let found = match (&inputs.pairs, &inputs.groups) {
-            (Some(pairs), _) => in_texts(pairs, texts, |text, pairs| pairs_in(text, pairs))?,
+            (Some(pairs), _) => in_texts(pairs, texts, pairs_in)?,
             (None, Some(_)) => vec![Vec::new(); texts.len()],
             (None, None) => texts.iter().zip(&subjects).map(|(text, subjects)| automatic(text, subjects)).collect(),
         };
