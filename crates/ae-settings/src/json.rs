@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{AttendAndExcite, FORMAT, Group, Method, OptionInfo, Overrides, Settings, SettingsError};
+use crate::{AttendAndExcite, FORMAT, Group, InitialNoise, Method, OptionInfo, Overrides, Settings, SettingsError};
 
 /// The key of the group that is an object of its own.
 const GROUP: &str = "attend_and_excite";
@@ -51,6 +51,13 @@ fn modernised(settings: &Map<String, Value>) -> Result<Map<String, Value>, Setti
 pub fn all_options() -> impl Iterator<Item = (Option<&'static str>, &'static OptionInfo)> {
     let own = Settings::OPTIONS.iter().map(|option| (None, option));
     own.chain(AttendAndExcite::OPTIONS.iter().map(|option| (Some(GROUP), option)))
+}
+
+/// The default of an option, whatever the method; none where there is none.
+pub fn default_value(group: Option<&str>, name: &str) -> Option<Value> {
+    let all = object(&Settings::default());
+    let value = group.map_or(Some(&all), |group| all.get(group)?.as_object())?.get(name)?.clone();
+    (!value.is_null()).then_some(value)
 }
 
 impl Overrides {
@@ -142,6 +149,13 @@ impl Settings {
         // What only other methods read says nothing of this picture.
         let is_read = |name: &str| Method::readers(name).is_none_or(|methods| methods.contains(&self.method));
         all.retain(|name, _| is_read(name));
+        if self.initial_noise != InitialNoise::InitNo {
+            all.remove("noise_passes");
+        }
+        // The method may have another.
+        if self.initial_noise == InitialNoise::Seed && self.method.defaults().initial_noise.is_none() {
+            all.remove("initial_noise");
+        }
         if let Some(Value::Object(group)) = all.get_mut(GROUP) {
             group.retain(|name, _| is_read(name));
             if group.is_empty() {

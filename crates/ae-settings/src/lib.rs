@@ -30,7 +30,7 @@ pub use effect::Circumstances;
 pub use error::SettingsError;
 pub use files::{EmbeddingRef, FileRef, LoraRef, WEIGHTS_ENDINGS, weights_stem};
 pub use initial_noise::InitialNoise;
-pub use json::{FormerOption, all_options};
+pub use json::{FormerOption, all_options, default_value};
 pub use kinds::{
     EotNormalization, FloatType, LongPrompts, NoiseKind, PairDistance, PairNegatives, PredictionType, PromptSyntax,
     SchedulerKind, SigmaSpacing, TimestepSpacing,

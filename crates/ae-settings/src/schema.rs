@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Kind, Method, OptionInfo, Settings, all_options};
+use crate::{Kind, Method, OptionInfo, all_options, default_value};
 
 /// The JSON Schema (draft 2020-12) of settings in which every option may be absent, for clients, forms and documents.
 ///
@@ -10,14 +10,12 @@ use crate::{Kind, Method, OptionInfo, Settings, all_options};
 /// which tells how it is written as text, `x-flag` on a command line, `x-default`, the default in words, and
 /// `x-enum-descriptions`; of the whole `x-methods`, each with its title, the options that it reads and not every other does, and its own defaults.
 pub fn json_schema() -> Value {
-    let defaults = Settings::default().to_json();
     let mut all = Map::new();
     for (order, (group, option)) in all_options().enumerate() {
-        let defaults = group.map_or(Some(&defaults), |group| defaults.get(group)?.as_object());
         let mut schema = option.schema();
         schema.insert("x-order".to_owned(), json!(order));
-        if let Some(default) = defaults.and_then(|defaults| defaults.get(option.name)) {
-            schema.insert("default".to_owned(), default.clone());
+        if let Some(default) = default_value(group, option.name) {
+            schema.insert("default".to_owned(), default);
         }
         let members = match group {
             None => &mut all,
@@ -160,6 +158,7 @@ mod tests {
         let group = &schema["properties"]["attend_and_excite"];
         assert_eq!((&group["title"], &group["additionalProperties"]), (&json!("Attend-and-Excite"), &json!(false)));
         assert_eq!(group["properties"]["max_iter_to_alter"]["default"], "50%");
+        assert_eq!(schema["properties"]["temperature"]["default"], 0.5);
         let methods = &schema["x-methods"];
         assert!(methods[0]["options"].as_array().unwrap().contains(&json!("thresholds")));
         assert_eq!((&methods[1]["options"], &methods[1]["guides"]), (&json!([]), &json!(false)));

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use ae_settings::{FormerOption, Group, Kind, OptionInfo, Overrides, Settings, all_options};
+use ae_settings::{FormerOption, Group, Kind, OptionInfo, Overrides, all_options, default_value};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
@@ -224,12 +224,10 @@ fn help(option: &OptionInfo) -> String {
 
 /// The default of an option in words; nothing for a switch.
 pub(crate) fn default_of(option: &OptionInfo) -> String {
-    let defaults = Settings::default().to_json();
-    let group = defaults.get("attend_and_excite").and_then(Value::as_object);
-    let value = defaults.get(option.name).or_else(|| group?.get(option.name));
-    match (option.default_text, value) {
+    let group = all_options().find(|(_, other)| other.name == option.name).and_then(|(group, _)| group);
+    match (option.default_text, default_value(group, option.name)) {
         (Some(text), _) => text.to_owned(),
-        (None, Some(value)) if option.kind != Kind::Switch => option.text(value),
+        (None, Some(value)) if option.kind != Kind::Switch => option.text(&value),
         _ => String::new(),
     }
 }
