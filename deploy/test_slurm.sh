@@ -79,5 +79,6 @@ echo "$missing pictures are missing"
 submit 0-2
 wait_for_all
 "$AE" eval run --quiet --output "$place/whole" "${options[@]}" >/dev/null
-diff --recursive "$place/shared" "$place/whole"
+# What a picture cost depends on the machine and its load.
+diff --recursive --exclude costs "$place/shared" "$place/whole"
 echo "$(drawn) pictures, the same as of one uninterrupted run"

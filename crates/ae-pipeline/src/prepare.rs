@@ -415,7 +415,10 @@ mod tests {
         let [note] = &notes(json!({ "method": "stable-diffusion", "attend_and_excite": { "sigma": 1 } }))[..] else {
             panic!()
         };
-        assert_eq!(note, "sigma has no effect: the method stable-diffusion has none of it; it is attend-and-excite's");
+        assert_eq!(
+            note,
+            "sigma has no effect: the method stable-diffusion does not read it; methods that guide read it"
+        );
         assert_eq!(notes(json!({ "scheduler": "unipc", "correct_altered_steps": true })), [""; 0]);
     }
 

@@ -171,8 +171,13 @@ fn unread(settings: &Settings, run: Circumstances, name: &str) -> Option<String>
         return None;
     }
     let names: Vec<_> = methods.iter().map(|method| method.name()).collect();
-    let (reads, names) = (if names.len() == 1 { "reads" } else { "read" }, names.join(", "));
-    Some(format!("the method {} does not read it; {names} {reads} it", settings.method))
+    let all_that_guide = Method::ALL.iter().filter(|method| method.guides()).all(|method| methods.contains(method));
+    let who = match &names[..] {
+        _ if all_that_guide => "methods that guide read".to_owned(),
+        [one] => format!("{one} reads"),
+        several => format!("{} read", several.join(", ")),
+    };
+    Some(format!("the method {} does not read it; {who} it", settings.method))
 }
 
 fn without_subjects(settings: &Settings, run: Circumstances) -> Option<String> {
