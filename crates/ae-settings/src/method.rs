@@ -152,7 +152,8 @@ impl Method {
             DivideAndBind => {
                 json!({ "attend_and_excite": { "thresholds": { "0%": 0.05, "20%": 0.2, "40%": 0.3 } } })
             }
-            Predicated => json!({ "attend_and_excite": { "thresholds": none } }),
+            // The paper's is not known. Its loss is a sum over patches: the embedded model takes no more.
+            Predicated => json!({ "attend_and_excite": { "thresholds": none, "scale_factor": 0.1 } }),
         };
         Overrides::from_json(&own).unwrap_or_else(|error| unreachable!("{self}: {error}"))
     }
