@@ -21,13 +21,16 @@ fn request(pipeline: &Pipeline, method: Method, given: &Value) -> Request {
     given.method = Some(method);
     given.prompt = Some(given.prompt.unwrap_or_else(|| PROMPT.to_owned()));
     given.steps = given.steps.or(Some(STEPS));
-    if !matches!(method, Method::SynGen | Method::Ebama | Method::Predicated) && method.guides() {
-        given.attend_and_excite.max_refinement_steps = given.attend_and_excite.max_refinement_steps.or(Some(1));
-    }
     if method == Method::InitNo {
         given.noise_passes = Some(2);
     }
-    pipeline.request_with(&given).unwrap()
+    let is_given = given.attend_and_excite.max_refinement_steps.is_some();
+    pipeline.request_with(&given).unwrap().with(|request| {
+        let own = &mut request.settings.attend_and_excite;
+        if !is_given && method.guides() && own.thresholds.iter().next().is_some() {
+            own.max_refinement_steps = 1;
+        }
+    })
 }
 
 fn draw(pipeline: &Pipeline, request: &Request) -> Output {
