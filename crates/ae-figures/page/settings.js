@@ -34,8 +34,8 @@ export class Options {
 
   /// What an option stands for where it is not given: `defaults` are those of a model, with those of its methods.
   defaultOf(option, defaults, method) {
-    const known = defaults && (defaults.methods?.[method?.name] ?? defaults.settings);
-    return this.valueIn(known, option) ?? this.valueIn(method?.defaults, option) ?? option.default;
+    const known = [defaults?.methods?.[method?.name], defaults?.settings, method?.defaults];
+    return known.map((settings) => this.valueIn(settings, option)).find((value) => value !== undefined) ?? option.default;
   }
 
   /// The name of a method for people.
