@@ -31,9 +31,9 @@ pub enum NoiseSearch {
 }
 
 impl NoiseSearch {
-    /// The published numbers: five noises with ten iterations, and fifty more.
-    pub fn initno() -> Self {
-        Self::InitNo { rounds: 5, iterations: 10, more: 50, max_passes: 100 }
+    /// The published numbers, five noises with ten iterations, and fifty more, in at most `max_passes`.
+    pub fn initno(max_passes: usize) -> Self {
+        Self::InitNo { rounds: 5, iterations: 10, more: 50, max_passes }
     }
 }
 

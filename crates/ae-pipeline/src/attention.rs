@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-use ae_guidance::{AttentionModel, Layers, MapKind, MapSet, aggregate_attention};
+use ae_guidance::{AttentionModel, Layers, MapKind, MapSet, Objective, aggregate_attention};
 use ae_tensor::nn::shared;
 use ae_unet::{AttentionKind, AttentionProcessor, AttentionSite, ConditioningText, UNet2DConditionModel};
 use burn::tensor::Tensor;
@@ -69,6 +69,11 @@ impl AttentionLayers {
                 Err(PipelineError::MixedResolutions { found })
             }
         }
+    }
+
+    /// Those of every set of maps that an objective reads.
+    pub(crate) fn of_objective(sites: &[AttentionSite], objective: &dyn Objective) -> Result<Vec<Self>, PipelineError> {
+        objective.maps().iter().map(|set| Self::find(sites, set)).collect()
     }
 
     /// The cross-attention that a model's defaults name.

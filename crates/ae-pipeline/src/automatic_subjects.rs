@@ -10,10 +10,10 @@ use ae_settings::a1111::constructs;
 ///
 /// A head of several words is its last word, as in [`ae_clip::find_subjects`]. Words that did not fit are left out.
 pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
-    let phrases = phrases_of(prompt);
+    let signs = signs(prompt);
+    let phrases = phrases_between(prompt, &signs);
     // Two views of one text: a phrase ends inside the word it ends with.
     let heads: Vec<_> = phrases.iter().filter(|phrase| phrase.is_shown).map(|phrase| phrase.head.end - 1).collect();
-    let signs = signs(prompt);
     let is_sign = |word: &Word| signs.iter().any(|sign| sign.start < word.span.end && word.span.start < sign.end);
     let words = prompt.words().iter().filter(|word| !word.is_cut && !is_sign(word));
     let subjects = words.filter(|word| word.is_placeholder() || heads.iter().any(|head| word.span.contains(head)));
@@ -22,10 +22,14 @@ pub(crate) fn automatic_subjects(prompt: &TokenizedPrompt) -> Vec<Subject> {
 
 /// The noun phrases of a prompt.
 pub(crate) fn phrases_of(prompt: &TokenizedPrompt) -> Vec<NounPhrase> {
+    phrases_between(prompt, &signs(prompt))
+}
+
+fn phrases_between(prompt: &TokenizedPrompt, signs: &[Range<usize>]) -> Vec<NounPhrase> {
     let mut text = prompt.text().to_owned();
-    for sign in signs(prompt) {
+    for sign in signs {
         let blank = format!("{:<width$}", ",", width = sign.len());
-        text.replace_range(sign, &blank);
+        text.replace_range(sign.clone(), &blank);
     }
     noun_phrases(&text)
 }

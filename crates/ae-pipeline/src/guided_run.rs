@@ -77,8 +77,7 @@ impl GuidedRun {
             }
             let setup = ObjectiveSetup::new(pipeline, prompt, &sites, resolution, (wanted, &inputs), binding)?;
             let objective = factory.build(&setup)?;
-            let layers =
-                objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
+            let layers = AttentionLayers::of_objective(&sites, &*objective)?;
             Guidance::new(Arc::clone(&objective))?;
             let ObjectiveSetup { subjects, pairs, boxes, .. } = setup;
             Ok(Some(GuidedText { objective, layers, subjects, pairs, boxes }))

@@ -38,8 +38,7 @@ impl ObjectiveFactory for Published<'_> {
 
     fn build(&self, setup: &ObjectiveSetup<'_>) -> Result<Arc<dyn Objective>, PipelineError> {
         let settings = self.0;
-        let parts =
-            Parts { settings, setup, windows: windows(settings, setup), resolution: resolution(settings, setup)? };
+        let parts = Parts::new(settings, setup)?;
         parts.check_thresholds()?;
         Ok(match settings.method {
             Method::AttendAndExcite => {
@@ -83,7 +82,7 @@ impl ObjectiveFactory for Published<'_> {
 ///
 /// Those of the objective.
 pub(crate) fn noise_objective(settings: &Settings, setup: &ObjectiveSetup<'_>) -> Result<SelfCross, PipelineError> {
-    let parts = Parts { settings, setup, windows: windows(settings, setup), resolution: resolution(settings, setup)? };
+    let parts = Parts::new(settings, setup)?;
     let thresholds = settings.attend_and_excite.thresholds.iter().map(|(_, threshold)| threshold);
     let highest = thresholds
         .filter(|threshold| *threshold < 1.0)
@@ -92,13 +91,6 @@ pub(crate) fn noise_objective(settings: &Settings, setup: &ObjectiveSetup<'_>) -
     own.thresholds = BTreeMap::from([(0, highest.unwrap_or(0.8))]);
     let plan = Plan::new(0..0, StepSize::Constant(0.0));
     Ok(SelfCross::new(own, plan, parts.subjects()?, parts.shares()?)?)
-}
-
-/// Rows and columns of the maps that are read.
-fn resolution(settings: &Settings, setup: &ObjectiveSetup<'_>) -> Result<[usize; 2], PipelineError> {
-    let resolution = settings.attend_and_excite.attention_res.unwrap_or(setup.resolution);
-    setup.resolution_of(&MapSet::cross(resolution))?;
-    Ok(resolution)
 }
 
 /// The token positions whose attention is shared among the words.
@@ -120,7 +112,13 @@ struct Parts<'a> {
     resolution: [usize; 2],
 }
 
-impl Parts<'_> {
+impl<'a> Parts<'a> {
+    fn new(settings: &'a Settings, setup: &'a ObjectiveSetup<'a>) -> Result<Self, PipelineError> {
+        let resolution = settings.attend_and_excite.attention_res.unwrap_or(setup.resolution);
+        setup.resolution_of(&MapSet::cross(resolution))?;
+        Ok(Self { settings, setup, windows: windows(settings, setup), resolution })
+    }
+
     /// The parameters of Attend-and-Excite in a run of as many denoising steps as the settings have.
     fn guidance(&self) -> GuidanceSettings {
         let own = &self.settings.attend_and_excite;
@@ -152,15 +150,12 @@ impl Parts<'_> {
     }
 
     fn plan(&self) -> Plan {
-        let guidance = self.guidance();
-        let refinement = if self.settings.method.has_thresholds() {
-            Refinement::AtMost(guidance.max_refinement_steps)
-        } else {
-            Refinement::Exactly(guidance.max_refinement_steps)
-        };
-        let step_size = StepSize::Decay { scale: guidance.scale_factor, range: guidance.scale_range };
-        let steps = guidance.thresholds.into_keys().map(|step| (step, refinement));
-        Plan::new(0..guidance.max_iter_to_alter, step_size).with_refinement(steps)
+        let mut plan = self.guidance().plan();
+        if !self.settings.method.has_thresholds() {
+            let updates = Refinement::Exactly(self.settings.attend_and_excite.max_refinement_steps);
+            plan.refinement.values_mut().for_each(|refinement| *refinement = updates);
+        }
+        plan
     }
 
     fn subjects(&self) -> Result<Subjects, GuidanceError> {

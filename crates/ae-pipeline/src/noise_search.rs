@@ -54,7 +54,7 @@ impl NoiseSetup {
         let wanted = (&[Input::Subjects][..], &inputs);
         let setup = ObjectiveSetup::new(pipeline, prompts[0], &sites, resolution, wanted, binding)?;
         let objective = Arc::new(noise_objective(settings, &setup)?);
-        let layers = objective.maps().iter().map(|set| AttentionLayers::find(&sites, set)).collect::<Result<_, _>>()?;
+        let layers = AttentionLayers::of_objective(&sites, &*objective)?;
         Ok(Some(Self { search, objective, layers }))
     }
 }
@@ -63,13 +63,7 @@ fn search(settings: &Settings) -> Option<NoiseSearch> {
     match settings.initial_noise {
         InitialNoise::Seed => None,
         InitialNoise::Best(count) => Some(NoiseSearch::Best(count)),
-        InitialNoise::InitNo => {
-            let mut search = NoiseSearch::initno();
-            if let NoiseSearch::InitNo { max_passes, .. } = &mut search {
-                *max_passes = settings.noise_passes;
-            }
-            Some(search)
-        }
+        InitialNoise::InitNo => Some(NoiseSearch::initno(settings.noise_passes)),
     }
 }
 

@@ -303,8 +303,8 @@ fn name_of(prompt: &TokenizedPrompt, subject: &Subject) -> Option<String> {
 
 /// Writes down what belongs together and where it is to be, as far as the method reads it.
 fn name_binding(settings: &mut Settings, prompt: &TokenizedPrompt, guided: &GuidedRun) {
-    let reads = |option: &str| Method::readers(option).is_some_and(|methods| methods.contains(&settings.method));
-    if reads("pairs") {
+    let method = settings.method;
+    if method.reads("pairs") {
         let pair = |[modifier, noun]: &[Subject; 2]| {
             Some(WordPair { modifier: name_of(prompt, modifier)?, noun: name_of(prompt, noun)? })
         };
@@ -317,7 +317,7 @@ fn name_binding(settings: &mut Settings, prompt: &TokenizedPrompt, guided: &Guid
             settings.pairs = Some(pairs);
         }
     }
-    if reads("boxes") {
+    if method.reads("boxes") {
         let subjects = guided.subjects();
         let place = |(subject, place): (&Subject, &BoundingBox)| {
             Some(SubjectBox { subject: name_of(prompt, subject)?, place: *place })

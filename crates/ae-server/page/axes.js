@@ -69,7 +69,7 @@ export function withValues(request, pairs, options) {
     // Words of another prompt.
     if (name === "prompt") delete all.subjects, delete all.token_indices;
   }
-  const method = options.methods.find(({ name }) => name === all.method) ?? options.methods[0];
+  const method = options.methodOf(all.method);
   for (const { name, group } of options.all) {
     if (options.isReadBy(method, name)) continue;
     const varied = pairs.find(([option]) => option.name === name);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{AttendAndExcite, FORMAT, Group, InitialNoise, Method, OptionInfo, Overrides, Settings, SettingsError};
+use crate::{AttendAndExcite, FORMAT, Group, InitialNoise, OptionInfo, Overrides, Settings, SettingsError};
 
 /// The key of the group that is an object of its own.
 const GROUP: &str = "attend_and_excite";
@@ -147,8 +147,7 @@ impl Settings {
             group.retain(|_, value| !value.is_null());
         }
         // What only other methods read says nothing of this picture.
-        let is_read = |name: &str| Method::readers(name).is_none_or(|methods| methods.contains(&self.method));
-        all.retain(|name, _| is_read(name));
+        all.retain(|name, _| self.method.reads(name));
         if self.initial_noise != InitialNoise::InitNo {
             all.remove("noise_passes");
         }
@@ -157,7 +156,7 @@ impl Settings {
             all.remove("initial_noise");
         }
         if let Some(Value::Object(group)) = all.get_mut(GROUP) {
-            group.retain(|name, _| is_read(name));
+            group.retain(|name, _| self.method.reads(name));
             if group.is_empty() {
                 all.remove(GROUP);
             }
@@ -234,7 +233,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{StepIndex, Thresholds};
+    use crate::{Method, StepIndex, Thresholds};
 
     fn refused(settings: &Value) -> String {
         Overrides::from_json(settings).unwrap_err().to_string()

@@ -121,6 +121,11 @@ impl Method {
         READERS.iter().find(|(name, _)| *name == option).map(|(_, methods)| *methods)
     }
 
+    /// Whether it reads an option, by its name.
+    pub fn reads(self, option: &str) -> bool {
+        Self::readers(option).is_none_or(|methods| methods.contains(&self))
+    }
+
     /// The options that this method reads and not every other does, by their names.
     pub fn own_options(self) -> Vec<&'static str> {
         READERS.iter().filter(|(_, methods)| methods.contains(&self)).map(|(name, _)| *name).collect()
@@ -200,8 +205,7 @@ mod tests {
                 .filter(|name| *name != "attend_and_excite")
                 .chain(group.into_iter().flat_map(|group| group.keys()));
             for name in names {
-                let is_read = Method::readers(name).is_none_or(|methods| methods.contains(method));
-                assert!(is_read, "{method}: {name}");
+                assert!(method.reads(name), "{method}: {name}");
             }
             assert_eq!(method.guides(), method.own_options().contains(&"scale_factor"), "{method}");
             // A refinement that ends at no threshold has steps, not thresholds.

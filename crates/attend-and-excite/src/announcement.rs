@@ -2,7 +2,7 @@
 
 use ae_pipeline::{ReadPart, Subject, TokenizedPrompt};
 use ae_settings::a1111::{Construct, ConstructKind, constructs, without_comments};
-use ae_settings::{BoundingBox, Method, PromptSyntax};
+use ae_settings::{BoundingBox, PromptSyntax};
 
 use crate::Prepared;
 
@@ -67,8 +67,7 @@ pub fn announcement(prepared: &Prepared, named: bool) -> Vec<String> {
 
 /// The modifiers that are read, each with its noun; nothing where the method reads none.
 fn pairs(prepared: &Prepared) -> Option<String> {
-    let settings = prepared.settings();
-    if !Method::readers("pairs").is_some_and(|methods| methods.contains(&settings.method)) {
+    if !prepared.settings().method.reads("pairs") {
         return None;
     }
     let mut all: Vec<String> = Vec::new();
